@@ -136,3 +136,16 @@ func normalFlags(f Flags, words []string) (Flags, []string, error) {
 	}
 	return f & FlagsAll, rest, checkKeywords(rest)
 }
+
+// changeWords applies an operation to a list of keywords.
+func changeWords(op FlagOp, old, words []string) []string {
+	switch op {
+	case FlagsAdd:
+		return append(slices.Clone(old), words...)
+	case FlagsRemove:
+		return slices.DeleteFunc(slices.Clone(old), func(w string) bool {
+			return slices.ContainsFunc(words, func(x string) bool { return strings.EqualFold(w, x) })
+		})
+	}
+	return words
+}

@@ -94,6 +94,11 @@ func (a *Account) do(ctx context.Context, size int, fn func(*tx) error) error {
 	}))
 }
 
+// read runs fn in a read transaction. fn must not take long nor call others that read.
+func (a *Account) read(ctx context.Context, fn func(*db.Conn) error) error {
+	return a.fail(a.db.Read(ctx, fn))
+}
+
 // fail maps errors of the database to this package's, and logs damage.
 func (a *Account) fail(err error) error {
 	switch {

@@ -20,19 +20,19 @@ import (
 // Options configure a [Store]. The zero value is usable.
 type Options struct {
 	Log            *slog.Logger
-	Now            func() time.Time            // clock; nil: time.Now
-	Quota          int64                       // bytes an account may hold, unless QuotaOf or SetQuota say otherwise; 0: no limit
-	QuotaOf        func(account string) int64  // asked when an account is opened; nil: Quota for all
-	MaxMessageSize int64                       // bytes of one message, with its prefix; 0: no limit
-	SpoolMemory    int64                       // bytes of memory for all spools together; 0: 32 MiB. What does not fit is in files
-	Grace          time.Duration               // how long content stays readable after its last message is gone; 0: 10 minutes
-	Retention      time.Duration               // how long expunged messages can be brought back; 0: not
-	ChangeLog      int                         // entries of the change log kept at least; 0: 100,000
-	ExpungeLog     int                         // expunge operations of a mailbox remembered for QRESYNC at least; 0: 10,000
-	IdleAccounts   int                         // accounts kept open that nobody uses, at most; 0: 100
-	IdleTime       time.Duration               // after which an unused account is closed; 0: 1 minute
-	VFS            string                      // file layer of the databases, for tests; "": the system's
-	Synchronous    string                      // for tests, see db.Options; "": FULL
+	Now            func() time.Time           // clock; nil: time.Now
+	Quota          int64                      // bytes an account may hold, unless QuotaOf or SetQuota say otherwise; 0: no limit
+	QuotaOf        func(account string) int64 // asked when an account is opened; nil: Quota for all
+	MaxMessageSize int64                      // bytes of one message, with its prefix; 0: no limit
+	SpoolMemory    int64                      // bytes of memory for all spools together; 0: 32 MiB. What does not fit is in files
+	Grace          time.Duration              // how long content stays readable after its last message is gone; 0: 10 minutes
+	Retention      time.Duration              // how long expunged messages can be brought back; 0: not
+	ChangeLog      int                        // entries of the change log kept at least; 0: 100,000
+	ExpungeLog     int                        // expunge operations of a mailbox remembered for QRESYNC at least; 0: 10,000
+	IdleAccounts   int                        // accounts kept open that nobody uses, at most; 0: 100
+	IdleTime       time.Duration              // after which an unused account is closed; 0: 1 minute
+	VFS            string                     // file layer of the databases, for tests; "": the system's
+	Synchronous    string                     // for tests, see db.Options; "": FULL
 }
 
 // Store is all accounts of a data directory. It is safe for concurrent use.
@@ -41,6 +41,7 @@ type Store struct {
 	o      Options
 	lock   *db.Lock
 	spools spoolMemory
+	codec  *codec
 
 	mu       sync.Mutex // guards the fields below, and refs and last of each account
 	accounts map[string]*slot
@@ -72,7 +73,12 @@ func Open(dir string, o Options) (*Store, error) {
 		}
 		return nil, fmt.Errorf("opening data directory: %w", err)
 	}
-	s := &Store{dir: dir, o: o, lock: lock, accounts: map[string]*slot{}}
+	codec, err := newCodec()
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("opening data directory: %w", err)
+	}
+	s := &Store{dir: dir, o: o, lock: lock, codec: codec, accounts: map[string]*slot{}}
 	s.spools.left.Store(o.SpoolMemory)
 	s.clean()
 	return s, nil
@@ -309,17 +315,14 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 		return fmt.Errorf("removing account: %w", err)
 	}
 	if a != nil {
-		s.mu.Lock()
-		a.refs--
-		if a.refs > 0 {
-			s.mu.Unlock()
-			return fmt.Errorf("removing account %s: %w: it has sessions", name, ErrInUse)
+		sl, err := s.lockOut(a)
+		if err != nil {
+			return fmt.Errorf("removing account %s: %w", name, err)
 		}
-		sl := &slot{ready: make(chan struct{}), err: fmt.Errorf("%w: %s", ErrNoAccount, name)}
-		s.accounts[name] = sl
-		s.mu.Unlock()
 		defer s.finish(a, sl)
-		a.committer.Close()
+		if err := a.close(); err != nil {
+			s.o.Log.Error("closing account to be removed", "account", name, "err", err)
+		}
 	}
 	tmp, err := os.MkdirTemp(filepath.Join(s.dir, "tmp"), "remove-")
 	if err != nil {
@@ -331,12 +334,19 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := atomicfile.SyncDir(filepath.Join(s.dir, "accounts")); err != nil {
 		return s.diskError("removing account", err)
 	}
-	if a != nil {
-		if err := a.db.Close(); err != nil {
-			s.o.Log.Error("closing removed account", "account", name, "err", err)
-		}
-	}
 	return os.RemoveAll(tmp)
+}
+
+// lockOut takes the caller's account out of use. It fails when others use it too.
+func (s *Store) lockOut(a *Account) (*slot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.refs--; a.refs > 0 {
+		return nil, fmt.Errorf("%w: it has sessions", ErrInUse)
+	}
+	sl := &slot{ready: make(chan struct{}), err: fmt.Errorf("%w: %s", ErrNoAccount, a.name)}
+	s.accounts[a.name] = sl
+	return sl, nil
 }
 
 // Close closes all accounts and unlocks the directory. Operations on accounts that are
@@ -365,6 +375,7 @@ func (s *Store) Close() error {
 			errs = append(errs, sl.a.close())
 		}
 	}
+	s.codec.close()
 	return errors.Join(append(errs, s.lock.Close())...)
 }
 

@@ -83,7 +83,7 @@ CREATE TABLE body_env (
 	envelope       BLOB NOT NULL,
 	structure      BLOB NOT NULL, -- BODYSTRUCTURE
 	preview        TEXT NOT NULL,
-	headers        BLOB NOT NULL, -- common header fields, raw
+	headers        BLOB,          -- common header fields, raw; NULL: too large to keep
 	parts          BLOB NOT NULL, -- part tree
 	envelope_utf8  BLOB,          -- where it differs for UTF8=ACCEPT
 	structure_utf8 BLOB,
