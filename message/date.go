@@ -41,15 +41,15 @@ var zones = map[string]int{
 
 // dateParser collects what the words of a date say.
 type dateParser struct {
-	year, day        int // -1 as long as unknown
-	yearDigits       int
-	month            time.Month
-	hour, min, sec   int
-	haveTime, isPM   bool
-	haveAMPM         bool
-	zone             int // minutes
-	haveZone         bool
-	relativeToGMT    bool // "GMT" was seen, "GMT+2" may follow
+	year, day      int // -1 as long as unknown
+	yearDigits     int
+	month          time.Month
+	hour, min, sec int
+	haveTime, isPM bool
+	haveAMPM       bool
+	zone           int // minutes
+	haveZone       bool
+	relativeToGMT  bool // "GMT" was seen, "GMT+2" may follow
 }
 
 // ParseDate parses the value of a Date field: RFC 5322 3.3 and 4.3, and forms seen in

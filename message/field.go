@@ -60,7 +60,7 @@ type fieldState struct {
 	id       fieldID // the field being collected
 	value    []byte  // of it, line ends removed
 	seen     uint32  // bits of fieldIDs that are done
-	boundary string   // of the Content-Type
+	boundary string  // of the Content-Type
 }
 
 // maxFieldName bounds how far the colon of a field is looked for. RFC 5322 2.1.1: a
