@@ -261,7 +261,7 @@ func (c *Conn) ReadLine(max int) ([]byte, error) {
 		}
 		scanned = c.rn - c.ri
 		if len(c.long)+scanned > max+1 {
-			return nil, c.discardLine(len(c.long)+scanned-max)
+			return nil, c.discardLine(len(c.long) + scanned - max)
 		}
 		if scanned == len(c.r) && c.r != nil {
 			c.long = append(c.long, c.r[c.ri:c.rn]...)
