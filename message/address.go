@@ -126,12 +126,12 @@ func ParseAddressList(s string, max int) []Address {
 // appendAddresses appends addresses until list has max entries.
 func appendAddresses(list []Address, s string, max int) []Address {
 	p := addressParser{s: s, list: list, max: max}
-	for p.i < len(s) && len(p.list) < max {
+	for p.i < len(s) && p.room() > 0 {
 		if !p.simple() {
 			p.entry()
 		}
 	}
-	if p.group && len(p.list) < max {
+	if p.group {
 		p.list = append(p.list, Address{Kind: AddressGroupEnd})
 	}
 	return p.list
@@ -159,6 +159,14 @@ type addressParser struct {
 	space   bool   // white space or a comment since the last word
 	comment string // the last comment
 	angle   *Address
+}
+
+// room is how many entries may be added; in a group one is left for its end.
+func (p *addressParser) room() int {
+	if p.group {
+		return p.max - len(p.list) - 1
+	}
+	return p.max - len(p.list)
 }
 
 func (p *addressParser) skipSpace() {
@@ -255,7 +263,7 @@ func (p *addressParser) entry() {
 		case ';':
 			p.i++
 			p.finish()
-			if p.group && len(p.list) < p.max {
+			if p.group {
 				p.list = append(p.list, Address{Kind: AddressGroupEnd})
 				p.group = false
 			}
@@ -263,6 +271,10 @@ func (p *addressParser) entry() {
 		case ':':
 			p.i++
 			if !p.group && p.at < 0 && p.angle == nil && len(p.name)+len(p.spec) > 0 {
+				if p.room() < 2 {
+					p.i = len(p.s)
+					return
+				}
 				p.group = true
 				p.list = append(p.list, Address{Kind: AddressGroupStart, Name: p.text()})
 				return

@@ -484,11 +484,11 @@ func (h *htmlScanner) startTag(f tagFacts) {
 		switch {
 		case e&elementRaw != 0:
 			h.skipRaw(name)
-		case name == h.hidden && e&elementVoid == 0 && !(f.selfClosing && !known):
-			h.depth++
 		case h.hidden == "p" && e&elementBlock != 0 && name != "br":
 			h.hidden = "" // a block ends a paragraph
 			h.startTag(f)
+		case name == h.hidden && e&elementVoid == 0 && !(f.selfClosing && !known):
+			h.depth++
 		}
 		return
 	}
