@@ -242,6 +242,11 @@ func (h *Header) Append(dst []byte) []byte {
 		if i == len(h.fields)-1 {
 			h.endLine()
 		}
+		if raw := h.fields[i].raw; i > 0 && h.fields[i].name == 0 && (raw[0] == ' ' || raw[0] == '\t') {
+			// A message that starts with white space has no header. What was put before
+			// it must not be continued by it.
+			dst = append(dst, "\r\n"...)
+		}
 		dst = append(dst, h.fields[i].raw...)
 	}
 	if h.end != nil && bytes.HasSuffix(h.end, newline) {
