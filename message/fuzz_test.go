@@ -138,7 +138,7 @@ func FuzzHeader(f *testing.F) {
 		for _, field := range h.Fields() {
 			raw = append(raw, field.Raw()...)
 		}
-		if !bytes.HasPrefix(b, raw) {
+		if !bytes.HasPrefix(b, raw) && bytes.Contains(b, newline) {
 			t.Errorf("fields of %q are %q", b, raw)
 		}
 		all := AppendHeaderFields(nil, b, nil, true)
