@@ -9,7 +9,7 @@ type Limits struct {
 	Parts int
 	// Depth is how deep parts nest; the root has depth 1, and an embedded message
 	// is one deeper than the part that holds it. A multipart or message at the last
-	// level becomes application/octet-stream. Default 100.
+	// level becomes application/octet-stream. Default 100, at most 1000.
 	Depth int
 	// HeaderBytes is how many bytes of one part's header are looked at; later
 	// fields are skipped. Default 1 MiB.
@@ -24,7 +24,7 @@ type Limits struct {
 	// (other than boundary) or envelopes. Default 4 MiB.
 	KeptBytes int
 	// Boundary is the length of the longest boundary that is looked for; RFC 2046
-	// allows 70. Default 8192.
+	// allows 70. Default 8192, at most 16384.
 	Boundary int
 	// Params is how many parameters of one field are kept. Default 100.
 	Params int
@@ -49,6 +49,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Params, 100)
 	set(&l.Addresses, 4096)
 	// The window in which a delimiter line is recognised must fit the read buffer.
-	l.Boundary = min(l.Boundary, maxBuffer/2)
+	l.Boundary = min(l.Boundary, maxBuffer/4)
+	l.Depth = min(l.Depth, maxDepth)
 	return l
 }

@@ -110,13 +110,19 @@ func (p *Part) Param(name string) string { return findParam(p.Params, name) }
 // DispositionParam is [Part.Param] for Content-Disposition.
 func (p *Part) DispositionParam(name string) string { return findParam(p.DispositionParams, name) }
 
+// findParam prefers the form of RFC 2231 where there are both, as RFC 6266 4.3 does.
 func findParam(params []Param, name string) string {
+	value, found := "", false
 	for i := range params {
-		if params[i].Name == name {
-			return params[i].Value
+		switch p := &params[i]; {
+		case p.Name != name:
+		case p.Extended:
+			return p.Value
+		case !found:
+			value, found = p.Value, true
 		}
 	}
-	return ""
+	return value
 }
 
 // Charset returns the charset parameter of a text part in lower case, "us-ascii"
