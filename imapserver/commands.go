@@ -1,6 +1,10 @@
 package imapserver
 
-import "mox/imap"
+import (
+	"context"
+
+	"mox/imap"
+)
 
 // state is the protocol state of RFC 9051 3.
 type state uint8
@@ -20,7 +24,7 @@ const (
 // other error is our own failure, or ends the connection when it wraps errClose.
 type command struct {
 	states state
-	run    func(s *session, r *imap.Request) error
+	run    func(s *session, ctx context.Context, r *imap.Request) error
 	// noExpunge: RFC 9051 7.5.1: EXPUNGE must not be sent in answer, unless the
 	// command has the prefix UID.
 	noExpunge bool

@@ -27,19 +27,18 @@ type Config struct {
 	Now      func() time.Time // nil: time.Now
 	// NextID gives connection ids for logs and error texts; nil: a counter.
 	NextID func() int64
-	// Trace, when not nil, may return a function that is given all octets of a
-	// connection as they pass (see lineio.Options), or nil.
-	Trace func(ctx context.Context, log *slog.Logger) func(in bool, data []byte)
 	// RefuseEightBitHeaders makes APPEND refuse messages with 8-bit header fields
 	// from clients that have not enabled UTF8=ACCEPT, as RFC 6855 4 has it. Off,
 	// old mail with raw 8-bit header fields can be uploaded, as clients expect.
 	RefuseEightBitHeaders bool
 }
 
-// Accounts gives access to mail.
+// Accounts gives access to mail; *store.Store does.
 type Accounts interface {
 	// Account opens an account by the name in a [Principal]. The session releases it.
 	Account(ctx context.Context, name string) (*store.Account, error)
+	// NewSpool returns a place for an incoming message. The session closes it.
+	NewSpool() *store.Spool
 }
 
 // Principal is who has logged in.

@@ -2,6 +2,8 @@ package imapserver
 
 import (
 	"strconv"
+
+	"mox/sasl"
 )
 
 // when says in which states an extension is announced.
@@ -29,9 +31,9 @@ var extensions = []extension{
 	{name: "LOGINDISABLED", rfc: "9051 6.2.3", when: beforeLogin, available: func(s *session) bool { return !s.plaintextAllowed() }},
 	{name: "SASL-IR", rfc: "4959", when: beforeLogin},
 	{name: "AUTH=EXTERNAL", rfc: "4422", when: beforeLogin, available: (*session).hasClientCert},
-	{name: "AUTH=SCRAM-SHA-256-PLUS", rfc: "7677", when: beforeLogin, available: (*session).isTLS},
+	{name: "AUTH=SCRAM-SHA-256-PLUS", rfc: "7677", when: beforeLogin, available: (*session).canBind},
 	{name: "AUTH=SCRAM-SHA-256", rfc: "7677", when: beforeLogin},
-	{name: "AUTH=SCRAM-SHA-1-PLUS", rfc: "5802", when: beforeLogin, available: (*session).isTLS},
+	{name: "AUTH=SCRAM-SHA-1-PLUS", rfc: "5802", when: beforeLogin, available: (*session).canBind},
 	{name: "AUTH=SCRAM-SHA-1", rfc: "5802", when: beforeLogin},
 	{name: "AUTH=CRAM-MD5", rfc: "2195", when: beforeLogin},
 	{name: "AUTH=PLAIN", rfc: "4616", when: beforeLogin, available: (*session).plaintextAllowed},
@@ -91,7 +93,7 @@ func (s *session) capabilityCode() string {
 	return string(s.appendCapabilities([]byte("CAPABILITY")))
 }
 
-func (s *session) isTLS() bool            { return s.tls != nil }
+func (s *session) canBind() bool          { return sasl.CanBind(s.tls) }
 func (s *session) plaintextAllowed() bool { return s.tls != nil || s.listener.PlaintextAuth }
 func (s *session) canStartTLS() bool {
 	return s.tls == nil && s.listener.TLS != nil && !s.listener.Implicit
