@@ -1,7 +1,6 @@
 package message
 
 import (
-	"bufio"
 	"bytes"
 	"html"
 	"io"
@@ -54,9 +53,12 @@ var htmlElements = map[string]htmlElement{
 // htmlScanner is a tokenizer of its own, for that of x/net/html holds whole tokens, and
 // an image in an attribute is megabytes.
 type htmlScanner struct {
-	r          *bufio.Reader
-	err        error
-	skipQuotes bool // also leave out quoted mail and signatures, for previews
+	r          io.Reader
+	in         []byte // buffer
+	pos, end   int    // in[pos:end] is to be scanned
+	readErr    error  // of r
+	err        error  // once all is scanned
+	skipQuotes bool   // also leave out quoted mail and signatures, for previews
 
 	out    []byte // not yet read
 	buf    []byte
@@ -73,7 +75,7 @@ type htmlScanner struct {
 }
 
 func newHTMLScanner(r io.Reader, skipQuotes bool) *htmlScanner {
-	return &htmlScanner{r: bufio.NewReaderSize(r, htmlBuffer), skipQuotes: skipQuotes, buf: make([]byte, 0, htmlBuffer)}
+	return &htmlScanner{r: r, in: make([]byte, htmlBuffer), skipQuotes: skipQuotes, buf: make([]byte, 0, htmlBuffer)}
 }
 
 func (h *htmlScanner) Read(p []byte) (int, error) {
@@ -96,27 +98,72 @@ func (h *htmlScanner) Read(p []byte) (int, error) {
 }
 
 func (h *htmlScanner) next() (byte, bool) {
-	c, err := h.r.ReadByte()
-	if err != nil {
-		h.err = err
+	if h.pos == h.end && !h.more(1) {
+		h.err = h.readErr
 		return 0, false
 	}
+	c := h.in[h.pos]
+	h.pos++
 	return c, true
+}
+
+// more reads until n bytes, few, are in the buffer.
+func (h *htmlScanner) more(n int) bool {
+	for idle := 0; h.end-h.pos < n; {
+		if h.readErr != nil {
+			return false
+		}
+		copy(h.in, h.in[h.pos:h.end])
+		h.pos, h.end = 0, h.end-h.pos
+		got, err := h.r.Read(h.in[h.end:])
+		h.end += got
+		h.readErr = err
+		if idle++; got == 0 && err == nil && idle > 100 {
+			h.readErr = io.ErrNoProgress
+		}
+	}
+	return true
+}
+
+// peek returns the next n bytes, fewer at the end.
+func (h *htmlScanner) peek(n int) []byte {
+	h.more(n)
+	return h.in[h.pos:min(h.end, h.pos+n)]
 }
 
 // step takes a run of text, an entity, or a tag.
 func (h *htmlScanner) step() {
-	c, ok := h.next()
-	if !ok {
+	h.more(1)
+	b := h.in[h.pos:h.end]
+	n := 0
+	for n < len(b) && b[n] != '<' && b[n] != '&' {
+		n++
+	}
+	if n > 0 {
+		h.run(b[:n])
+		h.pos += n
 		return
 	}
-	switch c {
+	switch c, _ := h.next(); c {
 	case '<':
 		h.markup()
 	case '&':
 		h.entity()
-	default:
-		h.char(c)
+	}
+}
+
+// run writes text, words at a time.
+func (h *htmlScanner) run(b []byte) {
+	for len(b) > 0 && h.hidden == "" {
+		h.char(b[0])
+		n := 1
+		if b[0] > ' ' {
+			for n < len(b) && b[n] > ' ' {
+				n++
+			}
+			h.out = append(h.out, b[1:n]...)
+		}
+		b = b[n:]
 	}
 }
 
@@ -148,10 +195,11 @@ func (h *htmlScanner) char(c byte) {
 
 // entity takes a character reference after its "&".
 func (h *htmlScanner) entity() {
-	ref := []byte{'&'}
+	var buf [maxEntity]byte
+	ref := append(buf[:0], '&')
 	for len(ref) < maxEntity {
-		b, err := h.r.Peek(1)
-		if err != nil {
+		b := h.peek(1)
+		if len(b) == 0 {
 			break
 		}
 		c := b[0]
@@ -164,7 +212,18 @@ func (h *htmlScanner) entity() {
 			break
 		}
 	}
-	h.text(html.UnescapeString(string(ref)))
+	switch string(ref) {
+	case "&nbsp;":
+		h.char(' ')
+	case "&amp;":
+		h.char('&')
+	case "&lt;":
+		h.char('<')
+	case "&gt;":
+		h.char('>')
+	default:
+		h.text(html.UnescapeString(string(ref)))
+	}
 }
 
 func isAlnum(c byte) bool {
@@ -186,15 +245,15 @@ func (h *htmlScanner) text(s string) {
 
 // markup takes a tag or comment after its "<".
 func (h *htmlScanner) markup() {
-	b, err := h.r.Peek(1)
-	if err != nil {
+	b := h.peek(1)
+	if len(b) == 0 {
 		h.char('<')
 		return
 	}
 	switch c := b[0]; {
 	case c == '!':
 		h.next()
-		if b, _ := h.r.Peek(2); string(b) == "--" {
+		if string(h.peek(2)) == "--" {
 			h.comment()
 			return
 		}
@@ -203,7 +262,7 @@ func (h *htmlScanner) markup() {
 		h.skipTo('>')
 	case c == '/':
 		h.next()
-		if b, _ := h.r.Peek(1); len(b) == 0 || !isAlnum(b[0]) {
+		if b := h.peek(1); len(b) == 0 || !isAlnum(b[0]) {
 			h.skipTo('>')
 			return
 		}
@@ -217,12 +276,15 @@ func (h *htmlScanner) markup() {
 }
 
 func (h *htmlScanner) skipTo(end byte) {
-	for {
-		c, ok := h.next()
-		if !ok || c == end {
+	for h.more(1) {
+		i := bytes.IndexByte(h.in[h.pos:h.end], end)
+		if i >= 0 {
+			h.pos += i + 1
 			return
 		}
+		h.pos = h.end
 	}
+	h.err = h.readErr
 }
 
 // comment takes a comment after "<!". WHATWG HTML 13.2.5.43: "<!-->" and "<!--->" are
@@ -307,9 +369,9 @@ func (h *htmlScanner) attribute(f *tagFacts) bool {
 // equalsFollows skips white space and reports whether "=" is next.
 func (h *htmlScanner) equalsFollows() bool {
 	for {
-		b, err := h.r.Peek(1)
-		if err != nil || !isHTMLSpace(b[0]) {
-			return err == nil && b[0] == '='
+		b := h.peek(1)
+		if len(b) == 0 || !isHTMLSpace(b[0]) {
+			return len(b) > 0 && b[0] == '='
 		}
 		h.next()
 	}
@@ -317,6 +379,7 @@ func (h *htmlScanner) equalsFollows() bool {
 
 func (h *htmlScanner) attributeValue(f *tagFacts) bool {
 	quote, started := byte(0), false
+	wanted := h.wanted()
 	for {
 		c, ok := h.next()
 		switch {
@@ -327,6 +390,11 @@ func (h *htmlScanner) attributeValue(f *tagFacts) bool {
 			continue
 		case !started && (c == '"' || c == '\''):
 			quote, started = c, true
+			if !wanted {
+				h.skipTo(quote)
+				h.attr = h.attr[:0]
+				return h.err == nil
+			}
 			continue
 		case quote != 0 && c == quote || quote == 0 && isHTMLSpace(c):
 			h.fact(f)
@@ -339,6 +407,17 @@ func (h *htmlScanner) attributeValue(f *tagFacts) bool {
 	}
 }
 
+// wanted reports whether the value of the attribute matters.
+func (h *htmlScanner) wanted() bool {
+	switch string(h.attr) {
+	case "style":
+		return true
+	case "class", "id":
+		return h.skipQuotes
+	}
+	return string(h.attr) == "hidden"
+}
+
 // fact takes from an attribute what matters.
 func (h *htmlScanner) fact(f *tagFacts) {
 	switch string(h.attr) {
@@ -347,6 +426,9 @@ func (h *htmlScanner) fact(f *tagFacts) {
 	case "style":
 		f.hidden = f.hidden || styleHides(h.value)
 	case "class", "id":
+		if !h.skipQuotes {
+			break
+		}
 		for _, mark := range quoteMarks {
 			if bytes.Contains(h.value, mark) {
 				f.quote = true
@@ -368,6 +450,9 @@ var hidingStyles = []string{
 }
 
 func styleHides(style []byte) bool {
+	if bytes.IndexByte(style, '0') < 0 && !bytes.Contains(style, []byte("none")) && !bytes.Contains(style, []byte("hid")) {
+		return false
+	}
 	for decl := range bytes.SplitSeq(style, []byte(";")) {
 		d := strings.Map(func(r rune) rune {
 			if r == ' ' || r == '\t' || r == '\n' || r == '\r' {
@@ -451,11 +536,8 @@ func (h *htmlScanner) skipRaw(name string) {
 		if h.err != nil {
 			return
 		}
-		b, err := h.r.Peek(len(name) + 2)
-		if err != nil && len(b) < len(name)+1 {
-			if len(b) == 0 {
-				h.err = err
-			}
+		b := h.peek(len(name) + 2)
+		if len(b) < len(name)+1 {
 			continue
 		}
 		if b[0] != '/' || !strings.EqualFold(string(b[1:len(name)+1]), name) {

@@ -279,16 +279,26 @@ func (p *parser) delimiter() (delimiter, bool) {
 		}
 	}
 	line := bytes.TrimRight(p.buf[p.start+2:p.start+size], " \t\r\n")
-	d := delimiter{level: -1, size: size}
-	if i, ok := p.delims[string(line)]; ok {
-		d.level = i
-	}
-	if bare, ok := bytes.CutSuffix(line, []byte("--")); ok {
-		if i, ok := p.delims[string(bytes.TrimRight(bare, " \t"))]; ok && i > d.level {
-			d.level, d.final = i, true
+	level, final, ok := p.boundary(line)
+	if !ok {
+		// The same section: it is enough that the boundary starts the line. More after
+		// white space is ignored.
+		if i := bytes.IndexAny(line, " \t"); i > 0 {
+			level, final, ok = p.boundary(line[:i])
 		}
 	}
-	return d, d.level >= 0
+	return delimiter{level, final, size}, ok
+}
+
+// boundary returns the innermost open multipart for a line after its two dashes.
+func (p *parser) boundary(line []byte) (level int, final, ok bool) {
+	level, ok = p.delims[string(line)]
+	if bare, isFinal := bytes.CutSuffix(line, []byte("--")); isFinal {
+		if i, known := p.delims[string(bytes.TrimRight(bare, " \t"))]; known && (!ok || i > level) {
+			return i, true, true
+		}
+	}
+	return level, false, ok
 }
 
 // delimited acts on delimiter lines, and on those that end the header of a part they
