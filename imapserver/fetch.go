@@ -12,11 +12,8 @@ import (
 	"mox/store"
 )
 
-const (
-	fetchBatch     = 128     // messages whose stored renderings are read together
-	fetchBodyBatch = 16      // the same, when content is sent with them
-	fetchSpill     = 1 << 20 // octets of a batch above which it is written out at once
-)
+// fetchBatch is how many messages' stored renderings are asked for together.
+const fetchBatch = 256
 
 // fetcher answers a FETCH command.
 type fetcher struct {
@@ -47,13 +44,9 @@ func (f *fetcher) run(ctx context.Context, sp spans) error {
 		}
 		return nil
 	}
-	size := fetchBatch
-	if f.p.body {
-		size = fetchBodyBatch
-	}
-	batch := make([]entry, 0, size)
+	batch := make([]entry, 0, fetchBatch)
 	for e := range wanted {
-		if batch = append(batch, e); len(batch) == size {
+		if batch = append(batch, e); len(batch) == fetchBatch {
 			if err := f.runBatch(ctx, batch); err != nil {
 				return err
 			}
@@ -63,13 +56,8 @@ func (f *fetcher) run(ctx context.Context, sp spans) error {
 	return f.runBatch(ctx, batch)
 }
 
-// runBatch answers for some messages whose renderings are read together. Nothing is
-// written to the client while the store is read, since a slow client would keep the
-// store's snapshot open; bodies are read chunk by chunk after that.
+// runBatch answers for some messages whose renderings are read together.
 func (f *fetcher) runBatch(ctx context.Context, batch []entry) error {
-	if len(batch) == 0 {
-		return nil
-	}
 	if f.p.fields == 0 {
 		for _, e := range batch {
 			if err := f.withBody(ctx, e); err != nil {
@@ -78,75 +66,51 @@ func (f *fetcher) runBatch(ctx context.Context, batch []entry) error {
 		}
 		return nil
 	}
+	return f.rendered(ctx, batch, f.p.fields, func(e entry) error {
+		switch {
+		case f.p.fields&store.FieldHeaders != 0 && !f.r.HasHeaders:
+			return f.withHugeHeader(ctx, e)
+		case f.p.body:
+			return f.withBody(ctx, e)
+		}
+		if err := f.respond(e); err != nil {
+			return err
+		}
+		return f.s.spill()
+	})
+}
+
+// rendered calls answer for each message with its renderings in f.r.
+func (f *fetcher) rendered(ctx context.Context, batch []entry, fields store.Fields, answer func(e entry) error) error {
 	msgs := make([]*store.Message, len(batch))
 	for i, e := range batch {
 		msgs[i] = e.msg
 	}
-	var kept []*store.Rendered
-	var cut []entry // their header was too large to be kept as a rendering
-	for r, err := range f.s.account.Rendered(ctx, msgs, f.p.fields, f.s.utf8) {
-		switch {
-		case err != nil:
-			return fmt.Errorf("reading renderings: %w", err)
-		case r.Gone:
-			f.missing = true
-			continue
-		case f.p.fields&store.FieldHeaders != 0 && !r.HasHeaders:
-			cut = append(cut, batch[r.Index])
-			continue
-		case f.p.body:
-			kept = append(kept, cloneRendered(r))
-			continue
-		}
-		f.r = r
-		if err := f.respond(batch[r.Index]); err != nil {
-			return err
-		}
-		if len(f.s.out) > fetchSpill {
-			if err := f.s.spill(); err != nil {
-				return err
-			}
-		}
-	}
-	for _, r := range kept {
-		f.r = r
-		if err := f.withBody(ctx, batch[r.Index]); err != nil {
-			return err
-		}
-	}
-	for _, e := range cut {
-		if err := f.withHugeHeader(ctx, e); err != nil {
-			return err
-		}
-	}
-	return f.s.spill()
-}
-
-// withHugeHeader answers for a message whose header fields have to be read from its
-// content.
-func (f *fetcher) withHugeHeader(ctx context.Context, e entry) error {
-	f.r = nil
-	for r, err := range f.s.account.Rendered(ctx, []*store.Message{e.msg}, f.p.fields|store.FieldParts, f.s.utf8) {
+	for r, err := range f.s.account.Rendered(ctx, msgs, fields, f.s.utf8) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
 		}
-		if !r.Gone {
-			f.r = cloneRendered(r)
+		if r.Gone {
+			f.missing = true
+			continue
+		}
+		f.r = r
+		if err := answer(batch[r.Index]); err != nil {
+			return err
 		}
 	}
-	if f.r == nil {
-		f.missing = true
-		return nil
-	}
-	return f.withBody(ctx, e)
+	return nil
 }
 
-func cloneRendered(r *store.Rendered) *store.Rendered {
-	c := *r
-	for _, b := range []*[]byte{&c.Envelope, &c.BodyStructure, &c.BodyPlain, &c.Preview, &c.Parts, &c.Headers} {
-		*b = slices.Clone(*b)
+// withHugeHeader answers for a message whose header is too large to be kept as a
+// rendering, and has to be read from the content.
+func (f *fetcher) withHugeHeader(ctx context.Context, e entry) error {
+	if f.p.fields&store.FieldParts != 0 {
+		return f.withBody(ctx, e)
 	}
-	return &c
+	return f.rendered(ctx, []entry{e}, f.p.fields|store.FieldParts, func(e entry) error {
+		return f.withBody(ctx, e)
+	})
 }
 
 // withBody opens the content and answers.

@@ -73,14 +73,8 @@ func (f *fetcher) sectionRange(path []int, spec message.Specifier) (start, end i
 	if err != nil {
 		return 0, 0, false, err
 	}
-	if start, end, ok = p.SectionRange(path, spec); !ok {
-		return 0, 0, false, nil
-	}
-	// Fields put before the message on delivery belong to its header.
-	if len(path) > 0 || spec != message.SpecifierHeader {
-		start += f.r.Prefix
-	}
-	return start, end + f.r.Prefix, true, nil
+	start, end, ok = p.SectionRange(path, spec)
+	return start, end, ok, nil
 }
 
 // header reads the header of a message or part.
@@ -138,19 +132,14 @@ func brokenLiteral(n, want int64, err error) error {
 	return &errClose{err: fmt.Errorf("sending message: %w", err)}
 }
 
-// binaryPart finds the part of a BINARY item and the reader its offsets refer to; a
-// nil part with ok is the whole message.
-func (f *fetcher) binaryPart(path []int) (p *message.Part, ra io.ReaderAt, ok bool, err error) {
+// binaryPart finds the part of a BINARY item; nil with ok is the whole message.
+func (f *fetcher) binaryPart(path []int) (p *message.Part, ok bool, err error) {
 	root, err := f.tree()
-	if err != nil {
-		return nil, nil, false, err
-	}
-	ra = io.NewSectionReader(f.body, f.r.Prefix, f.body.Size()-f.r.Prefix)
-	if len(path) == 0 {
-		return nil, ra, true, nil
+	if err != nil || len(path) == 0 {
+		return nil, err == nil, err
 	}
 	p = root.Section(path)
-	return p, ra, p != nil, nil
+	return p, p != nil, nil
 }
 
 // decodable checks that every BINARY item of the plan can be decoded, before the
@@ -161,11 +150,11 @@ func (f *fetcher) decodable() bool {
 		if a.Kind != imap.FetchBinary && a.Kind != imap.FetchBinarySize {
 			continue
 		}
-		p, ra, ok, err := f.binaryPart(a.Section.Part)
+		p, ok, err := f.binaryPart(a.Section.Part)
 		if err != nil || !ok || p == nil {
 			continue
 		}
-		if _, err := p.Binary(ra); errors.Is(err, message.ErrUnknownCTE) {
+		if _, err := p.Binary(f.body); errors.Is(err, message.ErrUnknownCTE) {
 			return false
 		}
 	}
@@ -175,18 +164,18 @@ func (f *fetcher) decodable() bool {
 // appendBinary writes BINARY[...], RFC 3516 4.2: decoded, as literal8.
 func (f *fetcher) appendBinary(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, error) {
 	b = append(a.AppendLabel(b), ' ')
-	p, ra, ok, err := f.binaryPart(a.Section.Part)
+	p, ok, err := f.binaryPart(a.Section.Part)
 	if err != nil || !ok {
 		return append(b, "NIL"...), err
 	}
 	if p == nil {
 		return f.appendRange(append(b, '~'), 0, f.body.Size(), a.Partial)
 	}
-	size, err := p.BinarySize(ra)
+	size, err := p.BinarySize(f.body)
 	if err != nil {
 		return b, fmt.Errorf("decoding part: %w", err)
 	}
-	r, err := p.Binary(ra)
+	r, err := p.Binary(f.body)
 	if err != nil {
 		return b, fmt.Errorf("decoding part: %w", err)
 	}
@@ -202,7 +191,7 @@ func (f *fetcher) appendBinary(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, er
 // appendBinarySize writes BINARY.SIZE[...], RFC 3516 4.3.
 func (f *fetcher) appendBinarySize(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, error) {
 	b = append(a.AppendLabel(b), ' ')
-	p, ra, ok, err := f.binaryPart(a.Section.Part)
+	p, ok, err := f.binaryPart(a.Section.Part)
 	if err != nil {
 		return b, err
 	}
@@ -212,7 +201,7 @@ func (f *fetcher) appendBinarySize(b []byte, _ *entry, a *imap.FetchAtt) ([]byte
 	case p == nil:
 		size = f.body.Size()
 	default:
-		if size, err = p.BinarySize(ra); err != nil {
+		if size, err = p.BinarySize(f.body); err != nil {
 			return b, fmt.Errorf("decoding part: %w", err)
 		}
 	}

@@ -76,10 +76,26 @@ func (m matcher) match(name string) bool {
 	return slices.ContainsFunc(m.patterns, func(p string) bool { return matchPattern(p, name) })
 }
 
+// foldLen is how much of a name is compared without regard to case: RFC 9051 5.1:
+// INBOX is INBOX in any case.
+func foldLen(name string) int {
+	if name == "INBOX" || strings.HasPrefix(name, "INBOX/") {
+		return len("INBOX")
+	}
+	return 0
+}
+
+func upperByte(c byte) byte {
+	if c >= 'a' && c <= 'z' {
+		c -= 'a' - 'A'
+	}
+	return c
+}
+
 // matchPattern goes back to the last wildcard only, and from "%" to the last "*"
 // where a delimiter stops it: len(p) * len(name) steps at most.
 func matchPattern(p, name string) bool {
-	pi, ni := 0, 0
+	pi, ni, fold := 0, 0, foldLen(name)
 	star, starName := -1, 0 // after the last "*", and how far it has reached
 	perc, percName := -1, 0
 	for ni < len(name) {
@@ -90,7 +106,7 @@ func matchPattern(p, name string) bool {
 		case pi < len(p) && p[pi] == '%':
 			pi++
 			perc, percName = pi, ni
-		case pi < len(p) && p[pi] == name[ni]:
+		case pi < len(p) && (p[pi] == name[ni] || ni < fold && upperByte(p[pi]) == name[ni]):
 			pi++
 			ni++
 		case perc >= 0 && name[percName] != '/':

@@ -45,7 +45,7 @@ func (s *session) update(expunge bool, own ownChange) {
 		if d.Added > 0 {
 			s.numberLine(b.total(), "EXISTS")
 		}
-		if d.Added > 0 || len(fetches) > 0 {
+		if d.Added > 0 || len(d.Changed) > 0 {
 			s.reportKeywords()
 		}
 		s.reportFlags(fetches)

@@ -1,11 +1,9 @@
 package imapserver
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"mox/imap"
 	"mox/message"
@@ -84,40 +82,13 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []*candidate, 
 	if x.s.stopping(ctx) {
 		return errShutdown
 	}
-	matched := make([]bool, len(batch))
-	var open []int // indexes of those whose content is needed
-	if err := x.withStored(ctx, prog, batch, matched, &open); err != nil {
-		return err
-	}
-	for _, i := range open {
-		ok, err := x.withContent(ctx, prog, batch[i])
-		if err != nil {
-			return err
-		}
-		matched[i] = ok
-	}
-	for i, c := range batch {
-		if matched[i] {
-			res.add(c.entry)
-		}
-	}
-	return nil
-}
-
-// withStored decides with the stored header data, as far as possible.
-func (x *searcher) withStored(ctx context.Context, prog test, batch []*candidate, matched []bool, open *[]int) error {
 	var msgs []*store.Message
 	var index []int
 	for i, c := range batch {
-		if c.content == known {
-			matched[i] = true
-			continue
+		if c.content != known {
+			msgs = append(msgs, c.msg)
+			index = append(index, i)
 		}
-		msgs = append(msgs, c.msg)
-		index = append(index, i)
-	}
-	if len(msgs) == 0 {
-		return nil
 	}
 	fields := x.fields
 	if x.content {
@@ -126,6 +97,7 @@ func (x *searcher) withStored(ctx context.Context, prog test, batch []*candidate
 		}
 		fields |= store.FieldParts
 	}
+	matched := make([]bool, len(batch))
 	for r, err := range x.s.account.Rendered(ctx, msgs, fields, true) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
@@ -135,26 +107,20 @@ func (x *searcher) withStored(ctx context.Context, prog test, batch []*candidate
 		}
 		c := batch[index[r.Index]]
 		c.r = r
-		switch prog(c) {
-		case yes:
-			matched[index[r.Index]] = true
-		case unknown:
-			c.r = cloneForSearch(r)
-			*open = append(*open, index[r.Index])
-			continue
+		v := prog(c)
+		if v == unknown {
+			if v, err = x.withContent(ctx, prog, c); err != nil {
+				return err
+			}
 		}
-		c.r = nil
+		matched[index[r.Index]] = v == yes
+	}
+	for i, c := range batch {
+		if matched[i] || c.content == known {
+			res.add(c.entry)
+		}
 	}
 	return nil
-}
-
-func cloneForSearch(r *store.Rendered) *store.Rendered {
-	c := cloneRendered(r)
-	k := &c.Keys
-	for _, b := range []*[]byte{&k.Subject, &k.TextFrom, &k.TextTo, &k.TextCc, &k.TextBcc, &k.TextSubject, &k.TextMessageID} {
-		*b = bytes.Clone(*b)
-	}
-	return c
 }
 
 // askIndex asks the index about the text keys, once.
@@ -180,30 +146,25 @@ func (x *searcher) askIndex(ctx context.Context) error {
 }
 
 // withContent decides by the content.
-func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (bool, error) {
+func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tri, error) {
 	body, err := x.s.account.OpenBody(ctx, c.msg.Body)
 	if errors.Is(err, store.ErrNoBody) {
-		return false, nil
+		return no, nil
 	} else if err != nil {
-		return false, fmt.Errorf("opening message: %w", err)
+		return no, fmt.Errorf("opening message: %w", err)
 	}
 	// Reading is over; nothing is lost if closing fails.
 	defer func() { _ = body.Close() }()
 	part, err := message.DecodePart(c.r.Parts)
 	if err != nil {
-		return false, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
+		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
-	c.content = &content{
-		part: part,
-		full: body,
-		ra:   io.NewSectionReader(body, c.r.Prefix, body.Size()-c.r.Prefix),
-		head: c.r.Prefix + part.BodyStart,
-	}
-	ok := prog(c) == yes
+	c.content = &content{part: part, ra: body}
+	v := prog(c)
 	err = c.content.err
-	c.content, c.r = nil, nil
+	c.content = nil
 	if err != nil {
-		return false, fmt.Errorf("reading message: %w", err)
+		return no, fmt.Errorf("reading message: %w", err)
 	}
-	return ok, nil
+	return v, nil
 }

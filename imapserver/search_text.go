@@ -12,24 +12,22 @@ import (
 // content is an open message under search.
 type content struct {
 	part *message.Part
-	full io.ReaderAt // the whole message
-	ra   io.ReaderAt // the message as the part tree counts
-	head int64       // end of the header in full
-	raw  []byte      // header, once read
-	err  error       // of reading
+	ra   io.ReaderAt
+	raw  []byte // header, once read
+	err  error  // of reading
 }
 
 // header returns the header of the message, as far as it is looked at.
 func (c *content) header() []byte {
 	if c.raw == nil {
-		c.raw = c.read(c.full, 0, c.head)
+		c.raw = c.read(0, c.part.BodyStart)
 	}
 	return c.raw
 }
 
-func (c *content) read(ra io.ReaderAt, start, end int64) []byte {
+func (c *content) read(start, end int64) []byte {
 	b := make([]byte, max(0, min(end-start, maxHeader)))
-	n, err := io.ReadFull(io.NewSectionReader(ra, start, end-start), b)
+	n, err := io.ReadFull(io.NewSectionReader(c.ra, start, end-start), b)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		c.err = err
 	}
@@ -47,7 +45,7 @@ func (c *content) contains(needle []byte, header bool) bool {
 		if found || c.err != nil {
 			return false
 		}
-		if header && p != c.part && headerContains(c.read(c.ra, p.HeaderStart, p.BodyStart), needle) {
+		if header && p != c.part && headerContains(c.read(p.HeaderStart, p.BodyStart), needle) {
 			found = true
 			return false
 		}
