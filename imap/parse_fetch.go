@@ -216,12 +216,12 @@ func parseFetch(d *Decoder, r *Request) any {
 	return f
 }
 
-// fetchName reads letters, digits and dots up to a section or delimiter.
+// fetchName reads letters, digits, dots and hyphens up to a section or delimiter.
 func (p *scanner) fetchName() string {
 	start := p.pos
 	for p.err == nil && p.pos < len(p.line) {
 		c := p.line[p.pos]
-		if c != '.' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+		if c != '.' && c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
 			break
 		}
 		p.pos++
