@@ -1,0 +1,84 @@
+package config
+
+import "time"
+
+// Static is mox.conf: read once, when the server starts. Field documentation is in the
+// tags, from where also the reference is made ([DescribeStatic]).
+type Static struct {
+	DataDir                         string               `sconf-doc:"Directory for everything mox stores: accounts, queue, certificates, caches. A relative path is relative to the directory of this file. Needs a local file system; network file systems are not safe for databases."`
+	LogLevel                        string               `sconf-doc:"Default log level: error, info, debug, trace, traceauth or tracedata; warn, fatal and print are accepted too. From trace on, all protocol lines are logged, but for credentials (shown from traceauth on) and message data (shown at tracedata). Can be changed while running with \"mox loglevels\"."`
+	PackageLogLevels                map[string]string    `sconf:"optional" sconf-doc:"Log levels for single packages, overriding LogLevel. Keys are the values of field \"pkg\" in log lines, such as smtpserver, imapserver, queue, dkim."`
+	User                            string               `sconf:"optional" sconf-doc:"User to run as when started as root: privileged ports are bound and TLS keys opened as root, all else happens as this user. A name that does not exist must be a number and is used as both user and group id. Default: mox."`
+	NoFixPermissions                bool                 `sconf:"optional" sconf-doc:"When started as root, do not repair owner and mode of files in the configuration and data directories. For setups in which something else looks after them."`
+	Hostname                        string               `sconf-doc:"Full name of this machine in DNS, such as mail.example.org. Used in the SMTP greeting and EHLO, in Received headers, as target of MX records, and for TLS certificates. Forward and reverse DNS should agree with it. Names with other than ASCII characters are written in Unicode, not with xn--."`
+	CheckUpdates                    bool                 `sconf:"optional" sconf-doc:"Ask once a day (with a DNS lookup) whether there is a newer version of mox, and if so deliver the changelog to the postmaster mailbox."`
+	Pedantic                        bool                 `sconf:"optional" sconf-doc:"Refuse protocol deviations that are common and normally tolerated. For testing other software; do not use it where mail has to arrive."`
+	TLS                             GlobalTLS            `sconf:"optional" sconf-doc:"Settings for all TLS connections that mox makes."`
+	ACME                            map[string]ACME      `sconf:"optional" sconf-doc:"Providers of TLS certificates by ACME, such as Let's Encrypt. Keys are names of your choice, to be used in TLS.ACME of listeners."`
+	AdminPasswordFile               string               `sconf:"optional" sconf-doc:"File with the bcrypt hash of the password for the admin pages, relative to the directory of this file. Set the password with \"mox setadminpassword\". A changed file counts at once."`
+	Listeners                       map[string]Listener  `sconf-doc:"Groups of IP addresses and the services on them. Keys are names of your choice, of which \"public\" is special: its addresses are what DNS records, certificate checks and blocklist monitoring are about, and its ports what users are told to connect to. A second listener, often called \"internal\", typically serves admin pages and metrics on a private address."`
+	Postmaster                      Postmaster           `sconf-doc:"Where mail to postmaster goes, for the host name, for all domains without their own postmaster address, and for the address \"postmaster\" without domain."`
+	HostTLSRPT                      *HostTLSRPT          `sconf:"optional" sconf-doc:"Where reports about TLS connections to this host are delivered (RFC 8460): its address is published in DNS below Hostname."`
+	InitialMailboxes                InitialMailboxes     `sconf:"optional" sconf-doc:"Mailboxes made for new accounts besides Inbox. Default: Sent, Archive, Trash, Drafts and Junk, each with its special use."`
+	DefaultMailboxes                []string             `sconf:"optional" sconf-doc:"Deprecated, use InitialMailboxes: mailboxes for new accounts, of which those called Archive, Drafts, Junk, Sent and Trash get that special use. Not together with InitialMailboxes."`
+	Transports                      map[string]Transport `sconf:"optional" sconf-doc:"Ways for outgoing mail other than direct delivery to the destination. Keys are names of your choice, to be used in Routes in domains.conf and in queue commands."`
+	NoOutgoingDMARCReports          bool                 `sconf:"optional" sconf-doc:"Do not send DMARC aggregate reports to domains that ask for them."`
+	NoOutgoingTLSReports            bool                 `sconf:"optional" sconf-doc:"Do not send TLS reports to domains that ask for them."`
+	OutgoingTLSReportsForAllSuccess bool                 `sconf:"optional" sconf-doc:"Send TLS reports also for days on which there was no failure."`
+	QuotaMessageSize                int64                `sconf:"optional" sconf-doc:"Total size in bytes of all messages an account may store, unless the account has its own setting. Delivery to a full account is refused with a temporary error. Databases and search index need about 15% more. Default: 0, no limit."`
+}
+
+// GlobalTLS is Static.TLS.
+type GlobalTLS struct {
+	CA *CA `sconf:"optional" sconf-doc:"Certificate authorities to trust when verifying certificates of others. Default: those of the system."`
+}
+
+// CA is GlobalTLS.CA.
+type CA struct {
+	AdditionalToSystem bool     `sconf:"optional" sconf-doc:"Trust these in addition to the system's, not instead."`
+	CertFiles          []string `sconf:"optional" sconf-doc:"PEM files with root certificates, relative to the directory of this file."`
+}
+
+// ACME is a provider of certificates.
+type ACME struct {
+	DirectoryURL           string                  `sconf-doc:"URL of the ACME directory. For Let's Encrypt: https://acme-v02.api.letsencrypt.org/directory"`
+	RenewBefore            time.Duration           `sconf:"optional" sconf-doc:"How long before its end a certificate is renewed. Default: 720h (30 days)."`
+	ContactEmail           string                  `sconf-doc:"Address given to the provider, for notices about the account."`
+	Port                   int                     `sconf:"optional" sconf-doc:"Local TCP port for validation (tls-alpn-01), when connections to port 443 of the public address are forwarded to it. Default: 443."`
+	IssuerDomainName       string                  `sconf:"optional" sconf-doc:"Domain of the issuer for suggested CAA records. Default: letsencrypt.org for a directory of Let's Encrypt, else none."`
+	ExternalAccountBinding *ExternalAccountBinding `sconf:"optional" sconf-doc:"For providers that tie ACME to an account one already has with them (EAB)."`
+}
+
+// ExternalAccountBinding is ACME.ExternalAccountBinding (RFC 8555 7.3.4).
+type ExternalAccountBinding struct {
+	KeyID   string `sconf-doc:"Key identifier, from the provider."`
+	KeyFile string `sconf-doc:"File with the key from the provider, in base64url as received, relative to the directory of this file. The key is only needed for the first registration."`
+}
+
+// Postmaster is Static.Postmaster.
+type Postmaster struct {
+	Account string `sconf-doc:"Account in domains.conf."`
+	Mailbox string `sconf-doc:"Mailbox in that account, such as Postmaster. Made on first delivery."`
+}
+
+// HostTLSRPT is Static.HostTLSRPT.
+type HostTLSRPT struct {
+	Account   string `sconf-doc:"Account in domains.conf."`
+	Mailbox   string `sconf-doc:"Mailbox in that account, such as TLSRPT."`
+	Localpart string `sconf-doc:"Localpart of the report address; the domain is Hostname. Example: tlsreports"`
+}
+
+// InitialMailboxes is Static.InitialMailboxes.
+type InitialMailboxes struct {
+	SpecialUse SpecialUseMailboxes `sconf:"optional" sconf-doc:"Mailboxes with a special use (RFC 6154), by which mail programs find them whatever they are called."`
+	Regular    []string            `sconf:"optional" sconf-doc:"Further mailboxes."`
+}
+
+// SpecialUseMailboxes are names of mailboxes by their special use; empty is none.
+type SpecialUseMailboxes struct {
+	Sent    string `sconf:"optional"`
+	Archive string `sconf:"optional"`
+	Trash   string `sconf:"optional"`
+	Draft   string `sconf:"optional"`
+	Junk    string `sconf:"optional"`
+}

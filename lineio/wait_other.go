@@ -1,0 +1,28 @@
+//go:build !unix
+
+package lineio
+
+import "net"
+
+// waitReadable waits until nc has input, has ended, or its read deadline has
+// passed, without a buffer. It reports false, at once, where nc is not a socket
+// itself (TLS, a pipe in a test).
+func waitReadable(nc net.Conn) (bool, error) {
+	t, ok := nc.(*net.TCPConn)
+	if !ok {
+		return false, nil
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	// Between two calls of the function, Windows waits with a read of no octets,
+	// which completes also for what came earlier.
+	first := true
+	err = raw.Read(func(uintptr) bool {
+		done := !first
+		first = false
+		return done
+	})
+	return true, err
+}

@@ -1,0 +1,40 @@
+//go:build unix
+
+package lineio
+
+import (
+	"net"
+	"syscall"
+)
+
+// waitReadable waits until nc has input, has ended, or its read deadline has
+// passed, without a buffer. It reports false, at once, where nc is not a socket
+// itself (TLS, a pipe in a test).
+func waitReadable(nc net.Conn) (bool, error) {
+	var sc syscall.Conn
+	switch t := nc.(type) {
+	case *net.TCPConn:
+		sc = t
+	case *net.UnixConn:
+		sc = t
+	default:
+		return false, nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	// The poller tells about edges only, so that an octet that came earlier has to
+	// be looked for before each wait.
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		for {
+			_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+			if err == syscall.EINTR {
+				continue
+			}
+			return err != syscall.EAGAIN && err != syscall.EWOULDBLOCK
+		}
+	})
+	return true, err
+}

@@ -1,0 +1,156 @@
+package metrics
+
+// Bucket sets, in seconds.
+var (
+	bucketsA      = []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10, 20}
+	bucketsA30    = []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10, 20, 30}
+	bucketsA120   = []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10, 20, 30, 60, 120}
+	bucketsB      = []float64{.01, .05, .1, .5, 1, 5, 10, 20, 30}
+	bucketsB20    = []float64{.01, .05, .1, .5, 1, 5, 10, 20}
+	bucketsB120   = []float64{.01, .05, .1, .5, 1, 5, 10, 20, 30, 60, 120}
+	bucketsSherpa = []float64{.01, .05, .1, .2, .5, 1, 2, 4, 8, 16}
+)
+
+// panicPackages have their panic counter at zero from the start, so that an alert on
+// its increase sees the first panic. Others appear on their first panic.
+var panicPackages = []string{
+	"ctl", "import", "serve", "imapserver", "mtastsdb", "queue", "smtpclient", "smtpserver", "dkimverify", "spfverify",
+	"upgradethreads", "importmanage", "importmessages", "webadmin", "webmailsendevent", "webmail", "webmailrequest",
+	"webmailquery", "webmailhandle",
+}
+
+// SMTP server.
+var (
+	SMTPServerConnection             = CounterDef{Name: "mox_smtpserver_connection_total", Help: "Connections accepted, by kind: deliver, submit.", Labels: []string{"kind"}}
+	SMTPServerCommand                = HistogramDef{Name: "mox_smtpserver_command_duration_seconds", Help: "Duration of commands.", Labels: []string{"kind", "cmd", "code", "ecode"}, Buckets: bucketsA120}
+	SMTPServerDelivery               = CounterDef{Name: "mox_smtpserver_delivery_total", Help: "Outcomes of incoming messages, by result (delivered, reject, unknownuser, highrate, checkrates, accounterror, delivererror) and reason.", Labels: []string{"result", "reason"}}
+	SMTPServerSubmission             = CounterDef{Name: "mox_smtpserver_submission_total", Help: "Outcomes of submissions: ok, badmessage, badfrom, badheader, missingsmtputf8, domaindisabled, messagelimiterror, recipientlimiterror, queueerror.", Labels: []string{"result"}}
+	SMTPServerErrors                 = CounterDef{Name: "mox_smtpserver_errors_total", Help: "Internal errors that did not end a transaction: dkimsign, queuedsn.", Labels: []string{"error"}}
+	SMTPServerDeliverySTARTTLS       = CounterDef{Name: "mox_smtpserver_delivery_starttls_total", Help: "STARTTLS started on connections for delivery."}
+	SMTPServerDeliverySTARTTLSErrors = CounterDef{Name: "mox_smtpserver_delivery_starttls_errors_total", Help: "TLS handshakes that failed after STARTTLS: eof, sslv2, unsupportedversions, nottls, alert-<num>-<msg>, other.", Labels: []string{"reason"}}
+)
+
+// Queue, outgoing connections and webhooks.
+var (
+	QueueConnection                = CounterDef{Name: "mox_queue_connection_total", Help: "Outgoing connections: ok, timeout, canceled, error.", Labels: []string{"result"}}
+	QueueDelivery                  = HistogramDef{Name: "mox_queue_delivery_duration_seconds", Help: "Delivery attempts, by number of the attempt, transport (empty is direct), tlsmode (immediate, requiredstarttls, opportunistic, skip; with +mtasts, +dane) and result (ok, timeout, canceled, temperror, permerror, error).", Labels: []string{"attempt", "transport", "tlsmode", "result"}, Buckets: bucketsB120}
+	QueueHold                      = GaugeDef{Name: "mox_queue_hold", Help: "Messages in the queue that are on hold."}
+	QueueDMARCReportFailure        = CounterDef{Name: "mox_queue_dmarcreport_failure_total", Help: "DMARC reports whose delivery failed permanently."}
+	QueueDestinations              = CounterDef{Name: "mox_queue_destinations_total", Help: "Destinations (MX hosts) tried."}
+	QueueDestinationsAuthentic     = CounterDef{Name: "mox_queue_destinations_authentic_total", Help: "Destinations found through DNSSEC-authentic MX records."}
+	QueueDANERequired              = CounterDef{Name: "mox_queue_destination_dane_required_total", Help: "Destinations for which DANE applied."}
+	QueueDANESTARTTLSUnverified    = CounterDef{Name: "mox_queue_destination_dane_starttlsunverified_total", Help: "Destinations with TLSA records none of which is usable, so that TLS is required but not verified."}
+	QueueDANEGatherTLSAErrors      = CounterDef{Name: "mox_queue_destination_dane_gathertlsa_errors_total", Help: "Lookups of TLSA records that failed."}
+	QueueTLSRequiredNoIgnored      = CounterDef{Name: "mox_queue_tlsrequiredno_ignored_total", Help: "Policy failures ignored because the message says TLS-Required: No: mtastspolicy, mtastsmx, badtls, badtlsa.", Labels: []string{"ignored"}}
+	QueueRequireTLSUnsupported     = CounterDef{Name: "mox_queue_requiretls_unsupported_total", Help: "Messages with REQUIRETLS that a destination cannot take: nopolicy, norequiretls.", Labels: []string{"reason"}}
+	QueuePlaintextFallback         = CounterDef{Name: "mox_queue_plaintext_fallback_total", Help: "Connections repeated in plaintext after opportunistic TLS failed."}
+	SMTPClientCommand              = HistogramDef{Name: "mox_smtpclient_command_duration_seconds", Help: "Duration of outgoing commands.", Labels: []string{"cmd", "code", "secode"}, Buckets: bucketsA120}
+	SMTPClientTLSRequiredNoIgnored = CounterDef{Name: "mox_smtpclient_tlsrequiredno_ignored_total", Help: "TLS verification failures ignored because the message says TLS-Required: No: daneverification.", Labels: []string{"ignored"}}
+	WebhookRequest                 = HistogramDef{Name: "mox_webhook_request_duration_seconds", Help: "Duration of webhook calls.", Buckets: bucketsB}
+	WebhookResults                 = CounterDef{Name: "mox_webhook_results_total", Help: "Results of webhook calls: HTTP status, <n>xx for uncommon ones, error.", Labels: []string{"code"}}
+)
+
+// IMAP server.
+var (
+	IMAPConnection = CounterDef{Name: "mox_imap_connection_total", Help: "Connections accepted, by service: imap, imaps.", Labels: []string{"service"}}
+	IMAPCommand    = HistogramDef{Name: "mox_imap_command_duration_seconds", Help: "Duration of commands, by result: ok, panic, ioerror, badsyntax, servererror, usererror, error.", Labels: []string{"cmd", "result"}, Buckets: bucketsA}
+)
+
+// HTTP and applications.
+var (
+	HTTPServerRequest       = HistogramDef{Name: "mox_httpserver_request_duration_seconds", Help: "Time until the response header was written.", Labels: []string{"handler", "proto", "method", "code"}, Buckets: bucketsA120}
+	HTTPServerResponse      = HistogramDef{Name: "mox_httpserver_response_duration_seconds", Help: "Time until the response was complete.", Labels: []string{"handler", "proto", "method", "code"}, Buckets: bucketsA120}
+	WebmailSubmission       = CounterDef{Name: "mox_webmail_submission_total", Help: "Outcomes of submissions from webmail.", Labels: []string{"result"}}
+	WebmailErrors           = CounterDef{Name: "mox_webmail_errors_total", Help: "Internal errors of webmail: submit, storesent and others.", Labels: []string{"error"}}
+	WebmailSSEConnections   = GaugeDef{Name: "mox_webmail_sse_connections", Help: "Open event streams of webmail."}
+	WebAPISubmission        = CounterDef{Name: "mox_webapi_submission_total", Help: "Outcomes of submissions through the HTTP API.", Labels: []string{"result"}}
+	WebAPIErrors            = CounterDef{Name: "mox_webapi_errors_total", Help: "Internal errors of the HTTP API.", Labels: []string{"error"}}
+	WebAPIResults           = CounterDef{Name: "mox_webapi_results_total", Help: "Results of calls of the HTTP API: ok, badauth, or an error code.", Labels: []string{"method", "result"}}
+	WebAPIRequest           = HistogramDef{Name: "mox_webapi_duration_seconds", Help: "Duration of calls of the HTTP API.", Labels: []string{"method"}, Buckets: bucketsB}
+	AutoconfRequest         = CounterDef{Name: "mox_autoconf_request_total", Help: "Autoconfiguration requests, by configured domain.", Labels: []string{"domain"}}
+	AutodiscoverRequest     = CounterDef{Name: "mox_autodiscover_request_total", Help: "Autodiscover requests, by configured domain.", Labels: []string{"domain"}}
+	SherpaRequests          = CounterDef{Name: "sherpa_requests_total", Help: "Calls of functions of the browser applications.", Labels: []string{"api", "function"}}
+	SherpaErrors            = CounterDef{Name: "sherpa_errors_total", Help: "Errors returned by functions of the browser applications.", Labels: []string{"api", "function", "code"}}
+	SherpaProtocolErrors    = CounterDef{Name: "sherpa_protocol_errors_total", Help: "Calls that were not understood.", Labels: []string{"api"}}
+	SherpaBadFunction       = CounterDef{Name: "sherpa_bad_function_total", Help: "Calls of unknown functions.", Labels: []string{"api"}}
+	SherpaJavaScriptRequest = CounterDef{Name: "sherpa_javascript_request_total", Help: "Requests for the client library.", Labels: []string{"api"}}
+	SherpaJSONRequests      = CounterDef{Name: "sherpa_json_requests_total", Help: "Requests for the description of an API.", Labels: []string{"api"}}
+	SherpaRequest           = HistogramDef{Name: "sherpa_requests_duration_seconds", Help: "Duration of calls of functions of the browser applications.", Labels: []string{"api", "function"}, Buckets: bucketsSherpa}
+)
+
+// TLS, DNS and mail authentication.
+var (
+	AutoTLSMissingServerName = CounterDef{Name: "mox_autotls_missing_servername_total", Help: "TLS connections refused for lack of a server name (SNI)."}
+	AutoTLSUnknownServerName = CounterDef{Name: "mox_autotls_unknown_servername_total", Help: "TLS connections refused for a server name that is not ours."}
+	AutoTLSCertRequestErrors = CounterDef{Name: "mox_autotls_cert_request_errors_total", Help: "Requests for certificates by ACME that failed."}
+	AutoTLSCertPut           = CounterDef{Name: "mox_autotls_certput_total", Help: "Certificates stored."}
+	DANEVerify               = CounterDef{Name: "mox_dane_verify_total", Help: "Verifications of TLS connections with DANE."}
+	DANEVerifyErrors         = CounterDef{Name: "mox_dane_verify_errors_total", Help: "Verifications with DANE that failed."}
+	DKIMSign                 = CounterDef{Name: "mox_dkim_sign_total", Help: "DKIM signatures made, by key: rsa, ed25519.", Labels: []string{"key"}}
+	DKIMVerify               = HistogramDef{Name: "mox_dkim_verify_duration_seconds", Help: "Verification of DKIM signatures.", Labels: []string{"algorithm", "status"}, Buckets: bucketsA}
+	DMARCVerify              = HistogramDef{Name: "mox_dmarc_verify_duration_seconds", Help: "Evaluation of DMARC policies; reject and use are yes or no.", Labels: []string{"status", "reject", "use"}, Buckets: bucketsA}
+	SPFVerify                = HistogramDef{Name: "mox_spf_verify_duration_seconds", Help: "Evaluation of SPF.", Labels: []string{"status"}, Buckets: bucketsA}
+	IPRevLookup              = HistogramDef{Name: "mox_iprev_lookup_total", Help: "Reverse lookups with confirmation. A histogram despite its name.", Labels: []string{"status"}, Buckets: bucketsA30}
+	DNSLookup                = HistogramDef{Name: "mox_dns_lookup_duration_seconds", Help: "DNS lookups, by package, kind of lookup, and result: ok, nxdomain, temporary, timeout, canceled, error.", Labels: []string{"pkg", "type", "result"}, Buckets: bucketsA30}
+	DNSBLLookup              = HistogramDef{Name: "mox_dnsbl_lookup_duration_seconds", Help: "Lookups in DNS blocklists.", Labels: []string{"zone", "status"}, Buckets: bucketsA}
+	DNSBLIPsSuccess          = GaugeDef{Name: "mox_dnsbl_ips_success", Help: "1 for an own address that a DNS blocklist does not list, 0 for one that it lists.", Labels: []string{"zone", "ip"}}
+	MTASTSGet                = HistogramDef{Name: "mox_mtasts_get_duration_seconds", Help: "Lookups of MTA-STS policies: ok, lookuperror, fetcherror.", Labels: []string{"result"}, Buckets: bucketsB20}
+	MTASTSDBGet              = CounterDef{Name: "mox_mtastsdb_get_total", Help: "Uses of the MTA-STS policy cache.", Labels: []string{"result"}}
+	TLSRPTLookup             = HistogramDef{Name: "mox_tlsrpt_lookup_duration_seconds", Help: "Lookups of TLS reporting records.", Labels: []string{"result"}, Buckets: bucketsA30}
+	SubjectPassGenerate      = CounterDef{Name: "mox_subjectpass_generate_total", Help: "Subjectpass tokens made."}
+	SubjectPassVerify        = CounterDef{Name: "mox_subjectpass_verify_total", Help: "Subjectpass tokens checked: ok, fail.", Labels: []string{"result"}}
+)
+
+// Reports.
+var (
+	DMARCDBPolicyEvaluated = CounterDef{Name: "mox_dmarcdb_policy_evaluated_total", Help: "Rows of DMARC reports received, by own domain.", Labels: []string{"domain", "disposition", "dkim", "spf"}}
+	DMARCDBDKIMResult      = CounterDef{Name: "mox_dmarcdb_dkim_result_total", Help: "DKIM results in DMARC reports received.", Labels: []string{"result"}}
+	DMARCDBSPFResult       = CounterDef{Name: "mox_dmarcdb_spf_result_total", Help: "SPF results in DMARC reports received.", Labels: []string{"result"}}
+	DMARCDBReportQueued    = CounterDef{Name: "mox_dmarcdb_report_queued_total", Help: "DMARC reports queued for sending."}
+	DMARCDBReportError     = CounterDef{Name: "mox_dmarcdb_report_error_total", Help: "DMARC reports that could not be made or queued."}
+	TLSRPTDBSession        = CounterDef{Name: "mox_tlsrptdb_session_total", Help: "Sessions in TLS reports received, by result type of RFC 8460 and success.", Labels: []string{"type"}}
+	TLSRPTSendReportQueued = CounterDef{Name: "mox_tlsrptsend_report_queued_total", Help: "TLS reports queued for sending."}
+	TLSRPTSendReportError  = CounterDef{Name: "mox_tlsrptsend_report_error_total", Help: "TLS reports that could not be made or queued."}
+)
+
+// General.
+var (
+	Authentication            = CounterDef{Name: "mox_authentication_total", Help: "Authentication attempts, by kind (submission, imap, webmail, webapi, webaccount, webadmin), variant (mechanism) and result (ok, baduser, badpassword, badcreds, badchanbind, error, aborted, badprotocol, logindisabled).", Labels: []string{"kind", "variant", "result"}}
+	AuthenticationRateLimited = CounterDef{Name: "mox_authentication_ratelimited_total", Help: "Authentication attempts refused for too many failures.", Labels: []string{"kind"}}
+	Connections               = GaugeDef{Name: "mox_connections_count", Help: "Open connections.", Labels: []string{"protocol", "listener"}}
+	Panic                     = CounterDef{Name: "mox_panic_total", Help: "Panics caught, by package.", Labels: []string{"pkg"}}
+	LoggingInfo               = CounterDef{Name: "mox_logging_level_info_total", Help: "Lines logged at level info."}
+	LoggingWarn               = CounterDef{Name: "mox_logging_level_warn_total", Help: "Lines logged at level warn."}
+	LoggingError              = CounterDef{Name: "mox_logging_level_error_total", Help: "Lines logged at level error."}
+	HTTPClientRequest         = HistogramDef{Name: "mox_httpclient_request_duration_seconds", Help: "Outgoing HTTP requests.", Labels: []string{"pkg", "method", "code", "result"}, Buckets: bucketsB}
+	UpdatesLookup             = HistogramDef{Name: "mox_updates_lookup_duration_seconds", Help: "Lookups of the newest version.", Labels: []string{"result"}, Buckets: bucketsA30}
+	UpdatesFetchChangelog     = HistogramDef{Name: "mox_updates_fetchchangelog_duration_seconds", Help: "Fetches of the changelog.", Labels: []string{"result"}, Buckets: bucketsA30}
+)
+
+// All returns the definitions of every metric of mox itself, by kind.
+func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef) {
+	counters = []CounterDef{
+		SMTPServerConnection, SMTPServerDelivery, SMTPServerSubmission, SMTPServerErrors, SMTPServerDeliverySTARTTLS, SMTPServerDeliverySTARTTLSErrors,
+		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, WebhookResults,
+		IMAPConnection,
+		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
+		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, SubjectPassGenerate, SubjectPassVerify,
+		DMARCDBPolicyEvaluated, DMARCDBDKIMResult, DMARCDBSPFResult, DMARCDBReportQueued, DMARCDBReportError, TLSRPTDBSession, TLSRPTSendReportQueued, TLSRPTSendReportError,
+		Authentication, AuthenticationRateLimited, Panic, LoggingInfo, LoggingWarn, LoggingError,
+	}
+	gauges = []GaugeDef{
+		QueueHold,
+		WebmailSSEConnections,
+		DNSBLIPsSuccess,
+		Connections,
+	}
+	histograms = []HistogramDef{
+		SMTPServerCommand,
+		QueueDelivery, SMTPClientCommand, WebhookRequest,
+		IMAPCommand,
+		HTTPServerRequest, HTTPServerResponse, WebAPIRequest, SherpaRequest,
+		DKIMVerify, DMARCVerify, SPFVerify, IPRevLookup, DNSLookup, DNSBLLookup, MTASTSGet, TLSRPTLookup,
+		HTTPClientRequest, UpdatesLookup, UpdatesFetchChangelog,
+	}
+	return counters, gauges, histograms
+}

@@ -1,0 +1,372 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+)
+
+// Add adds messages to a mailbox in one durable operation: all of them or none
+// (APPEND, MULTIAPPEND). Content of more than 2 MiB is written before, in slices, so
+// that others never wait long.
+func (a *Account) Add(ctx context.Context, mailbox MailboxID, msgs []NewMessage) (Added, error) {
+	return a.add(ctx, msgs, func(t *tx) (*mailbox, error) {
+		b, err := t.box(mailbox)
+		return b, err
+	})
+}
+
+// Deliver adds a message to the mailbox of that name, making it when missing.
+func (a *Account) Deliver(ctx context.Context, mailbox string, m NewMessage) (Added, error) {
+	name, err := NormalName(mailbox)
+	if err != nil {
+		return Added{}, fmt.Errorf("delivering: %w", err)
+	}
+	return a.add(ctx, []NewMessage{m}, func(t *tx) (*mailbox, error) {
+		if b := t.byName(name); b != nil {
+			return b, nil
+		}
+		b, err := t.create(name, 0)
+		return b, err
+	})
+}
+
+func (a *Account) add(ctx context.Context, msgs []NewMessage, target func(*tx) (*mailbox, error)) (Added, error) {
+	var r Added
+	if len(msgs) == 0 {
+		return r, nil
+	}
+	ps, err := a.prepareAll(ctx, msgs)
+	if err != nil {
+		return r, fmt.Errorf("adding message: %w", err)
+	}
+	weight := 0
+	for _, p := range ps {
+		weight += p.weight()
+	}
+	err = a.do(ctx, weight, func(t *tx) error {
+		b, err := target(t)
+		if err != nil {
+			return err
+		}
+		r, err = t.add(b, ps)
+		return err
+	})
+	if err != nil {
+		return Added{}, fmt.Errorf("adding message: %w", err)
+	}
+	return r, nil
+}
+
+// prepareAll prepares messages and stages large ones, once it is known that they are
+// within the quota.
+func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepared, error) {
+	ps := make([]*prepared, len(msgs))
+	total := int64(0)
+	for i := range msgs {
+		m := &msgs[i]
+		var err error
+		if m.Flags, m.Keywords, err = normalFlags(m.Flags, m.Keywords); err != nil {
+			return nil, err
+		}
+		if ps[i], err = a.prepareMessage(m); err != nil {
+			return nil, err
+		}
+		total += ps[i].size
+	}
+	q := a.Quota()
+	if err := checkQuota(q.Limit, q.Used, total); err != nil {
+		return nil, err
+	}
+	// Together, many small messages are as much as a large one.
+	weight := 0
+	for _, p := range ps {
+		if weight += p.weight(); p.c.chunks == nil || weight > stageSlice {
+			if err := a.stage(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return ps, nil
+}
+
+// stage writes a body that no message refers to yet. When that never comes about it is
+// freed like any other.
+func (a *Account) stage(ctx context.Context, p *prepared) error {
+	r := io.Reader(p.m.Spool.reader())
+	chunks, n := p.c.chunks, 1
+	for {
+		if p.c.chunks == nil {
+			var err error
+			if chunks, _, err = a.s.codec.encodeFrom(r, stageSlice); err != nil {
+				return fmt.Errorf("reading message: %w", err)
+			}
+		}
+		weight := 0
+		for _, ch := range chunks {
+			weight += len(ch)
+		}
+		first := n
+		err := a.do(ctx, weight, func(t *tx) error {
+			if p.staged == 0 {
+				id := t.newBody()
+				if err := t.insertBody(id, p, 0, 0, 0, t.now); err != nil {
+					return err
+				}
+				p.staged = id
+			} else if err := t.c.ExecInts("UPDATE body SET freed=? WHERE id=?", t.now.Unix(), int64(p.staged)); err != nil {
+				return err
+			}
+			t.released = true
+			return t.insertChunks(p.staged, first, chunks)
+		})
+		if err != nil {
+			return err
+		}
+		if n += len(chunks); p.c.chunks != nil || len(chunks) < stageSlice/chunkSize {
+			return nil
+		}
+	}
+}
+
+func (t *tx) newBody() BodyID {
+	id := t.nextBody
+	t.nextBody++
+	t.dirty = true
+	return id
+}
+
+// add adds messages to b.
+func (t *tx) add(b *mailbox, ps []*prepared) (Added, error) {
+	a := t.a
+	total := int64(0)
+	for _, p := range ps {
+		total += p.size
+	}
+	// a.quota is read without lock: only its momentary value matters.
+	if err := checkQuota(a.Quota().Limit, a.used+t.used, total); err != nil {
+		return Added{}, err
+	}
+	if uint64(b.UIDNext)+uint64(len(ps)) > math.MaxUint32 {
+		return Added{}, fmt.Errorf("%w: mailbox has no UIDs left", ErrNotAllowed)
+	}
+	r := Added{Mailbox: b.ID, UIDValidity: b.UIDValidity, ModSeq: t.next()}
+	nb := *b
+	msgs := make([]Message, len(ps))
+	for i, p := range ps {
+		m, err := t.addOne(&nb, p)
+		if err != nil {
+			return Added{}, err
+		}
+		msgs[i] = m
+		r.UIDs, r.IDs, r.Bodies = append(r.UIDs, m.UID), append(r.IDs, m.ID), append(r.Bodies, m.Body)
+	}
+	t.added(nb, msgs)
+	return r, t.logMessages(MessagesAdded, b.ID, msgs)
+}
+
+// addOne writes the rows of one message.
+func (t *tx) addOne(b *mailbox, p *prepared) (Message, error) {
+	kw, err := t.intern(p.m.Keywords)
+	if err != nil {
+		return Message{}, err
+	}
+	received, saved := p.m.Received, p.m.Saved
+	if received.IsZero() {
+		received = t.now
+	}
+	if saved.IsZero() {
+		saved = t.now
+	}
+	body, err := t.addBody(b.ID, p, received)
+	if err != nil {
+		return Message{}, err
+	}
+	m := Message{
+		ID: t.nextMessage, Body: body, ModSeq: t.seq, UID: b.UIDNext, Size: uint32(min(p.size, math.MaxUint32)),
+		Received: unix32(received), Saved: unix32(saved), Keywords: kw, Flags: p.m.Flags,
+	}
+	t.nextMessage++
+	b.UIDNext++
+	return m, t.insertMessage(b.ID, &m)
+}
+
+// unix32 is a time as stored: unix seconds of 1970 to 2106.
+func unix32(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), math.MaxUint32)) }
+
+func (t *tx) insertMessage(box MailboxID, m *Message) error {
+	return t.c.ExecInts("INSERT INTO message (mailbox_id, uid, id, body_id, modseq, flags, keywords, received, saved, size) VALUES (?,?,?,?,?,?,?,?,?,?)",
+		int64(box), int64(m.UID), int64(m.ID), int64(m.Body), int64(m.ModSeq), int64(m.Flags), int64(m.Keywords), int64(m.Received), int64(m.Saved), int64(m.Size))
+}
+
+// addBody returns a body with the message's content: an equal one that is there
+// already, the one that was staged, or a new one.
+func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, error) {
+	same, thread, err := t.findThread(box, p, received)
+	if err != nil {
+		return 0, err
+	}
+	if same != 0 {
+		return same, t.c.ExecInts("UPDATE body SET refs=refs+1 WHERE id=?", int64(same))
+	}
+	id := p.staged
+	if id == 0 {
+		id = t.newBody()
+	}
+	if thread == 0 {
+		thread = ThreadID(id)
+	}
+	if p.staged != 0 {
+		err = t.c.ExecInts("UPDATE body SET refs=1, thread=?, mailbox_id=?, received=? WHERE id=?", int64(thread), int64(box), received.Unix(), int64(id))
+		if err == nil && t.c.Changes() != 1 {
+			err = errors.New("staged content is gone")
+		}
+		p.staged = 0 // taken, also when the operation fails: then it is freed
+	} else if err = t.insertBody(id, p, 1, thread, box, received); err == nil {
+		err = t.insertChunks(id, 1, p.c.chunks)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return id, t.insertRendered(id, p, received)
+}
+
+func (t *tx) insertBody(id BodyID, p *prepared, refs int, thread ThreadID, box MailboxID, received time.Time) error {
+	freed := int64(0)
+	if refs == 0 {
+		freed = t.now.Unix()
+	}
+	err := t.c.Exec("INSERT INTO body (id, refs, freed, size, prefix, location, thread, subject, mailbox_id, received, hash) VALUES (?,?,?,?,?,0,?,?,?,?,?)",
+		int64(id), refs, freed, p.size, len(p.m.Prefix), int64(thread), p.c.thread.subject, int64(box), received.Unix(), p.hash[:])
+	if err != nil || p.prefix == nil {
+		return err
+	}
+	return t.insertChunks(id, 0, [][]byte{p.prefix})
+}
+
+func (t *tx) insertChunks(id BodyID, n int, chunks [][]byte) error {
+	for i, ch := range chunks {
+		if err := t.c.Exec("INSERT INTO chunk (id, data) VALUES (?,?)", chunkID(id, n+i), ch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertRendered writes what FETCH, SORT and threads need of a body.
+func (t *tx) insertRendered(id BodyID, p *prepared, received time.Time) error {
+	c := p.c
+	var headers any // NULL when too large
+	if !c.tooLong {
+		headers = append(p.headers, 0)[:len(p.headers)] // not nil, which would be NULL
+	}
+	err := t.c.Exec("INSERT INTO body_env (id, envelope, structure, preview, headers, parts, envelope_utf8, structure_utf8, plain, plain_utf8, trace) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+		int64(id), c.envelope, c.structure, c.preview, headers, p.parts, c.envelopeUTF8, c.structureUTF8, c.plain, c.plainUTF8, p.m.Trace)
+	if err != nil {
+		return err
+	}
+	k := &c.keys
+	sent := k.sent
+	if !k.hasDate {
+		sent = received.Unix()
+	}
+	err = t.c.Exec("INSERT INTO body_key (id, sent, reply, base_subject, sort_from, sort_to, sort_cc, display_from, display_to, text_from, text_to, text_cc, text_bcc, text_subject, message_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		int64(id), sent, k.reply, k.baseSubject, k.from, k.to, k.cc, k.displayFrom, k.displayTo, k.textFrom, k.textTo, k.textCc, k.textBcc, k.textSubject, k.msgID)
+	if err != nil {
+		return err
+	}
+	for _, h := range [...]int64{c.thread.msgID, c.thread.subject} {
+		if h == 0 {
+			continue
+		}
+		if err := t.c.ExecInts("INSERT INTO lookup (hash, body_id) VALUES (?,?)", h, int64(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Bounds of looking for a thread.
+const (
+	maxSameID      = 16
+	maxSameSubject = 50
+	day            = 24 * 60 * 60
+)
+
+// findThread finds the thread that a message belongs to, 0 for a new one, and a body
+// with equal content, 0 for none.
+func (t *tx) findThread(box MailboxID, p *prepared, received time.Time) (same BodyID, thread ThreadID, err error) {
+	k := &p.c.thread
+	// The same Message-ID: the same thread, and mostly the same message once more.
+	if k.msgID != 0 {
+		err := t.candidates(k.msgID, maxSameID, func(c *candidate) bool {
+			if thread == 0 && c.refs > 0 {
+				thread = c.thread
+			}
+			// A staged body is complete only for who staged it.
+			if same == 0 && c.refs > 0 && c.size == p.size && p.staged == 0 && p.m.Trace == nil && bytes.Equal(c.hash, p.hash[:]) {
+				same = c.id
+			}
+			return same != 0
+		})
+		if err != nil || thread != 0 {
+			return same, thread, err
+		}
+	}
+	// A message it refers to, the closest first, whose subject is the same; reports of
+	// delivery have a subject of their own.
+	for _, ref := range k.refs {
+		err := t.candidates(ref, maxSameID, func(c *candidate) bool {
+			if c.subject == k.subject || k.report {
+				thread = c.thread
+			}
+			return thread != 0
+		})
+		if err != nil || thread != 0 {
+			return 0, thread, err
+		}
+	}
+	if len(k.refs) > 0 || !k.reply || k.subject == 0 {
+		return 0, 0, nil
+	}
+	// A reply that does not say to what: the newest message of about that time in the
+	// same mailbox with the same subject.
+	at := received.Unix()
+	err = t.candidates(k.subject, maxSameSubject, func(c *candidate) bool {
+		if c.mailbox == box && c.received >= at-28*day && c.received <= at+day {
+			thread = c.thread
+		}
+		return thread != 0
+	})
+	return 0, thread, err
+}
+
+// candidate is a body found by one of its keys.
+type candidate struct {
+	id       BodyID
+	refs     int64
+	size     int64
+	thread   ThreadID
+	subject  int64
+	mailbox  MailboxID
+	received int64
+	hash     []byte
+}
+
+// candidates calls f for the bodies with a key, the newest first, until f returns true.
+func (t *tx) candidates(hash int64, max int, f func(*candidate) bool) error {
+	rows := t.c.QueryInts("SELECT b.id, b.refs, b.size, b.thread, b.subject, b.mailbox_id, b.received, b.hash FROM lookup l JOIN body b ON b.id=l.body_id WHERE l.hash=? ORDER BY l.body_id DESC LIMIT ?", hash, int64(max))
+	for rows.Next() {
+		c := candidate{
+			BodyID(rows.Int64(0)), rows.Int64(1), rows.Int64(2), ThreadID(rows.Int64(3)), rows.Int64(4), MailboxID(rows.Int64(5)), rows.Int64(6), rows.Bytes(7),
+		}
+		if f(&c) {
+			break
+		}
+	}
+	return rows.Close()
+}

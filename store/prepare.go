@@ -1,0 +1,300 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"mox/message"
+)
+
+// stageSize is the size from which a body's chunks are written before the commit that
+// adds the message, in slices, so that they do not hold up the committer.
+const (
+	stageSize  = 2 << 20
+	stageSlice = 4 << 20
+)
+
+// Bounds of what is kept of a header, so that a message with an absurd one has no
+// absurd row.
+const (
+	maxCommonHeaders = 64 << 10
+	maxKeyText       = 4 << 10
+	maxReferences    = 50
+	maxHeader        = 1 << 20
+)
+
+// commonHeaders are the fields that [FieldHeaders] has: those that clients ask for to
+// show a list of messages.
+var commonHeaders = []string{
+	"Return-Path", "Delivered-To", "Date", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Subject", "Message-ID", "In-Reply-To", "References",
+	"MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "Content-Language",
+	"List-Id", "List-Post", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Archive", "List-Help", "List-Subscribe", "List-Owner", "Mailing-List",
+	"Priority", "X-Priority", "Importance", "X-MSMail-Priority", "Newsgroups", "Disposition-Notification-To", "Auto-Submitted", "Precedence",
+	"User-Agent", "X-Mailer", "Resent-Date", "Resent-From", "Resent-To", "Resent-Cc", "Resent-Message-ID", "Followup-To",
+	"X-Uniform-Type-Identifier", "X-Universally-Unique-Identifier", "X-Draft-Info", "X-Mozilla-Draft-Info", "X-Identity-Key", "Thread-Topic", "Thread-Index",
+}
+
+// CommonHeader reports whether [FieldHeaders] has all fields of a name: a request for
+// such fields only needs no body.
+func CommonHeader(name string) bool {
+	return slices.ContainsFunc(commonHeaders, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+// content is what is computed once for a Spool, however many mailboxes it goes to.
+type content struct {
+	chunks  [][]byte // nil when the body is to be staged
+	headers []byte
+	tooLong bool // the header was cut: headers is not complete
+
+	envelope, envelopeUTF8, structure, structureUTF8, plain, plainUTF8 []byte
+	preview                                                            string
+	keys                                                               keyColumns
+	thread                                                             threadKeys
+}
+
+// keyColumns is a row of body_key.
+type keyColumns struct {
+	sent                                                  int64
+	hasDate, reply                                        bool
+	baseSubject, from, to, cc, displayFrom, displayTo     string
+	textFrom, textTo, textCc, textBcc, textSubject, msgID string
+}
+
+// threadKeys is what threads are found by.
+type threadKeys struct {
+	msgID, subject int64   // hashes; 0: none
+	refs           []int64 // hashes, the closest first
+	reply, report  bool
+}
+
+// hashKey hashes a key of the table lookup, kind keeps the kinds of keys apart. Never 0.
+func hashKey(kind, s string) int64 {
+	sum := sha256.Sum256([]byte(kind + "\x00" + s))
+	if h := int64(binary.BigEndian.Uint64(sum[:])); h != 0 {
+		return h
+	}
+	return 1
+}
+
+// prepare computes the spool's content once.
+func (sp *Spool) prepare() (*content, error) {
+	sp.once.Do(func() { sp.content, sp.contentErr = sp.compute() })
+	return sp.content, sp.contentErr
+}
+
+func (sp *Spool) compute() (*content, error) {
+	p := sp.part
+	if p == nil {
+		return nil, fmt.Errorf("spool was not finished")
+	}
+	c := &content{}
+	if sp.size <= stageSize {
+		var err error
+		if c.chunks, _, err = sp.s.codec.encodeFrom(sp.reader(), sp.size); err != nil {
+			return nil, fmt.Errorf("reading message: %w", err)
+		}
+	}
+	if err := c.readHeaders(sp, p); err != nil {
+		return nil, fmt.Errorf("reading header: %w", err)
+	}
+	c.render(p)
+	c.preview = message.Preview(p, sp)
+	c.setKeys(p)
+	return c, nil
+}
+
+// readHeaders keeps the common header fields.
+func (c *content) readHeaders(sp *Spool, p *message.Part) error {
+	n := p.HeaderSize()
+	if n > maxHeader {
+		n, c.tooLong = maxHeader, true
+	}
+	h := make([]byte, n)
+	if _, err := sp.ReadAt(h, p.HeaderStart); err != nil && err != io.EOF {
+		return err
+	}
+	c.headers = commonFields(h)
+	if len(c.headers) > maxCommonHeaders {
+		c.headers, c.tooLong = nil, true
+	}
+	return nil
+}
+
+// commonFields returns the common fields of a header, without the empty line.
+func commonFields(header []byte) []byte {
+	h := message.AppendHeaderFields(nil, header, commonHeaders, false)
+	return bytes.TrimSuffix(h, []byte("\r\n"))
+}
+
+// render makes the wire bytes of FETCH. Variants for UTF8=ACCEPT are kept where they differ.
+func (c *content) render(p *message.Part) {
+	differ := func(a, b []byte) []byte {
+		if bytes.Equal(a, b) {
+			return nil
+		}
+		return b
+	}
+	c.envelope = p.AppendEnvelope(nil, false)
+	c.envelopeUTF8 = differ(c.envelope, p.AppendEnvelope(nil, true))
+	c.structure = p.AppendBodyStructure(nil, true, false)
+	c.structureUTF8 = differ(c.structure, p.AppendBodyStructure(nil, true, true))
+	if embeds(p) {
+		c.plain = p.AppendBodyStructure(nil, false, false)
+		c.plainUTF8 = differ(c.plain, p.AppendBodyStructure(nil, false, true))
+	}
+}
+
+// embeds reports whether a message is embedded in p, whose envelope BODY has and the
+// part tree has not.
+func embeds(p *message.Part) bool {
+	found := false
+	p.Walk(func(_ []int, q *message.Part) bool {
+		found = found || q.Message != nil
+		return !found
+	})
+	return found
+}
+
+func cut(s string) string {
+	if len(s) > maxKeyText {
+		return strings.ToValidUTF8(s[:maxKeyText], "")
+	}
+	return s
+}
+
+func (c *content) setKeys(p *message.Part) {
+	k := p.SortKeys(time.Time{})
+	c.keys = keyColumns{
+		sent: k.Date.Unix(), hasDate: !k.Date.IsZero(), reply: k.Reply, baseSubject: cut(k.Subject),
+		from: cut(k.From), to: cut(k.To), cc: cut(k.Cc), displayFrom: cut(k.DisplayFrom), displayTo: cut(k.DisplayTo),
+	}
+	if k.Subject != "" {
+		c.thread.subject = hashKey("subject", k.Subject)
+	}
+	c.thread.reply = k.Reply
+	c.thread.report = p.Type == "multipart" && p.Subtype == "report"
+	e := p.Envelope
+	if e == nil {
+		return
+	}
+	c.keys.textFrom, c.keys.textTo = addressText(e.From), addressText(e.To)
+	c.keys.textCc, c.keys.textBcc = addressText(e.Cc), addressText(e.Bcc)
+	c.keys.textSubject = cut(message.CasemapKey(message.DecodeWords(e.Subject)))
+	if ids := message.ParseMessageIDs(e.MessageID, 1); len(ids) > 0 {
+		c.keys.msgID = cut(ids[0])
+		c.thread.msgID = hashKey("id", ids[0])
+	}
+	c.thread.refs = references(e)
+}
+
+// references are the hashes of References and, after those, In-Reply-To, last first.
+func references(e *message.Envelope) []int64 {
+	ids := append(message.ParseMessageIDs(e.References, 1000), message.ParseMessageIDs(e.InReplyTo, 10)...)
+	slices.Reverse(ids)
+	var refs []int64
+	for _, id := range ids {
+		if h := hashKey("id", id); len(refs) < maxReferences && !slices.Contains(refs, h) {
+			refs = append(refs, h)
+		}
+	}
+	return refs
+}
+
+// addressText is a header field of addresses as text to search in: names and addresses,
+// decoded and casemapped.
+func addressText(list []message.Address) string {
+	var b strings.Builder
+	for i := range list {
+		a := &list[i]
+		if b.Len() > maxKeyText {
+			break
+		}
+		if a.Name != "" {
+			if b.Len() > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(message.DecodeWords(a.Name))
+		}
+		if addr := a.Addr(); addr != "" && addr != a.Name {
+			if b.Len() > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteByte('<')
+			b.WriteString(addr)
+			b.WriteByte('>')
+		}
+	}
+	return cut(message.CasemapKey(b.String()))
+}
+
+// prepared is a message ready for the committer.
+type prepared struct {
+	m       *NewMessage
+	c       *content
+	size    int64
+	hash    [sha256.Size]byte
+	prefix  []byte // stored chunk 0, nil without prefix
+	headers []byte
+	parts   []byte
+	staged  BodyID // where the chunks have been written, 0: not yet
+}
+
+// weight is about the number of bytes that adding it writes.
+func (p *prepared) weight() int {
+	n := 1024 + len(p.prefix) + len(p.headers) + len(p.parts) + len(p.c.envelope) + len(p.c.structure)
+	if p.staged == 0 {
+		for _, ch := range p.c.chunks {
+			n += len(ch)
+		}
+	}
+	return n
+}
+
+// prepareMessage does all work that needs no database.
+func (a *Account) prepareMessage(m *NewMessage) (*prepared, error) {
+	c, err := m.Spool.prepare()
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{m: m, c: c, size: m.Spool.size + int64(len(m.Prefix)), headers: c.headers}
+	if limit := a.s.o.MaxMessageSize; limit > 0 && p.size > limit || m.Spool.size > maxBodySize || len(m.Prefix) > maxHeader {
+		return nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, p.size)
+	}
+	h := sha256.New()
+	h.Write(m.Spool.sum[:])
+	h.Write(m.Prefix)
+	h.Sum(p.hash[:0])
+	part := m.Spool.part
+	if len(m.Prefix) > 0 {
+		p.prefix = a.s.codec.encode(m.Prefix)
+		if !c.tooLong {
+			p.headers = append(commonFields(m.Prefix), c.headers...)
+		}
+		part = shifted(part, int64(len(m.Prefix)))
+		part.HeaderStart = 0
+	}
+	p.parts = part.AppendBinaryStructure(nil)
+	return p, nil
+}
+
+// shifted returns a copy of a part tree whose offsets are n higher.
+func shifted(p *message.Part, n int64) *message.Part {
+	q := *p
+	q.HeaderStart, q.BodyStart, q.BodyEnd = p.HeaderStart+n, p.BodyStart+n, p.BodyEnd+n
+	if p.Message != nil {
+		q.Message = shifted(p.Message, n)
+	}
+	if p.Parts != nil {
+		q.Parts = make([]*message.Part, len(p.Parts))
+		for i, c := range p.Parts {
+			q.Parts[i] = shifted(c, n)
+		}
+	}
+	return &q
+}
