@@ -222,11 +222,11 @@ func (p *postings) each(f func(uint32)) error {
 }
 
 // findTerms calls found with the number of each term of the block that a run matches,
-// ascending, until it returns an error.
-func findTerms(terms []byte, where byte, how match, run []byte, found func(n int) error) error {
+// ascending.
+func findTerms(terms []byte, where byte, how match, run []byte, found func(n int)) {
 	terms, skipped := within(terms, where)
 	if len(terms) == 0 {
-		return nil
+		return
 	}
 	var pattern []byte
 	switch how {
@@ -242,21 +242,19 @@ func findTerms(terms []byte, where byte, how match, run []byte, found func(n int
 	for {
 		i := bytes.Index(terms[at:], pattern)
 		if i < 0 {
-			return nil
+			return
 		}
 		i += at
 		// The number of LFs up to and with the first byte of the match.
 		n += bytes.Count(terms[at:i+1], lf)
 		at = i + 1
-		if err := found(n - 1); err != nil {
-			return err
-		}
+		found(n - 1)
 		if how == matchExact {
-			return nil
+			return
 		}
 		end := bytes.IndexByte(terms[at:], '\n')
 		if end < 0 {
-			return nil
+			return
 		}
 		at += end // the LF before the next term is counted then
 	}
@@ -265,37 +263,31 @@ func findTerms(terms []byte, where byte, how match, run []byte, found func(n int
 var lf = []byte{'\n'}
 
 // within returns the terms of a block with the first byte where, the LF before and
-// after included, and the number of LFs before.
+// after included, and the number of LFs before those.
 func within(terms []byte, where byte) ([]byte, int) {
 	if len(terms) < 3 {
 		return nil, 0
 	}
-	last := bytes.LastIndexByte(terms[:len(terms)-1], '\n')
-	if terms[1] > where || terms[last+1] < where {
+	start, end := firstFrom(terms, where), firstFrom(terms, where+1)
+	if start == end {
 		return nil, 0
 	}
-	skipped := 0
-	if terms[1] != where {
-		i := bytes.Index(terms, []byte{'\n', where})
-		if i < 0 {
-			return nil, 0
+	return terms[start : end+1], bytes.Count(terms[:start], lf)
+}
+
+// firstFrom returns the place of the LF before the first term whose first byte is at
+// least where; of the last LF when there is none.
+func firstFrom(terms []byte, where byte) int {
+	lo, hi := 0, len(terms)-1
+	for lo < hi {
+		mid := (lo + hi) / 2
+		p := bytes.LastIndexByte(terms[:mid+1], '\n')
+		if terms[p+1] >= where {
+			hi = p
+			continue
 		}
-		skipped = bytes.Count(terms[:i], lf)
-		terms = terms[i:]
-		last -= i
+		next := bytes.IndexByte(terms[mid+1:], '\n')
+		lo = mid + 1 + next
 	}
-	if terms[last+1] != where {
-		// The first key of another kind: it is not far from the end of few blocks.
-		for i := 0; ; {
-			end := bytes.IndexByte(terms[i+1:], '\n')
-			if end < 0 {
-				return nil, 0
-			}
-			i += 1 + end
-			if i+1 >= len(terms) || terms[i+1] != where {
-				return terms[:i+1], skipped
-			}
-		}
-	}
-	return terms, skipped
+	return lo
 }

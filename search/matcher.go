@@ -71,6 +71,14 @@ func (m *Matcher) Reset() {
 	}
 }
 
+// skip makes needle i count as found.
+func (m *Matcher) skip(i int) {
+	if !m.needles[i].found {
+		m.needles[i].found = true
+		m.left--
+	}
+}
+
 // scan searches buf and drops all of it that no needle can begin in any more.
 func (m *Matcher) scan() {
 	for i := range m.needles {
