@@ -13,16 +13,16 @@ import (
 // Add adds messages to a mailbox in one durable operation: all of them or none
 // (APPEND, MULTIAPPEND). Content of more than 2 MiB is written before, in slices, so
 // that others never wait long.
-func (a *Account) Add(ctx context.Context, mailbox MailboxID, msgs []NewMessage) (Added, error) {
+func (a *Account) Add(ctx context.Context, box MailboxID, msgs []NewMessage) (Added, error) {
 	return a.add(ctx, msgs, func(t *tx) (*mailbox, error) {
-		b, err := t.box(mailbox)
+		b, err := t.box(box)
 		return b, err
 	})
 }
 
 // Deliver adds a message to the mailbox of that name, making it when missing.
-func (a *Account) Deliver(ctx context.Context, mailbox string, m NewMessage) (Added, error) {
-	name, err := NormalName(mailbox)
+func (a *Account) Deliver(ctx context.Context, name string, m NewMessage) (Added, error) {
+	name, err := NormalName(name)
 	if err != nil {
 		return Added{}, fmt.Errorf("delivering: %w", err)
 	}

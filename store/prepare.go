@@ -188,7 +188,7 @@ func (c *content) setKeys(p *message.Part) {
 	c.keys.textSubject = cut(message.CasemapKey(message.DecodeWords(e.Subject)))
 	if ids := message.ParseMessageIDs(e.MessageID, 1); len(ids) > 0 {
 		c.keys.msgID = cut(ids[0])
-		c.thread.msgID = hashKey("id", ids[0])
+		c.thread.msgID = hashKey("id", c.keys.msgID)
 	}
 	c.thread.refs = references(e)
 }
@@ -199,7 +199,7 @@ func references(e *message.Envelope) []int64 {
 	slices.Reverse(ids)
 	var refs []int64
 	for _, id := range ids {
-		if h := hashKey("id", id); len(refs) < maxReferences && !slices.Contains(refs, h) {
+		if h := hashKey("id", cut(id)); len(refs) < maxReferences && !slices.Contains(refs, h) {
 			refs = append(refs, h)
 		}
 	}

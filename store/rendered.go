@@ -16,22 +16,201 @@ const (
 	renderBytes = 1 << 20
 )
 
-// renderedColumns are the columns that each field needs, in the order of Rendered.
-var renderedColumns = []struct {
-	field   Fields
-	columns []string
-	utf8    []string // in place of columns, for UTF8=ACCEPT
-	set     func(*Rendered, [][]byte)
-}{
-	{FieldEnvelope, []string{"e.envelope"}, []string{"coalesce(e.envelope_utf8, e.envelope)"}, func(r *Rendered, v [][]byte) { r.Envelope = v[0] }},
-	{FieldBodyStructure, []string{"e.structure"}, []string{"coalesce(e.structure_utf8, e.structure)"}, func(r *Rendered, v [][]byte) { r.BodyStructure = v[0] }},
-	{FieldPreview, []string{"e.preview"}, nil, func(r *Rendered, v [][]byte) { r.Preview = v[0] }},
-	{FieldHeaders, []string{"e.headers", "e.headers IS NOT NULL"}, nil, func(r *Rendered, v [][]byte) {
-		r.Headers = v[0]
-		r.HasHeaders = string(v[1]) == "1"
-	}},
-	{FieldParts, []string{"e.parts"}, nil, func(r *Rendered, v [][]byte) { r.Parts = v[0] }},
-	{FieldBody, []string{"e.plain", "e.parts"}, []string{"coalesce(e.plain_utf8, e.plain)", "e.parts"}, func(r *Rendered, v [][]byte) { r.BodyPlain, r.plainParts = v[0], v[1] }},
-	{FieldTrace, []string{"e.trace"}, nil, func(r *Rendered, v [][]byte) { r.Trace = v[0] }},
-	{FieldThread, []string{"b.thread"}, nil, func(r *Rendered, v [][]byte) {}},
+// column is a stored column that fields need.
+type column struct {
+	fields    Fields
+	table     byte   // e: body_env, k: body_key, b: body
+	sql, utf8 string // utf8: in place of sql for UTF8=ACCEPT; empty: the same
+	scan      func(r *Rendered, v cell)
+}
+
+// cell is a column of the current row; its bytes are copied to the arena.
+type cell struct {
+	rows  *db.Stmt
+	i     int
+	arena *[]byte
+}
+
+func (v cell) int() int64 { return v.rows.Int64(v.i) }
+
+// bytes is nil for NULL only.
+func (v cell) bytes() []byte {
+	b := v.rows.Bytes(v.i)
+	if b == nil && v.rows.Null(v.i) {
+		return nil
+	}
+	at := len(*v.arena)
+	*v.arena = append(*v.arena, b...)
+	return (*v.arena)[at:len(*v.arena):len(*v.arena)]
+}
+
+var columns = []column{
+	{FieldEnvelope, 'e', "envelope", "coalesce(e.envelope_utf8, e.envelope)", func(r *Rendered, v cell) { r.Envelope = v.bytes() }},
+	{FieldBodyStructure, 'e', "structure", "coalesce(e.structure_utf8, e.structure)", func(r *Rendered, v cell) { r.BodyStructure = v.bytes() }},
+	{FieldPreview, 'e', "preview", "", func(r *Rendered, v cell) { r.Preview = v.bytes() }},
+	{FieldHeaders, 'e', "headers", "", func(r *Rendered, v cell) { r.Headers = v.bytes(); r.HasHeaders = r.Headers != nil }},
+	{FieldParts | FieldBody, 'e', "parts", "", func(r *Rendered, v cell) { r.Parts = v.bytes() }},
+	{FieldBody, 'e', "plain", "coalesce(e.plain_utf8, e.plain)", func(r *Rendered, v cell) { r.BodyPlain = v.bytes() }},
+	{FieldTrace, 'e', "trace", "", func(r *Rendered, v cell) { r.Trace = v.bytes() }},
+	{FieldThread, 'b', "thread", "", func(r *Rendered, v cell) { r.Thread = ThreadID(v.int()) }},
+	{FieldKeys, 'k', "sent", "", func(r *Rendered, v cell) { r.Keys.Date = v.int() }},
+	{FieldKeys, 'k', "reply", "", func(r *Rendered, v cell) { r.Keys.Reply = v.int() != 0 }},
+	{FieldKeys, 'k', "base_subject", "", func(r *Rendered, v cell) { r.Keys.Subject = v.bytes() }},
+	{FieldKeys, 'k', "sort_from", "", func(r *Rendered, v cell) { r.Keys.From = v.bytes() }},
+	{FieldKeys, 'k', "sort_to", "", func(r *Rendered, v cell) { r.Keys.To = v.bytes() }},
+	{FieldKeys, 'k', "sort_cc", "", func(r *Rendered, v cell) { r.Keys.Cc = v.bytes() }},
+	{FieldKeys, 'k', "display_from", "", func(r *Rendered, v cell) { r.Keys.DisplayFrom = v.bytes() }},
+	{FieldKeys, 'k', "display_to", "", func(r *Rendered, v cell) { r.Keys.DisplayTo = v.bytes() }},
+	{FieldText, 'k', "text_from", "", func(r *Rendered, v cell) { r.Keys.TextFrom = v.bytes() }},
+	{FieldText, 'k', "text_to", "", func(r *Rendered, v cell) { r.Keys.TextTo = v.bytes() }},
+	{FieldText, 'k', "text_cc", "", func(r *Rendered, v cell) { r.Keys.TextCc = v.bytes() }},
+	{FieldText, 'k', "text_bcc", "", func(r *Rendered, v cell) { r.Keys.TextBcc = v.bytes() }},
+	{FieldText, 'k', "text_subject", "", func(r *Rendered, v cell) { r.Keys.TextSubject = v.bytes() }},
+	{FieldText, 'k', "message_id", "", func(r *Rendered, v cell) { r.Keys.TextMessageID = v.bytes() }},
+}
+
+var tables = map[byte]string{'e': "body_env e", 'k': "body_key k", 'b': "body b"}
+
+// renderer reads batches of rendered data.
+type renderer struct {
+	a      *Account
+	f      Fields
+	utf8   bool
+	scan   []func(*Rendered, cell)
+	one    string // statement for one body
+	run    string // statement for bodies in a range, by id
+	out    []Rendered
+	arena  []byte
+	extend []byte // of BodyPlain made from parts
+}
+
+func (a *Account) newRenderer(f Fields, utf8 bool) *renderer {
+	r := &renderer{a: a, f: f, utf8: utf8}
+	var cols []string
+	var from string
+	var base byte
+	for i := range columns {
+		c := &columns[i]
+		if f&c.fields == 0 {
+			continue
+		}
+		sql := fmt.Sprintf("%c.%s", c.table, c.sql)
+		if utf8 && c.utf8 != "" {
+			sql = c.utf8
+		}
+		cols, r.scan = append(cols, sql), append(r.scan, c.scan)
+		switch join := " JOIN " + tables[c.table]; {
+		case base == 0:
+			base, from = c.table, tables[c.table]
+		case c.table != base && !strings.Contains(from, join):
+			from += fmt.Sprintf("%s ON %c.id=%c.id", join, c.table, base)
+		}
+	}
+	if base == 0 { // nothing but Gone is asked for
+		base, from = 'b', tables['b']
+	}
+	sel := fmt.Sprintf("SELECT %c.id%s FROM %s WHERE %c.id", base, strings.Join(append([]string{""}, cols...), ", "), from, base)
+	r.one = sel + "=?"
+	r.run = fmt.Sprintf("%s BETWEEN ? AND ? ORDER BY %c.id", sel, base)
+	return r
+}
+
+// Rendered reads stored data of messages, in the given order. It reads by body, so that
+// a message that was expunged meanwhile can still be answered for a while; after that,
+// Gone is set. No database transaction is open during an iteration's body.
+func (a *Account) Rendered(ctx context.Context, msgs []*Message, f Fields, utf8 bool) iter.Seq2[*Rendered, error] {
+	return func(yield func(*Rendered, error) bool) {
+		r := a.newRenderer(f, utf8)
+		for at := 0; at < len(msgs); {
+			err := a.read(ctx, func(c *db.Conn) error { return r.batch(c, msgs[at:min(len(msgs), at+renderBatch)]) })
+			if err != nil {
+				yield(nil, fmt.Errorf("reading rendered messages: %w", err))
+				return
+			}
+			for i := range r.out {
+				o := &r.out[i]
+				o.Index = at + i
+				if err := r.complete(o); err != nil {
+					yield(nil, err)
+					return
+				}
+				if !yield(o, nil) {
+					return
+				}
+			}
+			at += len(r.out)
+		}
+	}
+}
+
+// batch reads as many of msgs as fit, at least one.
+func (r *renderer) batch(c *db.Conn, msgs []*Message) error {
+	r.out, r.arena = r.out[:0], r.arena[:0]
+	lo, hi, rising := msgs[0].Body, msgs[0].Body, true
+	for _, m := range msgs[1:] {
+		rising = rising && m.Body > hi
+		hi = max(hi, m.Body)
+	}
+	// Where most bodies of the range are wanted, reading through is quicker than finding each.
+	if rising && int64(hi-lo) < 2*int64(len(msgs))+16 {
+		return r.readRange(c, msgs, lo, hi)
+	}
+	for _, m := range msgs {
+		rows := c.QueryInts(r.one, int64(m.Body))
+		ok := rows.Next()
+		r.take(m.Body, rows, ok)
+		if err := rows.Close(); err != nil {
+			return err
+		}
+		if len(r.arena) > renderBytes {
+			break
+		}
+	}
+	return nil
+}
+
+func (r *renderer) readRange(c *db.Conn, msgs []*Message, lo, hi BodyID) error {
+	rows := c.QueryInts(r.run, int64(lo), int64(hi))
+	for rows.Next() {
+		id := BodyID(rows.Int64(0))
+		for len(r.out) < len(msgs) && msgs[len(r.out)].Body < id {
+			r.take(msgs[len(r.out)].Body, rows, false)
+		}
+		if len(r.out) < len(msgs) && msgs[len(r.out)].Body == id {
+			r.take(id, rows, true)
+		}
+		if len(r.out) == len(msgs) || len(r.arena) > renderBytes {
+			return rows.Close()
+		}
+	}
+	for len(r.out) < len(msgs) {
+		r.take(msgs[len(r.out)].Body, rows, false)
+	}
+	return rows.Close()
+}
+
+// take adds the current row, or with ok false a body that is gone.
+func (r *renderer) take(id BodyID, rows *db.Stmt, ok bool) {
+	r.out = append(r.out, Rendered{Body: id, Gone: !ok})
+	if !ok {
+		return
+	}
+	o := &r.out[len(r.out)-1]
+	for i, scan := range r.scan {
+		scan(o, cell{rows, i + 1, &r.arena})
+	}
+}
+
+// complete makes BODY where it is not stored.
+func (r *renderer) complete(o *Rendered) error {
+	if r.f&FieldBody == 0 || o.Gone || o.BodyPlain != nil {
+		return nil
+	}
+	p, err := message.DecodePart(o.Parts)
+	if err != nil {
+		return r.a.fail(fmt.Errorf("%w: part tree of body %d: %w", ErrCorrupt, o.Body, err))
+	}
+	r.extend = p.AppendBodyStructure(r.extend[:0], false, r.utf8)
+	o.BodyPlain = r.extend
+	return nil
 }

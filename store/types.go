@@ -250,7 +250,8 @@ const (
 	FieldPreview                          // PREVIEW text, UTF-8
 	FieldParts                            // binary part tree
 	FieldHeaders                          // common header fields as in the message
-	FieldKeys                             // sort keys and folded header text
+	FieldKeys                             // sort keys: Keys without the Text fields
+	FieldText                             // header text: the Text fields of Keys
 	FieldTrace                            // decision trace
 	FieldThread                           // thread id
 )
@@ -269,15 +270,18 @@ type Keys struct {
 
 // Rendered is stored data of one body. The buffers are valid until the next iteration.
 type Rendered struct {
-	Index  int // of the message in the slice given
-	Body   BodyID
-	Gone   bool  // the content was freed; nothing else is set
-	Prefix int64 // length of the header prefix that part offsets do not count (see FieldParts)
+	Index int // of the message in the slice given
+	Body  BodyID
+	Gone  bool // the content was freed; nothing else is set
 
-	Envelope, BodyStructure, BodyPlain, Preview, Parts, Headers, Trace []byte
-
-	Thread ThreadID
-	Keys   Keys
+	Envelope, BodyStructure, BodyPlain []byte // wire bytes, for UTF8=ACCEPT where asked for
+	Preview                            []byte // UTF-8
+	Parts                              []byte // for message.DecodePart; offsets are those of the body, prefix included; without envelopes
+	Headers                            []byte // see CommonHeader; raw fields in their order, without the empty line
+	HasHeaders                         bool   // false: the header is too large to be kept apart, read the body
+	Trace                              []byte
+	Thread                             ThreadID
+	Keys                               Keys
 }
 
 // ChangeKind says what a [Change] did.
