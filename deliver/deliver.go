@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +42,8 @@ type Config struct {
 	// number.
 	ID  func(cid int64) string
 	Log *slog.Logger // nil: none
+	// Panic, when set, is told of panics, which fail the delivery.
+	Panic func(v any)
 }
 
 // Deliverer delivers messages. It is safe for concurrent use.
@@ -175,7 +178,7 @@ func collect(jobs []*job, results []error) {
 // deliver adds the message to one account.
 func (d *Deliverer) deliver(ctx context.Context, s *seen, j *job) error {
 	m := s.m
-	err := d.add(ctx, s, j)
+	err := d.addSafely(ctx, s, j)
 	if err == nil {
 		d.c.Log.InfoContext(ctx, "delivered", "account", j.target.Account, "from", m.From.LogString(), "to", j.to.LogString(), "size", m.Spool.Size())
 		return nil
@@ -188,6 +191,20 @@ func (d *Deliverer) deliver(ctx context.Context, s *seen, j *job) error {
 	d.c.Log.Log(ctx, level, "not delivered", "account", j.target.Account, "from", m.From.LogString(), "to", j.to.LogString(), "code", e.Code, "err", err)
 	// The cause is logged: what remains is for the peer.
 	return smtp.Errorf(e.Code, e.Enhanced, "%s", e.Text)
+}
+
+// addSafely is add, with a panic as error: it may run in a goroutine of its own, where
+// one would end the process.
+func (d *Deliverer) addSafely(ctx context.Context, s *seen, j *job) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if d.c.Panic != nil {
+				d.c.Panic(v)
+			}
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return d.add(ctx, s, j)
 }
 
 func (d *Deliverer) add(ctx context.Context, s *seen, j *job) error {

@@ -145,15 +145,15 @@ func TestDeliver(t *testing.T) {
 	}
 	const want = "Delivered-To: mjl+x@mx.example\r\nReturn-Path: <a@b.example>\r\nX-Field: y\r\n" +
 		"Received: from client.example (rev.example [10.0.0.2]) by mx.example via tcp\r\n" +
-		"\twith ESMTPS id id7 (TLS1.3 TLS_AES_128_GCM_SHA256) for <mjl+x@mx.example>;\r\n" +
-		"\tWed, 4 Mar 2026 05:06:07 +0000\r\n" + text
+		"\twith ESMTPS id id7 (TLS1.3 TLS_AES_128_GCM_SHA256) for\r\n" +
+		"\t<mjl+x@mx.example>; Wed, 4 Mar 2026 05:06:07 +0000\r\n" + text
 	if got := f.Messages(t, "mjl", "Inbox"); len(got) != 1 || got[0] != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	if got := f.Messages(t, "other", "Mail/Here"); len(got) != 1 || !strings.HasPrefix(got[0], "Delivered-To: other@mx.example\r\n") {
 		t.Errorf("got %q", got)
 	}
-	if got := f.Messages(t, "mjl", "Postmaster"); len(got) != 1 || !strings.HasPrefix(got[0], "Delivered-To: Postmaster@mx.example\r\n") || !strings.Contains(got[0], "for <Postmaster@mx.example>") {
+	if got := f.Messages(t, "mjl", "Postmaster"); len(got) != 1 || !strings.HasPrefix(got[0], "Delivered-To: Postmaster@mx.example\r\n") || !strings.Contains(got[0], "<Postmaster@mx.example>;") {
 		t.Errorf("got %q", got)
 	}
 }
