@@ -53,6 +53,15 @@ func TestHeaderReplaceAll(t *testing.T) {
 	if got := string(h.Append(nil)); got != "A: 1\r\nB: 2\r\n\r\n" {
 		t.Errorf("got %q", got)
 	}
+	h = ParseHeader([]byte(" continues\r\nB: 2\r\n\r\n"))
+	h.Prepend("A", "1")
+	if got := string(h.Append(nil)); got != "A: 1\r\n\r\n continues\r\nB: 2\r\n\r\n" {
+		t.Errorf("continued: %q", got)
+	}
+	h = ParseHeader([]byte("A: 1\r b\rC: 2\r\r"))
+	if got := string(h.Append(nil)); got != "A: 1\r\n b\r\nC: 2\r\n\r\n" {
+		t.Errorf("bare CR: %q", got)
+	}
 	if got := string((&Header{}).Append(nil)); got != "\r\n" {
 		t.Errorf("empty: %q", got)
 	}

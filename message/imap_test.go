@@ -2,6 +2,7 @@ package message
 
 import (
 	"errors"
+	"hash/crc32"
 	"reflect"
 	"strings"
 	"testing"
@@ -247,6 +248,21 @@ func TestBinaryForm(t *testing.T) {
 	p, err := DecodePart([]byte(goldenBinary))
 	if err != nil || !reflect.DeepEqual(p, mustParse(t, goldenMessage)) {
 		t.Errorf("golden: %+v %v\nnow %q", p, err, mustParse(t, goldenMessage).AppendBinary(nil))
+	}
+}
+
+// TestStringTable guards what the binary form refers to by index.
+func TestStringTable(t *testing.T) {
+	const version1 = 119
+	if sum := crc32.ChecksumIEEE([]byte(strings.Join(stringTable[:version1], "\x00"))); sum != 0x9046484a {
+		t.Errorf("the first %d strings changed: %#x", version1, sum)
+	}
+	seen := map[string]bool{}
+	for _, s := range stringTable {
+		if seen[s] {
+			t.Errorf("%q is in the table twice", s)
+		}
+		seen[s] = true
 	}
 }
 

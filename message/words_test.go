@@ -112,6 +112,7 @@ func TestCharsets(t *testing.T) {
 		{"cp932", "\x82\xa0", "あ"},
 		{"iso-2022-jp", "\x1b$B$\"\x1b(B", "あ"},
 		{"euc-jp", "\xa4\xa2", "あ"},
+		{"iso-2022-kr", "\x1b$)C\x0e0!\x0f a\x0e0!\r\n0!", "가 a가\r\n0!"},
 		{"hz-gb-2312", "~{VPND~}", "中文"},
 		{"utf-16", "\xfe\xff\x00\xe9", "é"},
 		{"utf-16le", "\xe9\x00", "é"},

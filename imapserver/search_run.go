@@ -1,0 +1,170 @@
+package imapserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mox/imap"
+	"mox/message"
+	"mox/store"
+)
+
+const searchBatch = 256
+
+// textQuery is a TEXT or BODY key with what the index says about it.
+type textQuery struct {
+	query    TextQuery
+	needle   []byte // casemapped
+	asked    bool   // found and complete hold
+	found    map[store.BodyID]struct{}
+	complete store.BodyID
+}
+
+// run tests the messages of the mailbox in order and adds those that match to res.
+func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res *searchResult) error {
+	sp, err := x.scope(key)
+	if err != nil {
+		return err
+	}
+	if x.fields == 0 && !x.content {
+		for e := range x.s.box.entries(sp) {
+			c := candidate{entry: e}
+			if !(x.uid && e.ghost) && prog(&c) == yes {
+				res.add(e)
+			}
+		}
+		return nil
+	}
+	batch := make([]*candidate, 0, searchBatch)
+	for e := range x.s.box.entries(sp) {
+		if x.uid && e.ghost {
+			continue
+		}
+		c := &candidate{entry: e}
+		v := prog(c)
+		if v == no {
+			continue
+		}
+		if v == yes {
+			// Keep the order: what is known waits for what is not.
+			c.content = known
+		}
+		if batch = append(batch, c); len(batch) == searchBatch {
+			if err := x.runBatch(ctx, prog, batch, res); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	return x.runBatch(ctx, prog, batch, res)
+}
+
+// known marks candidates that match already.
+var known = &content{}
+
+// scope narrows the messages to those of a set that every match must be in.
+func (x *searcher) scope(key *imap.SearchKey) (spans, error) {
+	keys := []imap.SearchKey{*key}
+	if key.Op == imap.SearchAnd {
+		keys = key.Keys
+	}
+	for i := range keys {
+		if keys[i].Op == imap.SearchSeq || keys[i].Op == imap.SearchUID {
+			return x.set(&keys[i])
+		}
+	}
+	return x.s.box.all(), nil
+}
+
+// runBatch decides candidates that the view alone could not.
+func (x *searcher) runBatch(ctx context.Context, prog test, batch []*candidate, res *searchResult) error {
+	if x.s.stopping(ctx) {
+		return errShutdown
+	}
+	var msgs []*store.Message
+	var index []int
+	for i, c := range batch {
+		if c.content != known {
+			msgs = append(msgs, c.msg)
+			index = append(index, i)
+		}
+	}
+	fields := x.fields
+	if x.content {
+		if err := x.askIndex(ctx); err != nil {
+			return err
+		}
+		fields |= store.FieldParts
+	}
+	matched := make([]bool, len(batch))
+	for r, err := range x.s.account.Rendered(ctx, msgs, fields, true) {
+		if err != nil {
+			return fmt.Errorf("reading renderings: %w", err)
+		}
+		if r.Gone {
+			continue
+		}
+		c := batch[index[r.Index]]
+		c.r = r
+		v := prog(c)
+		if v == unknown {
+			if v, err = x.withContent(ctx, prog, c); err != nil {
+				return err
+			}
+		}
+		matched[index[r.Index]] = v == yes
+	}
+	for i, c := range batch {
+		if matched[i] || c.content == known {
+			res.add(c.entry)
+		}
+	}
+	return nil
+}
+
+// askIndex asks the index about the text keys, once.
+func (x *searcher) askIndex(ctx context.Context) error {
+	if x.s.srv.cfg.Index == nil {
+		return nil
+	}
+	for _, q := range x.queries {
+		if q.asked {
+			continue
+		}
+		found, complete, ok, err := x.s.srv.cfg.Index.Candidates(ctx, x.s.account, q.query)
+		if err != nil {
+			// The index only makes it faster.
+			x.s.log.Warn("asking search index", "err", err)
+		}
+		q.asked = true
+		if err == nil && ok {
+			q.found, q.complete = found, complete
+		}
+	}
+	return nil
+}
+
+// withContent decides by the content.
+func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tri, error) {
+	body, err := x.s.account.OpenBody(ctx, c.msg.Body)
+	if errors.Is(err, store.ErrNoBody) {
+		return no, nil
+	} else if err != nil {
+		return no, fmt.Errorf("opening message: %w", err)
+	}
+	// Reading is over; nothing is lost if closing fails.
+	defer func() { _ = body.Close() }()
+	part, err := message.DecodePart(c.r.Parts)
+	if err != nil {
+		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
+	}
+	c.content = &content{part: part, ra: body}
+	v := prog(c)
+	err = c.content.err
+	c.content = nil
+	if err != nil {
+		return no, fmt.Errorf("reading message: %w", err)
+	}
+	return v, nil
+}
