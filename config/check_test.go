@@ -159,8 +159,8 @@ func TestDomainErrors(t *testing.T) {
 			"Domains.example.org.DMARC.Localpart: must be ASCII", `Domains.example.org.DMARC.Domain: unknown domain "other.example"`, `Domains.example.org.DMARC.Account: unknown account "nope"`, `Domains.example.org.DMARC.Mailbox: bad mailbox name "#x": must not start with # or /`, `Domains.example.org.TLSRPT.Localpart: address MJL@example.org is also a destination of account "mjl"; remove it there, it is added by itself`),
 		e("\texample.org: nil\n", dom("\t\tDMARC:\n\t\t\tLocalpart: r\n\t\t\tAccount: mjl\n\t\t\tMailbox: x\n\t\tTLSRPT:\n\t\t\tLocalpart: r§\n\t\t\tAccount: mjl\n\t\t\tMailbox: y\n"),
 			`Domains.example.org.TLSRPT.Localpart: address r@example.org is also for other reports, which go to account "mjl", mailbox "x"`),
-		e("\texample.org: nil\n", dom("\t\tMTASTS:§\n\t\t\tPolicyID: a-b§\n\t\t\tMode: on§\n\t\t\tMaxAge: 9000h§\n\t\t\tMX:\n\t\t\t\t- *§\n"),
-			"Domains.example.org.MTASTS: no listener has MTASTSHTTPS enabled, so the policy could not be fetched", `Domains.example.org.MTASTS.PolicyID: bad id "a-b", must be 1 to 32 letters and digits`, `Domains.example.org.MTASTS.Mode: unknown value "on", known are none, testing, enforce`, "Domains.example.org.MTASTS.MaxAge: must be from 0s to 8766h", `Domains.example.org.MTASTS.MX[0]: bad domain "*": to ASCII: idna: disallowed rune U+002A`),
+		e("\texample.org: nil\n", dom("\t\tMTASTS:§\n\t\t\tPolicyID:§\n\t\t\tMode: on§\n\t\t\tMaxAge: -1h§\n\t\t\tMX:\n\t\t\t\t- *§\n"),
+			"Domains.example.org.MTASTS: no listener has MTASTSHTTPS enabled, so the policy could not be fetched", "Domains.example.org.MTASTS.PolicyID: is empty", `Domains.example.org.MTASTS.Mode: unknown value "on", known are none, testing, enforce`, "Domains.example.org.MTASTS.MaxAge: must not be negative", `Domains.example.org.MTASTS.MX[0]: bad domain "*": to ASCII: idna: disallowed rune U+002A`),
 		e("\texample.org: nil\n", dom("\t\tRoutes:\n\t\t\t-\n\t\t\t\tFromDomain:\n\t\t\t\t\t- ..§\n\t\t\t\tMinimumAttempts: -1§\n\t\t\t\tTransport: x§\n"),
 			`Domains.example.org.Routes[0].FromDomain[0]: bad domain ".": final dot`, "Domains.example.org.Routes[0].MinimumAttempts: must not be negative", `Domains.example.org.Routes[0].Transport: unknown transport "x"`),
 		e("\texample.org: nil\n", dom("\t\tLocalpartCatchallSeparator: +\n\t\tAliases:\n\t\t\ta b:§\n\t\t\t\tAddresses:\n\t\t\t\t\t- mjl@example.org\n\t\t\tMjl:§\n\t\t\t\tAddresses:§\n\t\t\ta+b:§\n\t\t\t\tAddresses:\n\t\t\t\t\t- x§\n\t\t\t\t\t- y@example.net§\n\t\t\t\t\t- y@example.org§\n\t\t\t\t\t- mjl@example.org\n\t\t\t\t\t- MJL@example.org§\n\t\t\tC:\n\t\t\t\tAddresses:\n\t\t\t\t\t- mjl@example.org\n\t\t\tc:§\n\t\t\t\tAddresses:\n\t\t\t\t\t- C@example.org§\n"),
@@ -280,4 +280,27 @@ func TestOptions(t *testing.T) {
 	if len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0].Error(), "certificate expired at") {
 		t.Error(s.Warnings)
 	}
+}
+
+// TestWarnings has what is allowed but said to be doubtful.
+func TestWarnings(t *testing.T) {
+	static := strings.NewReplacer("\t\tSMTP:\n", "\t\tMTASTSHTTPS:\n\t\t\tEnabled: true\n\t\t\tNonTLS: true\n\t\tAdminHTTP:\n\t\t\tEnabled: true\n\t\t\tPath: /admin\n\t\tIMAPS:\n\t\t\tEnabled: false\n\t\t\tEnabledOnHTTPS: true\n\t\tSMTP:\n").Replace(minimalStatic)
+	dynamic := strings.Replace(minimalDynamic, "\texample.org: nil\n", "\texample.org:\n\t\tMTASTS:\n\t\t\tPolicyID: a-b\n\t\t\tMode: none\n\t\t\tMaxAge: 9000h\n\t\tDKIM:\n\t\t\tSelectors:\n\t\t\t\ta:\n\t\t\t\t\tHash: sha1\n\t\t\t\t\tPrivateKeyFile: rsa.pem\n", 1)
+	dynamic += "\t\tJunkFilter:\n\t\t\tThreshold: 0.95\n\t\t\tParams:\n\t\t\t\tMaxPower: 0.1\n\t\t\t\tTopWords: 10\n"
+	s, err := Load(makeDir(t, static, dynamic))
+	check(t, err)
+	equal(t, "path", s.Listeners["local"].AdminHTTP.Path, "/admin/")
+	var got []string
+	for _, w := range s.Warnings {
+		got = append(got, fmt.Sprintf("%d %s: %s", w.Line, w.Path, w.Msg))
+	}
+	want := []string{
+		`13 Listeners.local.AdminHTTP.Path: path "/admin" should end with a slash, taking it as /admin/`,
+		"16 Listeners.local.IMAPS.EnabledOnHTTPS: has no effect, there is no HTTPS service on this listener",
+		"10 Domains.example.org.DKIM.Selectors.a.Hash: signatures with sha1 are not accepted by others",
+		`4 Domains.example.org.MTASTS.PolicyID: bad id "a-b", others expect at most 32 letters and digits`,
+		"6 Domains.example.org.MTASTS.MaxAge: is more than the most that others accept, 8766h",
+		"19 Accounts.mjl.JunkFilter.Params: none of Onegrams, Twograms and Threegrams is set, so the filter has nothing to look at",
+	}
+	equal(t, "warnings", strings.Join(got, "\n"), strings.Join(want, "\n"))
 }

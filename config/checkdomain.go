@@ -197,12 +197,15 @@ const maxMTASTSAge = 31557600 * time.Second
 func (c *dynamicChecker) checkMTASTS(p sconf.Path, d *DomainInfo) {
 	m := d.Config.MTASTS
 	// RFC 8461 3.1: 1*32(ALPHA / DIGIT).
-	if len(m.PolicyID) < 1 || len(m.PolicyID) > 32 || strings.ContainsFunc(m.PolicyID, notAlphanumeric) {
-		c.errorf(p.Key("PolicyID"), "bad id %q, must be 1 to 32 letters and digits", m.PolicyID)
+	if m.PolicyID == "" {
+		c.errorf(p.Key("PolicyID"), "is empty")
+	} else if len(m.PolicyID) > 32 || strings.ContainsFunc(m.PolicyID, notAlphanumeric) {
+		c.warnf(p.Key("PolicyID"), "bad id %q, others expect at most 32 letters and digits", m.PolicyID)
 	}
 	c.oneOf(p.Key("Mode"), m.Mode, "none", "testing", "enforce")
-	if m.MaxAge < 0 || m.MaxAge > maxMTASTSAge {
-		c.errorf(p.Key("MaxAge"), "must be from 0s to %s", "8766h")
+	c.notNegative(p.Key("MaxAge"), m.MaxAge)
+	if m.MaxAge > maxMTASTSAge {
+		c.warnf(p.Key("MaxAge"), "is more than the most that others accept, 8766h")
 	}
 	for i, pattern := range m.MX {
 		base := strings.TrimPrefix(pattern, "*.")

@@ -362,7 +362,7 @@ func checkAllFields(t *testing.T, doc *sconf.Doc, typ reflect.Type, path sconf.P
 			if !doc.Has(p) {
 				t.Errorf("%s is not described", p)
 			}
-			if text := f.Tag.Get("sconf-doc"); typ.Name() != "SpecialUseMailboxes" && !strings.HasSuffix(strings.TrimSpace(text), ".") && !strings.Contains(text, "Example: ") && !strings.Contains(text, "Default path: ") && !strings.Contains(text, ": https://") && !strings.Contains(text, "such as: ") {
+			if text := f.Tag.Get("sconf-doc"); !strings.HasSuffix(strings.TrimSpace(text), ".") && !strings.Contains(text, "Example: ") && !strings.Contains(text, "Default path: ") && !strings.Contains(text, ": https://") && !strings.Contains(text, "such as: ") {
 				t.Errorf("%s has documentation %q", p, text)
 			}
 			checkAllFields(t, doc, f.Type, p)

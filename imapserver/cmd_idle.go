@@ -12,13 +12,22 @@ import (
 	"mox/store"
 )
 
+// errIdling says that the session is to wait; session.run does so, where the stack is
+// shallow.
+var errIdling = errors.New("idling")
+
 // cmdIdle is IDLE, RFC 9051 6.3.13. While it waits, the session holds no buffers; a
 // goroutine waits for a newer view of the mailbox and wakes the session.
-func (s *session) cmdIdle(ctx context.Context, _ *imap.Request) error {
+func (s *session) cmdIdle(context.Context, *imap.Request) error {
 	if s.box != nil {
 		s.report(true)
 	}
 	s.out = append(s.output(), "+ idling\r\n"...)
+	return errIdling
+}
+
+// idle reports news until there is input or the session must end.
+func (s *session) idle(ctx context.Context) error {
 	deadline := time.Now().Add(s.limits().IdleTimeout)
 	for {
 		if err := s.flush(); err != nil {
@@ -27,19 +36,24 @@ func (s *session) cmdIdle(ctx context.Context, _ *imap.Request) error {
 		if s.stopping(ctx) {
 			return errShutdown
 		}
-		err := s.waitNews(time.Until(deadline))
-		switch {
-		case errors.Is(err, lineio.ErrInterrupted):
-			if s.box != nil {
-				s.report(true)
-			}
-			continue
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return &errClose{bye: "timeout", err: err}
-		case err != nil:
+		err := s.waitNews(deadline)
+		if !errors.Is(err, lineio.ErrInterrupted) {
 			return err
 		}
-		break
+		if s.box != nil {
+			s.report(true)
+		}
+	}
+}
+
+// endIdle reads the end of IDLE and answers it; err is that of waiting.
+func (s *session) endIdle(ctx context.Context, err error) error {
+	r := s.idling
+	s.idling = nil
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &errClose{bye: "timeout", err: err}
+	} else if err != nil {
+		return err
 	}
 	line, err := lineInput{s.conn}.ReadLine(s.limits().Command.Line)
 	if err != nil {
@@ -47,16 +61,19 @@ func (s *session) cmdIdle(ctx context.Context, _ *imap.Request) error {
 	}
 	// RFC 9051 6.3.13: DONE ends it; anything else is not a command.
 	if !strings.EqualFold(string(line), "DONE") {
-		return imap.Bad("expected DONE")
+		err = imap.Bad("expected DONE")
 	}
-	return nil
+	if s.box != nil {
+		s.report(true)
+	}
+	return s.respond(ctx, r, err, s.idleSince)
 }
 
 // waitNews waits for input or, as lineio.ErrInterrupted, for a newer view or the end
 // of the server. A view that was superseded by none, of a mailbox that was deleted,
 // has no news.
-func (s *session) waitNews(timeout time.Duration) error {
-	timeout = max(timeout, time.Millisecond)
+func (s *session) waitNews(deadline time.Time) error {
+	timeout := max(time.Until(deadline), time.Millisecond)
 	if s.box == nil || isSuperseded(s.box.view) && s.box.box.View() == s.box.view {
 		return s.conn.WaitInput(timeout)
 	}

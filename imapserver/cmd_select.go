@@ -37,7 +37,7 @@ func (s *session) selectMailbox(ctx context.Context, sel *imap.Select, readOnly 
 	if err != nil {
 		return fmt.Errorf("opening mailbox: %w", err)
 	}
-	s.box = &selected{box: box, readOnly: readOnly, view: box.View(), keywords: map[string]bool{}}
+	s.box = &selected{box: box, readOnly: readOnly, view: box.View()}
 	s.state = stateSelected
 	if sel.CondStore {
 		s.condstore = true

@@ -171,6 +171,9 @@ var flagWords = func() (w [1 << 5]string) {
 	return w
 }()
 
+// fixedNames are in every FLAGS response.
+var fixedNames = store.Flags(store.FlagsAll).Names()
+
 var keywordFlagNames = (store.FlagsAll &^ store.FlagsSystem).Names()
 
 // appendFlags writes the flags and keywords of a message in parentheses.
@@ -203,7 +206,7 @@ func appendWord(b []byte, at int, w string) []byte {
 // flagNames returns the flags and keywords of FLAGS responses: the system flags,
 // the common keywords, and the keywords in use in the mailbox.
 func (s *session) flagNames() []string {
-	names := store.Flags(store.FlagsAll).Names()
+	names := slices.Clone(fixedNames)
 	seen := map[string]bool{}
 	var more []string
 	for _, set := range s.box.view.KeywordSets() {
@@ -247,7 +250,11 @@ func (s *session) reportKeywords() {
 // sendFlagNames sends FLAGS and PERMANENTFLAGS. RFC 9051 7.1: \* says that new
 // keywords can be made.
 func (s *session) sendFlagNames(names []string) {
-	for _, n := range names {
+	// The first names are always the same.
+	for _, n := range names[len(fixedNames):] {
+		if s.box.keywords == nil {
+			s.box.keywords = map[string]bool{}
+		}
 		s.box.keywords[n] = true
 	}
 	b := append(s.output(), "* FLAGS "...)

@@ -7,6 +7,7 @@ import (
 
 	"mox/imap"
 	"mox/message"
+	"mox/search"
 	"mox/store"
 )
 
@@ -310,23 +311,22 @@ func headerHas(header []byte, name string, needle []byte) bool {
 	return false
 }
 
+// textFields are the texts that TEXT and BODY look at.
+var textFields = map[imap.SearchOp]search.Field{imap.SearchText: search.FieldText, imap.SearchBody: search.FieldBody}
+
 // compileText: TEXT and BODY.
 func compileText(x *searcher, k *imap.SearchKey) (test, error) {
 	if k.Str == "" {
 		return constant(yes)(x, k)
 	}
 	x.content = true
-	q := &textQuery{query: TextQuery{Text: k.Str, Header: k.Op == imap.SearchText}, needle: []byte(message.CasemapKey(k.Str))}
+	q := &textQuery{query: search.Query{Field: textFields[k.Op], Needle: k.Str}}
+	i := len(x.queries)
 	x.queries = append(x.queries, q)
 	return func(c *candidate) tri {
-		if q.asked && c.msg.Body <= q.complete {
-			if _, ok := q.found[c.msg.Body]; !ok {
-				return no
-			}
+		if v := q.decide(c.msg.Body); v != unknown || c.content == nil {
+			return v
 		}
-		if c.content == nil {
-			return unknown
-		}
-		return truth(c.content.contains(q.needle, q.query.Header))
+		return truth(c.content.matches(i))
 	}, nil
 }

@@ -71,7 +71,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 		switch {
 		case err == nil:
 			delay = 0
-			go s.ServeConn(ctx, nc, l)
+			go s.serveConn(ctx, nc, &l)
 			continue
 		case s.stopped.Err() != nil:
 			return ErrServerClosed
@@ -93,9 +93,29 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 
 // ServeConn serves one connection and returns when it has ended. It closes nc. The
 // session ends with BYE when ctx does.
-func (s *Server) ServeConn(ctx context.Context, nc net.Conn, l Listener) {
-	defer nc.Close()
+func (s *Server) ServeConn(ctx context.Context, nc net.Conn, l Listener) { s.serveConn(ctx, nc, &l) }
+
+// serveConn is ServeConn. An idle session waits below here: what is not needed then is
+// done in other functions, for its stack to stay at 4 KB.
+func (s *Server) serveConn(ctx context.Context, nc net.Conn, l *Listener) {
+	if sess := s.admit(ctx, nc, l); sess != nil {
+		defer s.leave(sess)
+		sess.run(sess.ctx)
+	}
+}
+
+// admit makes the session of a connection, nil for one that is refused.
+func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) *session {
 	sess := newSession(s, nc, l)
+	sess.release = func() {}
+	if s.cfg.Limiter != nil {
+		release, ok := s.cfg.Limiter.Accept(sess.remote)
+		if !ok {
+			refuse(nc, l, "LIMIT", "too many connections from your address")
+			return nil
+		}
+		sess.release = release
+	}
 	s.mu.Lock()
 	refused := s.stopped.Err() != nil || len(s.sessions) >= s.cfg.Limits.Connections
 	if !refused {
@@ -104,40 +124,34 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn, l Listener) {
 	}
 	s.mu.Unlock()
 	if refused {
+		sess.release()
 		refuse(nc, l, "UNAVAILABLE", "server is busy, try later")
-		return
-	}
-	defer func() {
-		s.mu.Lock()
-		delete(s.sessions, sess)
-		s.mu.Unlock()
-		s.wg.Done()
-	}()
-	if s.cfg.Limiter != nil {
-		release, ok := s.cfg.Limiter.Accept(sess.remote)
-		if !ok {
-			refuse(nc, l, "LIMIT", "too many connections from your address")
-			return
-		}
-		defer release()
+		return nil
 	}
 	if s.cfg.Hooks.Connection != nil {
 		s.cfg.Hooks.Connection(l.Service)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(ctx, sess.conn.Interrupt)()
-	sess.serve(ctx)
+	sess.begin(ctx)
+	return sess
+}
+
+// leave ends a session that was admitted.
+func (s *Server) leave(sess *session) {
+	sess.end()
+	s.mu.Lock()
+	delete(s.sessions, sess)
+	s.mu.Unlock()
+	s.wg.Done()
 }
 
 // refuse answers a connection that is not served, without waiting for anything.
-func refuse(nc net.Conn, l Listener, code, text string) {
-	if l.Implicit {
-		return
+func refuse(nc net.Conn, l *Listener, code, text string) {
+	if !l.Implicit {
+		// Errors do not matter: the connection is closed next.
+		_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = nc.Write([]byte("* BYE [" + code + "] " + text + "\r\n"))
 	}
-	// The error does not matter: the connection is closed next.
-	_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = nc.Write([]byte("* BYE [" + code + "] " + text + "\r\n"))
+	_ = nc.Close()
 }
 
 // Shutdown stops accepting, tells every session to end with BYE after its current

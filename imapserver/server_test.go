@@ -219,7 +219,7 @@ func TestSessions(t *testing.T) {
 		return sessiontest.Options{
 			TLS: &tls.Config{InsecureSkipVerify: true},
 			Vars: map[string]string{
-				"user": testUser,
+				"user":  testUser,
 				"login": `LOGIN "` + testUser + `" "te\"st p\\ss"`,
 			},
 			Dial: func(string) (net.Conn, error) {

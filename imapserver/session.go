@@ -22,7 +22,7 @@ import (
 // Interrupt and Close others call.
 type session struct {
 	srv      *Server
-	listener Listener
+	listener *Listener
 	conn     *lineio.Conn
 	dec      *imap.Decoder
 	log      *slog.Logger
@@ -30,6 +30,7 @@ type session struct {
 	tls      *tls.ConnectionState // nil without TLS
 
 	remote, local netip.Addr
+	start         time.Time
 
 	state     state
 	principal Principal
@@ -46,6 +47,15 @@ type session struct {
 	outp  *[]byte
 	reply reply
 	trace traceKind
+
+	idling    *imap.Request // the IDLE command in progress
+	idleSince time.Time
+
+	ctx       context.Context // of the session
+	cancel    context.CancelFunc
+	stopWatch func() bool
+	release   func() // of the connection limit
+	ended     error  // why the session has ended
 
 	first         bool // no command has been accepted yet
 	bad           int  // consecutive BAD responses
@@ -84,8 +94,8 @@ const (
 
 var traceLevels = [...]slog.Level{traceProtocol: mlog.LevelTrace, traceAuth: mlog.LevelTraceauth, traceData: mlog.LevelTracedata}
 
-func newSession(srv *Server, nc net.Conn, l Listener) *session {
-	s := &session{srv: srv, listener: l, state: stateNotAuthenticated, first: true, cid: srv.cfg.NextID()}
+func newSession(srv *Server, nc net.Conn, l *Listener) *session {
+	s := &session{srv: srv, listener: l, state: stateNotAuthenticated, first: true, cid: srv.cfg.NextID(), start: srv.cfg.Now()}
 	s.remote, s.local = addr(nc.RemoteAddr()), addr(nc.LocalAddr())
 	s.log = srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
 	lim := s.limits()
@@ -126,22 +136,30 @@ func (s *session) sendContinuation() error {
 	return s.flush()
 }
 
-// serve runs the session to its end.
-func (s *session) serve(ctx context.Context) {
-	ctx = mlog.WithCid(ctx, s.cid)
-	start := s.srv.cfg.Now()
-	defer s.conn.Release()
-	defer s.releaseOutput()
-	defer s.closeAccount()
-	if s.log.Enabled(ctx, mlog.LevelTrace) {
-		s.conn.SetTrace(func(in bool, data []byte) { s.traceOctets(ctx, in, data) })
+// begin ties the session to a context.
+func (s *session) begin(ctx context.Context) {
+	s.stopWatch = context.AfterFunc(ctx, s.conn.Interrupt)
+	s.ctx, s.cancel = context.WithCancel(mlog.WithCid(ctx, s.cid))
+	if s.log.Enabled(s.ctx, mlog.LevelTrace) {
+		s.conn.SetTrace(s.traceOctets)
 	}
-	err := s.run(ctx)
-	s.log.Debug("connection closed", "err", err, "account", s.principal.Account, "duration", s.srv.cfg.Now().Sub(start))
+}
+
+// end closes the connection and gives back what the session holds.
+func (s *session) end() {
+	s.stopWatch()
+	s.cancel()
+	s.closeAccount()
+	s.releaseOutput()
+	// The session has said what it had to say.
+	_ = s.conn.Close()
+	s.conn.Release()
+	s.release()
+	s.log.Debug("connection closed", "err", s.ended, "duration", s.srv.cfg.Now().Sub(s.start))
 }
 
 // traceOctets logs the wire. RFC 9051 11.7: before login the input may be a password.
-func (s *session) traceOctets(ctx context.Context, in bool, data []byte) {
+func (s *session) traceOctets(in bool, data []byte) {
 	kind, prefix := s.trace, "S: "
 	if in {
 		prefix = "C: "
@@ -149,37 +167,43 @@ func (s *session) traceOctets(ctx context.Context, in bool, data []byte) {
 			kind = traceAuth
 		}
 	}
-	mlog.Trace(ctx, s.log, traceLevels[kind], prefix, data)
+	mlog.Trace(s.ctx, s.log, traceLevels[kind], prefix, data)
 }
 
-// run greets and then serves commands; it returns why the session ended.
-func (s *session) run(ctx context.Context) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = s.panicked(p)
-		}
-	}()
-	if err := s.greet(ctx); err != nil {
-		return err
+// run greets and then serves commands, until s.ended says why it stops.
+func (s *session) run(ctx context.Context) {
+	defer s.recovered()
+	if s.ended = s.greet(ctx); s.ended != nil {
+		return
 	}
-	for {
+	for s.ended == nil {
 		if s.conn.Buffered() == 0 {
-			if err := s.wait(ctx); err != nil {
-				return s.bye(err)
-			}
+			s.ended = s.wait(ctx)
 		}
-		if err := s.command(ctx); err != nil {
-			return s.bye(err)
+		if s.ended == nil {
+			s.ended = s.command(ctx)
 		}
+		if s.idling != nil {
+			s.ended = s.endIdle(ctx, s.idle(ctx))
+		}
+	}
+	s.bye(s.ended)
+}
+
+// recovered ends the session after a panic, and that one only.
+func (s *session) recovered() {
+	if p := recover(); p != nil {
+		s.panicked(p)
 	}
 }
 
-func (s *session) panicked(p any) error {
+func (s *session) panicked(p any) {
 	s.log.Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if s.srv.cfg.Hooks.Panic != nil {
 		s.srv.cfg.Hooks.Panic()
 	}
-	return s.bye(&errClose{bye: "[SERVERBUG] internal error, reference " + s.reference()})
+	s.ended = &errClose{bye: "[SERVERBUG] internal error, reference " + s.reference(), err: fmt.Errorf("panic: %v", p)}
+	s.bye(s.ended)
 }
 
 // reference is shown with errors of our own, to find the log lines.
@@ -243,7 +267,7 @@ func (s *session) wait(ctx context.Context) error {
 }
 
 // bye ends the session, telling the client why where there is something to tell.
-func (s *session) bye(err error) error {
+func (s *session) bye(err error) {
 	var closing *errClose
 	var ierr *imap.Error
 	text := ""
@@ -261,7 +285,6 @@ func (s *session) bye(err error) error {
 		s.conn.SetWriteTimeout(min(s.limits().LoginTimeout, 5*time.Second))
 		_ = s.flush()
 	}
-	return err
 }
 
 // command reads and runs one command and sends its tagged response.
@@ -274,6 +297,9 @@ func (s *session) command(ctx context.Context) error {
 	}
 	if errors.Is(err, errAnswered) {
 		s.first, s.bad = false, 0
+		return nil
+	} else if errors.Is(err, errIdling) {
+		s.idling, s.idleSince = r, start
 		return nil
 	}
 	return s.respond(ctx, r, err, start)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -122,7 +123,9 @@ func (m *model) learn(ctx context.Context, c *imapclient.Client) error {
 }
 
 // stressClient runs random commands and keeps its model.
-func stressClient(t testing.TB, addr, name string, seed uint64, rounds int, qresync bool) {
+func stressClient(t testing.TB, addr, name string, seed uint64, rounds int, qresync bool, done *sync.WaitGroup) {
+	finished := sync.OnceFunc(done.Done)
+	defer finished()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	rnd := rand.New(rand.NewPCG(seed, 1))
@@ -163,6 +166,9 @@ func stressClient(t testing.TB, addr, name string, seed uint64, rounds int, qres
 			return
 		}
 	}
+	// The last look is at a mailbox that nobody changes any more.
+	finished()
+	done.Wait()
 	if !check("noop", c.Noop(ctx)) || !check("learn", m.learn(ctx, c)) {
 		return
 	}
@@ -239,7 +245,7 @@ func (m *model) step(ctx context.Context, c *imapclient.Client, rnd *rand.Rand) 
 
 // compare checks the model against the server.
 func (m *model) compare(ctx context.Context, c *imapclient.Client, check func(string, error) bool) {
-	known := maps(m.flags)
+	known := maps.Clone(m.flags)
 	uids := slices.Clone(m.uids)
 	i := 0
 	ok := check("fetch", c.Fetch(ctx, false, "1:*", "(UID FLAGS)", func(f *imap.FetchResponse) error {
@@ -260,14 +266,6 @@ func (m *model) compare(ctx context.Context, c *imapclient.Client, check func(st
 	}
 }
 
-func maps(m map[uint32]string) map[uint32]string {
-	c := map[uint32]string{}
-	for k, v := range m {
-		c[k] = v
-	}
-	return c
-}
-
 // TestStress runs several clients on one mailbox; the model of each, built from
 // responses alone, must be what the server has.
 func TestStress(t *testing.T) {
@@ -280,10 +278,11 @@ func TestStress(t *testing.T) {
 		ts.add("Inbox", smallMessage(i), store.Flags(i%8))
 	}
 	addr := ts.tcp(Listener{Service: "imap", PlaintextAuth: true})
-	var wg sync.WaitGroup
+	var wg, done sync.WaitGroup
+	done.Add(6)
 	for i := range 6 {
 		wg.Go(func() {
-			stressClient(t, addr, fmt.Sprintf("client %d", i), uint64(i), rounds, i%2 == 1)
+			stressClient(t, addr, fmt.Sprintf("client %d", i), rand.Uint64(), rounds, i%2 == 1, &done)
 		})
 	}
 	wg.Wait()

@@ -96,13 +96,15 @@ case_curl() {
 	message curl-upload carol@remote.example >msg
 	curl -sS --url smtp://127.0.0.1:1025/client.example --mail-from carol@remote.example --mail-rcpt mox@localhost --upload-file msg
 	sent curl-upload
-	curl -sS --cacert "$data/localhost.crt" --url smtps://localhost:1465 --user mox@localhost:moxmoxmox --mail-from mox@localhost --mail-rcpt mox@localhost --upload-file <(message curl-smtps mox@localhost)
+	message curl-smtps mox@localhost >msg
+	curl -sS --cacert "$data/localhost.crt" --url smtps://localhost:1465/client.example --user mox@localhost:moxmoxmox --mail-from mox@localhost --mail-rcpt mox@localhost --upload-file msg
 	sent curl-smtps
 	curl -sS --user mox@localhost:moxmoxmox imap://127.0.0.1:1143/ | grep -q INBOX
 	curl -sS --cacert "$data/localhost.crt" --user mox@localhost:moxmoxmox "imaps://localhost:1993/INBOX" -X 'UID SEARCH SUBJECT curl-upload' | tee search
 	uid=$(grep -o '[0-9]*' search | tail -1)
 	curl -sS --user mox@localhost:moxmoxmox "imap://127.0.0.1:1143/INBOX;UID=$uid" | grep -q 'Hello from curl-upload.'
-	curl -sS --user mox@localhost:moxmoxmox "imap://127.0.0.1:1143/INBOX" -T <(message curl-append d@remote.example)
+	message curl-append d@remote.example >msg
+	curl -sS --user mox@localhost:moxmoxmox "imap://127.0.0.1:1143/INBOX" -T msg
 	sent curl-append
 }
 
@@ -157,15 +159,15 @@ case_mbsync() {
 	EOF
 	mbsync -c rc -V sync >first 2>&1 || { tail -5 first; return 1; }
 	[ "$(find mail/Sync/cur mail/Sync/new -type f | wc -l)" = 1000 ]
-	[ "$(find mail/Sync/cur -name '*:2,*F*' | wc -l)" = 100 ] # every tenth is flagged
+	[ "$(find mail/Sync -name '*:2,*F*' | wc -l)" = 100 ] # every tenth is flagged
 	mbsync -c rc -V sync >second 2>&1
 	tail -3 second
 	# The last line counts what was transferred: "near: +0 *0 #0 -0" and the same for far.
 	tail -1 second | grep -qE '^.*\+0 \*0 #0( -0)?.*\+0 \*0 #0'
 	# Local changes: one new message, one flag, one deletion.
 	message mbsync-local e@remote.example >mail/Sync/new/1.local
-	f=$(find mail/Sync/cur -name '*:2,' | head -1); mv "$f" "${f}S"
-	f=$(find mail/Sync/cur -name '*:2,F' | head -1); rm "$f"
+	f=$(find mail/Sync/new -type f ! -name 1.local | head -1); mv "$f" "mail/Sync/cur/$(basename "${f%:2,*}"):2,S"
+	f=$(find mail/Sync -name '*:2,*F*' | head -1); rm "$f"
 	mbsync -c rc sync
 	[ "$(status Sync)" = 1000 ]
 	[ "$(python3 "$here/imap_count.py" Sync SEEN)" -ge 1 ]
@@ -180,7 +182,7 @@ case_neomutt() {
 		set imap_user="mox@localhost" imap_pass="moxmoxmox" folder="imaps://localhost:1993/"
 		set ssl_ca_certificates_file="$data/localhost.crt" ssl_starttls=yes ssl_force_tls=yes
 		set certificate_file="$PWD/certs" from="mox@localhost" copy=no header_cache="$PWD/cache"
-		set mbox_type=Maildir move=no quit=yes delete=yes confirmappend=no sleep_time=0
+		set smtp_authenticators="plain" imap_authenticators="login" mbox_type=Maildir move=no quit=yes delete=yes confirmappend=no sleep_time=0
 	EOF
 	cp "$data/localhost.crt" certs
 	echo "Hello from neomutt." | HOME=$PWD neomutt -n -F rc -s neomutt-sent -- mox@localhost
