@@ -28,29 +28,27 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 		return err
 	}
 	if x.fields == 0 && !x.content {
-		for e := range x.s.box.entries(sp) {
-			c := candidate{entry: e}
-			if !(x.uid && e.ghost) && prog(&c) == yes {
-				res.add(e)
+		// Everything is in the view.
+		c := &candidate{}
+		for c.entry = range x.s.box.entries(sp) {
+			if !(x.uid && c.ghost) && prog(c) == yes {
+				res.add(c.entry)
 			}
 		}
 		return nil
 	}
-	batch := make([]*candidate, 0, searchBatch)
-	for e := range x.s.box.entries(sp) {
-		if x.uid && e.ghost {
+	batch := make([]candidate, 0, searchBatch)
+	probe := &candidate{}
+	for probe.entry = range x.s.box.entries(sp) {
+		if x.uid && probe.ghost {
 			continue
 		}
-		c := &candidate{entry: e}
-		v := prog(c)
+		v := prog(probe)
 		if v == no {
 			continue
 		}
-		if v == yes {
-			// Keep the order: what is known waits for what is not.
-			c.content = known
-		}
-		if batch = append(batch, c); len(batch) == searchBatch {
+		// The order is kept: what is known waits for what is not.
+		if batch = append(batch, candidate{entry: probe.entry, known: v == yes}); len(batch) == searchBatch {
 			if err := x.runBatch(ctx, prog, batch, res); err != nil {
 				return err
 			}
@@ -59,9 +57,6 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 	}
 	return x.runBatch(ctx, prog, batch, res)
 }
-
-// known marks candidates that match already.
-var known = &content{}
 
 // scope narrows the messages to those of a set that every match must be in.
 func (x *searcher) scope(key *imap.SearchKey) (spans, error) {
@@ -78,26 +73,23 @@ func (x *searcher) scope(key *imap.SearchKey) (spans, error) {
 }
 
 // runBatch decides candidates that the view alone could not.
-func (x *searcher) runBatch(ctx context.Context, prog test, batch []*candidate, res *searchResult) error {
+func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, res *searchResult) error {
 	if x.s.stopping(ctx) {
 		return errShutdown
 	}
 	var msgs []*store.Message
 	var index []int
-	for i, c := range batch {
-		if c.content != known {
-			msgs = append(msgs, c.msg)
+	for i := range batch {
+		if !batch[i].known {
+			msgs = append(msgs, batch[i].msg)
 			index = append(index, i)
 		}
 	}
+	x.askIndex(ctx)
 	fields := x.fields
 	if x.content {
-		if err := x.askIndex(ctx); err != nil {
-			return err
-		}
 		fields |= store.FieldParts
 	}
-	matched := make([]bool, len(batch))
 	for r, err := range x.s.account.Rendered(ctx, msgs, fields, true) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
@@ -105,7 +97,7 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []*candidate, 
 		if r.Gone {
 			continue
 		}
-		c := batch[index[r.Index]]
+		c := &batch[index[r.Index]]
 		c.r = r
 		v := prog(c)
 		if v == unknown {
@@ -113,20 +105,20 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []*candidate, 
 				return err
 			}
 		}
-		matched[index[r.Index]] = v == yes
+		c.r, c.known = nil, v == yes
 	}
-	for i, c := range batch {
-		if matched[i] || c.content == known {
-			res.add(c.entry)
+	for i := range batch {
+		if batch[i].known {
+			res.add(batch[i].entry)
 		}
 	}
 	return nil
 }
 
 // askIndex asks the index about the text keys, once.
-func (x *searcher) askIndex(ctx context.Context) error {
+func (x *searcher) askIndex(ctx context.Context) {
 	if x.s.srv.cfg.Index == nil {
-		return nil
+		return
 	}
 	for _, q := range x.queries {
 		if q.asked {
@@ -142,11 +134,30 @@ func (x *searcher) askIndex(ctx context.Context) error {
 			q.found, q.complete = found, complete
 		}
 	}
-	return nil
 }
 
 // withContent decides by the content.
 func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tri, error) {
+	if x.content {
+		return x.openContent(ctx, prog, c)
+	}
+	// Stored header data is cut where a header is huge, which is rare: the part tree was
+	// not read with it.
+	fields := x.fields | store.FieldHeaders | store.FieldParts
+	for r, err := range x.s.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
+		if err != nil {
+			return no, fmt.Errorf("reading renderings: %w", err)
+		}
+		if r.Gone {
+			return no, nil
+		}
+		c.r = r
+		return x.openContent(ctx, prog, c)
+	}
+	return no, nil
+}
+
+func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tri, error) {
 	body, err := x.s.account.OpenBody(ctx, c.msg.Body)
 	if errors.Is(err, store.ErrNoBody) {
 		return no, nil
@@ -159,7 +170,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 	if err != nil {
 		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
-	c.content = &content{part: part, ra: body}
+	c.content = &content{part: part, ra: body, scratch: &x.scratch}
 	v := prog(c)
 	err = c.content.err
 	c.content = nil

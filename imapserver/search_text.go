@@ -13,9 +13,13 @@ import (
 type content struct {
 	part *message.Part
 	ra   io.ReaderAt
-	raw  []byte // header, once read
-	err  error  // of reading
+	*scratch
+	raw []byte // header, once read
+	err error  // of reading
 }
+
+// scratch are buffers used again for each message.
+type scratch struct{ chunk, window []byte }
 
 // header returns the header of the message, as far as it is looked at.
 func (c *content) header() []byte {
@@ -74,8 +78,11 @@ const textChunk = 64 << 10
 // length of the needle, and are cut where a character starts.
 func (c *content) textContains(p *message.Part, needle []byte) bool {
 	r := p.VisibleText(c.ra)
-	buf := make([]byte, 0, textChunk+utf8.UTFMax)
-	var window []byte
+	if c.chunk == nil {
+		c.chunk = make([]byte, 0, textChunk)
+	}
+	buf, window := c.chunk[:0], c.window[:0]
+	defer func() { c.window = window[:0] }()
 	for {
 		n, err := io.ReadFull(r, buf[len(buf):textChunk])
 		buf = buf[:len(buf)+n]
