@@ -50,6 +50,8 @@ type DB struct {
 	kick    chan struct{} // wakes the checkpointer
 	quit    chan struct{}
 	stopped sync.WaitGroup
+
+	held time.Time // when a long reader last kept the log from being started anew; guarded by write
 }
 
 type idleConn struct {
@@ -159,6 +161,9 @@ func (d *DB) Close() error {
 	d.mu.Unlock()
 	for _, i := range idle {
 		i.c.close()
+	}
+	for range cap(d.slots) {
+		<-d.slots // who waits for one finds the database closed
 	}
 	d.write.Lock()
 	defer d.write.Unlock()
@@ -335,29 +340,23 @@ func (d *DB) closeIdle() {
 // reader uses it, the next commit starts it anew. When that has not come about for
 // long, because there always is a reader, new readers wait until it has.
 func (d *DB) checkpoint() error {
-	mode := int32(sqlite3.SQLITE_CHECKPOINT_PASSIVE)
-	if logSize(d.path) > int64(d.o.CheckpointKiB)<<14 {
-		mode = sqlite3.SQLITE_CHECKPOINT_TRUNCATE
-		d.gate.Lock()
-		defer d.gate.Unlock()
-		d.write.Lock()
-		defer d.write.Unlock()
-		return d.w.checkpoint(mode)
+	d.write.Lock()
+	held := d.held
+	d.write.Unlock()
+	if logSize(d.path) > int64(d.o.CheckpointKiB)<<14 && time.Since(held) > time.Second {
+		return d.restart()
 	}
 	c, err := d.connect(openFlags)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	return c.checkpoint(mode)
+	return c.checkpoint(sqlite3.SQLITE_CHECKPOINT_PASSIVE)
 }
 
-func (c *Conn) checkpoint(mode int32) error {
-	return c.error(sqlite3.Xsqlite3_wal_checkpoint_v2(c.tls, c.db, 0, mode, 0, 0))
-}
-
-// Checkpoint copies the whole log into the database file and empties it.
-func (d *DB) Checkpoint() error {
+// restart copies the whole log and empties it, while others wait. A reader that is not
+// held back by the gate (a backup, a check) makes it fail with ErrBusy.
+func (d *DB) restart() error {
 	d.gate.Lock()
 	defer d.gate.Unlock()
 	d.write.Lock()
@@ -365,13 +364,46 @@ func (d *DB) Checkpoint() error {
 	if d.w == nil {
 		return ErrClosed
 	}
-	return d.w.checkpoint(sqlite3.SQLITE_CHECKPOINT_TRUNCATE)
+	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, 20)
+	err := d.w.checkpoint(sqlite3.SQLITE_CHECKPOINT_TRUNCATE)
+	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, int32(d.o.BusyTimeout.Milliseconds()))
+	if errors.Is(err, ErrBusy) {
+		d.held = time.Now()
+	}
+	return err
+}
+
+func (c *Conn) checkpoint(mode int32) error {
+	return c.error(sqlite3.Xsqlite3_wal_checkpoint_v2(c.tls, c.db, 0, mode, 0, 0))
+}
+
+// Checkpoint copies the whole log into the database file and empties it. ErrBusy when a
+// long reader uses the log.
+func (d *DB) Checkpoint() error { return d.restart() }
+
+// ReadLong is like Read for what takes long: it uses a connection of its own and holds
+// back nobody, but the log grows as long as it runs.
+func (d *DB) ReadLong(ctx context.Context, fn func(*Conn) error) error {
+	if d.closed.Load() {
+		return ErrClosed
+	}
+	c, err := d.connect(openFlags)
+	if err != nil {
+		return fmt.Errorf("opening %s to read: %w", d.path, err)
+	}
+	defer c.close()
+	return c.interruptible(ctx, func() error {
+		if err := c.Script("PRAGMA query_only=ON; BEGIN"); err != nil {
+			return err
+		}
+		return fn(c)
+	})
 }
 
 // IntegrityCheck returns what SQLite finds wrong with the file, at most max lines.
 func (d *DB) IntegrityCheck(ctx context.Context, max int) ([]string, error) {
 	var found []string
-	err := d.Read(ctx, func(c *Conn) error {
+	err := d.ReadLong(ctx, func(c *Conn) error {
 		rows := c.Query(fmt.Sprintf("PRAGMA integrity_check(%d)", max))
 		for rows.Next() {
 			if t := rows.Text(0); t != "ok" {
