@@ -9,6 +9,7 @@ import (
 
 	"mox/imap"
 	"mox/sasl"
+	"mox/search"
 	"mox/store"
 )
 
@@ -77,19 +78,11 @@ type Limiter interface {
 	Accept(addr netip.Addr) (release func(), ok bool)
 }
 
-// TextQuery is a search for text in messages: SEARCH TEXT or BODY.
-type TextQuery struct {
-	Text   string // as the client sent it, in UTF-8
-	Header bool   // header fields count too (TEXT); otherwise the body only
-}
-
-// TextIndex finds messages that may contain text. It answers for bodies, which
-// messages of several mailboxes can share.
+// TextIndex finds messages by their text; a [search.Manager] is one. Without an answer
+// (ok is false), and for bodies above the result's IndexedTo, messages are looked
+// through with [search.Match].
 type TextIndex interface {
-	// Candidates returns bodies of the account such that every body up to and
-	// including complete that contains the text is among them. Later bodies are
-	// scanned by the caller. ok is false when the index cannot answer the query.
-	Candidates(ctx context.Context, account *store.Account, q TextQuery) (found map[store.BodyID]struct{}, complete store.BodyID, ok bool, err error)
+	Candidates(ctx context.Context, account *store.Account, q search.Query) (res search.Result, ok bool)
 }
 
 // Hooks are called on events, when not nil. They must be quick and safe for

@@ -7,6 +7,7 @@ import (
 
 	"mox/imap"
 	"mox/message"
+	"mox/search"
 	"mox/store"
 )
 
@@ -47,7 +48,6 @@ type searcher struct {
 	fields  store.Fields // stored data the program needs
 	content bool         // content will be needed for most messages
 	queries []*textQuery
-	scratch scratch
 }
 
 type compiler func(x *searcher, k *imap.SearchKey) (test, error)
@@ -264,12 +264,11 @@ const keptText = 4000
 // string matches every message that has the field.
 func compileHeader(x *searcher, k *imap.SearchKey) (test, error) {
 	needle := []byte(message.CasemapKey(k.Str))
+	fromHeader := fieldTest(k.Field, needle)
 	text := headerTexts[strings.ToLower(k.Field)]
-	common := store.CommonHeader(k.Field)
 	switch {
 	case text != nil && len(needle) > 0:
 		x.fields |= store.FieldText
-		fromHeader := fieldTest(k.Field, needle)
 		return func(c *candidate) tri {
 			if c.r == nil {
 				return unknown
@@ -280,12 +279,12 @@ func compileHeader(x *searcher, k *imap.SearchKey) (test, error) {
 			}
 			return truth(bytes.Contains(t, needle))
 		}, nil
-	case common:
+	case store.CommonHeader(k.Field):
 		x.fields |= store.FieldHeaders
 	default:
 		x.content = true
 	}
-	return fieldTest(k.Field, needle), nil
+	return fromHeader, nil
 }
 
 // fieldTest looks into the fields of a name: among the common ones that are stored,
@@ -331,23 +330,22 @@ func hasField(header []byte, name string) bool {
 	return false
 }
 
+// textFields are the texts that TEXT and BODY look at.
+var textFields = map[imap.SearchOp]search.Field{imap.SearchText: search.FieldText, imap.SearchBody: search.FieldBody}
+
 // compileText: TEXT and BODY.
 func compileText(x *searcher, k *imap.SearchKey) (test, error) {
 	if k.Str == "" {
 		return constant(yes)(x, k)
 	}
 	x.content = true
-	q := &textQuery{query: TextQuery{Text: k.Str, Header: k.Op == imap.SearchText}, needle: []byte(message.CasemapKey(k.Str))}
+	q := &textQuery{query: search.Query{Field: textFields[k.Op], Needle: k.Str}}
+	i := len(x.queries)
 	x.queries = append(x.queries, q)
 	return func(c *candidate) tri {
-		if q.asked && c.msg.Body <= q.complete {
-			if _, ok := q.found[c.msg.Body]; !ok {
-				return no
-			}
+		if v := q.decide(c.msg.Body); v != unknown || c.content == nil {
+			return v
 		}
-		if c.content == nil {
-			return unknown
-		}
-		return truth(c.content.contains(q.needle, q.query.Header))
+		return truth(c.content.matches(i))
 	}, nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mox/imap"
 	"mox/message"
+	"mox/search"
 	"mox/store"
 )
 
@@ -14,11 +16,22 @@ const searchBatch = 256
 
 // textQuery is a TEXT or BODY key with what the index says about it.
 type textQuery struct {
-	query    TextQuery
-	needle   []byte // casemapped
-	asked    bool   // found and complete hold
-	found    map[store.BodyID]struct{}
-	complete store.BodyID
+	query search.Query
+	known search.Result // the zero Result when the index does not know
+}
+
+// decide returns what the index knows about a body.
+func (q *textQuery) decide(id store.BodyID) tri {
+	if id > q.known.IndexedTo {
+		return unknown
+	}
+	if _, ok := slices.BinarySearch(q.known.Matches, id); ok {
+		return yes
+	}
+	if _, ok := slices.BinarySearch(q.known.Candidates, id); ok {
+		return unknown
+	}
+	return no
 }
 
 // run tests the messages of the mailbox in order and adds those that match to res.
@@ -37,6 +50,7 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 		}
 		return nil
 	}
+	x.askIndex(ctx)
 	batch := make([]candidate, 0, searchBatch)
 	probe := &candidate{}
 	for probe.entry = range x.s.box.entries(sp) {
@@ -85,7 +99,6 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 			index = append(index, i)
 		}
 	}
-	x.askIndex(ctx)
 	fields := x.fields
 	if x.content {
 		fields |= store.FieldParts
@@ -115,23 +128,15 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 	return nil
 }
 
-// askIndex asks the index about the text keys, once.
+// askIndex asks the index about the text keys.
 func (x *searcher) askIndex(ctx context.Context) {
-	if x.s.srv.cfg.Index == nil {
+	index := x.s.srv.cfg.Index
+	if index == nil {
 		return
 	}
 	for _, q := range x.queries {
-		if q.asked {
-			continue
-		}
-		found, complete, ok, err := x.s.srv.cfg.Index.Candidates(ctx, x.s.account, q.query)
-		if err != nil {
-			// The index only makes it faster.
-			x.s.log.Warn("asking search index", "err", err)
-		}
-		q.asked = true
-		if err == nil && ok {
-			q.found, q.complete = found, complete
+		if known, ok := index.Candidates(ctx, x.s.account, q.query); ok {
+			q.known = known
 		}
 	}
 }
@@ -170,7 +175,7 @@ func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tr
 	if err != nil {
 		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
-	c.content = &content{part: part, ra: body, scratch: &x.scratch}
+	c.content = &content{part: part, ra: body, queries: x.queries}
 	v := prog(c)
 	err = c.content.err
 	c.content = nil

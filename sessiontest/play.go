@@ -65,6 +65,7 @@ func Run(t testing.TB, file string, o Options) {
 			t.Fatalf("%s:%d: %s\n%v\n%s", file, sc.steps[i].line, sc.title, err, strings.Join(p.log, "\n"))
 		}
 	}
+	p.flush()
 }
 
 type player struct {
@@ -86,6 +87,8 @@ type conn struct {
 	out   chan []byte
 	done  chan struct{}
 	err   error // of writing, once done is closed
+
+	pending []byte // to be said
 }
 
 func (p *player) conn(label string) (*conn, error) {
@@ -138,16 +141,19 @@ func (p *player) note(c *conn, who, s string) {
 }
 
 func (p *player) play(st *step) error {
+	ours := st.kind == stepClient
+	if p.o.Client {
+		ours = st.kind == stepServer
+	}
+	if !ours {
+		p.flush()
+	}
 	if st.kind == stepAction {
 		return p.act(st)
 	}
 	c, err := p.conn(st.conn)
 	if err != nil {
 		return err
-	}
-	ours := st.kind == stepClient
-	if p.o.Client {
-		ours = !ours
 	}
 	switch {
 	case st.kind == stepSkip:
@@ -176,8 +182,18 @@ func (p *player) say(c *conn, st *step) error {
 		who = "S"
 	}
 	p.note(c, who, s)
-	c.out <- []byte(strings.Repeat(s, st.repeat))
+	c.pending = append(c.pending, strings.Repeat(s, st.repeat)...)
 	return nil
+}
+
+// flush hands what is to be said to the writers, before anything else happens.
+func (p *player) flush() {
+	for _, c := range p.conns {
+		if len(c.pending) > 0 {
+			c.out <- c.pending
+			c.pending = nil
+		}
+	}
 }
 
 func (p *player) expect(c *conn, st *step) error {
