@@ -271,7 +271,9 @@ func (x *index) addSegment(c *db.Conn, b *builder) error {
 	}
 	s := segment{id: id, first: b.docs[0], last: b.docs[len(b.docs)-1], docs: len(b.docs)}
 	d := details{bodies: b.docs}
+	var f filterBuilder
 	err = b.blocks(func(bl block) error {
+		f.add(bl.terms)
 		n, err := writeBlock(c, x.codec, id, s.blocks, bl)
 		s.blocks++
 		s.bytes += n
@@ -279,6 +281,9 @@ func (x *index) addSegment(c *db.Conn, b *builder) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := writeFilter(c, x.codec, &s, &f); err != nil {
 		return err
 	}
 	return x.insertSegment(c, &s, stateLive, &d)

@@ -30,5 +30,8 @@ CREATE TABLE segment (
 CREATE TABLE term    (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE posting (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 
+-- Of segments with several blocks, see filter.go. id is segment id * 2^24 + number.
+CREATE TABLE filter (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+
 -- Bodies that are gone, and still in a segment.
 CREATE TABLE dead (body INTEGER PRIMARY KEY);

@@ -60,6 +60,7 @@ type merger struct {
 	details details
 	dead    []store.BodyID // those left out
 	build   blockBuilder
+	filter  filterBuilder
 	docs    []uint32
 	written []packedBlock // to be stored by the step
 	size    int
@@ -147,6 +148,7 @@ func (m *merger) emit(b block) error {
 	p := packedBlock{m.out.blocks, m.x.codec.pack(b.terms), m.x.codec.pack(b.postings)}
 	m.out.blocks++
 	m.out.bytes += int64(len(p.terms) + len(p.postings))
+	m.filter.add(b.terms)
 	m.size += len(p.terms) + len(p.postings)
 	m.details.firsts = append(m.details.firsts, string(b.first))
 	m.written = append(m.written, p)
@@ -304,6 +306,9 @@ func (m *merger) finish(c *db.Conn) error {
 		return err
 	}
 	m.out.dead = int(n)
+	if err := writeFilter(c, m.x.codec, &m.out, &m.filter); err != nil {
+		return err
+	}
 	return m.x.insertSegment(c, &m.out, stateLive, &m.details)
 }
 
@@ -316,7 +321,7 @@ func (x *index) dropDead(ctx context.Context) (more bool, err error) {
 		}
 		more = true
 		left := int64(0)
-		for _, table := range []string{"term", "posting"} {
+		for _, table := range []string{"term", "posting", "filter"} {
 			err := c.ExecInts("DELETE FROM "+table+" WHERE id IN (SELECT id FROM "+table+" WHERE id BETWEEN ? AND ? LIMIT ?)",
 				blockID(id, 0), blockID(id+1, 0)-1, dropBlocks)
 			if err != nil {
