@@ -94,8 +94,11 @@ func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepare
 	return ps, nil
 }
 
-// stage writes a body that no message refers to yet. When that never comes about it is
-// freed like any other.
+// stageTime is how long a body that is written in advance is left alone. When its
+// message never comes, because the process ended, it is freed after that.
+const stageTime = time.Hour
+
+// stage writes a body that no message refers to yet.
 func (a *Account) stage(ctx context.Context, p *prepared) error {
 	r := io.Reader(p.m.Spool.reader())
 	chunks, n := p.c.chunks, 1
@@ -118,7 +121,7 @@ func (a *Account) stage(ctx context.Context, p *prepared) error {
 					return err
 				}
 				p.staged = id
-			} else if err := t.c.ExecInts("UPDATE body SET freed=? WHERE id=?", t.now.Unix(), int64(p.staged)); err != nil {
+			} else if err := t.c.ExecInts("UPDATE body SET freed=? WHERE id=?", t.now.Add(stageTime).Unix(), int64(p.staged)); err != nil {
 				return err
 			}
 			t.released = true
@@ -238,7 +241,7 @@ func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, er
 func (t *tx) insertBody(id BodyID, p *prepared, refs int, thread ThreadID, box MailboxID, received time.Time) error {
 	freed := int64(0)
 	if refs == 0 {
-		freed = t.now.Unix()
+		freed = t.now.Add(stageTime).Unix()
 	}
 	err := t.c.Exec("INSERT INTO body (id, refs, freed, size, prefix, location, thread, subject, mailbox_id, received, hash) VALUES (?,?,?,?,?,0,?,?,?,?,?)",
 		int64(id), refs, freed, p.size, len(p.m.Prefix), int64(thread), p.c.thread.subject, int64(box), received.Unix(), p.hash[:])

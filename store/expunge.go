@@ -11,18 +11,19 @@ import (
 // Expunge removes the messages in set that are flagged \Deleted; a nil set means all
 // messages. It returns which those were, and the operation's ModSeq, 0 when none.
 func (a *Account) Expunge(ctx context.Context, box MailboxID, set UIDSet) (UIDSet, ModSeq, error) {
+	if set == nil {
+		set = AllUIDs()
+	}
 	return a.expunge(ctx, box, set, func(m *Message) bool { return m.Flags&FlagDeleted != 0 })
 }
 
-// Remove removes the messages in set whatever their flags; a nil set means all messages.
+// Remove removes the messages in set whatever their flags. Unlike for Expunge, a nil set
+// is empty: use [AllUIDs] for all.
 func (a *Account) Remove(ctx context.Context, box MailboxID, set UIDSet) (UIDSet, ModSeq, error) {
 	return a.expunge(ctx, box, set, func(*Message) bool { return true })
 }
 
 func (a *Account) expunge(ctx context.Context, box MailboxID, set UIDSet, want func(*Message) bool) (UIDSet, ModSeq, error) {
-	if set == nil {
-		set = UIDSet{{1, ^UID(0)}}
-	}
 	var gone UIDSet
 	var seq ModSeq
 	err := a.withBox(ctx, box, func() error {

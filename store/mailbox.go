@@ -136,7 +136,7 @@ func (t *tx) delete(id MailboxID) error {
 		return err
 	}
 	seq := t.next()
-	if msgs, idx := v.selected(UIDSet{{1, ^UID(0)}}); len(msgs) > 0 {
+	if msgs, idx := v.selected(AllUIDs()); len(msgs) > 0 {
 		if err := t.takeOut(b, msgs, idx, true); err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (t *tx) renameInbox(id MailboxID, name string) error {
 	if err != nil {
 		return err
 	}
-	msgs, idx := v.selected(UIDSet{{1, ^UID(0)}})
+	msgs, idx := v.selected(AllUIDs())
 	_, err = t.move(b, msgs, idx, d)
 	return err
 }

@@ -85,8 +85,12 @@ func (r *reaper) stop() {
 }
 
 // reapOnce does all that is due, and returns when something will be, zero for never.
-func (a *Account) reapOnce(ctx context.Context) (next time.Time, err error) {
-	now := a.now()
+func (a *Account) reapOnce(ctx context.Context) (time.Time, error) {
+	return a.reapAt(ctx, a.now())
+}
+
+// reapAt is reapOnce at a given time.
+func (a *Account) reapAt(ctx context.Context, now time.Time) (next time.Time, err error) {
 	for _, step := range []func(context.Context, time.Time) (bool, error){a.releaseExpunged, a.freeBodies, a.trimLogs} {
 		for more := true; more; {
 			if more, err = step(ctx, now); err != nil {

@@ -60,11 +60,14 @@ func (s UIDSet) All() iter.Seq[UID] {
 	}
 }
 
-// NewUIDSet returns the set of the given UIDs, in any order.
+// AllUIDs is the set of every UID.
+func AllUIDs() UIDSet { return UIDSet{{1, ^UID(0)}} }
+
+// NewUIDSet returns the set of the given UIDs, in any order. It is never nil.
 func NewUIDSet(uids ...UID) UIDSet {
 	uids = slices.Clone(uids)
 	slices.Sort(uids)
-	var s UIDSet
+	s := UIDSet{}
 	for _, u := range slices.Compact(uids) {
 		s.Add(u)
 	}
