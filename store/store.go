@@ -210,6 +210,9 @@ func (s *Store) Account(ctx context.Context, name string) (*Account, error) {
 			s.accounts[name] = sl
 			s.mu.Unlock()
 			s.fill(context.WithoutCancel(ctx), name, sl)
+			if sl.err != nil {
+				return nil, sl.err
+			}
 			continue
 		}
 		if sl.a != nil {
