@@ -105,6 +105,13 @@ func (b *builder) field(name, value string) error {
 	return nil
 }
 
+// partField implements visitor.
+func (b *builder) partField(name, value string) error {
+	b.area = areaHeader
+	b.whole(name + ":" + value)
+	return nil
+}
+
 // whole takes a whole text.
 func (b *builder) whole(s string) {
 	b.folded = b.fold.append(b.folded[:0], []byte(s))

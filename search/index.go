@@ -78,7 +78,7 @@ func removeIndex(path string) error {
 
 func openFile(ctx context.Context, id uint64, path string, log *slog.Logger, codec *codec, cache *cache) (*index, error) {
 	// NORMAL: a power failure may lose the last batches, and with them that they were taken.
-	d, err := db.Open(path, db.Options{Log: log, PageSize: 2048, Readers: 2, Synchronous: "NORMAL"})
+	d, err := db.Open(path, db.Options{Log: log, PageSize: 2048, Shrink: true, Readers: 2, Synchronous: "NORMAL"})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ const (
 	maxMergeDocs = 4 << 20 // documents of a segment, at most
 	mergeOutput  = 1 << 20 // bytes a step writes, about
 	deadShare    = 4       // a segment is written anew when one in so many documents is dead
+	shrinkPages  = 1024    // pages given back in one transaction
+	freeShare    = 4       // the file shrinks when one of so many pages is free
 	dropBlocks   = 256     // blocks of dead segments deleted in one transaction
 )
 
@@ -340,13 +342,26 @@ func (x *index) dropDead(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// hasDead reports whether there are dead segments to delete.
-func (x *index) hasDead(ctx context.Context) (has bool, err error) {
+// shrink gives some of the file's free pages back, when they are many, and reports
+// whether there are more.
+func (x *index) shrink(ctx context.Context) (more bool, err error) {
+	var free, pages int64
 	err = x.db.Read(ctx, func(c *db.Conn) (err error) {
-		_, has, err = c.QueryInt64("SELECT id FROM segment WHERE state=? LIMIT 1", stateDead)
+		if free, _, err = c.QueryInt64("PRAGMA freelist_count"); err == nil {
+			pages, _, err = c.QueryInt64("PRAGMA page_count")
+		}
 		return err
 	})
-	return has, err
+	if err != nil || free < shrinkPages || free*freeShare < pages {
+		return false, err
+	}
+	err = x.db.Write(ctx, func(c *db.Conn) error {
+		return c.Script(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", shrinkPages))
+	})
+	if err != nil {
+		return false, fmt.Errorf("shrinking index: %w", err)
+	}
+	return true, nil
 }
 
 // markDead notes bodies that are gone.

@@ -44,6 +44,9 @@ func (c *codec) pack(b []byte) []byte {
 }
 
 func (c *codec) unpack(b []byte) ([]byte, error) {
+	if len(b) == 0 { // which is no frame, and would be taken for none
+		return nil, fmt.Errorf("%w: empty", errDamaged)
+	}
 	out, err := c.dec.DecodeAll(b, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)

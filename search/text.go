@@ -25,6 +25,8 @@ type visitor interface {
 	// field is a field of the message's header: its name, and what follows the colon,
 	// unfolded and decoded.
 	field(name, value string) error
+	// partField is a field of the header of a part of the message.
+	partField(name, value string) error
 	// body is a text of the body.
 	body(r io.Reader) error
 }
@@ -44,24 +46,28 @@ func visit(src Source, want areaSet, v visitor) error {
 		return nil
 	}
 	var err error
+	shown := src.Part // the part whose header was shown already
 	src.Part.Walk(func(_ []int, p *message.Part) bool {
+		if err == nil && p != shown {
+			err = eachField(p, src.Body, v.partField)
+		}
 		if err == nil {
 			err = visitPart(src, p, v)
 		}
+		shown = p.Message // it comes next, when there is one
 		return err == nil
 	})
 	return err
 }
 
-// visitPart shows what a part itself has: names, text, the header of its message.
+// visitPart shows what a part itself has in the body: its file name, its text, the
+// header of its message.
 //
 // RFC 9051 6.4.4: content other than text and messages may be left out.
 func visitPart(src Source, p *message.Part, v visitor) error {
-	for _, s := range []string{p.Filename(), message.DecodeWords(p.Description)} {
-		if s != "" {
-			if err := v.body(strings.NewReader(s)); err != nil {
-				return err
-			}
+	if s := p.Filename(); s != "" {
+		if err := v.body(strings.NewReader(s)); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -144,7 +150,6 @@ type matching struct {
 	want    areaSet
 	found   []bool
 	left    int // not found yet
-	header  bool
 	buf     []byte
 }
 
@@ -196,6 +201,24 @@ func (m *matching) field(name, value string) error {
 			where = folded
 		}
 		if strings.Contains(where, string(m.matcher.needles[i].folded)) {
+			if err := m.hit(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *matching) partField(name, value string) error {
+	text := ""
+	for i := range m.queries {
+		if m.found[i] || m.queries[i].Field != FieldText {
+			continue
+		}
+		if text == "" {
+			text = Fold(name + ":" + value)
+		}
+		if strings.Contains(text, string(m.matcher.needles[i].folded)) {
 			if err := m.hit(i); err != nil {
 				return err
 			}

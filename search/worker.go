@@ -188,7 +188,10 @@ func (m *Manager) stepMerge(ctx context.Context, a *account) (more bool, err err
 	}
 	plan := planMerge(list)
 	if plan == nil {
-		return a.index.dropDead(ctx)
+		if more, err := a.index.dropDead(ctx); more || err != nil {
+			return more, err
+		}
+		return a.index.shrink(ctx)
 	}
 	m.stats.merges.Add(1)
 	a.merge, err = a.index.newMerger(ctx, plan)
