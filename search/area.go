@@ -135,8 +135,5 @@ func (q *Query) plan() (needle, name plan) {
 	return needle, name
 }
 
-// foldName is a header field name to compare.
-func foldName(name string) string { return strings.ToLower(name) }
-
 // trimName cuts white space that obsolete syntax allows before the colon.
 func trimName(b []byte) []byte { return bytes.TrimRight(b, " \t") }

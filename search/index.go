@@ -102,7 +102,7 @@ func (x *index) prepare(ctx context.Context) error {
 			if err := c.Script(schema); err != nil {
 				return err
 			}
-			return c.Exec("INSERT INTO state (id, format, indexed, next_segment, modseq, swept, swept_at, prints) VALUES (1,?,0,1,0,0,0,?)", format(), []byte{})
+			return c.Exec("INSERT INTO state (id, format, indexed, next_segment, modseq, swept, prints) VALUES (1,?,0,1,0,0,?)", format(), []byte{})
 		}
 		rows := c.Query("SELECT format FROM state WHERE id=1")
 		got := ""
@@ -129,17 +129,17 @@ func (x *index) close() error {
 
 // state is the row of the table state, with totals.
 type state struct {
-	indexed       store.BodyID
-	modseq, swept store.ModSeq
-	sweptAt       int64
-	prints        []byte
+	indexed store.BodyID
+	modseq  store.ModSeq
+	swept   int64
+	prints  []byte
 }
 
 func readState(c *db.Conn) (s state, err error) {
-	rows := c.QueryInts("SELECT indexed, modseq, swept, swept_at, prints FROM state WHERE id=1")
+	rows := c.QueryInts("SELECT indexed, modseq, swept, prints FROM state WHERE id=1")
 	ok := rows.Next()
 	if ok {
-		s = state{store.BodyID(rows.Int64(0)), store.ModSeq(rows.Int64(1)), store.ModSeq(rows.Int64(2)), rows.Int64(3), append([]byte(nil), rows.Bytes(4)...)}
+		s = state{store.BodyID(rows.Int64(0)), store.ModSeq(rows.Int64(1)), rows.Int64(2), append([]byte(nil), rows.Bytes(3)...)}
 	}
 	if err := rows.Close(); err != nil || !ok {
 		return s, orDamaged(err, "no state")
@@ -179,10 +179,10 @@ func (x *index) bodiesAfter(ctx context.Context, after store.BodyID, max int) (i
 	return ids, err
 }
 
-// setSwept notes that all bodies were looked for when the account was at modseq.
-func (x *index) setSwept(ctx context.Context, modseq store.ModSeq, at int64) error {
+// setSwept notes when all bodies were looked for.
+func (x *index) setSwept(ctx context.Context, at int64) error {
 	return x.db.Write(ctx, func(c *db.Conn) error {
-		return c.ExecInts("UPDATE state SET swept=?, swept_at=? WHERE id=1", int64(modseq), at)
+		return c.ExecInts("UPDATE state SET swept=? WHERE id=1", at)
 	})
 }
 

@@ -7,8 +7,7 @@ CREATE TABLE state (
 	indexed      INTEGER NOT NULL, -- the last body that was taken
 	next_segment INTEGER NOT NULL, -- ids are never used twice
 	modseq       INTEGER NOT NULL, -- of the account when a batch was last taken
-	swept        INTEGER NOT NULL, -- of the account when freed bodies were last looked for,
-	swept_at     INTEGER NOT NULL, -- unix time of that
+	swept        INTEGER NOT NULL, -- unix time when freed bodies were last looked for
 	prints       BLOB    NOT NULL  -- fingerprints of the last bodies, to know the account by
 );
 

@@ -186,6 +186,7 @@ func TestDamagedAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.start(Config{NoCatchUp: true, Linger: time.Hour})
+		f.m.cancel() // no worker beside the steps below
 		for _, needle := range []string{"the", "brown", "e", "日本", "ภาษา", "subject 2"} {
 			// A changed number may be believed; nothing may crash or hang.
 			f.m.Candidates(f.ctx, f.acc, Query{FieldText, "", needle})
@@ -248,6 +249,7 @@ func TestRemoved(t *testing.T) {
 // The number of segments stays small whatever comes in whatever pieces.
 func TestMerging(t *testing.T) {
 	f := newFixture(t, Config{NoCatchUp: true, Linger: time.Hour, BatchMessages: 1})
+	f.m.cancel() // no worker beside the steps below
 	for i := range 150 {
 		f.add(mail(fmt.Sprint("s", i), fmt.Sprintf("common word%d", i)))
 	}
@@ -305,6 +307,7 @@ func TestPlanMerge(t *testing.T) {
 // A merge that did not come to its end leaves nothing.
 func TestMergeAbandoned(t *testing.T) {
 	f := newFixture(t, Config{NoCatchUp: true, Linger: time.Hour, BatchMessages: 1})
+	f.m.cancel() // no worker beside the steps below
 	for i := range 9 {
 		f.add(mail(fmt.Sprint("s", i), fmt.Sprintf("common word%d", i)))
 		a, err := f.m.acquire(f.ctx, "alice")
