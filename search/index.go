@@ -78,7 +78,7 @@ func removeIndex(path string) error {
 
 func openFile(ctx context.Context, id uint64, path string, log *slog.Logger, codec *codec, cache *cache) (*index, error) {
 	// NORMAL: a power failure may lose the last batches, and with them that they were taken.
-	d, err := db.Open(path, db.Options{Log: log, PageSize: 2048, Shrink: true, Readers: 2, Synchronous: "NORMAL"})
+	d, err := db.Open(path, db.Options{Log: log, PageSize: 2048, Shrink: true, Readers: 4, Synchronous: "NORMAL"})
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +204,9 @@ func (x *index) search(ctx context.Context, q *Query) (res Result, ok bool, err 
 		}
 		r := &reader{c, x.id, x.cache, x.codec}
 		for i := range list {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := res.addSegment(r, &list[i], q, needle, name); err != nil {
 				return err
 			}

@@ -33,6 +33,8 @@ type Config struct {
 	Linger time.Duration
 	// Idle is after what time without search or work an index is closed. Default 2 min.
 	Idle time.Duration
+	// MaxOpen is the number of indexes kept open that nobody uses, at most. Default 64.
+	MaxOpen int
 	// SweepEvery is how often, at most, an index is rid of messages that are gone.
 	// Default 12 h.
 	SweepEvery time.Duration
@@ -51,6 +53,7 @@ func (c *Config) setDefaults() {
 	c.Cache = cmp.Or(c.Cache, 32<<20)
 	c.Linger = cmp.Or(c.Linger, time.Second)
 	c.Idle = cmp.Or(c.Idle, 2*time.Minute)
+	c.MaxOpen = cmp.Or(c.MaxOpen, 64)
 	c.SweepEvery = cmp.Or(c.SweepEvery, 12*time.Hour)
 }
 

@@ -132,18 +132,33 @@ func unfold(b []byte) string {
 	return string(out)
 }
 
-// Match tells for each query whether the message matches. It reads no more of the
-// message than needed. Errors are those of reading.
+// Match tells for each query whether the message matches. Errors are those of reading.
+// For several messages, a [Finder] is better.
 func Match(src Source, queries []Query) ([]bool, error) {
-	m := newMatch(queries)
-	err := visit(src, m.want, m)
-	if err != nil && err != errStop {
-		return nil, fmt.Errorf("looking through message: %w", err)
-	}
-	return m.results(), nil
+	return NewFinder(queries).Find(src)
 }
 
-// matching looks for several queries at once.
+// Finder looks through messages, one after the other, for the needles of some queries.
+// Not safe for concurrent use.
+type Finder struct{ m matching }
+
+// NewFinder returns a Finder for queries, which must not be changed after.
+func NewFinder(queries []Query) *Finder { return &Finder{*newMatch(queries)} }
+
+// Find tells for each query whether the message matches. It reads no more of the message
+// than needed, in pieces. Errors are those of reading. The result is valid until the
+// next call.
+func (f *Finder) Find(src Source) ([]bool, error) {
+	m := &f.m
+	clear(m.found)
+	m.left = len(m.found)
+	if err := visit(src, m.want, m); err != nil && err != errStop {
+		return nil, fmt.Errorf("looking through message: %w", err)
+	}
+	return m.found, nil
+}
+
+// matching is the visitor of a Finder.
 type matching struct {
 	queries []Query
 	matcher *Matcher // needle i for queries[i]
@@ -154,7 +169,7 @@ type matching struct {
 }
 
 func newMatch(queries []Query) *matching {
-	m := &matching{queries: queries, found: make([]bool, len(queries)), left: len(queries), buf: make([]byte, 16<<10)}
+	m := &matching{queries: queries, found: make([]bool, len(queries)), buf: make([]byte, 16<<10)}
 	needles := make([]string, len(queries))
 	for i := range queries {
 		q := &queries[i]
@@ -164,8 +179,6 @@ func newMatch(queries []Query) *matching {
 	m.matcher = NewMatcher(needles...)
 	return m
 }
-
-func (m *matching) results() []bool { return m.found }
 
 func (m *matching) hit(i int) error {
 	if !m.found[i] {

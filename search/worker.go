@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"mox/store"
@@ -29,6 +30,9 @@ func (m *Manager) work() {
 		name, wait := m.next()
 		if name != "" {
 			m.turn(name)
+			if m.tooMany() {
+				m.closeIdle()
+			}
 			wait = 0
 		}
 		select {
@@ -225,19 +229,33 @@ func (m *Manager) stepSweep(ctx context.Context, a *account) (more bool, err err
 	return s.gone, a.index.setSwept(ctx, time.Now().Unix())
 }
 
-// closeIdle closes indexes that nobody has used for a while.
+func (m *Manager) tooMany() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.open) > m.c.MaxOpen+m.c.MaxOpen/4
+}
+
+// closeIdle closes indexes that nobody has used for a while, and those that are too
+// many, the longest unused first.
 func (m *Manager) closeIdle() {
 	before := time.Now().Add(-m.c.Idle)
 	var idle []*account
 	m.mu.Lock()
 	for _, a := range m.open {
-		if a.refs == 0 && a.used.Before(before) {
-			a.refs++
+		if a.refs == 0 {
 			idle = append(idle, a)
 		}
 	}
+	slices.SortFunc(idle, func(a, b *account) int { return a.used.Compare(b.used) })
+	n := max(0, len(idle)-m.c.MaxOpen)
+	for n < len(idle) && idle[n].used.Before(before) {
+		n++
+	}
+	for _, a := range idle[:n] {
+		a.refs++
+	}
 	m.mu.Unlock()
-	for _, a := range idle {
+	for _, a := range idle[:n] {
 		a.mu.Lock()
 		m.mu.Lock()
 		alone := a.refs == 1
