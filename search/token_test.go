@@ -223,8 +223,8 @@ func TestSuperset(t *testing.T) {
 func TestBlocks(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	want := map[string][]uint32{}
-	const docs = 3000
-	for range 20000 {
+	const docs = 1000
+	for range 8000 {
 		key := make([]byte, 2+r.IntN(6))
 		for i := range key {
 			key[i] = "abcdefgh"[r.IntN(8)]
