@@ -168,6 +168,9 @@ func (d *DB) Close() error {
 	for _, i := range idle {
 		i.c.close()
 	}
+	for range cap(d.slots) {
+		<-d.slots // who waits for one finds the database closed
+	}
 	d.write.Lock()
 	defer d.write.Unlock()
 	d.w.close()
