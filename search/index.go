@@ -26,7 +26,7 @@ var schema string
 
 // format names the form of the file and of what makes terms of text; an index of another
 // form is made anew.
-func format() string { return "mox search 1, Unicode " + unicode.Version + " " + norm.Version }
+func format() string { return "mox search 2, Unicode " + unicode.Version + " " + norm.Version }
 
 // errForeign says that an index is not of the account or not of this program.
 var errForeign = errors.New("index does not belong to the account's data")

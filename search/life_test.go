@@ -86,7 +86,7 @@ func TestRebuild(t *testing.T) {
 		"empty":    func(f *fixture) { os.WriteFile(f.path(), nil, 0o600) },
 		"cut":      func(f *fixture) { os.Truncate(f.path(), 4096) },
 		"other format": func(f *fixture) {
-			f.exec("UPDATE state SET format='mox search 0'")
+			f.exec("UPDATE state SET format='mox search 1'")
 		},
 		"other tables":     func(f *fixture) { f.exec("DROP TABLE state") },
 		"no state":         func(f *fixture) { f.exec("DELETE FROM state") },
