@@ -1,4 +1,34 @@
 // Command mox is a complete mail server in one binary.
+//
+// Start reading here: commands.go lists the subcommands, command.go runs them.
+// The server itself is composed in package serve. ARCHITECTURE.md is the map.
 package main
 
-func main() {}
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	os.Exit(mainStatus())
+}
+
+// mainStatus runs the program with the process's own arguments and streams, and
+// returns its exit status.
+func mainStatus() int {
+	// A setgid binary is only meant for sendmail, which reads a protected password;
+	// nothing else may run with borrowed group rights.
+	if os.Getgid() != os.Getegid() && strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") != "sendmail" {
+		os.Stderr.WriteString("mox: refusing to run setgid: effective and real group differ\n")
+		return 1
+	}
+	p := &program{
+		commands: commands(),
+		stdin:    os.Stdin,
+		stdout:   os.Stdout,
+		stderr:   os.Stderr,
+		getenv:   os.Getenv,
+	}
+	return p.main(os.Args[1:])
+}

@@ -76,9 +76,9 @@ type InitialMailboxes struct {
 
 // SpecialUseMailboxes are names of mailboxes by their special use; empty is none.
 type SpecialUseMailboxes struct {
-	Sent    string `sconf:"optional"`
-	Archive string `sconf:"optional"`
-	Trash   string `sconf:"optional"`
-	Draft   string `sconf:"optional"`
-	Junk    string `sconf:"optional"`
+	Sent    string `sconf:"optional" sconf-doc:"For copies of messages sent."`
+	Archive string `sconf:"optional" sconf-doc:"For messages kept out of the way."`
+	Trash   string `sconf:"optional" sconf-doc:"For messages about to be removed."`
+	Draft   string `sconf:"optional" sconf-doc:"For messages not sent yet."`
+	Junk    string `sconf:"optional" sconf-doc:"For unwanted messages; those moved here train the junk filter."`
 }

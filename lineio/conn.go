@@ -187,6 +187,9 @@ func (c *Conn) Replace(nc net.Conn) error {
 // Buffered returns the number of octets that can be read without the network.
 func (c *Conn) Buffered() int { return c.rn - c.ri + c.ntiny }
 
+// LineBuffered tells whether ReadLine would return a line without the network.
+func (c *Conn) LineBuffered() bool { return bytes.IndexByte(c.r[c.ri:c.rn], '\n') >= 0 }
+
 func (c *Conn) releaseRead() {
 	c.long = nil
 	if c.rp != nil && c.ri == c.rn {
@@ -258,7 +261,7 @@ func (c *Conn) ReadLine(max int) ([]byte, error) {
 		}
 		scanned = c.rn - c.ri
 		if len(c.long)+scanned > max+1 {
-			return nil, c.discardLine(scanned)
+			return nil, c.discardLine(len(c.long) + scanned - max)
 		}
 		if scanned == len(c.r) && c.r != nil {
 			c.long = append(c.long, c.r[c.ri:c.rn]...)
@@ -303,12 +306,12 @@ func (c *Conn) finishLine(line []byte, max int) ([]byte, error) {
 	return line, nil
 }
 
-// discardLine reads away the rest of a line of which have octets are in the buffer.
-func (c *Conn) discardLine(have int) error {
-	gone := len(c.long) + have
+// discardLine reads away the rest of a line that is gone octets longer than it may be
+// already.
+func (c *Conn) discardLine(gone int) error {
 	c.long = nil
 	c.ri = c.rn
-	for {
+	for gone <= c.o.Discard {
 		if err := c.fill(); err != nil {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
@@ -321,10 +324,8 @@ func (c *Conn) discardLine(have int) error {
 		}
 		gone += c.rn - c.ri
 		c.ri = c.rn
-		if gone > c.o.Discard {
-			return ErrEndless
-		}
 	}
+	return ErrEndless
 }
 
 // Read reads what is available, waiting for at least one octet.

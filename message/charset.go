@@ -103,6 +103,7 @@ var charsets = map[string]encoding.Encoding{
 	"uhc":             korean.EUCKR,
 	"ms949":           korean.EUCKR,
 	"windows949":      korean.EUCKR,
+	"iso2022kr":       iso2022KR{},
 	"iso2022jp":       japanese.ISO2022JP,
 	"iso2022jp1":      japanese.ISO2022JP,
 	"iso2022jp2":      japanese.ISO2022JP,
@@ -139,6 +140,51 @@ var charsets = map[string]encoding.Encoding{
 	"cp1256":          charmap.Windows1256,
 	"cp1257":          charmap.Windows1257,
 	"cp1258":          charmap.Windows1258,
+}
+
+// iso2022KR is ISO-2022-KR (RFC 1557): EUC-KR in 7 bits, between SO and SI.
+type iso2022KR struct{}
+
+func (iso2022KR) NewDecoder() *encoding.Decoder {
+	return &encoding.Decoder{Transformer: transform.Chain(&shiftTransformer{}, korean.EUCKR.NewDecoder())}
+}
+
+func (iso2022KR) NewEncoder() *encoding.Encoder { return encoding.Nop.NewEncoder() }
+
+// shiftTransformer sets the high bit between SO and SI, and drops the designation
+// ESC $ ) C.
+type shiftTransformer struct{ out bool }
+
+func (t *shiftTransformer) Reset() { t.out = false }
+
+func (t *shiftTransformer) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
+	const designation = "\x1b$)C"
+	for nSrc < len(src) {
+		if nDst == len(dst) {
+			return nDst, nSrc, transform.ErrShortDst
+		}
+		c := src[nSrc]
+		rest := src[nSrc:min(len(src), nSrc+len(designation))]
+		switch {
+		case c == 0x0e || c == 0x0f:
+			t.out = c == 0x0e
+			nSrc++
+			continue
+		case string(rest) == designation:
+			nSrc += len(designation)
+			continue
+		case c == 0x1b && !atEOF && strings.HasPrefix(designation, string(rest)):
+			return nDst, nSrc, transform.ErrShortSrc
+		case c == '\r' || c == '\n':
+			t.out = false // RFC 1557: a line starts in ASCII
+		case t.out && c > ' ' && c < 0x7f:
+			c |= 0x80
+		}
+		dst[nDst] = c
+		nDst++
+		nSrc++
+	}
+	return nDst, nSrc, nil
 }
 
 // compactLabel returns the letters and digits of a label in lower case, without the

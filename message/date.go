@@ -60,7 +60,7 @@ func ParseDate(s string) (time.Time, error) {
 		s = s[:maxDate]
 	}
 	p := dateParser{year: -1, day: -1}
-	words := strings.FieldsFunc(stripComments(s), func(r rune) bool {
+	words := strings.FieldsFunc(joinColons(stripComments(s)), func(r rune) bool {
 		return r == ' ' || r == '\t' || r == ',' || r == '\r' || r == '\n' || r == '"' || r == ';'
 	})
 	for _, w := range words {
@@ -71,6 +71,23 @@ func ParseDate(s string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%w: %.60q", ErrDate, s)
 	}
 	return t, nil
+}
+
+// joinColons removes white space around colons, which obsolete syntax allows.
+func joinColons(s string) string {
+	if !strings.Contains(s, " :") && !strings.Contains(s, ": ") {
+		return s
+	}
+	parts := strings.Split(s, ":")
+	for i := range parts {
+		if i > 0 {
+			parts[i] = strings.TrimLeft(parts[i], " \t\r\n")
+		}
+		if i < len(parts)-1 {
+			parts[i] = strings.TrimRight(parts[i], " \t\r\n")
+		}
+	}
+	return strings.Join(parts, ":")
 }
 
 func (p *dateParser) word(w string) {

@@ -112,6 +112,9 @@ func (w *wire) str(s string) {
 // raw appends a string that is ASCII or, with utf8, valid UTF-8. NUL, CR and LF, which
 // no IMAP string may have, become spaces.
 func (w *wire) raw(s string) {
+	if w.utf8 && !utf8.ValidString(s) {
+		s = lenientUTF8(s)
+	}
 	if len(s) > maxQuoted {
 		s = oneLine(s)
 		w.dst = append(w.dst, '{')
@@ -142,15 +145,32 @@ func (w *wire) raw(s string) {
 	w.dst = append(w.dst, '"')
 }
 
-// addresses appends an address list: NIL when empty, groups as markers.
+// addresses appends an address list: NIL when empty, groups as markers, which are
+// always in pairs.
 func (w *wire) addresses(list []Address) {
-	if len(list) == 0 {
-		w.nil()
-		return
-	}
+	start, group := len(w.dst), false
 	w.dst = append(w.dst, '(')
 	for i := range list {
+		isMarker := list[i].Kind != AddressMailbox
+		if isMarker && group {
+			group = false
+			w.address(&Address{Kind: AddressGroupEnd})
+		}
+		switch list[i].Kind {
+		case AddressGroupEnd:
+			continue // written above, or there was no start
+		case AddressGroupStart:
+			group = true
+		}
 		w.address(&list[i])
+	}
+	if group {
+		w.address(&Address{Kind: AddressGroupEnd})
+	}
+	if len(w.dst) == start+1 {
+		w.dst = w.dst[:start]
+		w.nil()
+		return
 	}
 	w.dst = append(w.dst, ')')
 }

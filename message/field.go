@@ -305,6 +305,9 @@ func (p *parser) params(b []byte) []Param {
 	list := parseParams(b, p.lim.Params, p.str)
 	for i := range list {
 		if !p.keep(paramCost) {
+			if i == 0 {
+				return nil
+			}
 			return list[:i]
 		}
 	}

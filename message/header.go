@@ -27,9 +27,11 @@ type Field struct {
 }
 
 // ParseHeader splits a header, up to its empty line or the end of b, into fields. The
-// Header refers to b, which must not change; Append's result is its own.
+// Header refers to b, which must not change; Append's result is its own. Where all lines
+// end with a bare CR, as [Parse] takes them too, they become CRLF.
 func ParseHeader(b []byte) *Header {
 	h := &Header{}
+	b = crlfHeader(b)
 	for len(b) > 0 {
 		n := fieldLen(b)
 		if n == 0 {
@@ -71,8 +73,15 @@ func ReadHeader(r io.ByteReader, max int) (*Header, error) {
 	}
 }
 
-// lineLen is the length of the first line with its end. In a header with nothing but
-// bare CRs these end lines, as in Parse.
+// crlfHeader returns header with CRLF where its lines end with bare CRs only.
+func crlfHeader(header []byte) []byte {
+	if bytes.IndexByte(header, '\n') < 0 && bytes.IndexByte(header, '\r') >= 0 {
+		return bytes.ReplaceAll(header, []byte{'\r'}, crlf)
+	}
+	return header
+}
+
+// lineLen is the length of the first line with its end.
 func lineLen(b []byte) int {
 	if i := bytes.IndexByte(b, '\n'); i >= 0 {
 		return i + 1
@@ -242,6 +251,11 @@ func (h *Header) Append(dst []byte) []byte {
 		if i == len(h.fields)-1 {
 			h.endLine()
 		}
+		if raw := h.fields[i].raw; i > 0 && h.fields[i].name == 0 && (raw[0] == ' ' || raw[0] == '\t') {
+			// A message that starts with white space has no header. What was put before
+			// it must not be continued by it.
+			dst = append(dst, "\r\n"...)
+		}
 		dst = append(dst, h.fields[i].raw...)
 	}
 	if h.end != nil && bytes.HasSuffix(h.end, newline) {
@@ -304,9 +318,7 @@ func appendFolded(dst []byte, name, value string) []byte {
 // HEADER.FIELDS.NOT (RFC 9051 6.4.5.1). Names are compared without case; lines that
 // are no fields only count as not named. A header without empty line ends with b.
 func AppendHeaderFields(dst, header []byte, names []string, not bool) []byte {
-	if bytes.IndexByte(header, '\n') < 0 && bytes.IndexByte(header, '\r') >= 0 {
-		header = bytes.ReplaceAll(header, []byte{'\r'}, []byte("\r\n"))
-	}
+	header = crlfHeader(header)
 	set := makeNameSet(names)
 	for len(header) > 0 {
 		n := fieldLen(header)

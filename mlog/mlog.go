@@ -119,6 +119,11 @@ func Print(ctx context.Context, log *slog.Logger, msg string, args ...any) {
 	log.Log(ctx, LevelPrint, msg, args...)
 }
 
+// NewCLI returns a logger for a command that prints to a person.
+func NewCLI(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(NewHandler(w, Options{Format: CLI, Levels: NewLevels(level, nil)}))
+}
+
 // TB is the part of [testing.TB] that [NewTest] needs.
 type TB interface {
 	Log(args ...any)

@@ -70,7 +70,8 @@ func TestLogfmt(t *testing.T) {
 }
 
 func TestCLI(t *testing.T) {
-	b, log := newBuf(Options{Format: CLI})
+	b := &bytes.Buffer{}
+	log := NewCLI(b, LevelInfo)
 	New("config", log).Error("loading é", "err", errors.New("no\x1bfile"), "path", "a b")
 	if want := "error: loading é: no\\x1bfile; pkg=config; path=\"a b\"\n"; b.String() != want {
 		t.Errorf("got %q want %q", b.String(), want)

@@ -112,10 +112,10 @@ func (l Errors) Unwrap() []error {
 // near.
 func Suggest(word string, valid []string) string {
 	const maxWord = 64
-	if len(word) > maxWord {
+	if word == "" || len(word) > maxWord {
 		return ""
 	}
-	best, bestDist := "", max(1, len(word)/3)+1
+	best, bestDist := "", (len(word)+2)/4+1
 	for _, v := range valid {
 		if strings.EqualFold(word, v) {
 			return v

@@ -237,7 +237,7 @@ func comment(r *rand.Rand, text string) string {
 }
 
 func TestRewriteRandom(t *testing.T) {
-	n := 600
+	n := 250
 	if testing.Short() {
 		n = 60
 	}

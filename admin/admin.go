@@ -1,0 +1,128 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/text/secure/precis"
+
+	"mox/atomicfile"
+	"mox/auth"
+	"mox/config"
+	"mox/mlog"
+	"mox/store"
+)
+
+// Actor names who asked, for audit lines: "ctl", or an admin's login.
+type Actor string
+
+// Admin holds what the operations act on. All fields are needed.
+type Admin struct {
+	Config *config.Manager
+	Store  *store.Store
+	Auth   *auth.Service
+	Levels *mlog.Levels
+	Log    *slog.Logger
+	Now    func() time.Time
+	Stop   func() // begins a graceful stop and returns at once
+}
+
+// Errors by which callers can tell what is wrong with a request. Their texts, and those
+// of errors that wrap them, are for the person who asked.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrExists   = errors.New("exists already")
+	ErrInUse    = errors.New("still in use")
+)
+
+// audit writes the line that says who did what.
+func (a *Admin) audit(ctx context.Context, actor Actor, action string, err error, args ...any) {
+	args = append([]any{"actor", string(actor), "action", action}, args...)
+	if err != nil {
+		a.Log.WarnContext(ctx, "administration failed", append([]any{"err", err}, args...)...)
+		return
+	}
+	a.Log.InfoContext(ctx, "administration", args...)
+}
+
+// PackageLevel is the log level of a package; the default level has "(default)".
+type PackageLevel struct{ Package, Level string }
+
+// LogLevels returns the default level and those of packages that have their own.
+func (a *Admin) LogLevels() []PackageLevel {
+	levels := []PackageLevel{{"(default)", mlog.LevelName(a.Levels.Default())}}
+	packages := a.Levels.Packages()
+	for _, pkg := range slices.Sorted(mapKeys(packages)) {
+		levels = append(levels, PackageLevel{pkg, mlog.LevelName(packages[pkg])})
+	}
+	return levels
+}
+
+// SetLogLevel changes the level of a package, or the default for "". An empty level
+// clears that of a package. The change lasts until the next start.
+func (a *Admin) SetLogLevel(ctx context.Context, actor Actor, pkg, level string) (rerr error) {
+	defer func() { a.audit(ctx, actor, "set log level", rerr, "package", pkg, "level", level) }()
+	if level == "" {
+		if pkg == "" {
+			return errors.New("the default level cannot be cleared")
+		}
+		a.Levels.Clear(pkg)
+		return nil
+	}
+	l, err := mlog.ParseLevel(level)
+	if err != nil {
+		return err
+	}
+	a.Levels.Set(pkg, l)
+	return nil
+}
+
+// SetAccountPassword sets the password of an account; it is durable on return.
+func (a *Admin) SetAccountPassword(ctx context.Context, actor Actor, account, password string) (rerr error) {
+	defer func() { a.audit(ctx, actor, "set account password", rerr, "account", account) }()
+	if _, ok := a.Config.Snapshot().Dynamic.Accounts[account]; !ok {
+		return fmt.Errorf("account %q: %w", account, ErrNotFound)
+	}
+	return a.Auth.SetPassword(ctx, account, password)
+}
+
+// SetAdminPassword writes the bcrypt hash of password to path with mode 0660. It needs no
+// running server.
+func SetAdminPassword(path, password string) error {
+	pw, err := precis.OpaqueString.String(password)
+	if err != nil {
+		return fmt.Errorf("%w: %v", auth.ErrBadPassword, err)
+	}
+	if len(pw) < auth.MinPasswordLength {
+		return fmt.Errorf("%w: shorter than %d characters", auth.ErrBadPassword, auth.MinPasswordLength)
+	}
+	hash, err := bcrypt.GenerateFromPassword([]byte(pw), bcrypt.DefaultCost)
+	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
+		return fmt.Errorf("%w: longer than 72 bytes", auth.ErrBadPassword)
+	} else if err != nil {
+		return fmt.Errorf("hashing password: %w", err)
+	}
+	return atomicfile.Write(path, append(hash, '\n'), 0o660)
+}
+
+// mapKeys iterates the keys of m.
+func mapKeys[V any](m map[string]V) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// inUse joins the users of something into an error.
+func inUse(what string, users []string) error {
+	return fmt.Errorf("%s: %w by %s", what, ErrInUse, strings.Join(users, ", "))
+}

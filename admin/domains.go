@@ -1,0 +1,209 @@
+package admin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"mox/atomicfile"
+	"mox/config"
+	"mox/dns"
+)
+
+// NewDomain says what to add.
+type NewDomain struct {
+	Domain    string
+	Account   string // gets the reports about the domain; made with Localpart when missing
+	Localpart string // first address of a new account
+	Disabled  bool
+}
+
+// DomainAdd adds a domain with DKIM keys and report addresses; for an account that does
+// not exist yet it adds that too, with the address localpart@domain.
+func (a *Admin) DomainAdd(ctx context.Context, actor Actor, n NewDomain) (rerr error) {
+	defer func() { a.audit(ctx, actor, "add domain", rerr, "domain", n.Domain, "account", n.Account) }()
+	domain, err := parseDomain(n.Domain)
+	if err != nil {
+		return err
+	}
+	snap := a.Config.Snapshot()
+	if _, ok := snap.Dynamic.Domains[domain.Name()]; ok {
+		return fmt.Errorf("domain %s: %w", domain, ErrExists)
+	}
+	_, known := snap.Dynamic.Accounts[n.Account]
+	if !known && n.Localpart == "" {
+		return fmt.Errorf("account %q: %w (give a localpart to add it too)", n.Account, ErrNotFound)
+	}
+	conf, keys, err := a.newDomainConfig(snap, domain, n)
+	if err != nil {
+		return err
+	}
+	if !known {
+		if err := a.Store.Create(ctx, n.Account, InitialMailboxes(snap)); err != nil {
+			return errors.Join(fmt.Errorf("creating account data: %w", err), removeAll(keys))
+		}
+	}
+	err = a.Config.Edit(func(d *config.Dynamic) error {
+		if d.Domains == nil {
+			d.Domains = map[string]config.Domain{}
+		}
+		if d.Accounts == nil {
+			d.Accounts = map[string]config.Account{}
+		}
+		d.Domains[domain.Name()] = conf
+		acc, ok := d.Accounts[n.Account]
+		if !ok {
+			acc = config.NewAccount(domain.Name(), n.Localpart+"@"+domain.Name())
+		} else if n.Localpart != "" {
+			acc.Destinations[n.Localpart+"@"+domain.Name()] = config.Destination{}
+		}
+		if n.Account != snap.Static.Postmaster.Account {
+			acc.Destinations["postmaster@"+domain.Name()] = config.Destination{}
+		}
+		d.Accounts[n.Account] = acc
+		return nil
+	})
+	if err != nil {
+		return errors.Join(err, removeAll(keys))
+	}
+	return nil
+}
+
+// newDomainConfig makes the configuration of a new domain and writes its DKIM keys. It
+// returns the key files, for removal should the rest fail.
+func (a *Admin) newDomainConfig(snap *config.Snapshot, domain dns.Domain, n NewDomain) (config.Domain, []string, error) {
+	now := a.Now().UTC()
+	conf := config.Domain{
+		Disabled:                   n.Disabled,
+		ClientSettingsDomain:       "mail." + domain.Name(),
+		LocalpartCatchallSeparator: "+",
+		DMARC:                      &config.DMARC{Localpart: "dmarcreports", Account: n.Account, Mailbox: "DMARC"},
+		TLSRPT:                     &config.TLSRPT{Localpart: "tlsreports", Account: n.Account, Mailbox: "TLSRPT"},
+	}
+	if snap.HasMTASTS() {
+		conf.MTASTS = &config.MTASTS{PolicyID: now.Format("20060102T150405"), Mode: "enforce", MaxAge: 24 * time.Hour, MX: []string{snap.Static.Hostname}}
+	}
+	conf.DKIM.Selectors = map[string]config.Selector{}
+	var files []string
+	for _, suffix := range []string{"a", "b"} {
+		selector := now.Format("2006") + suffix
+		path := filepath.Join("dkim", fmt.Sprintf("%s._domainkey.%s.%s.rsa2048.privatekey.pkcs8.pem", selector, domain.ASCII, now.Format("20060102T150405")))
+		full := snap.ConfigPath(path)
+		if err := writeRSAKey(full); err != nil {
+			return config.Domain{}, nil, errors.Join(err, removeAll(files))
+		}
+		files = append(files, full)
+		conf.DKIM.Selectors[selector] = config.Selector{Expiration: "72h", PrivateKeyFile: path}
+	}
+	conf.DKIM.Sign = []string{now.Format("2006") + "a"}
+	return conf, files, nil
+}
+
+// writeRSAKey generates an RSA-2048 key and writes it to path, PKCS 8 in PEM.
+func writeRSAKey(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("making directory for dkim keys: %w", err)
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return fmt.Errorf("generating rsa key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("encoding rsa key: %w", err)
+	}
+	return atomicfile.Write(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o640)
+}
+
+func removeAll(paths []string) error {
+	var errs []error
+	for _, p := range paths {
+		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// DomainDisable switches a domain off or on: mail to and from a disabled one gets
+// temporary errors.
+func (a *Admin) DomainDisable(ctx context.Context, actor Actor, domain string, disabled bool) (rerr error) {
+	defer func() { a.audit(ctx, actor, "disable domain", rerr, "domain", domain, "disabled", disabled) }()
+	d, err := parseDomain(domain)
+	if err != nil {
+		return err
+	}
+	return a.Config.Edit(func(dyn *config.Dynamic) error {
+		conf, ok := dyn.Domains[d.Name()]
+		if !ok {
+			return fmt.Errorf("domain %s: %w", d, ErrNotFound)
+		}
+		conf.Disabled = disabled
+		dyn.Domains[d.Name()] = conf
+		return nil
+	})
+}
+
+// DomainRemove removes a domain that no address uses any more. Its DKIM keys move to
+// dkim/old.
+func (a *Admin) DomainRemove(ctx context.Context, actor Actor, domain string) (rerr error) {
+	defer func() { a.audit(ctx, actor, "remove domain", rerr, "domain", domain) }()
+	d, err := parseDomain(domain)
+	if err != nil {
+		return err
+	}
+	snap := a.Config.Snapshot()
+	conf, ok := snap.Dynamic.Domains[d.Name()]
+	if !ok {
+		return fmt.Errorf("domain %s: %w", d, ErrNotFound)
+	}
+	if users := domainUsers(snap, d.Name()); len(users) > 0 {
+		return inUse("domain "+d.Name(), users)
+	}
+	err = a.Config.Edit(func(dyn *config.Dynamic) error {
+		delete(dyn.Domains, d.Name())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, sel := range conf.DKIM.Selectors {
+		if err := retireKey(snap.ConfigPath(sel.PrivateKeyFile)); err != nil {
+			a.Log.ErrorContext(ctx, "moving dkim key of removed domain", "err", err)
+		}
+	}
+	return nil
+}
+
+// domainUsers lists what still uses a domain: addresses, as "address of account".
+func domainUsers(snap *config.Snapshot, domain string) []string {
+	var users []string
+	accounts := snap.Dynamic.Accounts
+	for _, name := range slices.Sorted(mapKeys(accounts)) {
+		for _, address := range slices.Sorted(mapKeys(accounts[name].Destinations)) {
+			if strings.HasSuffix(address, "@"+domain) {
+				users = append(users, fmt.Sprintf("address %s of account %s", address, name))
+			}
+		}
+	}
+	return users
+}
+
+// retireKey moves a key file to the directory old beside it.
+func retireKey(path string) error {
+	dir := filepath.Join(filepath.Dir(path), "old")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	return os.Rename(path, filepath.Join(dir, filepath.Base(path)))
+}

@@ -1,0 +1,195 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"mox/sasl"
+)
+
+// Attempt is one try to log in. It is the backend of a SASL exchange ([sasl.Backend]);
+// Finish ends it.
+type Attempt struct {
+	service *Service
+	info    Info
+	account Account // found so far
+	known   bool    // the login name leads to an account
+}
+
+var _ sasl.Backend = (*Attempt)(nil)
+
+// credentials loads the secrets behind a login name. For an unknown name, or an
+// account without a password, known stays false and the zero value is returned.
+func (a *Attempt) credentials(ctx context.Context, login string) (Credentials, error) {
+	a.known = false
+	account, err := a.service.Directory.Login(login)
+	if errors.Is(err, ErrCredentials) {
+		return Credentials{}, nil
+	} else if err != nil {
+		return Credentials{}, fmt.Errorf("looking up login: %w", err)
+	}
+	secret, err := a.service.Secrets.Secret(ctx, account.Name)
+	if err != nil {
+		return Credentials{}, fmt.Errorf("loading credentials: %w", err)
+	}
+	if secret == nil {
+		return Credentials{}, nil
+	}
+	a.account, a.known = account, true
+	return ParseCredentials(secret)
+}
+
+// Password checks a password that was shown to us.
+func (a *Attempt) Password(ctx context.Context, login, password string) error {
+	c, err := a.credentials(ctx, login)
+	if err != nil {
+		return err
+	}
+	pw, err := normalize(password)
+	if err != nil {
+		return ErrCredentials
+	}
+	s := a.service
+	if !a.known {
+		// The same time as for a known account, so that names cannot be found out.
+		if err := s.hash(ctx, func() { argonHash(pw, s.key[:saltLength]) }); err != nil {
+			return err
+		}
+		return ErrCredentials
+	}
+	key := s.cache.key(c.Argon2id, pw)
+	if s.cache.has(key, s.Now()) {
+		return nil
+	}
+	var ok bool
+	var verr error
+	if err := s.hash(ctx, func() { ok, verr = argonVerify(c.Argon2id, pw) }); err != nil {
+		return err
+	}
+	if verr != nil {
+		return fmt.Errorf("verifying password: %w", verr)
+	}
+	if !ok {
+		return ErrCredentials
+	}
+	s.cache.add(key, s.Now())
+	return nil
+}
+
+// SCRAM returns the verifier of a user; an unknown one gets a salt that is always the
+// same for that name, and keys that nothing matches.
+func (a *Attempt) SCRAM(ctx context.Context, mechanism, login string) (sasl.SCRAMVerifier, error) {
+	c, err := a.credentials(ctx, login)
+	if err != nil {
+		return sasl.SCRAMVerifier{}, err
+	}
+	switch {
+	case !a.known:
+		return sasl.FakeVerifier(a.service.key[:], strings.TrimSuffix(mechanism, "-PLUS"), login, scramIterations), nil
+	case strings.TrimSuffix(mechanism, "-PLUS") == sasl.ScramSHA1:
+		return c.SHA1, nil
+	default:
+		return c.SHA256, nil
+	}
+}
+
+// CRAMMD5 returns the keyed states of a user, or random ones for an unknown user.
+func (a *Attempt) CRAMMD5(ctx context.Context, login string) (sasl.CRAMMD5State, error) {
+	c, err := a.credentials(ctx, login)
+	if err != nil {
+		return sasl.CRAMMD5State{}, err
+	}
+	if !a.known {
+		return sasl.DeriveCRAMMD5(string(a.service.key[:]) + login)
+	}
+	return c.CRAMMD5, nil
+}
+
+// External refuses: client certificates are not registered to accounts yet, so the
+// doors do not offer EXTERNAL.
+func (a *Attempt) External(context.Context, string) error { return ErrCredentials }
+
+// Login checks a login name and password in one step: IMAP LOGIN, HTTP basic.
+func (a *Attempt) Login(ctx context.Context, login, password string) (*Principal, error) {
+	err := a.Password(ctx, login, password)
+	return a.Finish(ctx, "LOGIN", login, "", err)
+}
+
+// Finish ends the attempt with the outcome of the exchange: err is nil when the
+// mechanism proved that the peer knows authcid's secret. It counts the attempt and
+// returns who the peer is, or the error to refuse with.
+func (a *Attempt) Finish(ctx context.Context, mechanism, authcid, authzid string, err error) (*Principal, error) {
+	s := a.service
+	p, err := a.judge(mechanism, authcid, authzid, err)
+	result := resultName(err)
+	if f := s.Observer.Attempt; f != nil {
+		f(a.info.Protocol, strings.ToLower(mechanism), result)
+	}
+	remote, now := a.info.Remote.Unmap(), s.Now()
+	attrs := []any{"cid", a.info.CID, "remote", remote, "kind", a.info.Protocol, "mechanism", mechanism, "username", authcid, "result", result}
+	switch {
+	case err == nil:
+		if s.Limiter != nil {
+			s.Limiter.Succeeded(remote, now)
+		}
+		s.Log.DebugContext(ctx, "login", attrs...)
+	case errors.Is(err, ErrCredentials), errors.Is(err, ErrAuthorization):
+		if s.Limiter != nil {
+			s.Limiter.Failed(remote, now)
+		}
+		// This line is stable: log watchers such as fail2ban match it.
+		s.Log.InfoContext(ctx, "failed authentication attempt", attrs...)
+	default:
+		s.Log.ErrorContext(ctx, "authentication could not be done", append([]any{"err", err}, attrs...)...)
+	}
+	return p, err
+}
+
+// judge turns the outcome of an exchange into a principal or an error for the peer.
+func (a *Attempt) judge(mechanism, authcid, authzid string, err error) (*Principal, error) {
+	switch {
+	case errors.Is(err, sasl.ErrCredentials):
+		return nil, ErrCredentials
+	case err != nil:
+		return nil, err
+	case !a.known:
+		return nil, ErrCredentials
+	}
+	if authzid != "" && authzid != authcid {
+		// RFC 4422 3.4.1: acting for another identity is a right of its own. The same
+		// account under another of its addresses is the same identity.
+		other, err := a.service.Directory.Login(authzid)
+		if err != nil || other.Name != a.account.Name {
+			return nil, ErrAuthorization
+		}
+		authcid = authzid
+	}
+	if a.account.LoginDisabled != "" {
+		return nil, &DisabledError{a.account.LoginDisabled}
+	}
+	return &Principal{Account: a.account.Name, Login: authcid, Mechanism: mechanism}, nil
+}
+
+// resultName is the label of mox_authentication_total.
+func resultName(err error) string {
+	var disabled *DisabledError
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, ErrCredentials):
+		return "badcreds"
+	case errors.Is(err, ErrAuthorization):
+		return "baduser"
+	case errors.As(err, &disabled):
+		return "logindisabled"
+	case errors.Is(err, ErrAborted):
+		return "aborted"
+	case errors.Is(err, sasl.ErrProtocol):
+		return "badprotocol"
+	case errors.Is(err, sasl.ErrChannelBinding):
+		return "badchanbind"
+	}
+	return "error"
+}

@@ -1,0 +1,283 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mox/sasl"
+)
+
+// fakes are a directory, secrets and a limiter in memory.
+type fakes struct {
+	accounts map[string]Account // by login
+	secrets  map[string][]byte
+	failed   int
+	blocked  bool
+	err      error // of Secret
+}
+
+func (f *fakes) Login(name string) (Account, error) {
+	a, ok := f.accounts[strings.ToLower(name)]
+	if !ok {
+		return Account{}, ErrCredentials
+	}
+	return a, nil
+}
+func (f *fakes) Secret(_ context.Context, account string) ([]byte, error) {
+	return f.secrets[account], f.err
+}
+func (f *fakes) SetSecret(_ context.Context, account string, b []byte) error {
+	f.secrets[account] = b
+	return nil
+}
+func (f *fakes) Allowed(netip.Addr, time.Time) bool { return !f.blocked }
+func (f *fakes) Failed(netip.Addr, time.Time)       { f.failed++ }
+func (f *fakes) Succeeded(netip.Addr, time.Time)    { f.failed = 0 }
+func (f *fakes) result(r *string) Observer {
+	return Observer{Attempt: func(_, _, res string) { *r = res }}
+}
+
+func newFakes() *fakes {
+	return &fakes{
+		accounts: map[string]Account{
+			"mjl@mox.example":   {Name: "mjl"},
+			"other@mox.example": {Name: "mjl"},
+			"off@mox.example":   {Name: "off", LoginDisabled: "moved away"},
+			"none@mox.example":  {Name: "none"},
+			"eve@mox.example":   {Name: "eve"},
+		},
+		secrets: map[string][]byte{},
+	}
+}
+
+func newService(t *testing.T, f *fakes, result *string) *Service {
+	t.Helper()
+	s := New(Config{Directory: f, Secrets: f, Limiter: f, Observer: f.result(result)})
+	for _, acc := range []string{"mjl", "off", "eve"} {
+		if err := s.SetPassword(t.Context(), acc, "correct horse "+acc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+var remote = Info{Protocol: "imap", Remote: netip.MustParseAddr("192.0.2.1")}
+
+func begin(t *testing.T, s *Service) *Attempt {
+	t.Helper()
+	a, err := s.Begin(t.Context(), remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestLogin(t *testing.T) {
+	f := newFakes()
+	var result string
+	s := newService(t, f, &result)
+	for _, tc := range []struct {
+		login, password string
+		err             error
+		result          string
+	}{
+		{"mjl@mox.example", "correct horse mjl", nil, "ok"},
+		{"MJL@mox.example", "correct horse mjl", nil, "ok"},
+		{"mjl@mox.example", "correct horse", ErrCredentials, "badcreds"},
+		{"mjl@mox.example", "", ErrCredentials, "badcreds"},
+		{"mjl@mox.example", strings.Repeat("x", 5000), ErrCredentials, "badcreds"},
+		{"nobody@mox.example", "correct horse mjl", ErrCredentials, "badcreds"},
+		{"none@mox.example", "correct horse mjl", ErrCredentials, "badcreds"},
+		{"off@mox.example", "correct horse off", &DisabledError{}, "logindisabled"},
+		{"off@mox.example", "wrong password", ErrCredentials, "badcreds"},
+	} {
+		p, err := begin(t, s).Login(t.Context(), tc.login, tc.password)
+		var disabled *DisabledError
+		if _, want := tc.err.(*DisabledError); want && !errors.As(err, &disabled) || !want && !errors.Is(err, tc.err) || result != tc.result {
+			t.Errorf("%s: got %v, result %s", tc.login, err, result)
+		}
+		if tc.err == nil && (p == nil || p.Account != "mjl" || p.Login != tc.login) {
+			t.Errorf("%s: got principal %v", tc.login, p)
+		}
+	}
+}
+
+func TestPasswordChangeForgetsCache(t *testing.T) {
+	f := newFakes()
+	var result string
+	s := newService(t, f, &result)
+	login := func(pw string) error {
+		_, err := begin(t, s).Login(t.Context(), "mjl@mox.example", pw)
+		return err
+	}
+	if err := login("correct horse mjl"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetPassword(t.Context(), "mjl", "another password"); err != nil {
+		t.Fatal(err)
+	}
+	if err := login("correct horse mjl"); !errors.Is(err, ErrCredentials) {
+		t.Errorf("old password after a change: %v", err)
+	}
+	if err := login("another password"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCacheExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newPasswordCache()
+		k := c.key("stored", "password")
+		c.add(k, time.Now())
+		if !c.has(k, time.Now()) || c.has(c.key("other", "password"), time.Now()) {
+			t.Error("cache does not tell keys apart")
+		}
+		time.Sleep(cacheTTL + time.Second)
+		if c.has(k, time.Now()) {
+			t.Error("entry did not expire")
+		}
+	})
+}
+
+func TestThrottle(t *testing.T) {
+	f := newFakes()
+	var result string
+	s := newService(t, f, &result)
+	begin(t, s).Login(t.Context(), "mjl@mox.example", "wrong password")
+	begin(t, s).Login(t.Context(), "nobody@mox.example", "wrong password")
+	if f.failed != 2 {
+		t.Errorf("counted %d failures", f.failed)
+	}
+	f.blocked = true
+	if _, err := s.Begin(t.Context(), remote); !errors.Is(err, ErrThrottled) {
+		t.Errorf("got %v", err)
+	}
+	f.blocked = false
+	if _, err := begin(t, s).Login(t.Context(), "mjl@mox.example", "correct horse mjl"); err != nil || f.failed != 0 {
+		t.Errorf("got %v, %d failures", err, f.failed)
+	}
+}
+
+// Our own failure is not counted against the peer.
+func TestOwnFailure(t *testing.T) {
+	f := newFakes()
+	var result string
+	s := newService(t, f, &result)
+	f.err = errors.New("disk on fire")
+	_, err := begin(t, s).Login(t.Context(), "mjl@mox.example", "correct horse mjl")
+	if err == nil || errors.Is(err, ErrCredentials) || f.failed != 0 || result != "error" {
+		t.Errorf("got %v, %d failures, result %s", err, f.failed, result)
+	}
+}
+
+// TestMechanisms logs in with the client side of each mechanism.
+func TestMechanisms(t *testing.T) {
+	f := newFakes()
+	var result string
+	s := newService(t, f, &result)
+	for _, mech := range []string{sasl.Plain, sasl.Login, sasl.CRAMMD5, sasl.ScramSHA1, sasl.ScramSHA256} {
+		for _, tc := range []struct {
+			login, password, authzid string
+			err                      error
+		}{
+			{"mjl@mox.example", "correct horse mjl", "", nil},
+			{"mjl@mox.example", "correct horse xyz", "", ErrCredentials},
+			{"nobody@mox.example", "correct horse mjl", "", ErrCredentials},
+			{"mjl@mox.example", "correct horse mjl", "other@mox.example", nil},
+			{"mjl@mox.example", "correct horse mjl", "eve@mox.example", ErrAuthorization},
+		} {
+			if tc.authzid != "" && (mech == sasl.Login || mech == sasl.CRAMMD5) {
+				continue // these have no authorization identity
+			}
+			p, err := exchange(t, s, mech, tc.login, tc.password, tc.authzid)
+			if !errors.Is(err, tc.err) || (err == nil) != (p != nil) {
+				t.Errorf("%s %s %s: got %v, %v", mech, tc.login, tc.authzid, p, err)
+			}
+		}
+	}
+}
+
+// exchange runs a whole SASL exchange between both sides.
+func exchange(t *testing.T, s *Service, mech, login, password, authzid string) (*Principal, error) {
+	t.Helper()
+	a := begin(t, s)
+	server, err := sasl.NewServer(mech, a, nil, "mox.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := sasl.NewClient(mech, sasl.Credentials{Authcid: login, Password: password, Authzid: authzid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		challenge, done, err := server.Next(t.Context(), response)
+		if done || err != nil {
+			return a.Finish(t.Context(), mech, server.Authcid(), server.Authzid(), err)
+		}
+		if response, err = client.Next(challenge); err != nil {
+			return a.Finish(t.Context(), mech, server.Authcid(), server.Authzid(), ErrAborted)
+		}
+	}
+	t.Fatal("exchange does not end")
+	return nil, nil
+}
+
+func TestNewPassword(t *testing.T) {
+	for _, pw := range []string{"", "short", strings.Repeat("x", 2000), "bell\x07 inside it"} {
+		if _, err := NewCredentials(pw); !errors.Is(err, ErrBadPassword) {
+			t.Errorf("password %.10q: got %v", pw, err)
+		}
+	}
+	// RFC 8265 4.2.2: OpaqueString maps non-ASCII spaces to ASCII space and normalises to NFC.
+	c, err := NewCredentials("pa\u00a0ss wo\u0308rd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := argonVerify(c.Argon2id, "pa ss w\u00f6rd"); !ok || err != nil {
+		t.Errorf("normalised password does not fit: %v", err)
+	}
+	b, err := c.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), "ss w") {
+		t.Error("password in stored credentials")
+	}
+}
+
+func FuzzArgonVerify(f *testing.F) {
+	f.Add("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA")
+	f.Add("$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA")
+	f.Fuzz(func(t *testing.T, hash string) {
+		if strings.Contains(hash, "t=") && len(hash) > 60 {
+			return // costly parameters are bounded, but slow for fuzzing
+		}
+		argonVerify(hash, "password")
+	})
+}
+
+func BenchmarkLoginCached(b *testing.B) {
+	f := newFakes()
+	s := New(Config{Directory: f, Secrets: f})
+	if err := s.SetPassword(b.Context(), "mjl", "correct horse mjl"); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		a, err := s.Begin(b.Context(), remote)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := a.Login(b.Context(), "mjl@mox.example", "correct horse mjl"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

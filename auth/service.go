@@ -1,0 +1,160 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Errors of an attempt that the peer may be told. Any other error is our own failure.
+var (
+	// ErrCredentials: unknown account or wrong secret, not told which.
+	ErrCredentials = errors.New("authentication failed")
+	// ErrThrottled: too many failures from this address; try again later.
+	ErrThrottled = errors.New("too many failed authentication attempts, try again later")
+	// ErrAborted: the peer gave up during the exchange. Doors pass it to Finish.
+	ErrAborted = errors.New("authentication aborted")
+	// ErrAuthorization: the secret is right, but it does not give the identity asked for.
+	ErrAuthorization = errors.New("not authorized to act as that user")
+)
+
+// DisabledError is returned after correct credentials of an account whose logins are
+// switched off (LoginDisabled).
+type DisabledError struct {
+	Text string // for the user
+}
+
+func (e *DisabledError) Error() string { return "logins to this account are disabled: " + e.Text }
+
+// Principal is someone who was authenticated. Immutable.
+type Principal struct {
+	Account   string // account name
+	Login     string // address used to log in
+	Mechanism string // upper-case SASL name, "LOGIN" for IMAP LOGIN
+}
+
+// Account is what a login name leads to.
+type Account struct {
+	Name          string
+	LoginDisabled string // nonempty: the text with which logins are refused
+}
+
+// Directory finds the account of a login name, an email address.
+type Directory interface {
+	// Login returns ErrCredentials for a name that no account has.
+	Login(name string) (Account, error)
+}
+
+// Secrets keeps the derived secrets of accounts. Secret returns nil for an account
+// without a password.
+type Secrets interface {
+	Secret(ctx context.Context, account string) ([]byte, error)
+	SetSecret(ctx context.Context, account string, secret []byte) error
+}
+
+// Limiter counts failures by address. Both methods are about one remote address.
+type Limiter interface {
+	// Allowed reports whether another attempt may be made now.
+	Allowed(remote netip.Addr, now time.Time) bool
+	// Failed counts one failure.
+	Failed(remote netip.Addr, now time.Time)
+	// Succeeded forgets the address's failures.
+	Succeeded(remote netip.Addr, now time.Time)
+}
+
+// Observer is told each attempt's end, for metrics. Kind is the protocol, variant the
+// lower-case mechanism, result as in mox_authentication_total.
+type Observer struct {
+	Attempt   func(kind, variant, result string)
+	Throttled func(kind string)
+}
+
+// Config is what a Service is made from. Zero fields get defaults.
+type Config struct {
+	Log       *slog.Logger
+	Directory Directory
+	Secrets   Secrets
+	Limiter   Limiter // nil: no throttling
+	Observer  Observer
+	Now       func() time.Time
+	Hashers   int // argon2id computations at the same time, default 4
+}
+
+// Service verifies credentials for all doors.
+type Service struct {
+	Config
+	cache   *passwordCache
+	hashing chan struct{} // a slot for each argon2id computation under way
+	key     [32]byte      // of this process: fake salts of unknown users
+}
+
+// New returns a Service.
+func New(c Config) *Service {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Hashers == 0 {
+		c.Hashers = 4
+	}
+	s := &Service{Config: c, cache: newPasswordCache(), hashing: make(chan struct{}, c.Hashers)}
+	rand.Read(s.key[:]) // never fails
+	return s
+}
+
+// Info says who attempts to log in, and how.
+type Info struct {
+	Protocol string // "submission", "imap", ...
+	CID      int64  // connection id
+	Remote   netip.Addr
+	TLS      *tls.ConnectionState // nil without TLS
+}
+
+// Begin starts an attempt. It returns ErrThrottled when the address failed too often.
+// An Attempt is for one exchange and not safe for concurrent use.
+func (s *Service) Begin(ctx context.Context, info Info) (*Attempt, error) {
+	if s.Limiter != nil && !s.Limiter.Allowed(info.Remote.Unmap(), s.Now()) {
+		if f := s.Observer.Throttled; f != nil {
+			f(info.Protocol)
+		}
+		s.Log.InfoContext(ctx, "authentication refused, too many failures", "cid", info.CID, "remote", info.Remote, "kind", info.Protocol)
+		return nil, ErrThrottled
+	}
+	return &Attempt{service: s, info: info}, nil
+}
+
+// SetPassword derives new secrets for the account and stores them durably.
+// ErrBadPassword says why a password is not acceptable.
+func (s *Service) SetPassword(ctx context.Context, account, password string) error {
+	c, err := NewCredentials(password)
+	if err != nil {
+		return err
+	}
+	b, err := c.Marshal()
+	if err != nil {
+		return fmt.Errorf("encoding credentials: %w", err)
+	}
+	if err := s.Secrets.SetSecret(ctx, account, b); err != nil {
+		return fmt.Errorf("storing credentials: %w", err)
+	}
+	return nil
+}
+
+// hash runs fn when a slot for hashing is free.
+func (s *Service) hash(ctx context.Context, fn func()) error {
+	select {
+	case s.hashing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.hashing }()
+	fn()
+	return nil
+}

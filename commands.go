@@ -1,0 +1,87 @@
+package main
+
+// commands is the table of subcommands. Usage, help, completion and the reference in
+// docs/commands.txt are made from it.
+func commands() []command {
+	return []command{
+		{words: "serve", short: "run the mail server", max: 0, run: runServe, help: serveHelp},
+		{words: "localserve", short: "run a mail server for testing, on this machine, with throwaway data", max: 0, setup: setupLocalserve, help: localserveHelp},
+		{words: "stop", short: "stop the running server and wait until it is gone", max: 0, run: ctlSimple("stop")},
+		{words: "loglevels", args: "[level [package]]", short: "show or change log levels of the running server", max: 2, run: runLogLevels, help: loglevelsHelp},
+		{words: "setaccountpassword", args: "account", short: "set the password of an account", min: 1, max: 1, run: runSetAccountPassword, help: passwordHelp},
+		{words: "setadminpassword", short: "set the password for administration", max: 0, run: runSetAdminPassword, help: passwordHelp},
+
+		{words: "config test", short: "check mox.conf and domains.conf", max: 0, run: runConfigTest, help: "Prints OK, or every error found with its file, line and field."},
+		{words: "config describe-static", short: "print mox.conf with every field and its documentation", max: 0, run: runDescribeStatic},
+		{words: "config describe-domains", short: "print domains.conf with every field and its documentation", max: 0, run: runDescribeDynamic},
+		{words: "config describe-dynamic", short: "same as config describe-domains", max: 0, run: runDescribeDynamic, unlisted: true},
+
+		{words: "config account list", short: "list accounts", max: 0, run: ctlOutput("accountlist")},
+		{words: "config account addresses", args: "account", short: "list the addresses of an account", min: 1, max: 1, run: ctlOutput("accountaddresses")},
+		{words: "config account add", args: "account address", short: "add an account with its first address", min: 2, max: 2, run: ctlSimple("accountadd"), help: accountAddHelp},
+		{words: "config account rm", args: "account", short: "remove an account and all of its data", min: 1, max: 1, setup: setupAccountRemove, help: accountRemoveHelp},
+		{words: "config account disable", args: "account message", short: "refuse logins to an account with a message", min: 2, max: 2, run: ctlSimple("accountdisabled"), help: "Mail to the account is still delivered."},
+		{words: "config account enable", args: "account", short: "allow logins to an account again", min: 1, max: 1, run: ctlSimple("accountenable")},
+
+		{words: "config address add", args: "address account", short: "give an account another address", min: 2, max: 2, run: ctlSimple("addressadd"), help: "The address @domain is the catchall of the domain: it gets all mail to addresses that do not exist."},
+		{words: "config address rm", args: "address", short: "take an address from its account", min: 1, max: 1, run: ctlSimple("addressrm")},
+
+		{words: "config domain add", args: "domain account [localpart]", short: "add a domain, with keys and report addresses", min: 2, max: 3, setup: setupDomainAdd, help: domainAddHelp},
+		{words: "config domain rm", args: "domain", short: "remove a domain that no address uses any more", min: 1, max: 1, run: ctlSimple("domainrm"), help: "Its DKIM keys are moved to dkim/old."},
+		{words: "config domain disable", args: "domain", short: "answer mail to and from a domain with temporary errors", min: 1, max: 1, run: ctlWith("domaindisabled", "true")},
+		{words: "config domain enable", args: "domain", short: "use a disabled domain again", min: 1, max: 1, run: ctlWith("domaindisabled", "false")},
+
+		{words: "completion", args: "bash|zsh|fish", short: "print a completion script for a shell", min: 1, max: 1, run: runCompletion, help: completionHelp},
+		{words: "complete", args: "words ...", short: "print candidates for the last of the words", max: -1, run: runComplete, unlisted: true},
+		{words: "version", short: "print version, operating system and architecture", max: 0, run: runVersion},
+		{words: "help", args: "[command]", short: "tell about a command", max: -1, run: runHelp},
+		{words: "helpall", short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
+	}
+}
+
+const serveHelp = `
+Started as root, it binds its ports, opens the TLS key files, and runs the server as the
+user that mox.conf names, confined to its own directories. Started as another user it
+needs CAP_NET_BIND_SERVICE, sockets from systemd, or ports above 1023.
+
+domains.conf is read again within seconds of a change; a change of mox.conf needs a
+restart. SIGTERM, SIGINT and "mox stop" let open connections finish for three seconds.
+SIGHUP reads domains.conf at once.`
+
+const localserveHelp = `
+Serves on 127.0.0.1 and ::1: SMTP 1025, submission 1587 and 1465, IMAP 1143 and 1993,
+HTTP 1080, metrics 1081. The account is mox@localhost with password moxmoxmox. Any sender
+and any recipient at any domain is accepted without DNS; all mail arrives in that
+account.
+
+The outcome of a delivery can be asked for by the localpart of sender or recipient: with
+suffix temperror the answer is 451, with permerror 550, with timeout there is none for an
+hour, and three last digits from 400 to 599 are the code. With prefix mailfrom (sender) or
+rcptto (recipient) it is the answer to MAIL or RCPT, otherwise to the data.`
+
+const loglevelsHelp = `
+Without arguments, prints the default level and those of packages with their own. With a
+level, sets the default, or that of a package; an empty level clears that of a package.
+Changes last until the next start. Levels: error, info, debug, trace, traceauth (with
+credentials), tracedata (with message contents).`
+
+const passwordHelp = `
+Reads the new password as one line from standard input, at least 8 characters. It is
+used for the next login.`
+
+const accountAddHelp = `
+The domain of the address must be configured. The account has no password until "mox
+setaccountpassword account" sets one.`
+
+const accountRemoveHelp = `
+Asks for confirmation on standard input unless -yes is given: all mail of the account is
+deleted. It is refused while mox.conf or a domain's reports name the account.`
+
+const domainAddHelp = `
+The account gets the reports about the domain. If it does not exist, it is added with the
+address localpart@domain.`
+
+const completionHelp = `
+	bash: source <(mox completion bash)
+	zsh:  source <(mox completion zsh)
+	fish: mox completion fish | source`

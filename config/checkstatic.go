@@ -1,0 +1,189 @@
+package config
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"mox/dns"
+	"mox/mlog"
+	"mox/sconf"
+	"mox/smtp"
+)
+
+// checkStatic checks all that can be said without domains.conf.
+func (c *checker) checkStatic(s *Static) *StaticInfo {
+	root := sconf.Path(nil)
+	info := &StaticInfo{
+		PackageLogLevels: map[string]slog.Level{},
+		Listeners:        map[string]*ListenerInfo{},
+		Hostnames:        map[dns.Domain]bool{},
+	}
+	c.filePath(root.Key("DataDir"), s.DataDir)
+	info.LogLevel = c.logLevel(root.Key("LogLevel"), s.LogLevel)
+	for _, pkg := range sorted(s.PackageLogLevels) {
+		info.PackageLogLevels[pkg] = c.logLevel(root.Key("PackageLogLevels", pkg), s.PackageLogLevels[pkg])
+	}
+	info.Hostname, _ = c.domain(root.Key("Hostname"), s.Hostname)
+	info.Hostnames[info.Hostname] = true
+	if s.TLS.CA != nil {
+		info.RootCAs = c.checkCA(root.Key("TLS", "CA"), s.TLS.CA)
+	}
+	for _, name := range sorted(s.ACME) {
+		c.checkACME(root.Key("ACME", name), s.ACME[name])
+	}
+	c.checkListeners(root.Key("Listeners"), s, info)
+	c.mailbox(root.Key("Postmaster", "Mailbox"), s.Postmaster.Mailbox)
+	if t := s.HostTLSRPT; t != nil {
+		p := root.Key("HostTLSRPT")
+		info.HostTLSRPT = &ReportAddress{Account: t.Account, Mailbox: c.mailbox(p.Key("Mailbox"), t.Mailbox)}
+		lp, _ := c.localpart(p.Key("Localpart"), t.Localpart)
+		info.HostTLSRPT.Address = smtp.Address{Localpart: lp, Domain: info.Hostname}
+	}
+	info.initialMailboxes = c.checkInitialMailboxes(root, s)
+	for _, name := range sorted(s.Transports) {
+		c.checkTransport(root.Key("Transports", name), s.Transports[name])
+	}
+	if s.QuotaMessageSize < 0 {
+		c.errorf(root.Key("QuotaMessageSize"), "must not be negative; leave it out for no limit")
+	}
+	return info
+}
+
+func (c *checker) logLevel(p sconf.Path, name string) slog.Level {
+	level, err := mlog.ParseLevel(name)
+	if err != nil {
+		c.oneOf(p, name, mlog.LevelNames()...)
+	}
+	return level
+}
+
+func (c *checker) checkCA(p sconf.Path, ca *CA) *x509.CertPool {
+	if len(ca.CertFiles) == 0 {
+		c.errorf(p.Key("CertFiles"), "no certificate files are given")
+		return nil
+	}
+	pool := x509.NewCertPool()
+	if ca.AdditionalToSystem {
+		system, err := x509.SystemCertPool()
+		if err != nil {
+			c.errorf(p.Key("AdditionalToSystem"), "getting certificate authorities of the system: %v", err)
+			return nil
+		}
+		pool = system
+	}
+	for i, path := range ca.CertFiles {
+		fp := p.Key("CertFiles").Index(i)
+		if data, ok := c.readFile(fp, path); ok && !pool.AppendCertsFromPEM(data) {
+			c.errorf(fp, "no PEM certificate in file")
+		}
+	}
+	return pool
+}
+
+func (c *checker) checkACME(p sconf.Path, a ACME) {
+	c.httpURL(p.Key("DirectoryURL"), a.DirectoryURL, "https", "http")
+	c.notNegative(p.Key("RenewBefore"), a.RenewBefore)
+	c.address(p.Key("ContactEmail"), a.ContactEmail)
+	c.port(p.Key("Port"), a.Port)
+	if a.IssuerDomainName != "" {
+		c.domain(p.Key("IssuerDomainName"), a.IssuerDomainName)
+	}
+	if eab := a.ExternalAccountBinding; eab != nil {
+		p := p.Key("ExternalAccountBinding")
+		if eab.KeyID == "" {
+			c.errorf(p.Key("KeyID"), "is empty")
+		}
+		data, ok := c.readFile(p.Key("KeyFile"), eab.KeyFile)
+		if !ok {
+			return
+		}
+		if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(string(data)), "=")); err != nil {
+			c.errorf(p.Key("KeyFile"), "file does not hold a key in base64url")
+		}
+	}
+}
+
+// Issuer returns the name for CAA records, or "".
+func (a ACME) Issuer() string {
+	if a.IssuerDomainName != "" {
+		return a.IssuerDomainName
+	}
+	u, err := url.Parse(a.DirectoryURL)
+	if err == nil && (u.Hostname() == "letsencrypt.org" || strings.HasSuffix(u.Hostname(), ".letsencrypt.org")) {
+		return "letsencrypt.org"
+	}
+	return ""
+}
+
+func (c *checker) checkInitialMailboxes(root sconf.Path, s *Static) InitialMailboxes {
+	m, p := s.InitialMailboxes, root.Key("InitialMailboxes")
+	configured := c.doc.Has(p)
+	if len(s.DefaultMailboxes) > 0 {
+		if configured {
+			c.errorf(root.Key("DefaultMailboxes"), "cannot be together with InitialMailboxes; remove DefaultMailboxes")
+		}
+		c.warnf(root.Key("DefaultMailboxes"), "is deprecated, use InitialMailboxes")
+		return c.checkDefaultMailboxes(root.Key("DefaultMailboxes"), s.DefaultMailboxes)
+	}
+	if !configured {
+		m.SpecialUse = SpecialUseMailboxes{"Sent", "Archive", "Trash", "Drafts", "Junk"}
+	}
+	seen := map[string]string{}
+	uses := m.SpecialUse.byUse()
+	for _, u := range uses {
+		if *u.name == "" {
+			continue
+		}
+		*u.name = c.mailboxNotInbox(p.Key("SpecialUse", u.use), *u.name)
+		if other := seen[*u.name]; other != "" {
+			c.errorf(p.Key("SpecialUse", u.use), "mailbox %q already is for %s", *u.name, other)
+		}
+		seen[*u.name] = u.use
+	}
+	m.Regular = nil
+	for i, name := range s.InitialMailboxes.Regular {
+		p := p.Key("Regular").Index(i)
+		name = c.mailboxNotInbox(p, name)
+		if seen[name] != "" {
+			c.errorf(p, "mailbox %q is listed twice", name)
+		}
+		seen[name] = "Regular"
+		m.Regular = append(m.Regular, name)
+	}
+	return m
+}
+
+type specialUse struct {
+	use  string
+	name *string
+}
+
+func (m *SpecialUseMailboxes) byUse() []specialUse {
+	return []specialUse{{"Sent", &m.Sent}, {"Archive", &m.Archive}, {"Trash", &m.Trash}, {"Draft", &m.Draft}, {"Junk", &m.Junk}}
+}
+
+func (c *checker) checkDefaultMailboxes(p sconf.Path, names []string) InitialMailboxes {
+	var m InitialMailboxes
+	for i, name := range names {
+		name = c.mailbox(p.Index(i), name)
+		switch name {
+		case Inbox:
+		case "Sent":
+			m.SpecialUse.Sent = name
+		case "Archive":
+			m.SpecialUse.Archive = name
+		case "Trash":
+			m.SpecialUse.Trash = name
+		case "Drafts":
+			m.SpecialUse.Draft = name
+		case "Junk":
+			m.SpecialUse.Junk = name
+		default:
+			m.Regular = append(m.Regular, name)
+		}
+	}
+	return m
+}

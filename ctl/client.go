@@ -1,0 +1,82 @@
+package ctl
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// ErrNotRunning is returned when no server listens on the socket.
+var ErrNotRunning = errors.New("mox is not running")
+
+// Client is a connection to a running server. Not safe for concurrent use.
+type Client struct {
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+// Dial connects to the control socket at path.
+func Dial(ctx context.Context, path string) (*Client, error) {
+	d := net.Dialer{Timeout: 5 * time.Second}
+	conn, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("%w (no server at %s)", ErrNotRunning, path)
+	case err != nil:
+		return nil, fmt.Errorf("connecting to the running server: %w", err)
+	}
+	c := &Client{conn, bufio.NewReaderSize(conn, maxLine)}
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	line, err := readLine(c.r)
+	if err != nil || string(line) != greeting {
+		conn.Close()
+		return nil, fmt.Errorf("%w: no greeting from %s", ErrProtocol, path)
+	}
+	conn.SetReadDeadline(time.Time{})
+	return c, nil
+}
+
+// Do sends a request and copies its output to w. An error that the server answers is
+// returned with its text.
+func (c *Client) Do(r Request, w io.Writer) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encoding request: %w", err)
+	}
+	if _, err := c.conn.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("sending request: %w", err)
+	}
+	line, err := readLine(c.r)
+	if err != nil {
+		return fmt.Errorf("reading answer: %w", err)
+	}
+	if err := parseAnswer(string(line)); err != nil {
+		return err
+	}
+	if err := readChunks(c.r, w); err != nil {
+		return fmt.Errorf("reading output: %w", err)
+	}
+	return nil
+}
+
+// WaitClosed returns when the server has closed the connection, as it does when it is gone.
+func (c *Client) WaitClosed(timeout time.Duration) error {
+	c.conn.SetReadDeadline(time.Now().Add(timeout))
+	_, err := c.r.ReadByte()
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("waiting for the server to end: %w", err)
+	}
+	return fmt.Errorf("%w: unexpected data", ErrProtocol)
+}
+
+// Close ends the connection.
+func (c *Client) Close() error { return c.conn.Close() }

@@ -1,0 +1,82 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"mox/admin"
+)
+
+// commandFunc gets as many parameters as the command has at most; absent ones are empty.
+type commandFunc func(ctx context.Context, a *admin.Admin, params []string, out io.Writer) error
+
+// commands are the words of the protocol, each one call of package admin.
+var commands = map[string]struct {
+	min, max int
+	run      commandFunc
+}{
+	"stop": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, _ io.Writer) error {
+		a.Stop()
+		return nil
+	}},
+	"loglevels": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, out io.Writer) error {
+		for _, l := range a.LogLevels() {
+			fmt.Fprintf(out, "%s: %s\n", l.Package, l.Level)
+		}
+		return nil
+	}},
+	"setloglevels": {1, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.SetLogLevel(ctx, actor, p[1], p[0])
+	}},
+	"accountlist": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, out io.Writer) error {
+		for _, acc := range a.Accounts() {
+			disabled := ""
+			if acc.Disabled {
+				disabled = "\t(disabled)"
+			}
+			fmt.Fprintf(out, "%s%s\n", acc.Name, disabled)
+		}
+		return nil
+	}},
+	"accountaddresses": {1, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
+		addresses, err := a.AccountAddresses(p[0])
+		for _, addr := range addresses {
+			fmt.Fprintln(out, addr)
+		}
+		return err
+	}},
+	"accountadd": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.AccountAdd(ctx, actor, p[0], p[1])
+	}},
+	"accountrm": {1, 1, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.AccountRemove(ctx, actor, p[0])
+	}},
+	"accountdisabled": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.AccountDisable(ctx, actor, p[0], p[1])
+	}},
+	"accountenable": {1, 1, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.AccountDisable(ctx, actor, p[0], "")
+	}},
+	"addressadd": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.AddressAdd(ctx, actor, p[0], p[1])
+	}},
+	"addressrm": {1, 1, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.AddressRemove(ctx, actor, p[0])
+	}},
+	"domainadd": {2, 4, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.DomainAdd(ctx, actor, admin.NewDomain{Domain: p[0], Account: p[1], Localpart: p[2], Disabled: p[3] == "true"})
+	}},
+	"domainrm": {1, 1, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.DomainRemove(ctx, actor, p[0])
+	}},
+	"domaindisabled": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.DomainDisable(ctx, actor, p[0], p[1] == "true")
+	}},
+	"setaccountpassword": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
+		return a.SetAccountPassword(ctx, actor, p[0], p[1])
+	}},
+}
+
+// actor is who the audit lines name for what comes through the socket.
+const actor = admin.Actor("ctl")

@@ -1,0 +1,115 @@
+package ctl
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+const (
+	greeting = "ctlv0"
+
+	maxLine  = 64 * 1024
+	maxChunk = 64 * 1024
+)
+
+// ErrProtocol is wrapped by errors about what the other side sent.
+var ErrProtocol = errors.New("control protocol error")
+
+// Request is one command with its parameters.
+type Request struct {
+	Command string   `json:"command"`
+	Params  []string `json:"params,omitempty"`
+}
+
+// parseRequest reads a request line. Unknown fields are an error: both sides are the
+// same version, so they mean a mix-up.
+func parseRequest(line []byte) (Request, error) {
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	var r Request
+	if err := dec.Decode(&r); err != nil {
+		return Request{}, fmt.Errorf("%w: %v", ErrProtocol, err)
+	}
+	if dec.More() {
+		return Request{}, fmt.Errorf("%w: data after the request", ErrProtocol)
+	}
+	if r.Command == "" {
+		return Request{}, fmt.Errorf("%w: no command", ErrProtocol)
+	}
+	return r, nil
+}
+
+// readLine reads a line of at most maxLine bytes and returns it without its ending.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return nil, fmt.Errorf("%w: line is too long", ErrProtocol)
+	} else if err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(line[:len(line)-1], []byte("\r")), nil
+}
+
+// chunkWriter writes output in chunks.
+type chunkWriter struct{ w *bufio.Writer }
+
+func (c chunkWriter) Write(p []byte) (int, error) {
+	n := 0
+	for len(p) > 0 {
+		part := p[:min(len(p), maxChunk)]
+		fmt.Fprintf(c.w, "%d\n", len(part))
+		if _, err := c.w.Write(part); err != nil {
+			return n, err
+		}
+		n += len(part)
+		p = p[len(part):]
+	}
+	return n, nil
+}
+
+func (c chunkWriter) end() error {
+	c.w.WriteString("0\n")
+	return c.w.Flush()
+}
+
+// readChunks copies chunks to w until the one that ends them.
+func readChunks(r *bufio.Reader, w io.Writer) error {
+	for {
+		line, err := readLine(r)
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseUint(string(line), 10, 31)
+		if err != nil || n > maxChunk {
+			return fmt.Errorf("%w: bad chunk length %q", ErrProtocol, line)
+		}
+		if n == 0 {
+			return nil
+		}
+		if _, err := io.CopyN(w, r, int64(n)); err != nil {
+			return err
+		}
+	}
+}
+
+// parseAnswer returns nil for "ok" and the server's error otherwise.
+func parseAnswer(line string) error {
+	if line == "ok" {
+		return nil
+	}
+	quoted, ok := strings.CutPrefix(line, "error ")
+	if !ok {
+		return fmt.Errorf("%w: unexpected answer %q", ErrProtocol, line)
+	}
+	text, err := strconv.Unquote(quoted)
+	if err != nil {
+		return fmt.Errorf("%w: unexpected answer %q", ErrProtocol, line)
+	}
+	return errors.New(text)
+}

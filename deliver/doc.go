@@ -1,0 +1,17 @@
+// Package deliver puts messages into accounts: it expands aliases, writes the trace
+// fields of each recipient above the message, and has store keep it. It decides
+// nothing about a message; that was done before.
+//
+// Fields added on delivery, from top to bottom: Delivered-To, Return-Path, those that
+// the caller gives (Authentication-Results, ...), Received.
+//
+// When some recipients of a message could be served and others not, the sender is told
+// that it failed, and may send it again to all. Deliverer remembers, in memory and for
+// some days, to whom it was delivered, and does not deliver it there again.
+//
+// RFCs: 5321 4.4 (trace information), 3848 and 6531 4.3 (protocol names), 9228
+// (Delivered-To).
+//
+// Goroutines: a message with several recipients is delivered by some at a time; all
+// have ended when Deliver returns. Lock order: Deliverer.mu is a leaf.
+package deliver

@@ -1,0 +1,276 @@
+package imap
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// textInput reads lines of a string.
+type textInput struct{ r *bufio.Reader }
+
+func newInput(s string) textInput { return textInput{bufio.NewReader(strings.NewReader(s))} }
+
+func (in textInput) ReadLine(max int) ([]byte, error) {
+	line, err := in.r.ReadBytes('\n')
+	if err != nil {
+		return nil, err
+	}
+	if len(line) > max+2 {
+		return nil, ErrUnrecoverable
+	}
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")), nil
+}
+
+func (in textInput) Read(p []byte) (int, error) { return in.r.Read(p) }
+
+func newTestDecoder(s string) (*Decoder, *int) {
+	continued := new(int)
+	d := NewDecoder(newInput(s), func() error { *continued++; return nil })
+	d.SetLimits(DefaultLimits)
+	return d, continued
+}
+
+func num(n uint64) *uint64 { return &n }
+
+func set(s string) NumSet {
+	ns, err := ParseNumSet(s)
+	if err != nil {
+		panic(err)
+	}
+	return ns
+}
+
+func date(s string) time.Time {
+	t, err := time.Parse("2006-01-02", s)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func TestDecode(t *testing.T) {
+	ns := set("1:3")
+	for _, tc := range []struct {
+		in   string
+		want Request
+	}{
+		{"a NOOP", Request{"a", "NOOP", false, nil}},
+		{"A.1 capability", Request{"A.1", "CAPABILITY", false, nil}},
+		{`a LOGIN joe "pa\"ss"`, Request{"a", "LOGIN", false, &Login{"joe", `pa"ss`}}},
+		{"a LOGIN {3}\r\njoe {0+}\r\n", Request{"a", "LOGIN", false, &Login{"joe", ""}}},
+		{"a AUTHENTICATE plain", Request{"a", "AUTHENTICATE", false, &Authenticate{Mechanism: "PLAIN"}}},
+		{"a AUTHENTICATE PLAIN =", Request{"a", "AUTHENTICATE", false, &Authenticate{"PLAIN", []byte{}, true}}},
+		{"a AUTHENTICATE PLAIN YWI=", Request{"a", "AUTHENTICATE", false, &Authenticate{"PLAIN", []byte("ab"), true}}},
+		{"a ID NIL", Request{"a", "ID", false, &ID{}}},
+		{`a ID ("name" "x" "y" NIL)`, Request{"a", "ID", false, &ID{[]IDParam{{"name", "x", false}, {"y", "", true}}}}},
+		{"a ENABLE condstore UTF8=ACCEPT", Request{"a", "ENABLE", false, &Enable{[]string{"CONDSTORE", "UTF8=ACCEPT"}}}},
+		{"a SELECT inBox", Request{"a", "SELECT", false, &Select{Mailbox: "INBOX"}}},
+		{"a EXAMINE inbox/x (CONDSTORE)", Request{"a", "EXAMINE", false, &Select{Mailbox: "INBOX/x", CondStore: true}}},
+		{"a SELECT x (QRESYNC (1 2 1:3 (1:3 1:3)))", Request{"a", "SELECT", false, &Select{Mailbox: "x", QResync: &QResync{1, 2, &ns, &ns, &ns}}}},
+		{"a SELECT x (QRESYNC (1 2 (1:3 1:3)) CONDSTORE)", Request{"a", "SELECT", false, &Select{Mailbox: "x", CondStore: true, QResync: &QResync{1, 2, nil, &ns, &ns}}}},
+		{"a SELECT x (QRESYNC (1 2 1:3))", Request{"a", "SELECT", false, &Select{Mailbox: "x", QResync: &QResync{1, 2, &ns, nil, nil}}}},
+		{"a SELECT x (QRESYNC (1 2))", Request{"a", "SELECT", false, &Select{Mailbox: "x", QResync: &QResync{1, 2, nil, nil, nil}}}},
+		{"a CREATE &Jjo-", Request{"a", "CREATE", false, &Create{Mailbox: "☺"}}},
+		{`a CREATE x (USE (\Sent \Drafts))`, Request{"a", "CREATE", false, &Create{"x", []string{`\Sent`, `\Drafts`}}}},
+		{"a RENAME a {1}\r\nb", Request{"a", "RENAME", false, &Rename{"a", "b"}}},
+		{`a LIST "" %`, Request{"a", "LIST", false, &List{Patterns: []string{"%"}}}},
+		{`a LIST (SUBSCRIBED RECURSIVEMATCH) "" ("a*" b%) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))`, Request{"a", "LIST", false, &List{
+			Patterns: []string{"a*", "b%"}, Extended: true, Select: ListOptions{Subscribed: true, RecursiveMatch: true},
+			Return: ListReturn{Children: true, Status: []StatusAtt{StatusMessages, StatusUnseen}}}}},
+		{`a LSUB "" *`, Request{"a", "LSUB", false, &List{Patterns: []string{"*"}}}},
+		{"a STATUS x (UIDNEXT MAILBOXID)", Request{"a", "STATUS", false, &Status{"x", []StatusAtt{StatusUIDNext, StatusMailboxID}}}},
+		{"a UID EXPUNGE 1,3:*", Request{"a", "EXPUNGE", true, &UIDExpunge{set("1,3:*")}}},
+		{"a EXPUNGE", Request{"a", "EXPUNGE", false, nil}},
+		{"a COPY $ x", Request{"a", "COPY", false, &Copy{NumSet{Saved: true}, "x"}}},
+		{`a STORE 1 +flags.silent (\Seen x)`, Request{"a", "STORE", false, &Store{set("1"), StoreAdd, true, []string{`\Seen`, "x"}, nil}}},
+		{`a UID STORE 1 (UNCHANGEDSINCE 0) FLAGS \Seen x`, Request{"a", "STORE", true, &Store{set("1"), StoreReplace, false, []string{`\Seen`, "x"}, num(0)}}},
+		{"a STORE 1 -FLAGS ()", Request{"a", "STORE", false, &Store{Set: set("1"), Op: StoreRemove}}},
+		{"a FETCH 1 FAST", Request{"a", "FETCH", false, &Fetch{Set: set("1"), Atts: fetchMacros["FAST"]}}},
+		{"a FETCH 1 (BODY BODY[] BODY.PEEK[1.2.HEADER.FIELDS (a {1}\r\nb)]<5.6>)", Request{"a", "FETCH", false, &Fetch{Set: set("1"), Atts: []FetchAtt{
+			{Kind: FetchBody}, {Kind: FetchSection},
+			{Kind: FetchSection, Peek: true, Section: Section{[]int{1, 2}, SectionHeaderFields, []string{"a", "b"}}, Partial: &Partial{5, 6}}}}}},
+		{"a FETCH 1 (BINARY[1] BINARY.SIZE[] PREVIEW (LAZY) BODY[1.MIME])", Request{"a", "FETCH", false, &Fetch{Set: set("1"), Atts: []FetchAtt{
+			{Kind: FetchBinary, Section: Section{Part: []int{1}}}, {Kind: FetchBinarySize}, {Kind: FetchPreview, Lazy: true},
+			{Kind: FetchSection, Section: Section{Part: []int{1}, Spec: SectionMIME}}}}}},
+		{"a UID FETCH 1 PREVIEW (CHANGEDSINCE 5 VANISHED)", Request{"a", "FETCH", true, &Fetch{set("1"), []FetchAtt{{Kind: FetchPreview}}, num(5), true}}},
+		{"a SEARCH RETURN () 1:3", Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{All: true}, Key: SearchKey{Op: SearchSeq, Set: ns}}}},
+		{"a SEARCH CHARSET utf-8 UNSEEN (OR BEFORE 1-Feb-2020 NOT TEXT {1}\r\nx)", Request{"a", "SEARCH", false, &Search{Charset: "UTF-8", Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{
+			{Op: SearchNot, Keys: []SearchKey{{Op: SearchFlag, Str: `\Seen`}}},
+			{Op: SearchOr, Keys: []SearchKey{{Op: SearchBefore, Date: date("2020-02-01")}, {Op: SearchNot, Keys: []SearchKey{{Op: SearchText, Str: "x"}}}}}}}}}},
+		{`a SEARCH RETURN (MIN SAVE) MODSEQ "/flags/\\seen" all 7`, Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{Min: true, Save: true}, ModSeq: true, Key: SearchKey{Op: SearchModSeq, Num: 7}}}},
+		{"a GETQUOTA \"\"", Request{"a", "GETQUOTA", false, &GetQuota{}}},
+		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
+	} {
+		d, _ := newTestDecoder(tc.in + "\r\n")
+		r, err := d.Decode()
+		if err != nil {
+			t.Errorf("%q: %v", tc.in, err)
+			continue
+		}
+		if diff := cmp.Diff(tc.want, *r); diff != "" {
+			t.Errorf("%q: -want +got:\n%s", tc.in, diff)
+		}
+	}
+}
+
+func TestDecodeBad(t *testing.T) {
+	deep := strings.Repeat("(", 200) + "ALL" + strings.Repeat(")", 200)
+	for _, in := range []string{
+		"", " ", "a", "a ", "a  NOOP", "a NOOP ", "+ NOOP", "a UID", "a UID NOOP", "a FOO", "a LOGIN x", "a LOGIN x \"", "a LOGIN x \"\\x\"",
+		"a LOGIN x y z", "a AUTHENTICATE PLAIN a", "a AUTHENTICATE PLAIN", "a SELECT", "a SELECT &", "a SELECT &AGE-", "a SELECT x (FOO)",
+		"a SELECT x (QRESYNC (0 1))", "a SELECT x (QRESYNC (1 0))", "a SELECT x (QRESYNC (1 1 1:*))", "a SELECT x (QRESYNC (1 1 1:3 (1:3 1)))",
+		"a SELECT x (QRESYNC (1 1 1:3 (3,1 1,3)))", "a FETCH 0 FLAGS", "a FETCH 1: FLAGS", "a FETCH 4294967296 FLAGS", "a FETCH 1", "a FETCH 1 ()",
+		"a FETCH 1 (ALL)", "a FETCH 1 FOO", "a FETCH 1 BODY[", "a FETCH 1 BODY[MIME]", "a FETCH 1 BODY[0]", "a FETCH 1 BODY[1.]", "a FETCH 1 BODY[]<1.0>",
+		"a FETCH 1 BODY[HEADER.FIELDS ()]", "a FETCH 1 BINARY[TEXT]", "a FETCH 1 FLAGS (VANISHED)", "a FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)",
+		"a FETCH 1 FLAGS (CHANGEDSINCE 0)", "a STORE 1 FLAGS", "a STORE 1 XFLAGS ()", "a STORE 1 FLAGS (\\)", "a SEARCH", "a SEARCH NOT", "a SEARCH OR 1",
+		"a SEARCH BEFORE 1-Foo-2020", "a SEARCH BEFORE 32-Jan-2020", "a SEARCH LARGER -1", "a SEARCH YOUNGER 0", "a SEARCH RETURN (FOO) ALL", "a SEARCH " + deep,
+		"a LIST \"\"", "a LIST (RECURSIVEMATCH) \"\" *", "a LIST (FOO) \"\" *", "a LIST \"\" * RETURN (FOO)", "a LIST \"\" () ", "a STATUS x ()", "a STATUS x (FOO)",
+		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
+	} {
+		if in == "a AUTHENTICATE PLAIN" {
+			continue
+		}
+		d, _ := newTestDecoder(in + "\r\nb NOOP\r\n")
+		_, err := d.Decode()
+		var ierr *Error
+		if !errors.As(err, &ierr) || ierr.Type != BAD {
+			t.Errorf("%q: got %v, want BAD", in, err)
+			continue
+		}
+		if r, err := d.Decode(); err != nil || r.Tag != "b" {
+			t.Errorf("%q: next command: %v, %v", in, r, err)
+		}
+	}
+}
+
+// TestLiterals: RFC 7888 4: synchronizing literals are asked for, refused ones skipped.
+func TestLiterals(t *testing.T) {
+	for _, tc := range []struct {
+		in        string
+		continued int
+		code      string
+		bad       bool
+		lost      bool
+	}{
+		{"a LOGIN {1}\r\nx {1}\r\ny\r\n", 2, "", false, false},
+		{"a LOGIN {1+}\r\nx {1+}\r\ny\r\n", 0, "", false, false},
+		{"a FOO {3+}\r\nxyz {2+}\r\n\r\n\r\n", 0, "", true, false},
+		{"a FOO {3}\r\n", 0, "", true, false},
+		{"a LOGIN {200000}\r\n", 0, CodeTooBig, false, false},
+		{"a LOGIN {200000+}\r\n" + strings.Repeat("x", 200000) + " y\r\n", 0, CodeTooBig, false, false},
+		{"a LOGIN {2000000+}\r\n", 0, CodeTooBig, false, true},
+		{"a LOGIN {99999999999999999999}\r\n", 0, "", true, false},
+	} {
+		d, continued := newTestDecoder(tc.in + "b NOOP\r\n")
+		_, err := d.Decode()
+		var ierr *Error
+		switch {
+		case *continued != tc.continued:
+			t.Errorf("%.40q: %d continuations", tc.in, *continued)
+		case !tc.bad && tc.code == "" && err != nil, (tc.bad || tc.code != "") && !errors.As(err, &ierr):
+			t.Errorf("%.40q: %v", tc.in, err)
+		case ierr != nil && (ierr.Code != tc.code || (ierr.Type == BAD) != tc.bad):
+			t.Errorf("%.40q: %v", tc.in, ierr)
+		case errors.Is(err, ErrUnrecoverable) != tc.lost:
+			t.Errorf("%.40q: recoverable: %v", tc.in, err)
+		}
+		if tc.lost {
+			continue
+		}
+		if r, err := d.Decode(); err != nil || r.Tag != "b" {
+			t.Errorf("%.40q: next command: %v, %v", tc.in, r, err)
+		}
+	}
+}
+
+func TestDecodeAppend(t *testing.T) {
+	in := "a APPEND x (\\Seen) \" 1-Feb-2020 01:02:03 +0100\" {3+}\r\nabc ~{2}\r\nde UTF8 (~{1+}\r\nf)\r\nb NOOP\r\n"
+	d, continued := newTestDecoder(in)
+	if _, err := d.Decode(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for {
+		m, err := d.NextAppend()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m == nil {
+			break
+		}
+		r, err := d.AcceptAppend(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(data))
+		if err := d.FinishAppend(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"abc", "de", "f"}, got); diff != "" || *continued != 1 {
+		t.Errorf("%s, %d continuations", diff, *continued)
+	}
+	if r, err := d.Decode(); err != nil || r.Tag != "b" {
+		t.Errorf("next command: %v, %v", r, err)
+	}
+}
+
+// FuzzDecode: whatever a client sends, decoding ends without panic, and each command
+// or error leaves the input where the next command is looked for.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{
+		"a LOGIN {3}\r\njoe {0+}\r\n\r\n", "a SELECT x (QRESYNC (1 2 1:3 (1:3 1:3)))\r\n", "a FETCH 1:* (BODY[1.2.HEADER.FIELDS (a b)]<1.2> PREVIEW (LAZY)) (CHANGEDSINCE 1)\r\n",
+		"a SEARCH RETURN (ALL SAVE) CHARSET UTF-8 OR (NOT 1,2 UNSEEN) MODSEQ \"/flags/x\" all 3\r\n", "a LIST (SUBSCRIBED) \"\" (a b) RETURN (STATUS (MESSAGES))\r\n",
+		"a APPEND x (\\Seen) \" 1-Feb-2020 01:02:03 +0100\" {3+}\r\nabc ~{2}\r\nde UTF8 (~{1+}\r\nf)\r\nb NOOP\r\n", "a UID STORE $ (UNCHANGEDSINCE 3) +FLAGS.SILENT \\Seen\r\n",
+		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		d, _ := newTestDecoder(s)
+		for range 100 {
+			r, err := d.Decode()
+			var ierr *Error
+			if err != nil && (!errors.As(err, &ierr) || errors.Is(err, ErrUnrecoverable)) {
+				return
+			}
+			if err == nil && r.Name == "APPEND" {
+				fuzzAppend(d)
+			}
+		}
+	})
+}
+
+func fuzzAppend(d *Decoder) {
+	for {
+		m, err := d.NextAppend()
+		if err != nil || m == nil {
+			return
+		}
+		if m.Size%2 == 1 {
+			d.RefuseAppend(m)
+			return
+		}
+		r, err := d.AcceptAppend(m)
+		if err != nil {
+			return
+		}
+		if n, err := io.Copy(io.Discard, r); err != nil || n < m.Size {
+			return
+		}
+		if d.FinishAppend(m) != nil {
+			return
+		}
+	}
+}

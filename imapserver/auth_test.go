@@ -1,0 +1,97 @@
+package imapserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"testing"
+	"time"
+
+	"mox/imap"
+	"mox/imapclient"
+	"mox/sasl"
+)
+
+func testContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// TestMechanisms logs in with every mechanism, as far as a connection allows it.
+func TestMechanisms(t *testing.T) {
+	ts := newTestServer(t, testOptions{})
+	addr := ts.tcp(Listener{Service: "imap", PlaintextAuth: true, TLS: &tls.Config{Certificates: []tls.Certificate{ts.cert}, ClientAuth: tls.RequestClientCert}})
+	ctx := testContext(t)
+	for _, tc := range []struct {
+		mech string
+		tls  bool
+		cert bool
+		code string
+	}{
+		{"PLAIN", false, false, ""}, {"PLAIN", true, false, ""}, {"CRAM-MD5", false, false, ""},
+		{"SCRAM-SHA-1", false, false, ""}, {"SCRAM-SHA-256", false, false, ""}, {"SCRAM-SHA-256", true, false, ""},
+		{"SCRAM-SHA-1-PLUS", true, false, ""}, {"SCRAM-SHA-256-PLUS", true, false, ""}, {"", true, false, ""}, {"", false, false, ""},
+		{"EXTERNAL", true, true, ""}, {"EXTERNAL", true, false, imap.CodeCannot}, {"EXTERNAL", false, false, imap.CodeCannot},
+	} {
+		mode, tc2 := imapclient.Plain, &tls.Config{InsecureSkipVerify: true}
+		if tc.tls {
+			mode = imapclient.StartTLS
+		}
+		if tc.cert {
+			tc2.Certificates = []tls.Certificate{testCert(t, "client")}
+		}
+		for _, password := range []string{testPassword, "wrong"} {
+			c, err := imapclient.Dial(ctx, addr, mode, tc2, imapclient.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The first command of a connection may be refused without ending it.
+			err = c.Authenticate(ctx, tc.mech, sasl.Credentials{Authcid: testUser, Password: password})
+			want := tc.code
+			if password == "wrong" && tc.mech != "EXTERNAL" {
+				want = imap.CodeAuthenticationFailed
+			}
+			var ierr *imap.Error
+			if want == "" && err != nil || want != "" && (!errors.As(err, &ierr) || ierr.Code != want) {
+				t.Errorf("%s tls %v cert %v password %q: %v, want %q", tc.mech, tc.tls, tc.cert, password, err, want)
+			}
+			if want == "" {
+				if _, err := c.Select(ctx, "INBOX", ""); err != nil {
+					t.Errorf("%s: select: %v", tc.mech, err)
+				}
+				if err := c.Logout(ctx); err != nil {
+					t.Errorf("%s: logout: %v", tc.mech, err)
+				}
+			}
+			c.Close()
+		}
+	}
+}
+
+// TestImplicitTLS: RFC 8314 3.2: TLS from the start.
+func TestImplicitTLS(t *testing.T) {
+	ts := newTestServer(t, testOptions{})
+	addr := ts.tcp(Listener{Service: "imaps", Implicit: true, TLS: &tls.Config{Certificates: []tls.Certificate{ts.cert}}})
+	ctx := testContext(t)
+	c, err := imapclient.Dial(ctx, addr, imapclient.Implicit, &tls.Config{InsecureSkipVerify: true}, imapclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Login(ctx, testUser, testPassword); err != nil {
+		t.Fatal(err)
+	}
+	if !c.Has("IMAP4rev2") || c.Has("STARTTLS") {
+		t.Error("capabilities after login")
+	}
+	if err := c.Logout(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// A client that speaks plain text is not answered for long.
+	c, err = imapclient.Dial(ctx, addr, imapclient.Plain, nil, imapclient.Options{Timeout: 200 * time.Millisecond})
+	if err == nil {
+		t.Error("plain connection was greeted")
+		c.Close()
+	}
+}

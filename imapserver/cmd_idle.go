@@ -1,0 +1,102 @@
+package imapserver
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"mox/imap"
+	"mox/lineio"
+	"mox/store"
+)
+
+// errIdling says that the session is to wait; session.run does so, where the stack is
+// shallow.
+var errIdling = errors.New("idling")
+
+// cmdIdle is IDLE, RFC 9051 6.3.13. While it waits, the session holds no buffers; a
+// goroutine waits for a newer view of the mailbox and wakes the session.
+func (s *session) cmdIdle(context.Context, *imap.Request) error {
+	if s.box != nil {
+		s.report(true)
+	}
+	s.out = append(s.output(), "+ idling\r\n"...)
+	return errIdling
+}
+
+// idle reports news until there is input or the session must end.
+func (s *session) idle(ctx context.Context) error {
+	deadline := time.Now().Add(s.limits().IdleTimeout)
+	for {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		if s.stopping(ctx) {
+			return errShutdown
+		}
+		err := s.waitNews(deadline)
+		if !errors.Is(err, lineio.ErrInterrupted) {
+			return err
+		}
+		if s.box != nil {
+			s.report(true)
+		}
+	}
+}
+
+// endIdle reads the end of IDLE and answers it; err is that of waiting.
+func (s *session) endIdle(ctx context.Context, err error) error {
+	r := s.idling
+	s.idling = nil
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &errClose{bye: "timeout", err: err}
+	} else if err != nil {
+		return err
+	}
+	line, err := lineInput{s.conn}.ReadLine(s.limits().Command.Line)
+	if err != nil {
+		return err
+	}
+	// RFC 9051 6.3.13: DONE ends it; anything else is not a command.
+	if !strings.EqualFold(string(line), "DONE") {
+		err = imap.Bad("expected DONE")
+	}
+	if s.box != nil {
+		s.report(true)
+	}
+	return s.respond(ctx, r, err, s.idleSince)
+}
+
+// waitNews waits for input or, as lineio.ErrInterrupted, for a newer view or the end
+// of the server. A view that was superseded by none, of a mailbox that was deleted,
+// has no news.
+func (s *session) waitNews(deadline time.Time) error {
+	timeout := max(time.Until(deadline), time.Millisecond)
+	if s.box == nil || isSuperseded(s.box.view) && s.box.box.View() == s.box.view {
+		return s.conn.WaitInput(timeout)
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	go wakeOn(s.box.view.Superseded(), stop, s.conn)
+	return s.conn.WaitInput(timeout)
+}
+
+func isSuperseded(v *store.View) bool {
+	select {
+	case <-v.Superseded():
+		return true
+	default:
+		return false
+	}
+}
+
+// wakeOn interrupts the session when news is closed, unless stop is before.
+func wakeOn(news, stop <-chan struct{}, conn *lineio.Conn) {
+	select {
+	case <-news:
+		conn.Interrupt()
+	case <-stop:
+	}
+}

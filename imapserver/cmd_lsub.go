@@ -1,0 +1,53 @@
+package imapserver
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"mox/imap"
+)
+
+// cmdLsub is LSUB, RFC 3501 6.3.9.
+func (s *session) cmdLsub(_ context.Context, r *imap.Request) error {
+	l := r.Args.(*imap.List)
+	m := newMatcher(l.Reference, l.Patterns)
+	names := map[string]string{} // name to attributes
+	for _, e := range s.listEntries(imap.ListOptions{Subscribed: true}) {
+		if !e.subscribed {
+			continue
+		}
+		if m.match(e.name) {
+			names[e.name] = "()"
+			continue
+		}
+		// RFC 3501 6.3.9: for "%", a name above a subscribed one is shown with \Noselect.
+		if strings.HasSuffix(l.Patterns[0], "%") {
+			eachParent(e.name, func(p string) {
+				if names[p] == "" && m.match(p) {
+					names[p] = `(\Noselect)`
+				}
+			})
+		}
+	}
+	for _, name := range sortedKeys(names) {
+		b := append(s.output(), "* LSUB "...)
+		b = append(b, names[name]...)
+		b = append(b, ` "/" `...)
+		b = imap.AppendMailbox(b, name, s.utf8)
+		s.out = append(b, "\r\n"...)
+		if err := s.spill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

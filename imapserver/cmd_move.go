@@ -1,0 +1,36 @@
+package imapserver
+
+import (
+	"context"
+
+	"mox/imap"
+	"mox/store"
+)
+
+// cmdMove is MOVE and UID MOVE, RFC 9051 6.4.8.
+func (s *session) cmdMove(ctx context.Context, r *imap.Request) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	set, dst, err := s.copyArgs(r)
+	if err != nil || len(set) == 0 {
+		return err
+	}
+	if dst.ID == s.box.view.Mailbox {
+		return imap.No(imap.CodeCannot, "source and destination are the same mailbox")
+	}
+	moved, err := s.account.Move(ctx, s.box.view.Mailbox, set, dst.ID)
+	if err != nil {
+		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
+	}
+	if len(moved.Source) > 0 {
+		// RFC 6851 4.3: COPYUID in an untagged OK, before the EXPUNGE responses.
+		s.line("* OK [", copyUID(moved), "] moved")
+	}
+	// RFC 7162 3.2.7 holds for MOVE too: with QRESYNC the tagged OK has HIGHESTMODSEQ.
+	s.report(true)
+	if len(moved.Source) > 0 && s.qresync {
+		s.reply.code = s.highestModSeqCode()
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package imapserver
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"mox/imap"
+	"mox/sasl"
+	"mox/search"
+	"mox/store"
+)
+
+// Config is what a [Server] needs. Accounts and Auth are required; the zero value of
+// everything else is usable.
+type Config struct {
+	Accounts Accounts
+	Auth     Auth
+	Index    TextIndex // nil: TEXT and BODY scan messages
+	Limiter  Limiter   // nil: connections are not limited
+	Log      *slog.Logger
+	Hostname string // for SASL CRAM-MD5 challenges and the greeting
+	Version  string // shown by ID after login
+	Limits   Limits
+	Hooks    Hooks
+	Now      func() time.Time // nil: time.Now
+	// NextID gives connection ids for logs and error texts; nil: a counter.
+	NextID func() int64
+	// RefuseEightBitHeaders makes APPEND refuse messages with 8-bit header fields
+	// from clients that have not enabled UTF8=ACCEPT, as RFC 6855 4 has it. Off,
+	// old mail with raw 8-bit header fields can be uploaded, as clients expect.
+	RefuseEightBitHeaders bool
+}
+
+// Accounts gives access to mail; *store.Store does.
+type Accounts interface {
+	// Account opens an account by the name in a [Principal]. The session releases it.
+	Account(ctx context.Context, name string) (*store.Account, error)
+	// NewSpool returns a place for an incoming message. The session closes it.
+	NewSpool() *store.Spool
+}
+
+// Principal is who has logged in.
+type Principal struct {
+	Account string // name of the account
+	Login   string // address used to log in
+}
+
+// AuthInfo describes the connection of an authentication attempt.
+type AuthInfo struct {
+	CID           int64
+	Remote, Local netip.Addr
+	TLS           *tls.ConnectionState // nil without TLS
+}
+
+// Auth begins attempts to authenticate. An [*imap.Error] from it or from an
+// [Attempt] is shown to the client; any other error is our own failure and becomes
+// NO [UNAVAILABLE].
+type Auth interface {
+	Begin(ctx context.Context, info AuthInfo) (Attempt, error)
+}
+
+// Attempt is one attempt to authenticate.
+type Attempt interface {
+	sasl.Backend
+	// Finish is called once, with the outcome of the mechanism, and decides.
+	Finish(ctx context.Context, mechanism, authcid, authzid string, err error) (Principal, error)
+	// Login checks a password in one step, for the LOGIN command.
+	Login(ctx context.Context, username, password string) (Principal, error)
+}
+
+// Limiter bounds connections by address.
+type Limiter interface {
+	// Accept reports whether a connection from an address may be served; release is
+	// called when it has ended.
+	Accept(addr netip.Addr) (release func(), ok bool)
+}
+
+// TextIndex finds messages by their text; a [search.Manager] is one. Without an answer
+// (ok is false), and for bodies above the result's IndexedTo, messages are looked
+// through with [search.Match].
+type TextIndex interface {
+	Candidates(ctx context.Context, account *store.Account, q search.Query) (res search.Result, ok bool)
+}
+
+// Hooks are called on events, when not nil. They must be quick and safe for
+// concurrent use.
+type Hooks struct {
+	Connection func(service string)
+	// Command is called after each command: result is ok, badsyntax, usererror,
+	// servererror, ioerror, panic or error.
+	Command func(command, result string, d time.Duration)
+	Panic   func()
+	// ClientID is called with the fields of the ID command.
+	ClientID func(ctx context.Context, p Principal, fields []imap.IDParam)
+}
+
+// Limits bound what connections may use. Zero fields have the defaults given.
+type Limits struct {
+	LoginTimeout   time.Duration // each read and write before login; 30 s
+	LoginDeadline  time.Duration // from connection to login; 3 min
+	IdleTimeout    time.Duration // between commands after login, and in IDLE; 30 min
+	ReadTimeout    time.Duration // each read inside a command; 30 s
+	WriteTimeout   time.Duration // each write after login; 5 min
+	BadCommands    int           // consecutive BAD responses; 20
+	LoginFailures  int           // failed logins of a connection; 10
+	AppendSize     int64         // octets of a message in APPEND, announced as APPENDLIMIT; 1 GiB
+	AppendMessages int           // messages of one APPEND; 500
+	Connections    int           // open connections; 20000
+	// Command are the limits of commands after login; the zero value stands for
+	// imap.DefaultLimits.
+	Command imap.Limits
+}
+
+func (l *Limits) setDefaults() {
+	setDefault(&l.LoginTimeout, 30*time.Second)
+	setDefault(&l.LoginDeadline, 3*time.Minute)
+	setDefault(&l.IdleTimeout, 30*time.Minute)
+	setDefault(&l.ReadTimeout, 30*time.Second)
+	setDefault(&l.WriteTimeout, 5*time.Minute)
+	setDefault(&l.BadCommands, 20)
+	setDefault(&l.LoginFailures, 10)
+	setDefault(&l.AppendSize, 1<<30)
+	setDefault(&l.AppendMessages, 500)
+	setDefault(&l.Connections, 20000)
+	setDefault(&l.Command, imap.DefaultLimits)
+	l.Command.Append = l.AppendSize
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Listener says how the connections of one listener are served.
+type Listener struct {
+	Service string // "imap" or "imaps", for metrics and logs
+	// TLS is the configuration for STARTTLS, or with Implicit for the start of the
+	// connection. Nil: no TLS.
+	TLS      *tls.Config
+	Implicit bool
+	// PlaintextAuth allows LOGIN and PLAIN without TLS.
+	PlaintextAuth bool
+}

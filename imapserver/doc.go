@@ -1,0 +1,29 @@
+// Package imapserver serves IMAP4rev1 (RFC 3501) and IMAP4rev2 (RFC 9051), with the
+// extensions in the table of extensions.go, from accounts of package store.
+//
+// [Server] accepts connections; each has a session, one goroutine that reads a
+// command, looks it up in the table of commands.go, runs it, reports what changed in
+// the selected mailbox, and sends the tagged response. A command has its own file,
+// cmd_NAME.go. IDLE adds a small goroutine that waits for the mailbox to change.
+//
+// # Sequence numbers
+//
+// A session holds the immutable view of its mailbox that it last told its client
+// about (selected.go). At safe points it takes the newest view and reports the
+// difference. Messages that others have expunged while the client may not be told
+// (RFC 9051 7.5.1: during FETCH, STORE and SEARCH) stay as ghosts with their
+// sequence numbers until it may be; their content remains readable in the store for
+// a while, so that FETCH still answers for them (RFC 2180 4.1).
+//
+// # Output
+//
+// Responses are appended to one buffer of the session, from a pool and given back
+// when the session waits; it is written out whenever it is full, so that a response
+// of any size needs bounded memory, and a client that does not read blocks only its
+// own session, until the write deadline.
+//
+// # Files on disk, locks
+//
+// The package has no files. Server.mu guards the set of sessions and is never held
+// while anything else is done. Sessions share nothing else.
+package imapserver

@@ -1,0 +1,101 @@
+package imapserver
+
+import (
+	"strconv"
+
+	"mox/sasl"
+)
+
+// when says in which states an extension is announced.
+type when uint8
+
+const (
+	always when = iota
+	beforeLogin
+	afterLogin
+)
+
+// extension is a capability. available, when not nil, decides for a session.
+type extension struct {
+	name      string
+	rfc       string
+	when      when
+	available func(s *session) bool
+}
+
+// extensions has every capability that is announced, in the order of the line.
+var extensions = []extension{
+	{name: "IMAP4rev2", rfc: "9051"},
+	{name: "IMAP4rev1", rfc: "3501"},
+	{name: "STARTTLS", rfc: "9051 6.2.1", when: beforeLogin, available: (*session).canStartTLS},
+	{name: "LOGINDISABLED", rfc: "9051 6.2.3", when: beforeLogin, available: func(s *session) bool { return !s.plaintextAllowed() }},
+	{name: "SASL-IR", rfc: "4959", when: beforeLogin},
+	{name: "AUTH=EXTERNAL", rfc: "4422", when: beforeLogin, available: (*session).hasClientCert},
+	{name: "AUTH=SCRAM-SHA-256-PLUS", rfc: "7677", when: beforeLogin, available: (*session).canBind},
+	{name: "AUTH=SCRAM-SHA-256", rfc: "7677", when: beforeLogin},
+	{name: "AUTH=SCRAM-SHA-1-PLUS", rfc: "5802", when: beforeLogin, available: (*session).canBind},
+	{name: "AUTH=SCRAM-SHA-1", rfc: "5802", when: beforeLogin},
+	{name: "AUTH=CRAM-MD5", rfc: "2195", when: beforeLogin},
+	{name: "AUTH=PLAIN", rfc: "4616", when: beforeLogin, available: (*session).plaintextAllowed},
+	{name: "LITERAL+", rfc: "7888"},
+	{name: "ID", rfc: "2971"},
+	{name: "ENABLE", rfc: "5161"},
+	{name: "IDLE", rfc: "2177"},
+	{name: "NAMESPACE", rfc: "2342"},
+	{name: "UNSELECT", rfc: "3691"},
+	{name: "UIDPLUS", rfc: "4315"},
+	{name: "MOVE", rfc: "6851"},
+	{name: "ESEARCH", rfc: "4731"},
+	{name: "SEARCHRES", rfc: "5182"},
+	{name: "WITHIN", rfc: "5032"},
+	{name: "LIST-EXTENDED", rfc: "5258"},
+	{name: "LIST-STATUS", rfc: "5819"},
+	{name: "CHILDREN", rfc: "3348"},
+	{name: "SPECIAL-USE", rfc: "6154"},
+	{name: "CREATE-SPECIAL-USE", rfc: "6154"},
+	{name: "STATUS=SIZE", rfc: "8438"},
+	{name: "BINARY", rfc: "3516"},
+	{name: "MULTIAPPEND", rfc: "3502"},
+	{name: "CONDSTORE", rfc: "7162"},
+	{name: "QRESYNC", rfc: "7162"},
+	{name: "UTF8=ACCEPT", rfc: "9755"},
+	{name: "OBJECTID", rfc: "8474"},
+	{name: "PREVIEW", rfc: "8970"},
+	{name: "SAVEDATE", rfc: "8514"},
+	{name: "QUOTA", rfc: "9208"},
+	{name: "QUOTA=RES-STORAGE", rfc: "9208"},
+	{name: "APPENDLIMIT", rfc: "7889"},
+}
+
+// appendCapabilities writes the names of the extensions for the session's state, each
+// after a space.
+func (s *session) appendCapabilities(b []byte) []byte {
+	for i := range extensions {
+		e := &extensions[i]
+		if e.when == beforeLogin && s.state != stateNotAuthenticated || e.when == afterLogin && s.state == stateNotAuthenticated {
+			continue
+		}
+		if e.available != nil && !e.available(s) {
+			continue
+		}
+		b = append(b, ' ')
+		b = append(b, e.name...)
+		if e.name == "APPENDLIMIT" {
+			b = append(b, '=')
+			b = strconv.AppendInt(b, s.limits().AppendSize, 10)
+		}
+	}
+	return b
+}
+
+// capabilityCode is the response code that spares clients the CAPABILITY command.
+func (s *session) capabilityCode() string {
+	return string(s.appendCapabilities([]byte("CAPABILITY")))
+}
+
+func (s *session) canBind() bool          { return sasl.CanBind(s.tls) }
+func (s *session) plaintextAllowed() bool { return s.tls != nil || s.listener.PlaintextAuth }
+func (s *session) canStartTLS() bool {
+	return s.tls == nil && s.listener.TLS != nil && !s.listener.Implicit
+}
+func (s *session) hasClientCert() bool { return s.tls != nil && len(s.tls.PeerCertificates) > 0 }

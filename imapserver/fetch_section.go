@@ -1,0 +1,209 @@
+package imapserver
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"mox/imap"
+	"mox/message"
+	"mox/store"
+)
+
+// maxHeader is how much of a header HEADER.FIELDS looks at.
+const maxHeader = 16 << 20
+
+// storedHeaders reports whether a section can be answered from the stored common
+// header fields.
+func storedHeaders(sec *imap.Section) bool {
+	return sec.Spec == imap.SectionHeaderFields && len(sec.Part) == 0 &&
+		!slices.ContainsFunc(sec.Fields, func(f string) bool { return !store.CommonHeader(f) })
+}
+
+// appendSection writes BODY[...] and the RFC822 items, RFC 9051 6.4.5.1.
+func (f *fetcher) appendSection(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, error) {
+	b = append(a.AppendLabel(b), ' ')
+	sec := &a.Section
+	switch {
+	case isWhole(a):
+		return f.appendRange(b, 0, f.body.Size(), a.Partial)
+	case storedHeaders(sec) && f.r.HasHeaders:
+		return appendData(b, message.AppendHeaderFields(nil, f.r.Headers, sec.Fields, false), a.Partial), nil
+	case sec.Spec == imap.SectionHeaderFields, sec.Spec == imap.SectionHeaderFieldsNot:
+		header, ok, err := f.header(sec.Part)
+		if err != nil || !ok {
+			return append(b, "NIL"...), err
+		}
+		return appendData(b, message.AppendHeaderFields(nil, header, sec.Fields, sec.Spec == imap.SectionHeaderFieldsNot), a.Partial), nil
+	}
+	start, end, ok, err := f.sectionRange(sec.Part, specifiers[sec.Spec])
+	if err != nil || !ok {
+		return append(b, "NIL"...), err
+	}
+	return f.appendRange(b, start, end, a.Partial)
+}
+
+var specifiers = [...]message.Specifier{
+	imap.SectionAll:             message.SpecifierNone,
+	imap.SectionHeader:          message.SpecifierHeader,
+	imap.SectionHeaderFields:    message.SpecifierHeader,
+	imap.SectionHeaderFieldsNot: message.SpecifierHeader,
+	imap.SectionText:            message.SpecifierText,
+	imap.SectionMIME:            message.SpecifierMIME,
+}
+
+// tree returns the part tree of the message.
+func (f *fetcher) tree() (*message.Part, error) {
+	if f.part == nil {
+		p, err := message.DecodePart(f.r.Parts)
+		if err != nil {
+			return nil, fmt.Errorf("decoding part tree of body %d: %w", f.r.Body, err)
+		}
+		f.part = p
+	}
+	return f.part, nil
+}
+
+// sectionRange returns the octets of a section in the whole message.
+func (f *fetcher) sectionRange(path []int, spec message.Specifier) (start, end int64, ok bool, err error) {
+	p, err := f.tree()
+	if err != nil {
+		return 0, 0, false, err
+	}
+	start, end, ok = p.SectionRange(path, spec)
+	return start, end, ok, nil
+}
+
+// header reads the header of a message or part.
+func (f *fetcher) header(path []int) (header []byte, ok bool, err error) {
+	start, end, ok, err := f.sectionRange(path, message.SpecifierHeader)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	var buf bytes.Buffer
+	if _, err := f.body.CopyRange(&buf, start, min(end-start, maxHeader)); err != nil {
+		return nil, false, fmt.Errorf("reading header: %w", err)
+	}
+	return buf.Bytes(), true, nil
+}
+
+// clip applies a partial to n octets.
+func clip(n int64, p *imap.Partial) (off, count int64) {
+	if p == nil {
+		return 0, n
+	}
+	off = min(p.Offset, n)
+	return off, min(p.Count, n-off)
+}
+
+// appendData writes octets as a literal, or as far as the partial asks.
+func appendData(b, data []byte, p *imap.Partial) []byte {
+	off, count := clip(int64(len(data)), p)
+	b = literalHead(b, count)
+	return append(b, data[off:off+count]...)
+}
+
+func literalHead(b []byte, n int64) []byte {
+	b = append(b, '{')
+	b = strconv.AppendInt(b, n, 10)
+	return append(b, "}\r\n"...)
+}
+
+// appendRange writes octets of the message as a literal, streaming.
+func (f *fetcher) appendRange(b []byte, start, end int64, p *imap.Partial) ([]byte, error) {
+	off, count := clip(end-start, p)
+	f.s.out = literalHead(b, count)
+	n, err := f.body.CopyRange(bodyWriter{f.s}, start+off, count)
+	return f.s.output(), brokenLiteral(n, count, err)
+}
+
+// brokenLiteral is the error after writing a literal: when it is not whole nothing
+// can follow it, and the connection is lost.
+func brokenLiteral(n, want int64, err error) error {
+	if err == nil && n != want {
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil || errors.Is(err, errWrite) {
+		return err
+	}
+	return &errClose{err: fmt.Errorf("sending message: %w", err)}
+}
+
+// binaryPart finds the part of a BINARY item; nil with ok is the whole message.
+func (f *fetcher) binaryPart(path []int) (p *message.Part, ok bool, err error) {
+	root, err := f.tree()
+	if err != nil || len(path) == 0 {
+		return nil, err == nil, err
+	}
+	p = root.Section(path)
+	return p, p != nil, nil
+}
+
+// decodable checks that every BINARY item of the plan can be decoded, before the
+// response has begun. RFC 3516 4.2: otherwise the command fails with UNKNOWN-CTE.
+func (f *fetcher) decodable() bool {
+	for i := range f.p.atts {
+		a := &f.p.atts[i]
+		if a.Kind != imap.FetchBinary && a.Kind != imap.FetchBinarySize {
+			continue
+		}
+		p, ok, err := f.binaryPart(a.Section.Part)
+		if err != nil || !ok || p == nil {
+			continue
+		}
+		if _, err := p.Binary(f.body); errors.Is(err, message.ErrUnknownCTE) {
+			return false
+		}
+	}
+	return true
+}
+
+// appendBinary writes BINARY[...], RFC 3516 4.2: decoded, as literal8.
+func (f *fetcher) appendBinary(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, error) {
+	b = append(a.AppendLabel(b), ' ')
+	p, ok, err := f.binaryPart(a.Section.Part)
+	if err != nil || !ok {
+		return append(b, "NIL"...), err
+	}
+	if p == nil {
+		return f.appendRange(append(b, '~'), 0, f.body.Size(), a.Partial)
+	}
+	size, err := p.BinarySize(f.body)
+	if err != nil {
+		return b, fmt.Errorf("decoding part: %w", err)
+	}
+	r, err := p.Binary(f.body)
+	if err != nil {
+		return b, fmt.Errorf("decoding part: %w", err)
+	}
+	off, count := clip(size, a.Partial)
+	if _, err := io.CopyN(io.Discard, r, off); err != nil {
+		return b, fmt.Errorf("decoding part: %w", err)
+	}
+	f.s.out = literalHead(append(b, '~'), count)
+	n, err := io.CopyN(bodyWriter{f.s}, r, count)
+	return f.s.output(), brokenLiteral(n, count, err)
+}
+
+// appendBinarySize writes BINARY.SIZE[...], RFC 3516 4.3.
+func (f *fetcher) appendBinarySize(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, error) {
+	b = append(a.AppendLabel(b), ' ')
+	p, ok, err := f.binaryPart(a.Section.Part)
+	if err != nil {
+		return b, err
+	}
+	size := int64(0)
+	switch {
+	case !ok:
+	case p == nil:
+		size = f.body.Size()
+	default:
+		if size, err = p.BinarySize(f.body); err != nil {
+			return b, fmt.Errorf("decoding part: %w", err)
+		}
+	}
+	return strconv.AppendInt(b, size, 10), nil
+}

@@ -1,0 +1,104 @@
+package imapserver
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// rawClient logs in and idles with as little memory as possible.
+func rawClient(t testing.TB, addr string, tc *tls.Config) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tc != nil {
+		nc = tls.Client(nc, tc)
+	}
+	t.Cleanup(func() { nc.Close() })
+	r := bufio.NewReaderSize(nc, 512)
+	expect := func(prefix string) {
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(line, prefix) {
+				return
+			}
+		}
+	}
+	expect("* OK")
+	fmt.Fprintf(nc, "a LOGIN %q %q\r\n", testUser, testPassword)
+	expect("a OK")
+	fmt.Fprintf(nc, "b SELECT INBOX\r\n")
+	expect("b OK")
+	fmt.Fprintf(nc, "c FETCH 1:* (FLAGS ENVELOPE BODY.PEEK[TEXT])\r\n")
+	expect("c OK")
+	fmt.Fprintf(nc, "d IDLE\r\n")
+	expect("+")
+	return nc
+}
+
+func memory() uint64 {
+	var m runtime.MemStats
+	for range 5 { // stacks shrink by half in each cycle
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
+}
+
+// TestIdleMemory measures what a connection in IDLE takes, the test's own end
+// included, and that news reach all of them soon.
+func TestIdleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow")
+	}
+	n := 300
+	for _, mode := range []struct {
+		name  string
+		tls   bool
+		limit uint64
+	}{{"plain", false, 12 << 10}, {"tls", true, 60 << 10}} {
+		t.Run(mode.name, func(t *testing.T) {
+			ts := newTestServer(t, testOptions{})
+			ts.add("Inbox", smallMessage(1), 0)
+			l := Listener{Service: "imap", PlaintextAuth: true}
+			var tc *tls.Config
+			if mode.tls {
+				l = Listener{Service: "imaps", Implicit: true, TLS: &tls.Config{Certificates: []tls.Certificate{ts.cert}}}
+				tc = &tls.Config{InsecureSkipVerify: true}
+			}
+			addr := ts.tcp(l)
+			rawClient(t, addr, tc)
+			before := memory()
+			conns := make([]net.Conn, n)
+			for i := range conns {
+				conns[i] = rawClient(t, addr, tc)
+			}
+			after := memory()
+			each := (after - before) / uint64(n)
+			t.Logf("%d bytes for each connection", each)
+			if each > mode.limit {
+				t.Errorf("%d bytes for each connection, at most %d wanted", each, mode.limit)
+			}
+			start := time.Now()
+			ts.add("Inbox", smallMessage(2), 0)
+			buf := make([]byte, len("* 2 EXISTS\r\n"))
+			for _, nc := range conns {
+				if _, err := io.ReadFull(nc, buf); err != nil || string(buf) != "* 2 EXISTS\r\n" {
+					t.Fatalf("%q, %v", buf, err)
+				}
+			}
+			t.Logf("told to %d connections after %v", n, time.Since(start))
+		})
+	}
+}

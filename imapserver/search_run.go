@@ -1,0 +1,186 @@
+package imapserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"mox/imap"
+	"mox/message"
+	"mox/search"
+	"mox/store"
+)
+
+const searchBatch = 256
+
+// textQuery is a TEXT or BODY key with what the index says about it.
+type textQuery struct {
+	query search.Query
+	known search.Result // the zero Result when the index does not know
+}
+
+// decide returns what the index knows about a body.
+func (q *textQuery) decide(id store.BodyID) tri {
+	if id > q.known.IndexedTo {
+		return unknown
+	}
+	if _, ok := slices.BinarySearch(q.known.Matches, id); ok {
+		return yes
+	}
+	if _, ok := slices.BinarySearch(q.known.Candidates, id); ok {
+		return unknown
+	}
+	return no
+}
+
+// run tests the messages of the mailbox in order and adds those that match to res.
+func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res *searchResult) error {
+	sp, err := x.scope(key)
+	if err != nil {
+		return err
+	}
+	if x.fields == 0 && !x.content {
+		// Everything is in the view.
+		c := &candidate{}
+		for c.entry = range x.s.box.entries(sp) {
+			if !(x.uid && c.ghost) && prog(c) == yes {
+				res.add(c.entry)
+			}
+		}
+		return nil
+	}
+	x.askIndex(ctx)
+	batch := make([]candidate, 0, searchBatch)
+	probe := &candidate{}
+	for probe.entry = range x.s.box.entries(sp) {
+		if x.uid && probe.ghost {
+			continue
+		}
+		v := prog(probe)
+		if v == no {
+			continue
+		}
+		// The order is kept: what is known waits for what is not.
+		if batch = append(batch, candidate{entry: probe.entry, known: v == yes}); len(batch) == searchBatch {
+			if err := x.runBatch(ctx, prog, batch, res); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	return x.runBatch(ctx, prog, batch, res)
+}
+
+// scope narrows the messages to those of a set that every match must be in.
+func (x *searcher) scope(key *imap.SearchKey) (spans, error) {
+	keys := []imap.SearchKey{*key}
+	if key.Op == imap.SearchAnd {
+		keys = key.Keys
+	}
+	for i := range keys {
+		if keys[i].Op == imap.SearchSeq || keys[i].Op == imap.SearchUID {
+			return x.set(&keys[i])
+		}
+	}
+	return x.s.box.all(), nil
+}
+
+// runBatch decides candidates that the view alone could not.
+func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, res *searchResult) error {
+	if x.s.stopping(ctx) {
+		return errShutdown
+	}
+	var msgs []*store.Message
+	var index []int
+	for i := range batch {
+		if !batch[i].known {
+			msgs = append(msgs, batch[i].msg)
+			index = append(index, i)
+		}
+	}
+	fields := x.fields
+	if x.content {
+		fields |= store.FieldParts
+	}
+	for r, err := range x.s.account.Rendered(ctx, msgs, fields, true) {
+		if err != nil {
+			return fmt.Errorf("reading renderings: %w", err)
+		}
+		if r.Gone {
+			continue
+		}
+		c := &batch[index[r.Index]]
+		c.r = r
+		v := prog(c)
+		if v == unknown {
+			if v, err = x.withContent(ctx, prog, c); err != nil {
+				return err
+			}
+		}
+		c.r, c.known = nil, v == yes
+	}
+	for i := range batch {
+		if batch[i].known {
+			res.add(batch[i].entry)
+		}
+	}
+	return nil
+}
+
+// askIndex asks the index about the text keys.
+func (x *searcher) askIndex(ctx context.Context) {
+	index := x.s.srv.cfg.Index
+	if index == nil {
+		return
+	}
+	for _, q := range x.queries {
+		if known, ok := index.Candidates(ctx, x.s.account, q.query); ok {
+			q.known = known
+		}
+	}
+}
+
+// withContent decides by the content.
+func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tri, error) {
+	if x.content {
+		return x.openContent(ctx, prog, c)
+	}
+	// Stored header data is cut where a header is huge, which is rare: the part tree was
+	// not read with it.
+	fields := x.fields | store.FieldHeaders | store.FieldParts
+	for r, err := range x.s.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
+		if err != nil {
+			return no, fmt.Errorf("reading renderings: %w", err)
+		}
+		if r.Gone {
+			return no, nil
+		}
+		c.r = r
+		return x.openContent(ctx, prog, c)
+	}
+	return no, nil
+}
+
+func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tri, error) {
+	body, err := x.s.account.OpenBody(ctx, c.msg.Body)
+	if errors.Is(err, store.ErrNoBody) {
+		return no, nil
+	} else if err != nil {
+		return no, fmt.Errorf("opening message: %w", err)
+	}
+	// Reading is over; nothing is lost if closing fails.
+	defer func() { _ = body.Close() }()
+	part, err := message.DecodePart(c.r.Parts)
+	if err != nil {
+		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
+	}
+	c.content = &content{part: part, ra: body, queries: x.queries}
+	v := prog(c)
+	err = c.content.err
+	c.content = nil
+	if err != nil {
+		return no, fmt.Errorf("reading message: %w", err)
+	}
+	return v, nil
+}

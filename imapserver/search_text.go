@@ -1,0 +1,48 @@
+package imapserver
+
+import (
+	"io"
+
+	"mox/message"
+	"mox/search"
+)
+
+// content is an open message under search.
+type content struct {
+	part    *message.Part
+	ra      io.ReaderAt
+	queries []*textQuery // of the command
+	found   []bool       // for each query, once looked for
+	raw     []byte       // header, once read
+	err     error        // of reading
+}
+
+// header returns the header of the message, as far as it is looked at.
+func (c *content) header() []byte {
+	if c.raw == nil {
+		c.raw = c.read(0, c.part.BodyStart)
+	}
+	return c.raw
+}
+
+func (c *content) read(start, end int64) []byte {
+	b := make([]byte, max(0, min(end-start, maxHeader)))
+	n, err := io.ReadFull(io.NewSectionReader(c.ra, start, end-start), b)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		c.err = err
+	}
+	return b[:n]
+}
+
+// matches reports whether the message matches query i. The message is looked through
+// once, for all queries.
+func (c *content) matches(i int) bool {
+	if c.found == nil && c.err == nil {
+		queries := make([]search.Query, len(c.queries))
+		for j, q := range c.queries {
+			queries[j] = q.query
+		}
+		c.found, c.err = search.Match(search.Source{Part: c.part, Body: c.ra}, queries)
+	}
+	return c.err == nil && c.found[i]
+}

@@ -1,0 +1,188 @@
+package imapserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrServerClosed is returned by Serve after Shutdown.
+var ErrServerClosed = errors.New("imap server is shut down")
+
+// Server serves IMAP on any number of listeners. Make it with [New]. Its methods are
+// safe for concurrent use.
+type Server struct {
+	cfg     Config
+	nextID  atomic.Int64
+	stop    context.CancelCauseFunc
+	stopped context.Context // cancelled by Shutdown
+
+	mu        sync.Mutex
+	sessions  map[*session]struct{}
+	listeners map[net.Listener]struct{}
+	wg        sync.WaitGroup // sessions
+}
+
+// New returns a server.
+func New(cfg Config) *Server {
+	cfg.Limits.setDefaults()
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Hostname == "" {
+		cfg.Hostname = "localhost"
+	}
+	s := &Server{cfg: cfg, sessions: map[*session]struct{}{}, listeners: map[net.Listener]struct{}{}}
+	s.stopped, s.stop = context.WithCancelCause(context.Background())
+	if s.cfg.NextID == nil {
+		s.cfg.NextID = func() int64 { return s.nextID.Add(1) }
+	}
+	return s
+}
+
+// Serve accepts connections from ln until ctx ends, Shutdown is called or ln fails,
+// and closes ln. It does not wait for its connections.
+func (s *Server) Serve(ctx context.Context, ln net.Listener, l Listener) error {
+	defer ln.Close()
+	s.mu.Lock()
+	if s.stopped.Err() != nil {
+		s.mu.Unlock()
+		return ErrServerClosed
+	}
+	s.listeners[ln] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, ln)
+		s.mu.Unlock()
+	}()
+	stop := context.AfterFunc(ctx, func() { ln.Close() })
+	defer stop()
+
+	for delay := time.Duration(0); ; {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			delay = 0
+			go s.serveConn(ctx, nc, &l)
+			continue
+		case s.stopped.Err() != nil:
+			return ErrServerClosed
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, net.ErrClosed):
+			return err
+		}
+		// Out of file descriptors, or the peer was gone before accept: go on, slowly.
+		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+		s.cfg.Log.Error("accepting connection", "err", err)
+		select {
+		case <-time.After(delay):
+		case <-s.stopped.Done():
+			return ErrServerClosed
+		}
+	}
+}
+
+// ServeConn serves one connection and returns when it has ended. It closes nc. The
+// session ends with BYE when ctx does.
+func (s *Server) ServeConn(ctx context.Context, nc net.Conn, l Listener) { s.serveConn(ctx, nc, &l) }
+
+// serveConn is ServeConn. An idle session waits below here: what is not needed then is
+// done in other functions, for its stack to stay at 4 KB.
+func (s *Server) serveConn(ctx context.Context, nc net.Conn, l *Listener) {
+	if sess := s.admit(ctx, nc, l); sess != nil {
+		defer s.leave(sess)
+		sess.run(sess.ctx)
+	}
+}
+
+// admit makes the session of a connection, nil for one that is refused.
+func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) *session {
+	sess := newSession(s, nc, l)
+	sess.release = func() {}
+	if s.cfg.Limiter != nil {
+		release, ok := s.cfg.Limiter.Accept(sess.remote)
+		if !ok {
+			refuse(nc, l, "LIMIT", "too many connections from your address")
+			return nil
+		}
+		sess.release = release
+	}
+	s.mu.Lock()
+	refused := s.stopped.Err() != nil || len(s.sessions) >= s.cfg.Limits.Connections
+	if !refused {
+		s.sessions[sess] = struct{}{}
+		s.wg.Add(1)
+	}
+	s.mu.Unlock()
+	if refused {
+		sess.release()
+		refuse(nc, l, "UNAVAILABLE", "server is busy, try later")
+		return nil
+	}
+	if s.cfg.Hooks.Connection != nil {
+		s.cfg.Hooks.Connection(l.Service)
+	}
+	sess.begin(ctx)
+	return sess
+}
+
+// leave ends a session that was admitted.
+func (s *Server) leave(sess *session) {
+	sess.end()
+	s.mu.Lock()
+	delete(s.sessions, sess)
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// refuse answers a connection that is not served, without waiting for anything.
+func refuse(nc net.Conn, l *Listener, code, text string) {
+	if !l.Implicit {
+		// Errors do not matter: the connection is closed next.
+		_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = nc.Write([]byte("* BYE [" + code + "] " + text + "\r\n"))
+	}
+	_ = nc.Close()
+}
+
+// Shutdown stops accepting, tells every session to end with BYE after its current
+// command, and waits for them until ctx ends; then it closes what is left and
+// returns the error of ctx.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop(ErrServerClosed)
+	s.mu.Lock()
+	for ln := range s.listeners {
+		ln.Close()
+	}
+	for sess := range s.sessions {
+		sess.conn.Interrupt()
+	}
+	s.mu.Unlock()
+
+	done := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	for sess := range s.sessions {
+		sess.conn.Close()
+	}
+	s.mu.Unlock()
+	<-done
+	return ctx.Err()
+}

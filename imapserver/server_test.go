@@ -1,0 +1,331 @@
+package imapserver
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"mox/imap"
+	"mox/mlog"
+	"mox/sasl"
+	"mox/sessiontest"
+	"mox/store"
+)
+
+const (
+	testUser     = "mjl@mox.example"
+	testPassword = "te\"st p\\ss"
+)
+
+// testAuth knows one user.
+type testAuth struct{ t testing.TB }
+
+func (a testAuth) Begin(_ context.Context, info AuthInfo) (Attempt, error) {
+	return &testAttempt{a.t, info}, nil
+}
+
+type testAttempt struct {
+	t    testing.TB
+	info AuthInfo
+}
+
+func (a *testAttempt) Password(_ context.Context, authcid, password string) error {
+	if authcid != testUser || password != testPassword {
+		return sasl.ErrCredentials
+	}
+	return nil
+}
+
+func (a *testAttempt) SCRAM(_ context.Context, mech, authcid string) (sasl.SCRAMVerifier, error) {
+	if authcid != testUser {
+		return sasl.FakeVerifier([]byte("x"), mech, authcid, 4096), nil
+	}
+	return sasl.DeriveSCRAM(mech, testPassword, []byte("salt salt salt"), 4096)
+}
+
+func (a *testAttempt) CRAMMD5(context.Context, string) (sasl.CRAMMD5State, error) {
+	return sasl.DeriveCRAMMD5(testPassword)
+}
+
+func (a *testAttempt) External(context.Context, string) error {
+	if a.info.TLS == nil || len(a.info.TLS.PeerCertificates) == 0 {
+		return sasl.ErrCredentials
+	}
+	return nil
+}
+
+func (a *testAttempt) Finish(_ context.Context, mech, authcid, _ string, err error) (Principal, error) {
+	if err == nil && (authcid == testUser || mech == "EXTERNAL") {
+		return Principal{Account: "mjl", Login: testUser}, nil
+	}
+	return Principal{}, imap.No(imap.CodeAuthenticationFailed, "invalid credentials")
+}
+
+func (a *testAttempt) Login(ctx context.Context, username, password string) (Principal, error) {
+	return a.Finish(ctx, "LOGIN", username, "", a.Password(ctx, username, password))
+}
+
+type testServer struct {
+	*Server
+	t       testing.TB
+	store   *store.Store
+	account *store.Account
+	ln      *sessiontest.Listener
+	panics  *int
+	cert    tls.Certificate
+}
+
+type testOptions struct {
+	config   func(c *Config)
+	listener Listener
+	log      slog.Level
+}
+
+var remote = netip.MustParseAddrPort("10.0.0.1:1234")
+
+// newTestServer serves a fresh account on a listener in memory.
+func newTestServer(t testing.TB, o testOptions) *testServer {
+	t.Helper()
+	level := slog.LevelError
+	if o.log != 0 {
+		level = o.log
+	}
+	log := mlog.NewTest(t, level)
+	st, err := store.Open(t.TempDir(), store.Options{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if err := st.Create(ctx, "mjl", store.InitialMailboxes{}); err != nil {
+		t.Fatal(err)
+	}
+	acc, err := st.Account(ctx, "mjl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := &testServer{t: t, store: st, account: acc, panics: new(int)}
+	ts.cert = testCert(t, "mox.example")
+	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", Hooks: Hooks{Panic: func() { *ts.panics++ }}}
+	if o.config != nil {
+		o.config(&cfg)
+	}
+	ts.Server = New(cfg)
+	ts.ln = sessiontest.NewListener(netip.MustParseAddrPort("10.0.0.2:143"))
+	l := o.listener
+	if l.Service == "" {
+		l.Service = "imap"
+		l.PlaintextAuth = true
+	}
+	if l.TLS == nil {
+		l.TLS = &tls.Config{Certificates: []tls.Certificate{ts.cert}, ClientAuth: tls.RequestClientCert}
+	}
+	go ts.Serve(ctx, ts.ln, l)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := ts.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if *ts.panics > 0 {
+			t.Errorf("%d panics", *ts.panics)
+		}
+		problems, err := acc.Check(ctx)
+		for _, p := range problems {
+			t.Errorf("check: %v", p)
+		}
+		if err != nil {
+			t.Errorf("check: %v", err)
+		}
+		acc.Release()
+		if err := st.Close(); err != nil {
+			t.Errorf("closing store: %v", err)
+		}
+	})
+	return ts
+}
+
+func testCert(t testing.TB, name string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// tcp serves on a loopback port as well, and returns its address: for clients that
+// write while the server does, which an in-memory connection has no room for.
+func (ts *testServer) tcp(l Listener) string {
+	ts.t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		ts.t.Fatal(err)
+	}
+	go ts.Serve(context.Background(), ln, l)
+	return ln.Addr().String()
+}
+
+// add adds a message to a mailbox of the test account.
+func (ts *testServer) add(mailbox, text string, flags store.Flags, keywords ...string) store.Added {
+	ts.t.Helper()
+	sp := ts.store.NewSpool()
+	defer sp.Close()
+	if _, err := sp.Write([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); err != nil {
+		ts.t.Fatal(err)
+	}
+	if err := sp.Finish(); err != nil {
+		ts.t.Fatal(err)
+	}
+	added, err := ts.account.Deliver(context.Background(), mailbox, store.NewMessage{
+		Spool: sp, Flags: flags, Keywords: keywords,
+		Received: time.Date(2022, 3, 4, 5, 6, 7, 0, time.UTC), Saved: time.Date(2023, 3, 4, 5, 6, 7, 0, time.UTC),
+	})
+	if err != nil {
+		ts.t.Fatal(err)
+	}
+	return added
+}
+
+// smallMessage is a message for tests.
+func smallMessage(i int) string {
+	return fmt.Sprintf("From: Fred <fred%d@example.org>\nTo: Joe <joe@mox.example>\nSubject: message %d\nDate: Mon, 7 Feb 1994 21:52:25 -0800 (PST)\nMessage-ID: <m%d@example.org>\n\nHello %d\n", i, i, i, i)
+}
+
+// TestSessions plays the transcripts.
+func TestSessions(t *testing.T) {
+	sessiontest.RunAll(t, "testdata/session/*.txt", func(t *testing.T) sessiontest.Options {
+		var ts *testServer
+		start := func(o testOptions) { ts = newTestServer(t, o) }
+		return sessiontest.Options{
+			TLS: &tls.Config{InsecureSkipVerify: true},
+			Vars: map[string]string{
+				"user":  testUser,
+				"login": `LOGIN "` + testUser + `" "te\"st p\\ss"`,
+			},
+			Dial: func(string) (net.Conn, error) {
+				if ts == nil {
+					start(testOptions{})
+				}
+				return ts.ln.Dial(remote)
+			},
+			Actions: sessionActions(&ts, start),
+		}
+	})
+}
+
+// sessionActions are the "! NAME" steps of the transcripts.
+func sessionActions(ts **testServer, start func(testOptions)) map[string]func(testing.TB, string) {
+	ready := func() *testServer {
+		if *ts == nil {
+			start(testOptions{})
+		}
+		return *ts
+	}
+	return map[string]func(testing.TB, string){
+		// server NAME: starts with other settings.
+		"server": func(t testing.TB, args string) { start(serverSettings[args]) },
+		// deliver MAILBOX N: adds n small messages.
+		"deliver": func(t testing.TB, args string) {
+			var box string
+			var n int
+			fmt.Sscan(args, &box, &n)
+			for i := range n {
+				ready().add(box, smallMessage(i+1), 0)
+			}
+		},
+		// mime MAILBOX NAME: adds a message of testMessages.
+		"mime": func(t testing.TB, args string) {
+			box, name, _ := strings.Cut(args, " ")
+			if testMessages[name] == "" {
+				t.Fatalf("no test message %q", name)
+			}
+			ready().add(box, testMessages[name], 0)
+		},
+		"quota": func(t testing.TB, args string) {
+			var n int64
+			fmt.Sscan(args, &n)
+			ready().account.SetQuota(n)
+		},
+		"shutdown": func(t testing.TB, _ string) {
+			go ready().Shutdown(context.Background())
+		},
+	}
+}
+
+var serverSettings = map[string]testOptions{
+	"tlsonly":  {listener: Listener{Service: "imap"}},
+	"nolimits": {},
+	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
+	"small": {config: func(c *Config) {
+		c.Limits.AppendSize = 1000
+		c.Limits.BadCommands = 3
+		c.Limits.AppendMessages = 2
+		c.Limits.LoginFailures = 2
+	}},
+}
+
+var testMessages = map[string]string{
+	// RFC 3501 6.4.5 example of part numbers, in small.
+	"nested": `From: a@example.org
+To: b@example.org
+Subject: nested
+Date: Mon, 7 Feb 1994 21:52:25 -0800
+Message-ID: <n@example.org>
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=x
+
+--x
+Content-Type: text/plain
+
+part one
+--x
+Content-Type: application/octet-stream
+Content-Transfer-Encoding: base64
+
+AAECAwQ=
+--x
+Content-Type: message/rfc822
+
+From: inner@example.org
+Subject: inner
+Content-Type: multipart/mixed; boundary=y
+
+--y
+
+inner one
+--y
+Content-Type: text/html
+Content-Transfer-Encoding: quoted-printable
+
+<p>inner=20two</p>
+--y--
+--x--
+`,
+	"unknowncte": `From: a@example.org
+Subject: strange
+Content-Transfer-Encoding: rot13
+
+uryyb
+`,
+	"encoded": "From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\nTo: b@example.org\nSubject: =?iso-8859-1?q?gr=FC=DFe?=\nX-Other: =?utf-8?q?z=C3=BCrich?=\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nviele Gr=FC=DFe\n",
+}

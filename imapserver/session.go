@@ -1,0 +1,402 @@
+package imapserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"mox/imap"
+	"mox/lineio"
+	"mox/mlog"
+	"mox/store"
+)
+
+// session is one connection. All fields belong to its goroutine, but conn, whose
+// Interrupt and Close others call.
+type session struct {
+	srv      *Server
+	listener *Listener
+	conn     *lineio.Conn
+	dec      *imap.Decoder
+	log      *slog.Logger
+	cid      int64
+	tls      *tls.ConnectionState // nil without TLS
+
+	remote, local netip.Addr
+	start         time.Time
+
+	state     state
+	principal Principal
+	account   *store.Account
+	box       *selected // set in stateSelected
+
+	condstore bool // CONDSTORE-aware client: RFC 7162 3.1
+	qresync   bool // RFC 7162 3.2.3
+	utf8      bool // UTF8=ACCEPT or IMAP4rev2 enabled
+	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
+	rev2      bool // IMAP4rev2 enabled
+
+	out   []byte // pending responses
+	outp  *[]byte
+	reply reply
+	trace traceKind
+
+	idling    *imap.Request // the IDLE command in progress
+	idleSince time.Time
+
+	ctx       context.Context // of the session
+	cancel    context.CancelFunc
+	stopWatch func() bool
+	release   func() // of the connection limit
+	ended     error  // why the session has ended
+
+	first         bool // no command has been accepted yet
+	bad           int  // consecutive BAD responses
+	loginFailures int
+}
+
+// reply is what the tagged response of a successful command says.
+type reply struct {
+	code, text string
+}
+
+// errClose ends a session; the session says BYE with the text when there is one.
+type errClose struct {
+	bye string
+	err error
+}
+
+func (e *errClose) Error() string {
+	if e.err != nil {
+		return "closing connection: " + e.err.Error()
+	}
+	return "closing connection: " + e.bye
+}
+func (e *errClose) Unwrap() error { return e.err }
+
+// errAnswered says that a command has sent its tagged response itself.
+var errAnswered = errors.New("answered")
+
+type traceKind uint8
+
+const (
+	traceProtocol traceKind = iota
+	traceAuth
+	traceData
+)
+
+var traceLevels = [...]slog.Level{traceProtocol: mlog.LevelTrace, traceAuth: mlog.LevelTraceauth, traceData: mlog.LevelTracedata}
+
+func newSession(srv *Server, nc net.Conn, l *Listener) *session {
+	s := &session{srv: srv, listener: l, state: stateNotAuthenticated, first: true, cid: srv.cfg.NextID(), start: srv.cfg.Now()}
+	s.remote, s.local = addr(nc.RemoteAddr()), addr(nc.LocalAddr())
+	s.log = srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
+	lim := s.limits()
+	s.conn = lineio.New(nc, lineio.Options{ReadTimeout: lim.LoginTimeout, WriteTimeout: lim.LoginTimeout})
+	s.conn.SetDeadline(time.Now().Add(lim.LoginDeadline))
+	s.dec = imap.NewDecoder(lineInput{s.conn}, s.sendContinuation)
+	return s
+}
+
+func addr(a net.Addr) netip.Addr {
+	if ta, ok := a.(*net.TCPAddr); ok {
+		return ta.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+func (s *session) limits() *Limits { return &s.srv.cfg.Limits }
+
+// lineInput tolerates lines that end with LF alone, as hand-typed sessions have. A
+// bare CR reaches the decoder, whose grammar has no place for it.
+type lineInput struct{ *lineio.Conn }
+
+func (in lineInput) ReadLine(max int) ([]byte, error) {
+	line, err := in.Conn.ReadLine(max)
+	switch {
+	case errors.Is(err, lineio.ErrBareLF), errors.Is(err, lineio.ErrBareCR):
+		err = nil
+	case errors.Is(err, lineio.ErrLineTooLong):
+		// What follows the line may be the data of a literal that it announced: it must
+		// not be taken for commands.
+		err = fmt.Errorf("%w: %w", imap.ErrUnrecoverable, imap.Bad("line too long"))
+	}
+	return line, err
+}
+
+func (s *session) sendContinuation() error {
+	s.out = append(s.output(), "+ go ahead\r\n"...)
+	return s.flush()
+}
+
+// begin ties the session to a context.
+func (s *session) begin(ctx context.Context) {
+	s.stopWatch = context.AfterFunc(ctx, s.conn.Interrupt)
+	s.ctx, s.cancel = context.WithCancel(mlog.WithCid(ctx, s.cid))
+	if s.log.Enabled(s.ctx, mlog.LevelTrace) {
+		s.conn.SetTrace(s.traceOctets)
+	}
+}
+
+// end closes the connection and gives back what the session holds.
+func (s *session) end() {
+	s.stopWatch()
+	s.cancel()
+	s.closeAccount()
+	s.releaseOutput()
+	// The session has said what it had to say.
+	_ = s.conn.Close()
+	s.conn.Release()
+	s.release()
+	s.log.Debug("connection closed", "err", s.ended, "duration", s.srv.cfg.Now().Sub(s.start))
+}
+
+// traceOctets logs the wire. RFC 9051 11.7: before login the input may be a password.
+func (s *session) traceOctets(in bool, data []byte) {
+	kind, prefix := s.trace, "S: "
+	if in {
+		prefix = "C: "
+		if s.state == stateNotAuthenticated {
+			kind = traceAuth
+		}
+	}
+	mlog.Trace(s.ctx, s.log, traceLevels[kind], prefix, data)
+}
+
+// run greets and then serves commands, until s.ended says why it stops.
+func (s *session) run(ctx context.Context) {
+	defer s.recovered()
+	if s.ended = s.greet(ctx); s.ended != nil {
+		return
+	}
+	for s.ended == nil {
+		if s.conn.Buffered() == 0 {
+			s.ended = s.wait(ctx)
+		}
+		if s.ended == nil {
+			s.ended = s.command(ctx)
+		}
+		if s.idling != nil {
+			s.ended = s.endIdle(ctx, s.idle(ctx))
+		}
+	}
+	s.bye(s.ended)
+}
+
+// recovered ends the session after a panic, and that one only.
+func (s *session) recovered() {
+	if p := recover(); p != nil {
+		s.panicked(p)
+	}
+}
+
+func (s *session) panicked(p any) {
+	s.log.Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	if s.srv.cfg.Hooks.Panic != nil {
+		s.srv.cfg.Hooks.Panic()
+	}
+	s.ended = &errClose{bye: "[SERVERBUG] internal error, reference " + s.reference(), err: fmt.Errorf("panic: %v", p)}
+	s.bye(s.ended)
+}
+
+// reference is shown with errors of our own, to find the log lines.
+func (s *session) reference() string { return fmt.Sprintf("%x", s.cid) }
+
+func (s *session) greet(ctx context.Context) error {
+	if s.listener.Implicit {
+		if err := s.handshake(ctx); err != nil {
+			return err
+		}
+	}
+	s.out = imap.AppendStatus(s.output(), "*", imap.OK, s.capabilityCode(), s.srv.cfg.Hostname+" mox imap ready")
+	return s.flush()
+}
+
+// handshake puts TLS on the connection.
+func (s *session) handshake(ctx context.Context) error {
+	tc := tls.Server(s.conn.NetConn(), s.listener.TLS)
+	ctx, cancel := context.WithTimeout(ctx, s.limits().LoginTimeout)
+	defer cancel()
+	// RFC 9051 6.2.1: what was sent before TLS must not count after it.
+	if err := s.conn.Replace(tc); err != nil {
+		return &errClose{bye: "[CLIENTBUG] data before TLS handshake", err: err}
+	}
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return &errClose{err: fmt.Errorf("tls handshake: %w", err)}
+	}
+	cs := tc.ConnectionState()
+	s.tls = &cs
+	return nil
+}
+
+// stopping reports that the session should end because the server does.
+func (s *session) stopping(ctx context.Context) bool {
+	return ctx.Err() != nil || s.srv.stopped.Err() != nil
+}
+
+var errShutdown = &errClose{bye: "server is shutting down"}
+
+// wait waits for input while holding no buffers.
+func (s *session) wait(ctx context.Context) error {
+	if err := s.flush(); err != nil {
+		return err
+	}
+	timeout := s.limits().IdleTimeout
+	if s.state == stateNotAuthenticated {
+		timeout = s.limits().LoginTimeout
+	}
+	for {
+		if s.stopping(ctx) {
+			return errShutdown
+		}
+		err := s.conn.WaitInput(timeout)
+		if errors.Is(err, lineio.ErrInterrupted) {
+			continue
+		} else if errors.Is(err, os.ErrDeadlineExceeded) {
+			return &errClose{bye: "timeout", err: err}
+		}
+		return err
+	}
+}
+
+// bye ends the session, telling the client why where there is something to tell.
+func (s *session) bye(err error) {
+	var closing *errClose
+	var ierr *imap.Error
+	text := ""
+	switch {
+	case errors.As(err, &closing):
+		text = closing.bye
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		text = "timeout"
+	case errors.As(err, &ierr):
+		text = ierr.Text
+	}
+	if text != "" {
+		s.out = append(append(append(s.output(), "* BYE "...), text...), "\r\n"...)
+		// Said as far as possible: the connection ends anyway.
+		s.conn.SetWriteTimeout(min(s.limits().LoginTimeout, 5*time.Second))
+		_ = s.flush()
+	}
+}
+
+// command reads and runs one command and sends its tagged response.
+func (s *session) command(ctx context.Context) error {
+	r, err := s.dec.Decode()
+	start := s.srv.cfg.Now()
+	s.reply = reply{}
+	if err == nil {
+		err = s.dispatch(ctx, r)
+	}
+	if errors.Is(err, errAnswered) {
+		s.first, s.bad = false, 0
+		return nil
+	} else if errors.Is(err, errIdling) {
+		s.idling, s.idleSince = r, start
+		return nil
+	}
+	return s.respond(ctx, r, err, start)
+}
+
+// dispatch checks the state and runs the command, then reports pending changes.
+func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
+	cmd := commandTable[r.Name]
+	if cmd.states&s.state == 0 {
+		if r.Name == "APPEND" {
+			if err := s.dec.SkipAppend(); err != nil {
+				return err
+			}
+		}
+		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
+	}
+	err := cmd.run(s, ctx, r)
+	if s.box != nil && !cmd.quiet && !isClose(err) {
+		s.report(!cmd.noExpunge || r.UID)
+	}
+	return err
+}
+
+func isClose(err error) bool {
+	var c *errClose
+	return errors.As(err, &c)
+}
+
+// respond sends the tagged response that err stands for. It returns an error when
+// the session must end.
+func (s *session) respond(ctx context.Context, r *imap.Request, err error, start time.Time) error {
+	ierr, fatal := s.explain(ctx, r, err)
+	result := "ok"
+	switch {
+	case fatal != nil:
+		result = "ioerror"
+	case ierr == nil:
+		s.first, s.bad = false, 0
+	case ierr.Type == imap.BAD:
+		result = "badsyntax"
+	case ierr.Err != nil:
+		result = "servererror"
+	default:
+		result = "usererror"
+	}
+	if s.srv.cfg.Hooks.Command != nil {
+		s.srv.cfg.Hooks.Command(metricName(r), result, s.srv.cfg.Now().Sub(start))
+	}
+	if fatal != nil {
+		return fatal
+	}
+	if ierr == nil {
+		text := s.reply.text
+		if text == "" {
+			text = "done"
+		}
+		s.out = imap.AppendStatus(s.output(), r.Tag, imap.OK, s.reply.code, text)
+		return s.flushIfIdle()
+	}
+	code := ierr.Code
+	if ierr.CodeArg != "" {
+		code += " " + ierr.CodeArg
+	}
+	s.out = imap.AppendStatus(s.output(), r.Tag, ierr.Type, code, ierr.Text)
+	if ierr.Type == imap.BAD {
+		return s.countBad()
+	}
+	return s.flushIfIdle()
+}
+
+// countBad ends sessions of peers that do not speak IMAP, or no longer do.
+func (s *session) countBad() error {
+	s.bad++
+	if s.first {
+		return &errClose{bye: "this is an IMAP server"}
+	}
+	if s.bad >= s.limits().BadCommands {
+		return &errClose{bye: "too many bad commands"}
+	}
+	return s.flushIfIdle()
+}
+
+func metricName(r *imap.Request) string {
+	if _, ok := commandTable[r.Name]; !ok {
+		return "(unrecognized)"
+	}
+	if r.UID {
+		return "uid " + r.Name
+	}
+	return r.Name
+}
+
+// closeAccount leaves the mailbox and the account.
+func (s *session) closeAccount() {
+	s.unselect()
+	if s.account != nil {
+		s.account.Release()
+		s.account = nil
+	}
+}

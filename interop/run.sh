@@ -1,0 +1,271 @@
+#!/bin/bash
+# Drives a mox localserve with the mail clients of Debian and npm. Installs what is
+# missing (as root), starts the server on other than its usual ports being free, runs
+# every case below in order and ends with a line "N passed, N failed".
+#
+#	interop/run.sh            all cases
+#	interop/run.sh mbsync     only those whose name contains the word
+set -u
+cd "$(dirname "$0")/.."
+here=$PWD/interop
+only=${1:-}
+work=$(mktemp -d)
+data=$work/data
+passed=0 failed=0 server=
+
+cleanup() {
+	[ -n "$server" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+die() { echo "interop: $*" >&2; exit 1; }
+
+# install PROGRAM=PACKAGE ... installs the packages whose program is missing.
+install() {
+	local missing=()
+	for pair in "$@"; do
+		command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+	done
+	[ ${#missing[@]} -eq 0 ] && return
+	echo "interop: installing ${missing[*]}"
+	apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$work/apt.log" 2>&1 ||
+		{ tail -5 "$work/apt.log"; die "could not install ${missing[*]}"; }
+}
+
+# wait_port PORT waits until something listens there, at most 20 s.
+wait_port() {
+	for _ in $(seq 200); do
+		(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# run NAME FUNCTION runs one case in its own directory, and shows its output when it fails.
+run() {
+	[[ $1 == *"$only"* ]] || return
+	local dir=$work/$1 start=$SECONDS
+	mkdir -p "$dir"
+	if (cd "$dir" && set -euo pipefail && "$2") >"$dir/log" 2>&1; then
+		passed=$((passed + 1))
+		echo "ok    $1 ($((SECONDS - start)) s)"
+	else
+		failed=$((failed + 1))
+		echo "FAIL  $1"
+		tail -40 "$dir/log" | sed 's/^/      /'
+	fi
+}
+
+# status MAILBOX prints the number of messages in it.
+status() { python3 "$here/imap_count.py" "$1"; }
+
+# sent SUBJECT fails unless exactly one message in the inbox has that subject.
+sent() { python3 "$here/imap_count.py" INBOX HEADER Subject "$1" | grep -qx 1; }
+
+message() { # message SUBJECT FROM prints a small message
+	printf 'From: <%s>\r\nTo: <mox@localhost>\r\nSubject: %s\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <%s@interop.example>\r\n\r\nHello from %s.\r\n' "$2" "$1" "$1" "$1"
+}
+
+case_swaks_plain() {
+	swaks --server 127.0.0.1 --port 1025 --from alice@remote.example --to mox@localhost --header "Subject: swaks-plain" --body "one"
+	sent swaks-plain
+}
+
+case_swaks_auth() {
+	for mech in PLAIN LOGIN CRAM-MD5; do
+		swaks --server 127.0.0.1 --port 1587 --tls --auth "$mech" --auth-user mox@localhost --auth-password moxmoxmox \
+			--from mox@localhost --to mox@localhost --header "Subject: swaks-$mech"
+		sent "swaks-$mech"
+	done
+	# A wrong password and a sender that is not ours are refused with their codes.
+	swaks --server 127.0.0.1 --port 1587 --tls --auth PLAIN --auth-user mox@localhost --auth-password wrongpassword --from mox@localhost --to mox@localhost && return 1
+	swaks --server 127.0.0.1 --port 1587 --tls --auth PLAIN --auth-user mox@localhost --auth-password moxmoxmox --from other@remote.example --to mox@localhost | tee out || true
+	grep -q '550 5.7.1' out
+}
+
+case_swaks_pipeline_tls() {
+	swaks --server 127.0.0.1 --port 1465 --tls-on-connect --auth PLAIN --auth-user mox@localhost --auth-password moxmoxmox --pipeline \
+		--from mox@localhost --to mox@localhost,mox+tag@localhost --header "Subject: swaks-pipeline"
+	sent swaks-pipeline
+	swaks --server 127.0.0.1 --port 1025 --from bob@remote.example --to permerror@localhost | tee out || true
+	grep -q '550 ' out
+}
+
+case_curl() {
+	message curl-upload carol@remote.example >msg
+	curl -sS --url smtp://127.0.0.1:1025/client.example --mail-from carol@remote.example --mail-rcpt mox@localhost --upload-file msg
+	sent curl-upload
+	message curl-smtps mox@localhost >msg
+	curl -sS --cacert "$data/localhost.crt" --url smtps://localhost:1465/client.example --user mox@localhost:moxmoxmox --mail-from mox@localhost --mail-rcpt mox@localhost --upload-file msg
+	sent curl-smtps
+	curl -sS --user mox@localhost:moxmoxmox imap://127.0.0.1:1143/ | grep -q INBOX
+	curl -sS --cacert "$data/localhost.crt" --user mox@localhost:moxmoxmox "imaps://localhost:1993/INBOX" -X 'UID SEARCH SUBJECT curl-upload' | tee search
+	uid=$(grep -o '[0-9]*' search | tail -1)
+	curl -sS --user mox@localhost:moxmoxmox "imap://127.0.0.1:1143/INBOX;UID=$uid" | grep -q 'Hello from curl-upload.'
+	message curl-append d@remote.example >msg
+	curl -sS --user mox@localhost:moxmoxmox "imap://127.0.0.1:1143/INBOX" -T msg
+	sent curl-append
+}
+
+case_msmtp() {
+	for auth in scram-sha-256 scram-sha-1 cram-md5 plain; do
+		cat >msmtprc <<-EOF
+			account default
+			host localhost
+			port 1587
+			tls on
+			tls_starttls on
+			tls_trust_file $data/localhost.crt
+			auth $auth
+			user mox@localhost
+			password moxmoxmox
+			from mox@localhost
+		EOF
+		chmod 600 msmtprc
+		message "msmtp-$auth" mox@localhost | msmtp -C msmtprc mox@localhost
+		sent "msmtp-$auth"
+	done
+}
+
+# Two-way: 1,000 messages with flags down, local changes up; nothing moves when run again.
+case_mbsync() {
+	python3 "$here/fill.py" Sync 1000
+	mkdir -p mail
+	cat >rc <<-EOF
+		IMAPAccount mox
+		Host localhost
+		Port 1993
+		User mox@localhost
+		Pass moxmoxmox
+		SSLType IMAPS
+		CertificateFile $data/localhost.crt
+
+		IMAPStore remote
+		Account mox
+
+		MaildirStore local
+		Path $PWD/mail/
+		Inbox $PWD/mail/INBOX
+		SubFolders Verbatim
+
+		Channel sync
+		Far :remote:
+		Near :local:
+		Patterns Sync
+		Create Both
+		Expunge Both
+		SyncState *
+	EOF
+	mbsync -c rc -V sync >first 2>&1 || { tail -5 first; return 1; }
+	[ "$(find mail/Sync/cur mail/Sync/new -type f | wc -l)" = 1000 ]
+	[ "$(find mail/Sync -name '*:2,*F*' | wc -l)" = 100 ] # every tenth is flagged
+	mbsync -c rc -V sync >second 2>&1
+	tail -3 second
+	# The last line counts what was transferred: "near: +0 *0 #0 -0" and the same for far.
+	tail -1 second | grep -qE '^.*\+0 \*0 #0( -0)?.*\+0 \*0 #0'
+	# Local changes: one new message, one flag, one deletion.
+	message mbsync-local e@remote.example >mail/Sync/new/1.local
+	f=$(find mail/Sync/new -type f ! -name 1.local | head -1); mv "$f" "mail/Sync/cur/$(basename "${f%:2,*}"):2,S"
+	f=$(find mail/Sync -name '*:2,*F*' | head -1); rm "$f"
+	mbsync -c rc sync
+	[ "$(status Sync)" = 1000 ]
+	[ "$(python3 "$here/imap_count.py" Sync SEEN)" -ge 1 ]
+	[ "$(python3 "$here/imap_count.py" Sync FLAGGED)" = 99 ]
+	mbsync -c rc -V sync >third 2>&1
+	[ "$(status Sync)" = 1000 ]
+}
+
+case_neomutt() {
+	cat >rc <<-EOF
+		set smtp_url="smtp://mox@localhost@localhost:1587/" smtp_pass="moxmoxmox"
+		set imap_user="mox@localhost" imap_pass="moxmoxmox" folder="imaps://localhost:1993/"
+		set ssl_ca_certificates_file="$data/localhost.crt" ssl_starttls=yes ssl_force_tls=yes
+		set certificate_file="$PWD/certs" from="mox@localhost" copy=no header_cache="$PWD/cache"
+		set smtp_authenticators="plain" imap_authenticators="login" mbox_type=Maildir move=no quit=yes delete=yes confirmappend=no sleep_time=0
+	EOF
+	cp "$data/localhost.crt" certs
+	echo "Hello from neomutt." | HOME=$PWD neomutt -n -F rc -s neomutt-sent -- mox@localhost
+	sent neomutt-sent
+	# Save one message to another mailbox, through the screen interface in batch.
+	curl -sS --user mox@localhost:moxmoxmox imap://127.0.0.1:1143/ -X 'CREATE Mutt' || true
+	HOME=$PWD TERM=xterm timeout 60 script -qec "neomutt -n -F rc -f imaps://localhost:1993/INBOX -e 'push \"<limit>~s neomutt-sent<enter><save-message>imaps://localhost:1993/Mutt<enter><sync-mailbox><quit>\"'" /dev/null </dev/null >screen || true
+	[ "$(status Mutt)" = 1 ]
+}
+
+case_fetchmail() {
+	python3 "$here/fill.py" Fetch 20
+	cat >rc <<-EOF
+		poll localhost protocol imap port 1993 username "mox@localhost" password "moxmoxmox" folder "Fetch"
+		ssl sslcertfile "$data/localhost.crt" keep fetchall mda "cat >>$PWD/got"
+	EOF
+	chmod 600 rc
+	HOME=$PWD FETCHMAILHOME=$PWD FETCHMAIL_INCLUDE_ROOT_X509_V1=1 fetchmail -f rc --pidfile pid -v || [ $? -le 1 ]
+	[ "$(grep -c '^Subject: fill' got)" = 20 ]
+}
+
+case_offlineimap() {
+	python3 "$here/fill.py" Offline 50
+	cat >rc <<-EOF
+		[general]
+		accounts = mox
+		metadata = $PWD/meta
+		ui = quiet
+		[Account mox]
+		localrepository = local
+		remoterepository = remote
+		[Repository local]
+		type = Maildir
+		localfolders = $PWD/mail
+		[Repository remote]
+		type = IMAP
+		remotehost = localhost
+		remoteport = 1993
+		remoteuser = mox@localhost
+		remotepass = moxmoxmox
+		ssl = yes
+		sslcacertfile = $data/localhost.crt
+		folderfilter = lambda name: name == 'Offline'
+	EOF
+	PATH=/usr/bin:$PATH HOME=$PWD offlineimap -c rc -o
+	[ "$(find mail/Offline/cur mail/Offline/new -type f | wc -l)" = 50 ]
+	message offline-local f@remote.example >"mail/Offline/new/1.M1.local"
+	PATH=/usr/bin:$PATH HOME=$PWD offlineimap -c rc -o
+	[ "$(status Offline)" = 51 ]
+}
+
+case_python() { python3 "$here/clients.py" "$data/localhost.crt"; }
+
+case_node() {
+	cp "$here/package.json" "$here/package-lock.json" "$here/clients.mjs" . 2>/dev/null
+	npm ci --no-audit --no-fund --silent
+	NODE_EXTRA_CA_CERTS=$data/localhost.crt node clients.mjs
+}
+
+[ "$(id -u)" = 0 ] && install swaks=swaks curl=curl msmtp=msmtp mbsync=isync neomutt=neomutt fetchmail=fetchmail offlineimap=offlineimap3 python3=python3 script=bsdutils node=nodejs npm=npm
+CGO_ENABLED=0 go build -o "$work/mox" . || die "build failed"
+"$work/mox" -loglevel info localserve -dir "$data" -ip 127.0.0.1 >"$work/server.log" 2>&1 &
+server=$!
+wait_port 1025 && wait_port 1143 || { tail "$work/server.log"; die "server did not start"; }
+
+run swaks-plain case_swaks_plain
+run swaks-auth case_swaks_auth
+run swaks-pipeline-tls case_swaks_pipeline_tls
+run curl case_curl
+run msmtp case_msmtp
+run mbsync case_mbsync
+run neomutt case_neomutt
+run fetchmail case_fetchmail
+run offlineimap case_offlineimap
+run python case_python
+run node case_node
+
+if grep -E 'panic|m="unhandled' "$work/server.log"; then
+	echo "FAIL  the server logged a panic"
+	failed=$((failed + 1))
+fi
+"$work/mox" -config "$data/mox.conf" stop || { echo "FAIL  stop"; failed=$((failed + 1)); }
+wait "$server" || { echo "FAIL  server exit status $?"; failed=$((failed + 1)); }
+server=
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

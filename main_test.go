@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mox": func() { os.Exit(mainStatus()) }})
+}
+
+// TestScripts runs testdata/script/*.txt: each uses the program as a person would.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("MOXCONF", "")
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile},
+	})
+}
+
+// testProgram is the program with captured streams.
+func testProgram() (p *program, stdout, stderr *bytes.Buffer) {
+	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	return &program{commands: commands(), stdin: strings.NewReader(""), stdout: stdout, stderr: stderr, getenv: func(string) string { return "" }}, stdout, stderr
+}
+
+func TestExitStatus(t *testing.T) {
+	for _, tc := range []struct {
+		args   string
+		status int
+		stderr string // part of what is on standard error
+	}{
+		{"", 2, "usage: mox"},
+		{"-x", 2, "flag provided but not defined"},
+		{"-h", 0, ""},
+		{"version", 0, ""},
+		{"version -h", 0, ""},
+		{"version extra", 2, "wrong number of arguments"},
+		{"verison", 2, "mox version"},
+		{"lcoalserve -initonly", 2, "mox localserve"},
+		{"config", 2, "mox config account add account address"},
+		{"config acount add", 2, "mox config account add"},
+		{"config domain add example.org", 2, "usage: mox config domain add [-disabled] domain account [localpart]"},
+		{"xyzzy", 2, "unknown command"},
+		{"help config account", 0, ""},
+		{"help xyzzy", 2, "unknown command"},
+		{"completion tcsh", 2, "unknown shell"},
+		{"-config /nonexistent/mox.conf config test", 1, "/nonexistent/mox.conf"},
+		{"-config /nonexistent/mox.conf stop", 1, "/nonexistent/mox.conf"},
+		{"-loglevel loud -config /nonexistent/mox.conf serve", 1, ""},
+	} {
+		p, _, stderr := testProgram()
+		if got := p.main(strings.Fields(tc.args)); got != tc.status {
+			t.Errorf("mox %s: exit status %d, want %d\n%s", tc.args, got, tc.status, stderr)
+		}
+		if !strings.Contains(stderr.String(), tc.stderr) {
+			t.Errorf("mox %s: standard error lacks %q:\n%s", tc.args, tc.stderr, stderr)
+		}
+	}
+}
+
+// TestCommands keeps the table whole: every command has a line, its own words, a run
+// function, and names itself in its usage.
+func TestCommands(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range commands() {
+		if c.short == "" || strings.HasSuffix(c.short, ".") {
+			t.Errorf("%s: short text must be there and have no full stop", c.words)
+		}
+		if seen[c.words] {
+			t.Errorf("%s is there twice", c.words)
+		}
+		seen[c.words] = true
+		if (c.run == nil) == (c.setup == nil) {
+			t.Errorf("%s needs run or setup, not both", c.words)
+		}
+		if c.max >= 0 && c.min > c.max {
+			t.Errorf("%s: min %d over max %d", c.words, c.min, c.max)
+		}
+	}
+}
+
+func TestComplete(t *testing.T) {
+	for _, tc := range []struct{ typed, want string }{
+		{"", "serve localserve stop loglevels setaccountpassword setadminpassword config completion version help"},
+		{"se", "serve setaccountpassword setadminpassword"},
+		{"config acc", "account"},
+		{"config account ", "list addresses add rm disable enable"},
+		{"localserve -", "-dir -initonly -ip"},
+		{"help config dom", "domain"},
+		{"nothing ", ""},
+	} {
+		p, _, _ := testProgram()
+		got := strings.Join(p.complete(strings.Split(tc.typed, " ")), " ")
+		if got != tc.want {
+			t.Errorf("complete %q: got %q, want %q", tc.typed, got, tc.want)
+		}
+	}
+}
+
+func TestEditDistance(t *testing.T) {
+	for _, tc := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"a", "", 1}, {"serve", "serve", 0}, {"sevre", "serve", 1}, {"stop", "step", 1}, {"kitten", "sitting", 3}} {
+		if got := editDistance(tc.a, tc.b); got != tc.want {
+			t.Errorf("distance of %q and %q: %d, want %d", tc.a, tc.b, got, tc.want)
+		}
+	}
+}

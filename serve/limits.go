@@ -1,0 +1,58 @@
+package serve
+
+import (
+	"net/netip"
+	"time"
+
+	"mox/ratelimit"
+)
+
+// Limits of what one address may do, over all protocols where they say so. The three
+// numbers are for an address and its two wider networks.
+var (
+	connectionRate    = ratelimit.Window{Span: time.Minute, Limits: [3]int64{300, 900, 2700}}
+	connectionsOpen   = [3]int64{30, 90, 270}
+	failuresPerMinute = ratelimit.Window{Span: time.Minute, Limits: [3]int64{10, 30, 90}}
+	failuresPerDay    = ratelimit.Window{Span: 24 * time.Hour, Limits: [3]int64{50, 150, 450}}
+)
+
+// connectionLimiter bounds the connections to one door by address.
+type connectionLimiter struct {
+	rate *ratelimit.Limiter
+	open *ratelimit.Open
+	now  func() time.Time
+}
+
+// newConnectionLimiter returns the limiter of a door. localserve has none: all of its
+// clients, among them load tests, come from one address.
+func newConnectionLimiter(local bool, now func() time.Time) *connectionLimiter {
+	if local {
+		return &connectionLimiter{now: now}
+	}
+	return &connectionLimiter{ratelimit.NewLimiter(0, connectionRate), ratelimit.NewOpen(connectionsOpen), now}
+}
+
+// Accept reports whether a connection from an address may be served; release is called
+// when it has ended.
+func (l *connectionLimiter) Accept(addr netip.Addr) (release func(), ok bool) {
+	if l.open == nil {
+		return func() {}, true
+	}
+	if !l.rate.Add(addr, l.now(), 1) || !l.open.Acquire(addr) {
+		return nil, false
+	}
+	return func() { l.open.Release(addr) }, true
+}
+
+// failureLimiter counts failed logins of all doors together; it is an [auth.Limiter].
+type failureLimiter struct{ failures *ratelimit.Limiter }
+
+func newFailureLimiter() failureLimiter {
+	return failureLimiter{ratelimit.NewLimiter(0, failuresPerMinute, failuresPerDay)}
+}
+
+func (l failureLimiter) Allowed(ip netip.Addr, now time.Time) bool {
+	return l.failures.Allowed(ip, now, 1)
+}
+func (l failureLimiter) Failed(ip netip.Addr, now time.Time)    { l.failures.Count(ip, now, 1) }
+func (l failureLimiter) Succeeded(ip netip.Addr, now time.Time) { l.failures.Reset(ip, now) }

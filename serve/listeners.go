@@ -1,0 +1,96 @@
+package serve
+
+import (
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+
+	"mox/config"
+)
+
+// service is a kind of listening socket.
+type service string
+
+const (
+	serviceSMTP        service = "smtp"
+	serviceSubmission  service = "submission"
+	serviceSubmissions service = "submissions"
+	serviceIMAP        service = "imap"
+	serviceIMAPS       service = "imaps"
+	serviceMetrics     service = "metrics"
+	servicePprof       service = "pprof"
+	serviceWeb         service = "web" // web sites; localserve's overview
+)
+
+// endpoint is one socket to listen on.
+type endpoint struct {
+	listener string // name in mox.conf
+	service  service
+	conf     *config.ListenerInfo
+	addr     string // "ip:port"
+}
+
+// services tells, for each kind that this version serves, whether a listener has it and
+// on which port. Fields for services that do not exist yet are accepted in mox.conf.
+var services = []struct {
+	service service
+	get     func(l *config.ListenerInfo) (enabled bool, port int)
+}{
+	{serviceSMTP, func(l *config.ListenerInfo) (bool, int) { return l.SMTP.Enabled, l.SMTP.Port }},
+	{serviceSubmission, func(l *config.ListenerInfo) (bool, int) { return l.Submission.Enabled, l.Submission.Port }},
+	{serviceSubmissions, func(l *config.ListenerInfo) (bool, int) { return l.Submissions.Enabled, l.Submissions.Port }},
+	{serviceIMAP, func(l *config.ListenerInfo) (bool, int) { return l.IMAP.Enabled, l.IMAP.Port }},
+	{serviceIMAPS, func(l *config.ListenerInfo) (bool, int) { return l.IMAPS.Enabled, l.IMAPS.Port }},
+	{serviceMetrics, func(l *config.ListenerInfo) (bool, int) { return l.MetricsHTTP.Enabled, l.MetricsHTTP.Port }},
+	{servicePprof, func(l *config.ListenerInfo) (bool, int) { return l.PprofHTTP.Enabled, l.PprofHTTP.Port }},
+	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebserverHTTP.Enabled, l.WebserverHTTP.Port }},
+}
+
+// endpoints lists the sockets of a configuration, in a stable order.
+func endpoints(snap *config.Snapshot) []endpoint {
+	var all []endpoint
+	for _, name := range slices.Sorted(maps.Keys(snap.Listeners)) {
+		l := snap.Listeners[name]
+		for _, s := range services {
+			enabled, port := s.get(l)
+			if !enabled {
+				continue
+			}
+			for _, ip := range l.IPs {
+				all = append(all, endpoint{name, s.service, l, net.JoinHostPort(ip.String(), strconv.Itoa(port))})
+			}
+		}
+	}
+	return all
+}
+
+// listenAddresses are the addresses to bind, each once.
+func listenAddresses(snap *config.Snapshot) []string {
+	var addrs []string
+	for _, e := range endpoints(snap) {
+		if !slices.Contains(addrs, e.addr) {
+			addrs = append(addrs, e.addr)
+		}
+	}
+	return addrs
+}
+
+// keyFiles are the TLS certificate and key files of all listeners.
+func keyFiles(snap *config.Snapshot) []string {
+	var paths []string
+	for _, name := range slices.Sorted(maps.Keys(snap.Static.Listeners)) {
+		l := snap.Static.Listeners[name]
+		if l.TLS == nil {
+			continue
+		}
+		for _, kc := range l.TLS.KeyCerts {
+			for _, path := range []string{snap.ConfigPath(kc.CertFile), snap.ConfigPath(kc.KeyFile)} {
+				if !slices.Contains(paths, path) {
+					paths = append(paths, path)
+				}
+			}
+		}
+	}
+	return paths
+}

@@ -1,0 +1,130 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"mox/config"
+	"mox/metrics"
+	"mox/mlog"
+)
+
+// MainOptions are what the command line gives to a server.
+type MainOptions struct {
+	ConfigPath       string
+	LogLevel         string // over the configured one, unless empty
+	Pedantic         bool   // over the configured one, when true
+	CheckConsistency bool   // check accounts when they are closed
+	Log              io.Writer
+	Version          string
+}
+
+// process is what a serving process has besides its Server.
+type process struct {
+	MainOptions
+	levels   *mlog.Levels
+	registry *metrics.Registry
+	log      *slog.Logger
+	manager  *config.Manager
+}
+
+// Main runs "mox serve" and returns its exit status: 0 after "mox stop", the signal's
+// number after a signal.
+func Main(ctx context.Context, o MainOptions) (int, error) {
+	if runtime.GOOS == "windows" {
+		return Supervise(ctx, nil, nil)
+	}
+	inherited, err := Inherit()
+	if err != nil {
+		return 1, err
+	}
+	p, err := newProcess(o, inherited)
+	if err != nil {
+		return 1, err
+	}
+	if os.Geteuid() == 0 && !inherited.any() {
+		return Supervise(ctx, p.log, p.manager.Snapshot())
+	}
+	return p.serve(ctx, Options{Inherited: inherited, Confine: true})
+}
+
+// newProcess reads the configuration and sets up logging.
+func newProcess(o MainOptions, inherited *Inherited) (*process, error) {
+	p := &process{MainOptions: o, registry: metrics.New(), levels: mlog.NewLevels(mlog.LevelInfo, nil)}
+	p.log = slog.New(mlog.NewHandler(o.Log, mlog.Options{Levels: p.levels, Count: p.registry.Log}))
+	var err error
+	p.manager, err = config.Open(o.ConfigPath, mlog.New("config", p.log), config.Options{ReadFile: inherited.ReadFile})
+	if err != nil {
+		return nil, err
+	}
+	info := p.manager.Snapshot().StaticInfo
+	level := info.LogLevel
+	if o.LogLevel != "" {
+		if level, err = mlog.ParseLevel(o.LogLevel); err != nil {
+			return nil, err
+		}
+	}
+	p.levels.Replace(level, info.PackageLogLevels)
+	return p, nil
+}
+
+// serve runs a server until it is asked to stop, and returns the exit status.
+func (p *process) serve(ctx context.Context, o Options) (int, error) {
+	o.Config, o.Log, o.Levels, o.Registry, o.Version = p.manager, p.log, p.levels, p.registry, p.Version
+	o.Pedantic = p.Pedantic || p.manager.Snapshot().Static.Pedantic
+	o.CheckConsistency = p.CheckConsistency
+	s, err := New(o)
+	if err != nil {
+		return 1, err
+	}
+	if o.Local {
+		if err := s.ensureLocalPassword(ctx); err != nil {
+			s.abandon()
+			return 1, err
+		}
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	if err := s.Start(); err != nil {
+		s.abandon()
+		return 1, err
+	}
+	status := s.wait(ctx, signals)
+	if err := s.Stop(); err != nil {
+		return 1, fmt.Errorf("stopping: %w", err)
+	}
+	return status, nil
+}
+
+// wait returns the exit status when the server has to stop.
+func (s *Server) wait(ctx context.Context, signals <-chan os.Signal) int {
+	for {
+		select {
+		case <-s.Stopping():
+			return 0
+		case <-ctx.Done():
+			return 0
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				notify("RELOADING=1")
+				if err := s.Config.Check(); err != nil {
+					s.Log.Error("reloading configuration, the old one stays", "err", err)
+				}
+				notify("READY=1")
+				continue
+			}
+			s.Log.Info("signal", "signal", sig.String())
+			if n, ok := sig.(syscall.Signal); ok {
+				return int(n)
+			}
+			return 1
+		}
+	}
+}

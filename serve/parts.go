@@ -1,0 +1,114 @@
+package serve
+
+import (
+	"net/netip"
+	"time"
+
+	"mox/admin"
+	"mox/auth"
+	"mox/ctl"
+	"mox/imapserver"
+	"mox/metrics"
+	"mox/mlog"
+	"mox/webserver"
+)
+
+// build makes all parts that need no socket, from the lower layers to the doors.
+func (s *Server) build() {
+	s.buildAuth()
+	s.Admin = &admin.Admin{
+		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop,
+	}
+	s.ctl = &ctl.Server{Admin: s.Admin, Log: mlog.New("ctl", s.Log), Panic: func() { s.Registry.Panic("ctl") }}
+	s.buildSMTP()
+	s.buildIMAP()
+	s.web = webserver.New(mlog.New("webserver", s.Log))
+}
+
+func (s *Server) buildAuth() {
+	attempts, throttled := s.Registry.Counter(metrics.Authentication), s.Registry.Counter(metrics.AuthenticationRateLimited)
+	var limiter auth.Limiter
+	if !s.Local {
+		limiter = newFailureLimiter()
+	}
+	s.Auth = auth.New(auth.Config{
+		Log:       mlog.New("auth", s.Log),
+		Directory: logins{s.dir},
+		Secrets:   s.secrets(),
+		Limiter:   limiter,
+		Now:       s.Now,
+		Observer: auth.Observer{
+			Attempt:   func(kind, variant, result string) { attempts.Inc(kind, variant, result) },
+			Throttled: func(kind string) { throttled.Inc(kind) },
+		},
+	})
+}
+
+func (s *Server) buildIMAP() {
+	connections, commands := s.Registry.Counter(metrics.IMAPConnection), s.Registry.Histogram(metrics.IMAPCommand)
+	s.imap = imapserver.New(imapserver.Config{
+		Accounts: s.Store,
+		Auth:     imapAuth{s.Auth},
+		Index:    s.Search,
+		Limiter:  newConnectionLimiter(s.Local, s.Now),
+		Log:      mlog.New("imapserver", s.Log),
+		Hostname: s.Config.Snapshot().Hostname.ASCII,
+		Version:  s.Version,
+		Now:      s.Now,
+		NextID:   s.cids.Next,
+		Hooks: imapserver.Hooks{
+			Connection: func(service string) { connections.Inc(service) },
+			Command:    func(cmd, result string, d time.Duration) { commands.Observe(d, cmd, result) },
+			Panic:      func() { s.Registry.Panic("imapserver") },
+		},
+	})
+}
+
+// starters begin to serve a socket, by service.
+var starters = map[service]func(s *Server, o openSocket){
+	serviceSMTP:        (*Server).startSMTP,
+	serviceSubmission:  (*Server).startSubmission,
+	serviceSubmissions: (*Server).startSubmission,
+	serviceIMAP:        (*Server).startIMAP,
+	serviceIMAPS:       (*Server).startIMAP,
+	serviceMetrics:     func(s *Server, o openSocket) { s.web.Start(o, nil, webserver.Metrics(s.Registry)) },
+	servicePprof:       func(s *Server, o openSocket) { s.web.Start(o, nil, webserver.Profiles()) },
+	serviceWeb:         (*Server).startWeb,
+}
+
+// startWeb serves web sites; so far there is the overview of localserve.
+func (s *Server) startWeb(o openSocket) {
+	if s.Overview != nil {
+		s.web.Start(o, nil, s.Overview)
+		return
+	}
+	s.Log.Warn("web sites are not served by this version", "listener", o.listener, "addr", o.addr)
+	o.Close()
+}
+
+func (s *Server) startIMAP(o openSocket) {
+	l := imapserver.Listener{Service: string(o.service), TLS: tlsConfig(o.conf), Implicit: o.service == serviceIMAPS}
+	l.PlaintextAuth = o.service == serviceIMAP && o.conf.IMAP.NoRequireSTARTTLS
+	s.serving.Go(func() { s.ended("imap", o, s.imap.Serve(s.ctx, o, l)) })
+}
+
+// ended logs why a listener is no longer served, unless that is because of Stop.
+func (s *Server) ended(protocol string, o openSocket, err error) {
+	select {
+	case <-s.stopped:
+	default:
+		s.Log.Error("listener ended", "err", err, "protocol", protocol, "addr", o.addr)
+	}
+}
+
+// admit is the connection limit of an SMTP listener.
+func (s *Server) admit(l *connectionLimiter) func(netip.Addr) (func(), error) {
+	return func(remote netip.Addr) (func(), error) {
+		release, ok := l.Accept(remote)
+		if !ok {
+			return nil, errTooManyConnections
+		}
+		return release, nil
+	}
+}

@@ -1,0 +1,321 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"mox/admin"
+	"mox/auth"
+	"mox/config"
+	"mox/ctl"
+	"mox/directory"
+	"mox/dns"
+	"mox/imapserver"
+	"mox/inbound"
+	"mox/metrics"
+	"mox/mlog"
+	"mox/search"
+	"mox/smtpserver"
+	"mox/store"
+	"mox/submit"
+	"mox/webserver"
+)
+
+// Options are what a Server is composed from. Config, Log and Levels are needed.
+type Options struct {
+	Config *config.Manager
+	Log    *slog.Logger
+	Levels *mlog.Levels
+
+	Registry  *metrics.Registry // nil: a new one
+	Inherited *Inherited        // nil: nothing
+	Resolver  dns.Resolver      // nil: the system's
+	Now       func() time.Time  // nil: time.Now
+	Version   string
+
+	// Listen opens the socket of a service, in place of an inherited or new one.
+	Listen func(service, addr string) (net.Listener, error)
+
+	Pedantic         bool // refuse deviations that are tolerated otherwise
+	CheckConsistency bool // check accounts when they are closed
+
+	// Local makes the server that of localserve: any recipient is accepted, outcomes
+	// can be asked for by localpart, addresses are not limited.
+	Local bool
+	// Overview is the page that localserve shows on its web port.
+	Overview *webserver.Overview
+	// Confine restricts the process to its directories once everything is open.
+	Confine bool
+}
+
+// Server is a composed mail server. Make one with New, then Start it; Stop ends it.
+type Server struct {
+	Options
+	Registry *metrics.Registry
+	Store    *store.Store
+	Auth     *auth.Service
+	Admin    *admin.Admin
+	Search   *search.Manager
+
+	dir         *directory.Directory
+	receivedID  *ReceivedID
+	cids        *mlog.CidGenerator
+	inbound     *inbound.Inbound
+	submit      *submit.Submit
+	smtp        []*smtpserver.Server // one for each listener
+	smtpLimiter *connectionLimiter
+	smtpMetrics smtpserver.Metrics
+	imap        *imapserver.Server
+	web         *webserver.Server
+	ctl         *ctl.Server
+
+	ctx     context.Context // ends when connections have to
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed when someone asked to stop
+	ask     func()        // closes stopped, once
+	opened  []openSocket
+	serving sync.WaitGroup // goroutines that accept connections
+}
+
+// openSocket is a socket between opening and serving.
+type openSocket struct {
+	endpoint
+	net.Listener
+}
+
+// Drain is how long open connections may go on after Stop before their contexts end.
+const Drain = 3 * time.Second
+
+// New opens storage and sockets and builds all parts. Nothing is served before Start.
+func New(o Options) (_ *Server, rerr error) {
+	s := &Server{Options: o, stopped: make(chan struct{})}
+	s.setDefaults()
+	defer func() {
+		if rerr != nil {
+			s.abandon()
+		}
+	}()
+	snap := o.Config.Snapshot()
+	if err := os.MkdirAll(snap.DataPath("."), 0o770); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	var err error
+	if s.receivedID, err = LoadReceivedID(snap.DataPath(receivedIDFile)); err != nil {
+		return nil, err
+	}
+	if s.Store, err = store.Open(snap.DataPath("."), s.storeOptions()); err != nil {
+		return nil, fmt.Errorf("opening data directory: %w", err)
+	}
+	if err := s.createMissing(snap); err != nil {
+		return nil, err
+	}
+	if s.Search, err = search.New(search.Config{Store: s.Store, Log: mlog.New("search", s.Log)}); err != nil {
+		return nil, fmt.Errorf("search: %w", err)
+	}
+	if err := s.openSockets(snap); err != nil {
+		return nil, err
+	}
+	s.build()
+	o.Config.Subscribe(s.prepareReload)
+	return s, nil
+}
+
+// storeOptions are those of the account databases.
+func (s *Server) storeOptions() store.Options {
+	return store.Options{
+		Log: mlog.New("store", s.Log),
+		Now: s.Now,
+		QuotaOf: func(account string) int64 {
+			if info := s.Config.Snapshot().Accounts[account]; info != nil {
+				return info.Quota
+			}
+			return 0
+		},
+	}
+}
+
+// prepareReload readies the server for a changed domains.conf: new accounts need their
+// data before mail can come for them. Quotas of open accounts follow.
+func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, error) {
+	if err := s.createMissing(snap); err != nil {
+		return config.Prepared{}, err
+	}
+	return config.Prepared{Commit: func() {
+		for name, info := range snap.Accounts {
+			before := old.Accounts[name]
+			if before == nil || before.Quota == info.Quota {
+				continue
+			}
+			acc, err := s.Store.Account(s.ctx, name)
+			if err != nil {
+				s.Log.Error("changing quota", "err", err, "account", name)
+				continue
+			}
+			acc.SetQuota(info.Quota)
+			acc.Release()
+		}
+	}}, nil
+}
+
+func (s *Server) setDefaults() {
+	if s.Options.Registry == nil {
+		s.Options.Registry = metrics.New()
+	}
+	s.Registry = s.Options.Registry
+	if s.Inherited == nil {
+		s.Inherited = &Inherited{}
+	}
+	if s.Resolver == nil {
+		s.Resolver = dns.StdResolver{}
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	s.cids = mlog.NewCidGenerator(s.Now())
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.ask = sync.OnceFunc(func() { close(s.stopped) })
+	resolve := directory.New
+	if s.Local {
+		resolve = directory.NewAny
+	}
+	s.dir = resolve(s.Config.Snapshot)
+}
+
+// createMissing makes the data of accounts that are configured and have none yet, as
+// after an edit of domains.conf by hand.
+func (s *Server) createMissing(snap *config.Snapshot) error {
+	for name := range snap.Dynamic.Accounts {
+		if err := s.Store.Create(s.ctx, name, admin.InitialMailboxes(snap)); err != nil && !errors.Is(err, store.ErrExists) {
+			return fmt.Errorf("creating account %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Server) openSockets(snap *config.Snapshot) error {
+	listen := s.Listen
+	if listen == nil {
+		listen = func(_, addr string) (net.Listener, error) { return s.Inherited.listen(addr) }
+	}
+	for _, e := range endpoints(snap) {
+		l, err := listen(string(e.service), e.addr)
+		if err != nil {
+			return fmt.Errorf("listener %s, service %s: %w", e.listener, e.service, err)
+		}
+		s.opened = append(s.opened, openSocket{e, l})
+	}
+	s.Inherited.close()
+	return nil
+}
+
+// Start serves on all sockets and the control socket.
+func (s *Server) Start() error {
+	snap := s.Config.Snapshot()
+	control, err := ctl.Listen(snap.DataPath("ctl"))
+	if err != nil {
+		return err
+	}
+	if s.Confine {
+		if err := confine([]string{snap.DataPath("."), filepath.Dir(snap.Path)}, []string{"."}); err != nil {
+			control.Close()
+			return err
+		}
+	}
+	s.ctl.Start(control)
+	for _, o := range s.opened {
+		s.Log.Debug("listening", "listener", o.listener, "service", o.service, "addr", o.Addr())
+		starters[o.service](s, o)
+	}
+	s.opened = nil
+	notify("READY=1\nSTATUS=serving mail\nMAINPID=" + fmt.Sprint(os.Getpid()))
+	go s.watchdog()
+	mlog.Print(s.ctx, s.Log, "mox is serving", "version", s.Version)
+	return nil
+}
+
+// watchdog tells systemd that we live, as often as it wants to hear it.
+func (s *Server) watchdog() {
+	every := watchdogInterval()
+	if every == 0 {
+		return
+	}
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			notify("WATCHDOG=1")
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// Stopping is closed when someone asked the server to stop, through the control socket
+// or AskStop; whoever started it then calls Stop.
+func (s *Server) Stopping() <-chan struct{} { return s.stopped }
+
+// AskStop makes Stopping ready and returns at once.
+func (s *Server) AskStop() { s.ask() }
+
+// Stop ends the server: no new connections, a bounded time for open ones, then all
+// parts in the reverse order of their making.
+func (s *Server) Stop() error {
+	s.ask()
+	notify("STOPPING=1")
+	s.Log.Info("stopping", "drain", Drain)
+	ctx, cancel := context.WithTimeout(context.Background(), Drain)
+	defer cancel()
+	ends := []func(context.Context) error{s.imap.Shutdown, s.web.Shutdown}
+	for _, smtp := range s.smtp {
+		ends = append(ends, smtp.Shutdown)
+	}
+	errs := make(chan error, len(ends))
+	for _, end := range ends {
+		go func() { errs <- end(ctx) }()
+	}
+	var all []error
+	for range ends {
+		if err := <-errs; err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			all = append(all, err)
+		}
+	}
+	s.cancel()
+	s.serving.Wait()
+	s.Config.Close()
+	all = append(all, s.closeState())
+	// Last: whoever waits for "mox stop" hears by the end of its connection.
+	all = append(all, s.ctl.Close())
+	mlog.Print(context.Background(), s.Log, "mox has stopped")
+	return errors.Join(all...)
+}
+
+// abandon gives up what a New that failed has opened.
+func (s *Server) abandon() {
+	s.cancel()
+	for _, o := range s.opened {
+		o.Close()
+	}
+	s.closeState()
+}
+
+// closeState closes what New opened, in the reverse order.
+func (s *Server) closeState() error {
+	var errs []error
+	if s.Search != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), Drain)
+		defer cancel()
+		errs = append(errs, s.Search.Close(ctx))
+	}
+	if s.Store != nil {
+		errs = append(errs, s.Store.Close())
+	}
+	return errors.Join(errs...)
+}

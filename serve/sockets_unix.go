@@ -1,0 +1,22 @@
+//go:build unix
+
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// explainBind adds what a person can do about a failed bind.
+func explainBind(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: another program uses this port (\"ss -lptn\" shows which)", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: ports below 1024 need root, CAP_NET_BIND_SERVICE or a systemd socket unit", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: this machine does not have that address", err)
+	}
+	return err
+}

@@ -1,0 +1,52 @@
+package smtpserver
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"mox/smtp"
+)
+
+// hello notes who the client says it is. RFC 5321 4.1.4: it is also a RSET.
+func (s *session) hello(h smtp.Host, esmtp bool) {
+	s.endTransaction()
+	s.peer.Hello, s.peer.ESMTP, s.peer.LMTP = h, esmtp, s.srv.c.Kind == LMTP
+}
+
+// helo is RFC 5321 4.1.1.1, without extensions.
+func (s *session) helo(_ context.Context, c smtp.Helo) (smtp.Reply, error) {
+	s.hello(c.Host, false)
+	return ok("", s.srv.c.Hostname.ASCII), nil
+}
+
+// lhlo is RFC 2033 4.1.
+func (s *session) lhlo(ctx context.Context, c smtp.Lhlo) (smtp.Reply, error) {
+	return s.ehlo(ctx, smtp.Ehlo(c))
+}
+
+// ehlo is RFC 5321 4.1.1.1: the reply announces the extensions.
+func (s *session) ehlo(_ context.Context, c smtp.Ehlo) (smtp.Reply, error) {
+	s.hello(c.Host, true)
+	cfg := &s.srv.c
+	lines := []string{
+		cfg.Hostname.ASCII,
+		"PIPELINING",
+		fmt.Sprintf("SIZE %d", cfg.Size),
+	}
+	if cfg.TLS != nil && s.peer.TLS == nil {
+		lines = append(lines, "STARTTLS")
+	}
+	if m := s.mechanisms(); len(m) > 0 {
+		lines = append(lines, "AUTH "+strings.Join(m, " "))
+	}
+	lines = append(lines,
+		"ENHANCEDSTATUSCODES",
+		"8BITMIME",
+		"CHUNKING",
+		fmt.Sprintf("LIMITS RCPTMAX=%d", cfg.Limits.Recipients),
+		"SMTPUTF8",
+	)
+	// RFC 2034 4: the reply to EHLO has no enhanced code.
+	return smtp.Reply{Code: 250, Lines: lines}, nil
+}

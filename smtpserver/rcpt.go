@@ -1,0 +1,53 @@
+package smtpserver
+
+import (
+	"context"
+
+	"mox/smtp"
+)
+
+// rcpt is RFC 5321 4.1.1.3.
+func (s *session) rcpt(ctx context.Context, c smtp.Rcpt) (smtp.Reply, error) {
+	err := s.addRecipient(ctx, c)
+	if err == nil {
+		s.accepted++
+		return ok("2.1.5", "recipient ok"), nil
+	}
+	s.refused++
+	if smtp.AsError(err).Code/100 != 5 {
+		return smtp.Reply{}, err
+	}
+	// Who tries addresses to see which exist is slowed down, and stopped.
+	s.refusals++
+	if s.refusals > s.srv.c.Limits.Refusals {
+		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.7.0", "too many refused recipients")
+	}
+	s.slow(ctx, s.refusals, s.srv.c.Limits.SlowDelay)
+	return smtp.Reply{}, err
+}
+
+func (s *session) addRecipient(ctx context.Context, c smtp.Rcpt) error {
+	p := c.Params
+	// DSN (RFC 3461) is not announced.
+	if p.Notify != 0 || p.ORcpt != (smtp.ORcpt{}) || len(p.Other) > 0 {
+		return smtp.Errorf(555, "5.5.4", "RCPT parameter not recognized")
+	}
+	// RFC 6531 3.4: UTF-8 needs SMTPUTF8 at MAIL.
+	if !s.utf8 && c.To.IsInternational() {
+		return smtp.Errorf(553, "5.6.7", "address with UTF-8 needs SMTPUTF8")
+	}
+	// RFC 5321 4.5.3.1.10: too many recipients is 452, not 552.
+	if s.accepted >= s.srv.c.Limits.Recipients {
+		return smtp.Errorf(452, "4.5.3", "too many recipients")
+	}
+	return s.tx.Rcpt(ctx, c.To, p)
+}
+
+// errNoRecipients is the reply to data for nobody.
+func (s *session) errNoRecipients() *smtp.Error {
+	if s.refused > 0 {
+		// RFC 2920 3.1: a client that pipelines learns it here.
+		return smtp.Errorf(554, "5.5.1", "no valid recipients")
+	}
+	return smtp.Errorf(503, "5.5.1", "say RCPT first")
+}
