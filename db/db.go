@@ -52,6 +52,7 @@ type DB struct {
 	quit    chan struct{}
 	stopped sync.WaitGroup
 
+	wrote  time.Time // the last transaction, zero when memory was given back since; guarded by write
 	held   time.Time // when a long reader last kept the log from being started anew; guarded by write
 	copied int       // pages of the log when it was last to be copied; guarded by write
 }
@@ -262,6 +263,7 @@ func (d *DB) Write(ctx context.Context, fn func(*Conn) error) error {
 // transaction is called with d.write held.
 func (d *DB) transaction(fn func(*Conn) error) error {
 	c := d.w
+	d.wrote = time.Now()
 	if err := c.ExecInts("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -332,8 +334,24 @@ func (d *DB) background() {
 	}
 }
 
-func (d *DB) closeIdle() {
-	before := time.Now().Add(-d.o.IdleReaders)
+func (d *DB) closeIdle() { d.trim(time.Now().Add(-d.o.IdleReaders)) }
+
+// Trim gives memory back that is there for speed, as happens anyway after a while
+// without use: readers, prepared statements, cached pages.
+func (d *DB) Trim() { d.trim(time.Now()) }
+
+func (d *DB) trim(before time.Time) {
+	d.closeReaders(before)
+	d.write.Lock()
+	defer d.write.Unlock()
+	if d.w != nil && !d.wrote.IsZero() && d.wrote.Before(before) {
+		d.w.trim()
+		d.wrote = time.Time{}
+	}
+}
+
+// closeReaders closes the readers that were not used since before.
+func (d *DB) closeReaders(before time.Time) {
 	d.mu.Lock()
 	var old []*Conn
 	keep := d.idle[:0]
