@@ -363,3 +363,54 @@ func FuzzSession(f *testing.F) {
 		})
 	})
 }
+
+// TestSessionTime: a session does not last for ever, however busy it is.
+func TestSessionTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := newServer(t, func(c *Config) { c.Limits.Session = time.Hour })
+		c := ts.client(t, nil)
+		c.say("EHLO x")
+		c.expect(250)
+		c.say("MAIL FROM:<a@b>")
+		c.expect(250)
+		c.say("RCPT TO:<mjl@mx.example>")
+		c.expect(250)
+		for range 15 {
+			time.Sleep(4 * time.Minute)
+			c.say("BDAT 0")
+			c.expect(250)
+		}
+		time.Sleep(time.Minute)
+		c.expect(421)
+	})
+}
+
+// TestLinger: a client that goes on sending gets the last reply.
+func TestLinger(t *testing.T) {
+	m := &mail{}
+	s := New(Config{Begin: m.begin, Size: 1000, Limits: Limits{DiscardData: 1000}})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(t.Context(), ln)
+	defer s.Shutdown(t.Context())
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	c := &client{t, nc, bufio.NewReader(nc)}
+	c.expect(220)
+	for _, cmd := range []string{"EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<mjl@mx.example>"} {
+		c.say(cmd)
+		c.expect(250)
+	}
+	c.say("DATA")
+	c.expect(354)
+	line := strings.Repeat("x", 998)
+	for range 1000 {
+		c.say(line)
+	}
+	c.expect(552)
+}
