@@ -62,11 +62,12 @@ func memory() uint64 {
 // exchange says something and reads until the reply ends with end.
 func exchange(b *testing.B, c net.Conn, say, end string) {
 	buf := make([]byte, 1000)
-	n, err := c.Read(buf) // greeting
+	n := 0
+	_, err := c.Read(buf) // greeting
 	if err == nil {
 		_, err = io.WriteString(c, say)
 	}
-	for n = 0; err == nil && (n < len(end) || string(buf[n-len(end):n]) != end); {
+	for err == nil && (n < len(end) || string(buf[n-len(end):n]) != end) {
 		var k int
 		k, err = c.Read(buf[n:])
 		n += k

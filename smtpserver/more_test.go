@@ -414,3 +414,35 @@ func TestLinger(t *testing.T) {
 	}
 	c.expect(552)
 }
+
+// FuzzLines: however a message is cut into chunks, its lines end with CRLF.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("a\nb\r\nc"), uint8(1))
+	f.Add([]byte("a\r"), uint8(3))
+	f.Add([]byte("\r\n\n\r\r\n"), uint8(2))
+	f.Fuzz(func(t *testing.T, in []byte, size uint8) {
+		var out strings.Builder
+		l := &lines{w: &out}
+		n := int(size)%16 + 1
+		var err error
+		for p := in; len(p) > 0 && err == nil; p = p[min(n, len(p)):] {
+			_, err = l.Write(p[:min(n, len(p))])
+		}
+		if err == nil {
+			err = l.end()
+		}
+		s := strings.ReplaceAll(string(in), "\r\n", "\n")
+		if bare := strings.Contains(s, "\r"); bare != (err != nil) {
+			t.Fatalf("bare CR %v, error %v", bare, err)
+		}
+		if err != nil {
+			return
+		}
+		if s != "" && !strings.HasSuffix(s, "\n") {
+			s += "\n"
+		}
+		if want := strings.ReplaceAll(s, "\n", "\r\n"); out.String() != want {
+			t.Fatalf("got %q, want %q", out.String(), want)
+		}
+	})
+}
