@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,16 +67,18 @@ func TestSlowLogin(t *testing.T) {
 		r := bufio.NewReader(client)
 		readLine(t, r)
 		start := time.Now()
-		go func() {
+		var wg sync.WaitGroup
+		wg.Go(func() {
 			for {
 				time.Sleep(20 * time.Second)
 				if _, err := fmt.Fprint(client, "x"); err != nil {
 					return
 				}
 			}
-		}()
+		})
 		io.ReadAll(r)
 		client.Close()
+		defer wg.Wait()
 		if d := time.Since(start); d < 2*time.Minute || d > 4*time.Minute {
 			t.Errorf("ended after %v", d)
 		}

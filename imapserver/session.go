@@ -57,6 +57,7 @@ type session struct {
 	release   func() // of the connection limit
 	ended     error  // why the session has ended
 
+	uidCommand    bool // the command in progress has the prefix UID
 	first         bool // no command has been accepted yet
 	bad           int  // consecutive BAD responses
 	loginFailures int
@@ -316,6 +317,7 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		}
 		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
 	}
+	s.uidCommand = r.UID
 	err := cmd.run(s, ctx, r)
 	if s.box != nil && !cmd.quiet && !isClose(err) {
 		s.report(!cmd.noExpunge || r.UID)
