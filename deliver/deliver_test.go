@@ -236,7 +236,7 @@ func TestResolve(t *testing.T) {
 	f := setup(t)
 	for _, tc := range []struct{ to, want string }{
 		{"nobody@mx.example", "550 5.1.1"}, {"a@elsewhere.example", "550 5.7.1"}, {"a@off.example", "450 4.2.1"},
-		{"gone@mx.example", "550 5.7.1"}, {"later@mx.example", "451 4.7.1"}, {"a@[10.0.0.1]", "550 5.7.1"},
+		{"gone@mx.example", "550 5.1.1"}, {"later@mx.example", "451 4.2.1"}, {"a@[10.0.0.1]", "550 5.7.1"},
 	} {
 		if _, err := Resolve(f.Directory.View(), path(t, tc.to)); codes([]error{err}) != tc.want {
 			t.Errorf("%s: %v", tc.to, err)

@@ -49,9 +49,9 @@ func Resolve(dir directory.View, to smtp.Path) (Target, error) {
 
 // refusal is the reply that the configuration has for an address.
 func refusal(d *config.DestinationInfo) error {
-	enhanced, text := "5.7.1", d.SMTPErrorText
+	enhanced, text := "5.1.1", d.SMTPErrorText
 	if d.SMTPErrorCode < 500 {
-		enhanced = "4.7.1"
+		enhanced = "4.2.1"
 	}
 	if text == "" {
 		text = "no mail to this address"
