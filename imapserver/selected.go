@@ -70,6 +70,14 @@ type span struct{ from, to int }
 // spans are ascending and disjoint: a resolved set.
 type spans []span
 
+// len returns the number of positions.
+func (sp spans) len() (n int) {
+	for _, s := range sp {
+		n += s.to - s.from
+	}
+	return n
+}
+
 // findPos returns the position of the first message with at least uid.
 func (b *selected) findPos(uid store.UID) int {
 	i, _ := b.view.Find(uid)
