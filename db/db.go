@@ -20,6 +20,7 @@ type Options struct {
 	Migrations fs.FS        // numbered .sql files, see [DB] and migrate.go; nil: none
 	CacheKiB   int          // page cache of each connection; 0: 64
 	PageSize   int          // of a new file; 0: 4096
+	Shrink     bool         // of a new file: PRAGMA incremental_vacuum gives free pages back
 	Readers    int          // connections that read, at most; 0: 4
 	// Synchronous is FULL unless set. NORMAL loses acknowledged commits at a power
 	// failure; it is for tests that show so, and for data that can be rebuilt.
@@ -111,13 +112,18 @@ func (d *DB) connect(flags int32) (*Conn, error) {
 		return nil, err
 	}
 	sqlite3.Xsqlite3_busy_timeout(c.tls, c.db, int32(d.o.BusyTimeout.Milliseconds()))
+	vacuum := "NONE"
+	if d.o.Shrink {
+		vacuum = "INCREMENTAL"
+	}
+	// auto_vacuum has effect while the file is empty.
 	// Checkpoints happen in the background; a mapped file turns I/O errors into SIGBUS.
 	// temp_store: nothing about messages goes to files outside of the account.
 	err = c.Script(fmt.Sprintf(`
-		PRAGMA page_size=%d; PRAGMA cache_size=-%d; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;
+		PRAGMA page_size=%d; PRAGMA auto_vacuum=%s; PRAGMA cache_size=-%d; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;
 		PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF;
 		PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=%d`,
-		d.o.PageSize, d.o.CacheKiB, d.o.Synchronous, d.o.CheckpointKiB<<10))
+		d.o.PageSize, vacuum, d.o.CacheKiB, d.o.Synchronous, d.o.CheckpointKiB<<10))
 	if err != nil {
 		c.close()
 		return nil, err
@@ -161,6 +167,9 @@ func (d *DB) Close() error {
 	d.mu.Unlock()
 	for _, i := range idle {
 		i.c.close()
+	}
+	for range cap(d.slots) {
+		<-d.slots // who waits for one finds the database closed
 	}
 	d.write.Lock()
 	defer d.write.Unlock()

@@ -5,37 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"mox/dns"
-	"mox/message"
 	"mox/mlog"
 	"mox/smtp"
 	"mox/store"
 )
-
-// Target is where mail for an address goes: to an account, or to the members of an
-// alias.
-type Target struct {
-	Account string       // name
-	Mailbox string       // empty: Inbox
-	Address smtp.Address // the address as configured: without what follows a separator
-	Alias   *Alias       // not nil: an alias, Account and Mailbox being empty
-}
-
-// Alias is an address that delivers to several accounts.
-type Alias struct {
-	Members    []Target // accounts, no aliases
-	PostPublic bool     // anyone may write to it, not only its members
-}
-
-// Recipient is one recipient of a transaction.
-type Recipient struct {
-	To     smtp.Path // as in RCPT
-	Target Target
-}
 
 // Message is a message that was received as a whole.
 type Message struct {
@@ -62,6 +42,8 @@ type Config struct {
 	// number.
 	ID  func(cid int64) string
 	Log *slog.Logger // nil: none
+	// Panic, when set, is told of panics, which fail the delivery.
+	Panic func(v any)
 }
 
 // Deliverer delivers messages. It is safe for concurrent use.
@@ -101,7 +83,8 @@ func (d *Deliverer) Deliver(ctx context.Context, m *Message, rcpts []Recipient) 
 		}
 		return results
 	}
-	jobs := plan(m, rcpts)
+	view := see(m)
+	jobs := plan(view, rcpts)
 	once := d.remembered(m)
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallel)
@@ -110,13 +93,13 @@ func (d *Deliverer) Deliver(ctx context.Context, m *Message, rcpts []Recipient) 
 			continue
 		}
 		if len(jobs) == 1 {
-			j.err = d.deliver(ctx, m, j)
+			j.err = d.deliver(ctx, view, j)
 			break
 		}
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			j.err = d.deliver(ctx, m, j)
+			j.err = d.deliver(ctx, view, j)
 		})
 	}
 	wg.Wait()
@@ -126,22 +109,22 @@ func (d *Deliverer) Deliver(ctx context.Context, m *Message, rcpts []Recipient) 
 }
 
 // plan returns what to deliver: each address once, whether it is a recipient itself or
-// through aliases.
-func plan(m *Message, rcpts []Recipient) []*job {
+// through aliases, and in however many ways it was written.
+func plan(s *seen, rcpts []Recipient) []*job {
 	type key struct {
-		account, mailbox string
-		address          smtp.Address
+		account string
+		base    smtp.Address
 	}
 	var jobs []*job
-	seen := map[key]*job{}
+	known := map[key]*job{}
 	add := func(i int, t Target) {
-		k := key{t.Account, t.Mailbox, t.Address}
-		if j, ok := seen[k]; ok {
+		k := key{t.Account, t.Base}
+		if j, ok := known[k]; ok {
 			j.rcpts = append(j.rcpts, i)
 			return
 		}
 		j := &job{target: t, to: rcpts[i].To, rcpts: []int{i}}
-		seen[k] = j
+		known[k] = j
 		jobs = append(jobs, j)
 	}
 	for i, r := range rcpts {
@@ -149,43 +132,19 @@ func plan(m *Message, rcpts []Recipient) []*job {
 			add(i, r.Target)
 		}
 	}
-	author := author(m)
 	for i, r := range rcpts {
 		if r.Target.Alias == nil {
 			continue
 		}
-		others := 0
-		for _, t := range r.Target.Alias.Members {
-			// Whoever wrote to the alias has the message already, unless nobody else
-			// would get it.
-			if !t.Address.IsZero() && t.Address == author {
-				continue
+		all := members(r.Target.Alias)
+		for _, t := range all {
+			// Who wrote the message has it, unless it would then go to nobody.
+			if len(all) == 1 || !slices.Contains(s.author(), t.Base) {
+				add(i, t)
 			}
-			others++
-			add(i, t)
-		}
-		if others == 0 && len(r.Target.Alias.Members) > 0 {
-			add(i, r.Target.Alias.Members[0])
 		}
 	}
 	return jobs
-}
-
-// author returns the first address of the From field; zero when there is none.
-func author(m *Message) smtp.Address {
-	e := m.Spool.Part().Envelope
-	if e == nil {
-		return smtp.Address{}
-	}
-	for _, a := range e.From {
-		if a.Kind == message.AddressMailbox {
-			addr, err := smtp.ParseAddressLax(smtp.Localpart(a.Mailbox).String() + "@" + a.Host)
-			if err == nil {
-				return addr
-			}
-		}
-	}
-	return smtp.Address{}
 }
 
 // collect makes results for recipients of those of jobs.
@@ -217,8 +176,9 @@ func collect(jobs []*job, results []error) {
 }
 
 // deliver adds the message to one account.
-func (d *Deliverer) deliver(ctx context.Context, m *Message, j *job) error {
-	err := d.add(ctx, m, j)
+func (d *Deliverer) deliver(ctx context.Context, s *seen, j *job) error {
+	m := s.m
+	err := d.addSafely(ctx, s, j)
 	if err == nil {
 		d.c.Log.InfoContext(ctx, "delivered", "account", j.target.Account, "from", m.From.LogString(), "to", j.to.LogString(), "size", m.Spool.Size())
 		return nil
@@ -233,13 +193,28 @@ func (d *Deliverer) deliver(ctx context.Context, m *Message, j *job) error {
 	return smtp.Errorf(e.Code, e.Enhanced, "%s", e.Text)
 }
 
-func (d *Deliverer) add(ctx context.Context, m *Message, j *job) error {
+// addSafely is add, with a panic as error: it may run in a goroutine of its own, where
+// one would end the process.
+func (d *Deliverer) addSafely(ctx context.Context, s *seen, j *job) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if d.c.Panic != nil {
+				d.c.Panic(v)
+			}
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return d.add(ctx, s, j)
+}
+
+func (d *Deliverer) add(ctx context.Context, s *seen, j *job) error {
 	acc, err := d.c.Store.Account(ctx, j.target.Account)
 	if err != nil {
 		return fmt.Errorf("opening account: %w", err)
 	}
 	defer acc.Release()
-	mailbox := j.target.Mailbox
+	m := s.m
+	mailbox := s.mailbox(j.target)
 	if mailbox == "" {
 		mailbox = store.Inbox
 	}

@@ -44,13 +44,22 @@ func checkLoop(m *Message) error {
 // prefix returns the fields above the message for a recipient.
 func (d *Deliverer) prefix(m *Message, j *job) []byte {
 	var b bytes.Buffer
-	writeField(&b, "Delivered-To: "+j.to.XString(m.SMTPUTF8))
+	writeField(&b, "Delivered-To: "+d.address(m, j.to))
 	// RFC 5321 4.4: the reverse-path, at final delivery.
 	writeField(&b, "Return-Path: <"+m.From.XString(m.SMTPUTF8)+">")
 	b.Write(m.Fields)
 	b.WriteString(d.received(m, j.to))
 	b.Write(m.Add)
 	return b.Bytes()
+}
+
+// address returns a recipient as it is in header fields: the postmaster without domain
+// gets ours.
+func (d *Deliverer) address(m *Message, to smtp.Path) string {
+	if to.IPDomain.IsZero() {
+		to.IPDomain.Domain = d.c.Hostname
+	}
+	return to.XString(m.SMTPUTF8)
 }
 
 func writeField(b *bytes.Buffer, s string) {
@@ -72,11 +81,7 @@ func (d *Deliverer) received(m *Message, to smtp.Path) string {
 	if cs := m.Peer.TLS; cs != nil {
 		w.add("(" + strings.ReplaceAll(tls.VersionName(cs.Version), " ", "") + " " + tls.CipherSuiteName(cs.CipherSuite) + ")")
 	}
-	if to.IPDomain.IsZero() {
-		w.add("for", "<"+to.XString(m.SMTPUTF8)+"@"+d.c.Hostname.XName(m.SMTPUTF8)+">;")
-	} else {
-		w.add("for", "<"+to.XString(m.SMTPUTF8)+">;")
-	}
+	w.add("for", "<"+d.address(m, to)+">;")
 	w.add(m.Received.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
 	return w.String() + "\r\n"
 }

@@ -4,50 +4,81 @@ import (
 	"context"
 	"errors"
 
+	"mox/config"
+	"mox/directory"
 	"mox/smtp"
+	"mox/store"
 )
 
-// Errors of a Directory.
-var (
-	// ErrNotLocal: the domain is not one of this server.
-	ErrNotLocal = errors.New("not a domain of this server")
-	// ErrNoAddress: the domain is, and has no such address.
-	ErrNoAddress = errors.New("no such address")
-	// ErrDisabled: the domain takes no mail for the time being.
-	ErrDisabled = errors.New("domain is disabled")
-)
-
-// Directory finds what an address is, in the configuration of one moment.
-type Directory interface {
-	// Resolve returns where mail for an address goes. It fails with ErrNotLocal,
-	// ErrNoAddress, ErrDisabled, or an [*smtp.Error] where the configuration has mail
-	// for the address refused with one.
-	Resolve(ctx context.Context, to smtp.Path) (Target, error)
-	// MayUse tells whether an account may send as an address.
-	MayUse(ctx context.Context, account string, from smtp.Address) (bool, error)
+// Target is where mail for an address goes: to an account, or to the members of an
+// alias.
+type Target struct {
+	Account     string                  // name; empty for an alias
+	Mailbox     string                  // where mail goes that no ruleset matches; empty: Inbox
+	Base        smtp.Address            // the address as configured, without detail
+	Destination *config.DestinationInfo // settings; may be nil
+	Alias       *config.AliasInfo       // not nil for an alias
 }
 
-// IsMember tells whether an account is one of the alias's members.
-func (a *Alias) IsMember(account string) bool {
-	for _, t := range a.Members {
-		if t.Account == account {
+// Recipient is one recipient of a transaction.
+type Recipient struct {
+	To     smtp.Path // as in RCPT
+	Target Target
+}
+
+// Resolve finds where mail for an address goes. Its errors are replies to RCPT.
+func Resolve(dir directory.View, to smtp.Path) (Target, error) {
+	r, err := dir.ResolvePath(to)
+	switch {
+	case errors.Is(err, directory.ErrNotLocal):
+		return Target{}, smtp.WrapErrorf(err, 550, "5.7.1", "no relaying, not an address of this server")
+	case errors.Is(err, directory.ErrNoAddress):
+		return Target{}, smtp.WrapErrorf(err, 550, "5.1.1", "no such address")
+	case errors.Is(err, directory.ErrDomainDisabled):
+		return Target{}, smtp.WrapErrorf(err, 450, "4.2.1", "domain is disabled for the time being")
+	case err != nil:
+		return Target{}, err
+	case r.Alias != nil:
+		return Target{Base: r.Base, Alias: r.Alias}, nil
+	}
+	if d := r.Destination; d != nil && d.SMTPErrorCode != 0 {
+		return Target{}, refusal(d)
+	}
+	return Target{Account: r.Account.Name, Mailbox: r.Mailbox, Base: r.Base, Destination: r.Destination}, nil
+}
+
+// refusal is the reply that the configuration has for an address.
+func refusal(d *config.DestinationInfo) error {
+	enhanced, text := "5.1.1", d.SMTPErrorText
+	if d.SMTPErrorCode < 500 {
+		enhanced = "4.2.1"
+	}
+	if text == "" {
+		text = "no mail to this address"
+	}
+	return smtp.Errorf(d.SMTPErrorCode, enhanced, "%s", text)
+}
+
+// members returns the targets of an alias.
+func members(a *config.AliasInfo) []Target {
+	l := make([]Target, len(a.Members))
+	for i, m := range a.Members {
+		l[i] = Target{Account: m.Account, Base: m.Address, Destination: m.Destination}
+		if m.Destination != nil {
+			l[i].Mailbox = m.Destination.Mailbox
+		}
+	}
+	return l
+}
+
+// IsMember tells whether an account is one of an alias's members.
+func IsMember(a *config.AliasInfo, account string) bool {
+	for _, m := range a.Members {
+		if m.Account == account {
 			return true
 		}
 	}
 	return false
-}
-
-// Refusal returns an error of a Directory as the reply to RCPT.
-func Refusal(err error) error {
-	switch {
-	case errors.Is(err, ErrNotLocal):
-		return smtp.WrapErrorf(err, 550, "5.7.1", "no relaying, not a domain of this server")
-	case errors.Is(err, ErrNoAddress):
-		return smtp.WrapErrorf(err, 550, "5.1.1", "no such address")
-	case errors.Is(err, ErrDisabled):
-		return smtp.WrapErrorf(err, 450, "4.2.1", "domain is disabled for the time being")
-	}
-	return err
 }
 
 // Room checks at RCPT whether an account can take a message of a size, 0 when not
@@ -61,7 +92,10 @@ func (d *Deliverer) Room(ctx context.Context, t Target, size int64) error {
 		return Error(err)
 	}
 	defer acc.Release()
-	q := acc.Quota()
+	return room(acc.Quota(), size)
+}
+
+func room(q store.Quota, size int64) error {
 	switch {
 	case q.Limit <= 0:
 		return nil

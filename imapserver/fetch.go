@@ -21,6 +21,7 @@ type fetcher struct {
 	p *fetchPlan
 
 	// Of the current message:
+	e     entry
 	r     *store.Rendered
 	body  *store.BodyReader // when the plan says so
 	part  *message.Part     // decoded when first needed
@@ -139,6 +140,7 @@ func (f *fetcher) withBody(ctx context.Context, e entry) error {
 
 // respond writes the FETCH response of one message.
 func (f *fetcher) respond(e entry) error {
+	f.e = e
 	b := append(f.s.output(), "* "...)
 	b = strconv.AppendUint(b, uint64(e.seq), 10)
 	b = append(b, " FETCH ("...)
@@ -151,12 +153,12 @@ func (f *fetcher) respond(e entry) error {
 		}
 		f.first = false
 		var err error
-		if b, err = fetchWriters[a.Kind](f, b, &e, a); err != nil {
+		if b, err = fetchWriters[a.Kind](f, b, &f.e, a); err != nil {
 			return err
 		}
 	}
 	if marked {
-		b = f.addMarked(b, &e)
+		b = f.addMarked(b, &f.e)
 	}
 	f.s.out = append(b, ")\r\n"...)
 	return nil

@@ -30,6 +30,7 @@ func truth(b bool) tri {
 // candidate is a message under test, with the data read for it so far.
 type candidate struct {
 	entry
+	known   bool            // matches, as is known already
 	r       *store.Rendered // keys and common header fields; nil until read
 	content *content        // nil until the message is opened
 }
@@ -45,7 +46,7 @@ type searcher struct {
 	uid bool
 
 	fields  store.Fields // stored data the program needs
-	content bool         // content may be needed
+	content bool         // content will be needed for most messages
 	queries []*textQuery
 }
 
@@ -207,7 +208,6 @@ func compileDay(value func(m *store.Message) int64, cmp func(t, d int64) bool) c
 func compileSent(cmp func(t, d int64) bool) compiler {
 	return func(x *searcher, k *imap.SearchKey) (test, error) {
 		x.fields |= store.FieldHeaders
-		x.content = true
 		d := k.Date.Unix()
 		return func(c *candidate) tri {
 			var header []byte
@@ -264,32 +264,33 @@ const keptText = 4000
 // string matches every message that has the field.
 func compileHeader(x *searcher, k *imap.SearchKey) (test, error) {
 	needle := []byte(message.CasemapKey(k.Str))
-	fromHeader := compileField(x, k.Field, needle)
+	fromHeader := fieldTest(k.Field, needle)
 	text := headerTexts[strings.ToLower(k.Field)]
-	if text == nil || len(needle) == 0 {
-		return fromHeader, nil
+	switch {
+	case text != nil && len(needle) > 0:
+		x.fields |= store.FieldText
+		return func(c *candidate) tri {
+			if c.r == nil {
+				return unknown
+			}
+			t := text(&c.r.Keys)
+			if !bytes.Contains(t, needle) && len(t) >= keptText {
+				return fromHeader(c)
+			}
+			return truth(bytes.Contains(t, needle))
+		}, nil
+	case store.CommonHeader(k.Field):
+		x.fields |= store.FieldHeaders
+	default:
+		x.content = true
 	}
-	x.fields |= store.FieldText
-	return func(c *candidate) tri {
-		if c.r == nil {
-			return unknown
-		}
-		t := text(&c.r.Keys)
-		if !bytes.Contains(t, needle) && len(t) >= keptText {
-			return fromHeader(c)
-		}
-		return truth(bytes.Contains(t, needle))
-	}, nil
+	return fromHeader, nil
 }
 
-// compileField looks into the fields of a name: among the common ones that are
-// stored, or in the message.
-func compileField(x *searcher, name string, needle []byte) test {
-	x.content = true
+// fieldTest looks into the fields of a name: among the common ones that are stored,
+// or in the message.
+func fieldTest(name string, needle []byte) test {
 	common := store.CommonHeader(name)
-	if common {
-		x.fields |= store.FieldHeaders
-	}
 	return func(c *candidate) tri {
 		switch {
 		case common && c.r != nil && c.r.HasHeaders:
@@ -303,10 +304,28 @@ func compileField(x *searcher, name string, needle []byte) test {
 
 // headerHas reports whether a field of the header has the casemapped needle.
 func headerHas(header []byte, name string, needle []byte) bool {
+	if !hasField(header, name) {
+		return false
+	}
 	for _, v := range message.ParseHeader(header).Values(name) {
 		if len(needle) == 0 || strings.Contains(message.CasemapKey(message.DecodeWords(v)), string(needle)) {
 			return true
 		}
+	}
+	return false
+}
+
+// hasField reports, without parsing, whether a line of the header begins with name.
+func hasField(header []byte, name string) bool {
+	for len(header) >= len(name) {
+		if bytes.EqualFold(header[:len(name)], []byte(name)) {
+			return true
+		}
+		i := bytes.IndexByte(header, '\n')
+		if i < 0 {
+			return false
+		}
+		header = header[i+1:]
 	}
 	return false
 }

@@ -41,30 +41,28 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 		return err
 	}
 	if x.fields == 0 && !x.content {
-		for e := range x.s.box.entries(sp) {
-			c := candidate{entry: e}
-			if !(x.uid && e.ghost) && prog(&c) == yes {
-				res.add(e)
+		// Everything is in the view.
+		c := &candidate{}
+		for c.entry = range x.s.box.entries(sp) {
+			if !(x.uid && c.ghost) && prog(c) == yes {
+				res.add(c.entry)
 			}
 		}
 		return nil
 	}
 	x.askIndex(ctx)
-	batch := make([]*candidate, 0, searchBatch)
-	for e := range x.s.box.entries(sp) {
-		if x.uid && e.ghost {
+	batch := make([]candidate, 0, searchBatch)
+	probe := &candidate{}
+	for probe.entry = range x.s.box.entries(sp) {
+		if x.uid && probe.ghost {
 			continue
 		}
-		c := &candidate{entry: e}
-		v := prog(c)
+		v := prog(probe)
 		if v == no {
 			continue
 		}
-		if v == yes {
-			// Keep the order: what is known waits for what is not.
-			c.content = known
-		}
-		if batch = append(batch, c); len(batch) == searchBatch {
+		// The order is kept: what is known waits for what is not.
+		if batch = append(batch, candidate{entry: probe.entry, known: v == yes}); len(batch) == searchBatch {
 			if err := x.runBatch(ctx, prog, batch, res); err != nil {
 				return err
 			}
@@ -73,9 +71,6 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 	}
 	return x.runBatch(ctx, prog, batch, res)
 }
-
-// known marks candidates that match already.
-var known = &content{}
 
 // scope narrows the messages to those of a set that every match must be in.
 func (x *searcher) scope(key *imap.SearchKey) (spans, error) {
@@ -92,15 +87,15 @@ func (x *searcher) scope(key *imap.SearchKey) (spans, error) {
 }
 
 // runBatch decides candidates that the view alone could not.
-func (x *searcher) runBatch(ctx context.Context, prog test, batch []*candidate, res *searchResult) error {
+func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, res *searchResult) error {
 	if x.s.stopping(ctx) {
 		return errShutdown
 	}
 	var msgs []*store.Message
 	var index []int
-	for i, c := range batch {
-		if c.content != known {
-			msgs = append(msgs, c.msg)
+	for i := range batch {
+		if !batch[i].known {
+			msgs = append(msgs, batch[i].msg)
 			index = append(index, i)
 		}
 	}
@@ -108,7 +103,6 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []*candidate, 
 	if x.content {
 		fields |= store.FieldParts
 	}
-	matched := make([]bool, len(batch))
 	for r, err := range x.s.account.Rendered(ctx, msgs, fields, true) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
@@ -116,7 +110,7 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []*candidate, 
 		if r.Gone {
 			continue
 		}
-		c := batch[index[r.Index]]
+		c := &batch[index[r.Index]]
 		c.r = r
 		v := prog(c)
 		if v == unknown {
@@ -124,11 +118,11 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []*candidate, 
 				return err
 			}
 		}
-		matched[index[r.Index]] = v == yes
+		c.r, c.known = nil, v == yes
 	}
-	for i, c := range batch {
-		if matched[i] || c.content == known {
-			res.add(c.entry)
+	for i := range batch {
+		if batch[i].known {
+			res.add(batch[i].entry)
 		}
 	}
 	return nil
@@ -149,6 +143,26 @@ func (x *searcher) askIndex(ctx context.Context) {
 
 // withContent decides by the content.
 func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tri, error) {
+	if x.content {
+		return x.openContent(ctx, prog, c)
+	}
+	// Stored header data is cut where a header is huge, which is rare: the part tree was
+	// not read with it.
+	fields := x.fields | store.FieldHeaders | store.FieldParts
+	for r, err := range x.s.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
+		if err != nil {
+			return no, fmt.Errorf("reading renderings: %w", err)
+		}
+		if r.Gone {
+			return no, nil
+		}
+		c.r = r
+		return x.openContent(ctx, prog, c)
+	}
+	return no, nil
+}
+
+func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tri, error) {
 	body, err := x.s.account.OpenBody(ctx, c.msg.Body)
 	if errors.Is(err, store.ErrNoBody) {
 		return no, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mox/deliver"
+	"mox/directory"
 	"mox/dns"
 	"mox/mlog"
 	"mox/smtp"
@@ -15,8 +16,7 @@ import (
 
 // Config is what transactions need. It must not change once in use.
 type Config struct {
-	// Directory returns the directory for a new transaction, which keeps it.
-	Directory func() deliver.Directory
+	Directory *directory.Directory
 	Deliverer *deliver.Deliverer
 	Store     *store.Store
 	// Resolver finds the names of clients; nil: they are not looked for.
@@ -56,7 +56,7 @@ func New(c Config) *Inbound {
 // Transaction takes one message. It belongs to one goroutine.
 type Transaction struct {
 	in     *Inbound
-	dir    deliver.Directory
+	dir    directory.View
 	peer   smtp.Peer
 	from   smtp.Path
 	params smtp.MailParams
@@ -73,7 +73,7 @@ const reverseTimeout = 5 * time.Second
 
 // Begin starts a transaction for a client.
 func (in *Inbound) Begin(ctx context.Context, peer smtp.Peer) (*Transaction, error) {
-	return &Transaction{in: in, dir: in.c.Directory(), peer: peer, cancel: func() {}}, nil
+	return &Transaction{in: in, dir: in.c.Directory.View(), peer: peer, cancel: func() {}}, nil
 }
 
 // Mail takes the reverse-path.
@@ -149,16 +149,16 @@ func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams
 }
 
 func (tx *Transaction) resolve(ctx context.Context, to smtp.Path) (deliver.Target, error) {
-	if to.IPDomain.IsIP() {
-		return deliver.Target{}, smtp.Errorf(550, "5.1.1", "no mail for addresses without domain name")
-	}
-	target, err := tx.dir.Resolve(ctx, to)
-	if err != nil {
-		return deliver.Target{}, deliver.Refusal(err)
-	}
-	if target.Alias != nil && !target.Alias.PostPublic {
+	target, err := deliver.Resolve(tx.dir, to)
+	switch {
+	case err != nil:
+		return target, err
+	case target.Alias != nil && !target.Alias.Config.PostPublic:
 		// Members may write to it, and whoever comes by this door has not shown to be one.
-		return deliver.Target{}, smtp.Errorf(550, "5.7.2", "only members may write to this address")
+		return target, smtp.Errorf(550, "5.7.2", "only members may write to this address")
+	case target.Destination != nil && target.Destination.Config.MessageAuthRequiredSMTPError != "":
+		// Nobody has shown to be who the message says.
+		return target, smtp.Errorf(550, "5.7.26", "%s", target.Destination.Config.MessageAuthRequiredSMTPError)
 	}
 	return target, tx.in.c.Deliverer.Room(ctx, target, tx.params.Size)
 }

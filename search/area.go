@@ -15,7 +15,7 @@ const (
 	areaBcc
 	areaSubject
 	areaMessageID
-	areaHeader // the other fields of the header, and the names of those above
+	areaHeader // the other fields of the header, the names of those above, headers of parts
 	areaBody
 	areas
 )
@@ -74,7 +74,7 @@ type Field uint8
 
 // The fields. All but FieldText and FieldBody are of the message's own header.
 const (
-	FieldText      Field = iota // header and body: SEARCH TEXT
+	FieldText      Field = iota // header, headers of parts, and body: SEARCH TEXT
 	FieldBody                   // SEARCH BODY
 	FieldHeader                 // the fields called Query.Name: SEARCH HEADER
 	FieldFrom                   // SEARCH FROM
@@ -87,9 +87,10 @@ const (
 
 // Query is a string to look for in a text of messages. A message matches when the text
 // contains the string as [Fold] has both. A text is one header field, unfolded and
-// decoded ("Name: value" for FieldText, what follows the colon otherwise), or of the
-// body: the visible text of one text part, the file name of a part, or a header field
-// of an embedded message. No match goes across two of these.
+// decoded ("Name: value" for FieldText, what follows the colon otherwise), a header
+// field of a part (FieldText only), or of the body: the visible text of one text part,
+// the file name of a part, or a header field of an embedded message. No match goes
+// across two of these.
 type Query struct {
 	Field  Field
 	Name   string // of the header field, for FieldHeader
@@ -133,9 +134,6 @@ func (q *Query) plan() (needle, name plan) {
 	needle.exact = false
 	return needle, name
 }
-
-// foldName is a header field name to compare.
-func foldName(name string) string { return strings.ToLower(name) }
 
 // trimName cuts white space that obsolete syntax allows before the colon.
 func trimName(b []byte) []byte { return bytes.TrimRight(b, " \t") }

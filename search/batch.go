@@ -50,7 +50,7 @@ func (x *index) takeBatch(ctx context.Context, acc *store.Account, l batchLimits
 			prints = appendPrint(prints, r.Body, sum)
 		}
 		upto = r.Body
-		if read++; b.text >= l.text {
+		if read++; b.text >= l.text || len(b.keys) >= batchTerms {
 			break
 		}
 	}

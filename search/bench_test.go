@@ -10,24 +10,75 @@ import (
 	"testing"
 	"time"
 
+	"mox/db"
 	"mox/message"
 	"mox/store"
 )
 
-// benchWords are words of a language: few are frequent, most are rare.
-func benchWord(r *rand.Rand) string {
-	n := int(rand.NewZipf(r, 1.08, 2, 400_000).Uint64())
-	w := rand.New(rand.NewPCG(uint64(n), 7))
-	const consonants, vowels = "bcdfghklmnprstvwz", "aeiou"
-	var b strings.Builder
-	for range 1 + w.IntN(4) {
-		b.WriteByte(consonants[w.IntN(len(consonants))])
-		b.WriteByte(vowels[w.IntN(len(vowels))])
-		if w.IntN(3) == 0 {
-			b.WriteByte(consonants[w.IntN(len(consonants))])
+// seedWords are words whose letter sequences [benchWord] imitates.
+const seedWords = `
+mtview negative succeeds value download generic retrieving command unstructured delivered periods header 
+observed back iterations document confidential validity individuals property robust never excessive internet 
+finding objects constructs other robert basis actors will maintenance resolvers started status certification 
+appears modes smtp producing urls initiate specified homme prior generates body anycast caldav enforcement 
+ietf relevancy instances convenient using larry management american than developed copied warn dkim whereby 
+recursive ttls described realm zones stamp result gender expunged redirected search clarifies supplied 
+problematic servers simultaneous white multiline might logo helo likelihood format dickinson jenkins goals 
+signature turner portion corporation considerations productions indicated comparing required hide feature 
+associate host baker receives achieved encoding temporarily transmitted satisfies include indirect frame 
+national commands developers forwarding imposed characters atoms flagged google rights thirdparty obsolete 
+essential line observance minimum decides order east redirect confusion calendar unspecified mtas behaviour 
+records modules overview team report fairly edns setmetadata both cdata statement relatively where toward 
+image outlined form recommend buffer monitoring owner macintosh obtain insufficient specific deliveries 
+prepared employed base arch vacation candidate given texts answered alice into protects alternative subj 
+identifier inherent lower phishing those constant interpretation mappings path yakushev annotation htmlbody 
+editor schedule reasons going registry kurt along exchanges about decided know critical original yang your 
+comply cache savedate meeting belongs abnf magic primary viewed author getquotaroot rrsets tentative 
+collection chunking variables runs group wrap qname repeating based rewritten resnick operates november 
+noting checks leaves associated exchanger rejected increases update capitalized carefully directed december 
+including abuse confirm indicates mechanisms subset challenges above jmap preference approval defines 
+receiver expiration textbody application rrset silent semi token common extensible registries identity july 
+closing noerror examples second timezone maintaining purpose lines multistatus former processing hash comma 
+department supported done subdomain band https authenticate direct valued even cause potentially signeddata 
+uses priority easily reston many append principals rationale otherwise updates designated overridden were 
+filtering obsoletes manually allows perform assumed increasing specify just prodid efficiency argument rfcs 
+potential continuing created occur correctly combinations transport internal relating avoiding well abstract 
+gives xtext principal adsp eastlake succeeded found implied calendaring scott documents unsigned sufficient 
+nodata words labels implementing manage over takes temporary incremented expunge practice parse hyphen 
+multipart proxy consensus expands arpa cookie properly descriptive range receivers diagnostic column read 
+printable persons assumption followed successfully dsns untrusted newman position relaxed translated appear 
+desruisseaux knowledge slow semantics purposes consistent safely mailing members something quarantine options 
+gulbrandsen starts ping private follow listing ordinary able product reduce maintains literal unlimited 
+fitness julian except features annotate fresh unique completion preserve exceeds corresponding
+`
+
+// nextLetters maps two letters to those that may follow, as often as they do; a space
+// begins and ends words.
+var nextLetters = func() map[string]string {
+	next := map[string]string{}
+	for _, w := range strings.Fields(seedWords) {
+		w = "  " + w + " "
+		for i := 2; i < len(w); i++ {
+			next[w[i-2:i]] += w[i : i+1]
 		}
 	}
-	return b.String()
+	return next
+}()
+
+// benchWord is a word of a language in which few are frequent and most are rare.
+func benchWord(r *rand.Rand) string {
+	n := int(rand.NewZipf(r, 1.1, 2, 300_000).Uint64())
+	w := rand.New(rand.NewPCG(uint64(n), 7))
+	b := []byte("  ")
+	for len(b) < 20 {
+		next := nextLetters[string(b[len(b)-2:])]
+		c := next[w.IntN(len(next))]
+		if c == ' ' {
+			break
+		}
+		b = append(b, c)
+	}
+	return string(b[2:])
 }
 
 func benchText(r *rand.Rand, words int) string {
@@ -74,6 +125,7 @@ func TestMeasure(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	f := newFixture(t, Config{NoCatchUp: true, Linger: time.Hour})
+	f.m.cancel() // no worker beside the steps below
 	size := 0
 	for i := 0; i < n; {
 		var batch []string
@@ -111,14 +163,15 @@ func TestMeasure(t *testing.T) {
 	p, _ := f.m.Progress(f.ctx, "alice")
 	s := f.m.Stats()
 	t.Logf("with merges %v: %.0f/s; file %d KB, blocks %d KB = %.1f %% of %d KB text; %d segments", took, float64(n)/took.Seconds(), fi.Size()>>10, p.Bytes>>10, 100*float64(p.Bytes)/float64(s.Text), s.Text>>10, p.Segments)
-	rare := "zovitapuk"
+	f.breakdown(t)
+	rare := "zeitgeisty"
 	f.add(mail("x", "a needle "+rare+" here"))
 	for more := true; more; {
 		a, _ := f.m.acquire(f.ctx, "alice")
 		more, _ = f.m.stepBatch(f.ctx, a)
 		f.m.release(a)
 	}
-	for _, q := range []Query{{FieldBody, "", rare}, {FieldText, "", rare}, {FieldText, "", "vitapu"}, {FieldSubject, "", "zovi"}, {FieldBody, "", "in"}, {FieldText, "", "e"}, {FieldText, "", "mon, 2 mar"}, {FieldBody, "", "ba do"}, {FieldText, "", "no such text anywhere"}} {
+	for _, q := range []Query{{FieldBody, "", rare}, {FieldText, "", rare}, {FieldText, "", "tgeis"}, {FieldSubject, "", "zeit"}, {FieldBody, "", "in"}, {FieldText, "", "e"}, {FieldText, "", "mon, 2 mar"}, {FieldBody, "", "ing to"}, {FieldText, "", "no such text anywhere"}} {
 		f.m.cache.drop(f.m.stats.opened.Load())
 		var res Result
 		var times [4]time.Duration
@@ -164,4 +217,48 @@ func (f *fixture) scan(t *testing.T, q Query) {
 	}
 	took := time.Since(start)
 	t.Logf("looking through all for %q: %d found in %v, %v a message", q, n, took, took/time.Duration(len(ids)))
+}
+
+// breakdown prints what the index is made of.
+func (f *fixture) breakdown(t *testing.T) {
+	a, err := f.m.acquire(f.ctx, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.m.release(a)
+	type sums struct{ terms, raw, packedTerms, lists, packed int }
+	by := map[byte]*sums{}
+	err = a.index.db.Read(f.ctx, func(c *db.Conn) error {
+		list, err := segments(c)
+		if err != nil {
+			return err
+		}
+		r := &reader{c, a.index.id, newCache(0), a.index.codec}
+		for i := range list {
+			for n := range list[i].blocks {
+				terms, err := r.terms(&list[i], n)
+				if err != nil {
+					return err
+				}
+				lists, _ := r.blob(kindPostings, "SELECT data FROM posting WHERE id=?", list[i].id, n)
+				s := by[terms[1]]
+				if s == nil {
+					s = &sums{}
+					by[terms[1]] = s
+				}
+				s.terms += strings.Count(string(terms), "\n") - 1
+				s.raw += len(terms)
+				s.packedTerms += len(r.codec.pack(terms))
+				s.lists += len(lists)
+				s.packed += len(r.codec.pack(lists))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, s := range by {
+		t.Logf("%#x: %d terms, %d KB, packed %d KB; lists %d KB, packed %d KB", k, s.terms, s.raw>>10, s.packedTerms>>10, s.lists>>10, s.packed>>10)
+	}
 }

@@ -57,6 +57,17 @@ func (s bitset) empty() bool {
 	return true
 }
 
+// full reports whether all of a number of documents are in the set.
+func (s bitset) full(docs int) bool {
+	n := docs / 64
+	for _, w := range s[:n] {
+		if w != ^uint64(0) {
+			return false
+		}
+	}
+	return docs%64 == 0 || s[n] == 1<<(docs%64)-1
+}
+
 func (s bitset) or(t bitset) {
 	for i := range s {
 		s[i] |= t[i]

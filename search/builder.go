@@ -26,6 +26,7 @@ type builder struct {
 	area     area
 	key      []byte
 	bodyText int64 // of the current message
+	before   int   // pairs of the messages before
 	partial  int   // messages that are not wholly in the index
 	isPart   bool  // the current one is
 }
@@ -34,6 +35,13 @@ type builder struct {
 type textLimits struct {
 	part, message int64 // bytes
 }
+
+// A message with more different terms than maxTerms is treated as one with too much
+// text. A batch ends when it has batchTerms: both bound the memory that it takes.
+const (
+	maxTerms   = 100_000
+	batchTerms = 150_000
+)
 
 func newBuilder(l textLimits) *builder {
 	b := &builder{limits: l, ids: map[string]uint32{}, buf: make([]byte, 16<<10)}
@@ -57,9 +65,12 @@ func (b *builder) addUnreadable(id store.BodyID) {
 	}
 }
 
+// full reports whether the current message may have no more terms.
+func (b *builder) full() bool { return len(b.pairs)-b.before >= maxTerms }
+
 // markPartial notes that the current message has text in an area that is not in the index.
 func (b *builder) markPartial(a area) {
-	b.put(blobKey(a), markPartial)
+	b.insert(blobKey(a), markPartial)
 	if !b.isPart {
 		b.isPart = true
 		b.partial++
@@ -68,10 +79,19 @@ func (b *builder) markPartial(a area) {
 
 func (b *builder) begin(id store.BodyID) {
 	b.docs = append(b.docs, id)
-	b.bodyText, b.isPart = 0, false
+	b.bodyText, b.isPart, b.before = 0, false, len(b.pairs)
 }
 
+// put notes that the current message has a term, unless it has too many.
 func (b *builder) put(where byte, t []byte) {
+	if b.full() {
+		b.markPartial(b.area)
+		return
+	}
+	b.insert(where, t)
+}
+
+func (b *builder) insert(where byte, t []byte) {
 	b.key = append(append(b.key[:0], where), t...)
 	doc := uint32(len(b.docs) - 1)
 	n, ok := b.ids[string(b.key)]
@@ -105,6 +125,13 @@ func (b *builder) field(name, value string) error {
 	return nil
 }
 
+// partField implements visitor.
+func (b *builder) partField(name, value string) error {
+	b.area = areaHeader
+	b.whole(name + ":" + value)
+	return nil
+}
+
 // whole takes a whole text.
 func (b *builder) whole(s string) {
 	b.folded = b.fold.append(b.folded[:0], []byte(s))
@@ -134,7 +161,7 @@ func (b *builder) body(r io.Reader) error {
 	}()
 	for {
 		n, err := r.Read(b.buf)
-		if int64(n) > left {
+		if int64(n) > left || b.full() {
 			b.markPartial(areaBody)
 			return nil
 		}

@@ -30,6 +30,7 @@ const (
 	kindSegment blobKind = iota
 	kindTerms
 	kindPostings
+	kindFilter
 )
 
 type cacheEntry struct {

@@ -68,17 +68,7 @@ func (f *folder) append(dst, src []byte) []byte {
 		f.partial[f.n] = src[0]
 		f.n++
 		src = src[1:]
-		if p := f.partial[:f.n]; utf8.FullRune(p) {
-			// A rune that turned out invalid may leave bytes that begin the next one.
-			r, size := utf8.DecodeRune(p)
-			dst = f.rune(dst, r)
-			f.n = copy(f.partial[:], p[size:])
-			for f.n > 0 && utf8.FullRune(f.partial[:f.n]) {
-				r, size := utf8.DecodeRune(f.partial[:f.n])
-				dst = f.rune(dst, r)
-				f.n = copy(f.partial[:], f.partial[size:f.n])
-			}
-		}
+		dst = f.complete(dst)
 	}
 	table := foldTable()
 	for i := 0; i < len(src); {
@@ -94,13 +84,34 @@ func (f *folder) append(dst, src []byte) []byte {
 			return dst
 		}
 		i += size
-		if int(r) < len(table) && table[r] != 0 {
+		if int(r) < len(table) && table[r].base != 0 {
+			e := &table[r]
 			dst = f.release(dst)
 			f.cr = false
-			dst = utf8.AppendRune(dst, rune(table[r]))
+			dst = utf8.AppendRune(dst, rune(e.base))
+			if e.mark != 0 {
+				f.marks[0], f.nmarks = mark{rune(e.mark), e.class}, 1
+			}
 			continue
 		}
 		dst = f.rune(dst, r)
+	}
+	return dst
+}
+
+// complete folds the runes that partial has. One that turned out to be invalid may leave
+// bytes that begin the next, or are ASCII.
+func (f *folder) complete(dst []byte) []byte {
+	for f.n > 0 && utf8.FullRune(f.partial[:f.n]) {
+		var b [utf8.UTFMax]byte
+		r, size := utf8.DecodeRune(f.partial[:f.n])
+		copy(b[:], f.partial[:size])
+		f.n = copy(f.partial[:], f.partial[size:f.n])
+		if r < utf8.RuneSelf {
+			dst = f.ascii(dst, b[:1])
+		} else {
+			dst = f.rune(dst, r)
+		}
 	}
 	return dst
 }
@@ -212,7 +223,7 @@ func (f *folder) push(dst []byte, r rune, class uint8) []byte {
 	for ; i > 0 && f.marks[i-1].class > class; i-- {
 		f.marks[i] = f.marks[i-1]
 	}
-	f.marks[i] = mark{r, class}
+	f.marks[i] = mark{foldRune(r), class}
 	f.nmarks++
 	return dst
 }
@@ -224,7 +235,7 @@ func (f *folder) release(dst []byte) []byte {
 		f.base = 0
 	}
 	for _, m := range f.marks[:f.nmarks] {
-		dst = appendFolded(dst, m.r)
+		dst = utf8.AppendRune(dst, m.r)
 	}
 	f.nmarks = 0
 	return dst
@@ -240,21 +251,32 @@ func appendFolded(dst []byte, r rune) []byte {
 	if r == 'ß' || r == 'ẞ' {
 		return append(dst, "ss"...)
 	}
-	return utf8.AppendRune(dst, unicode.ToLower(unicode.ToUpper(r)))
+	return utf8.AppendRune(dst, foldRune(r))
 }
 
-// foldTable maps runes of the alphabets below U+1100 to what they fold to, where that
-// is one rune, not a mark, whatever is around it; 0 otherwise.
-var foldTable = sync.OnceValue(func() *[0x1100]uint16 {
-	t := new([0x1100]uint16)
-	for r := rune(utf8.RuneSelf); r < 0x1100; r++ {
+func foldRune(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }
+
+// folded is what a rune folds to, whatever is around it: a letter, and a mark on it or 0.
+// base is 0 for runes that are not so simple.
+type folded struct {
+	base, mark uint16
+	class      uint8 // of the mark
+}
+
+// foldTable has the alphabets and their accents, and general punctuation.
+var foldTable = sync.OnceValue(func() *[0x2100]folded {
+	t := new([0x2100]folded)
+	for r := rune(utf8.RuneSelf); int(r) < len(t); r++ {
 		var f folder
 		b := f.rune(nil, r)
-		if f.nmarks > 0 || f.base != 0 {
+		base, size := utf8.DecodeRune(b)
+		jamo := 0x1100 <= r && r <= 0x11FF // may compose with what is before
+		if size == 0 || size != len(b) || f.base != 0 || f.nmarks > 1 || base == utf8.RuneError || jamo {
 			continue
 		}
-		if folded, size := utf8.DecodeRune(b); size == len(b) && size > 0 && folded <= 0xFFFF {
-			t[r] = uint16(folded)
+		t[r].base = uint16(base)
+		if f.nmarks == 1 {
+			t[r].mark, t[r].class = uint16(f.marks[0].r), f.marks[0].class
 		}
 	}
 	return t

@@ -96,6 +96,28 @@ func FuzzFold(f *testing.F) {
 	})
 }
 
+// The quick ways of append give what the slow one does.
+func TestFoldTable(t *testing.T) {
+	for r := rune(0); r < 0x3400; r++ {
+		for _, around := range []string{"%s", "a%sb", "か%s\u3099", "\u1100%s\u11a8", "e\u0323%s\u0301\u0316", "\r%s\n"} {
+			s := strings.ReplaceAll(around, "%s", string(r))
+			var f folder
+			var want []byte
+			for _, r := range s {
+				if r < utf8.RuneSelf {
+					want = f.ascii(want, []byte(string(r)))
+				} else {
+					want = f.rune(want, r)
+				}
+			}
+			want = f.flush(want)
+			if got := Fold(s); got != string(want) {
+				t.Fatalf("%U in %+q: %+q, want %+q", r, s, got, want)
+			}
+		}
+	}
+}
+
 func FuzzMatcher(f *testing.F) {
 	for _, s := range samples {
 		f.Add(s, "or", 3)

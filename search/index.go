@@ -26,7 +26,7 @@ var schema string
 
 // format names the form of the file and of what makes terms of text; an index of another
 // form is made anew.
-func format() string { return "mox search 1, Unicode " + unicode.Version + " " + norm.Version }
+func format() string { return "mox search 2, Unicode " + unicode.Version + " " + norm.Version }
 
 // errForeign says that an index is not of the account or not of this program.
 var errForeign = errors.New("index does not belong to the account's data")
@@ -78,7 +78,7 @@ func removeIndex(path string) error {
 
 func openFile(ctx context.Context, id uint64, path string, log *slog.Logger, codec *codec, cache *cache) (*index, error) {
 	// NORMAL: a power failure may lose the last batches, and with them that they were taken.
-	d, err := db.Open(path, db.Options{Log: log, PageSize: 2048, Readers: 2, Synchronous: "NORMAL"})
+	d, err := db.Open(path, db.Options{Log: log, PageSize: 2048, Shrink: true, Readers: 4, Synchronous: "NORMAL"})
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (x *index) prepare(ctx context.Context) error {
 			if err := c.Script(schema); err != nil {
 				return err
 			}
-			return c.Exec("INSERT INTO state (id, format, indexed, next_segment, modseq, swept, swept_at, prints) VALUES (1,?,0,1,0,0,0,?)", format(), []byte{})
+			return c.Exec("INSERT INTO state (id, format, indexed, next_segment, modseq, swept, prints) VALUES (1,?,0,1,0,0,?)", format(), []byte{})
 		}
 		rows := c.Query("SELECT format FROM state WHERE id=1")
 		got := ""
@@ -129,17 +129,17 @@ func (x *index) close() error {
 
 // state is the row of the table state, with totals.
 type state struct {
-	indexed       store.BodyID
-	modseq, swept store.ModSeq
-	sweptAt       int64
-	prints        []byte
+	indexed store.BodyID
+	modseq  store.ModSeq
+	swept   int64
+	prints  []byte
 }
 
 func readState(c *db.Conn) (s state, err error) {
-	rows := c.QueryInts("SELECT indexed, modseq, swept, swept_at, prints FROM state WHERE id=1")
+	rows := c.QueryInts("SELECT indexed, modseq, swept, prints FROM state WHERE id=1")
 	ok := rows.Next()
 	if ok {
-		s = state{store.BodyID(rows.Int64(0)), store.ModSeq(rows.Int64(1)), store.ModSeq(rows.Int64(2)), rows.Int64(3), append([]byte(nil), rows.Bytes(4)...)}
+		s = state{store.BodyID(rows.Int64(0)), store.ModSeq(rows.Int64(1)), rows.Int64(2), append([]byte(nil), rows.Bytes(3)...)}
 	}
 	if err := rows.Close(); err != nil || !ok {
 		return s, orDamaged(err, "no state")
@@ -179,10 +179,10 @@ func (x *index) bodiesAfter(ctx context.Context, after store.BodyID, max int) (i
 	return ids, err
 }
 
-// setSwept notes that all bodies were looked for when the account was at modseq.
-func (x *index) setSwept(ctx context.Context, modseq store.ModSeq, at int64) error {
+// setSwept notes when all bodies were looked for.
+func (x *index) setSwept(ctx context.Context, at int64) error {
 	return x.db.Write(ctx, func(c *db.Conn) error {
-		return c.ExecInts("UPDATE state SET swept=?, swept_at=? WHERE id=1", int64(modseq), at)
+		return c.ExecInts("UPDATE state SET swept=? WHERE id=1", at)
 	})
 }
 
@@ -204,6 +204,9 @@ func (x *index) search(ctx context.Context, q *Query) (res Result, ok bool, err 
 		}
 		r := &reader{c, x.id, x.cache, x.codec}
 		for i := range list {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := res.addSegment(r, &list[i], q, needle, name); err != nil {
 				return err
 			}
@@ -271,7 +274,9 @@ func (x *index) addSegment(c *db.Conn, b *builder) error {
 	}
 	s := segment{id: id, first: b.docs[0], last: b.docs[len(b.docs)-1], docs: len(b.docs)}
 	d := details{bodies: b.docs}
+	var f filterBuilder
 	err = b.blocks(func(bl block) error {
+		f.add(bl.terms)
 		n, err := writeBlock(c, x.codec, id, s.blocks, bl)
 		s.blocks++
 		s.bytes += n
@@ -279,6 +284,9 @@ func (x *index) addSegment(c *db.Conn, b *builder) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := writeFilter(c, x.codec, &s, &f); err != nil {
 		return err
 	}
 	return x.insertSegment(c, &s, stateLive, &d)

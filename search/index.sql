@@ -7,8 +7,7 @@ CREATE TABLE state (
 	indexed      INTEGER NOT NULL, -- the last body that was taken
 	next_segment INTEGER NOT NULL, -- ids are never used twice
 	modseq       INTEGER NOT NULL, -- of the account when a batch was last taken
-	swept        INTEGER NOT NULL, -- of the account when freed bodies were last looked for,
-	swept_at     INTEGER NOT NULL, -- unix time of that
+	swept        INTEGER NOT NULL, -- unix time when freed bodies were last looked for
 	prints       BLOB    NOT NULL  -- fingerprints of the last bodies, to know the account by
 );
 
@@ -29,6 +28,9 @@ CREATE TABLE segment (
 -- Blocks, see block.go. id is segment id * 2^24 + number; data is zstd.
 CREATE TABLE term    (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE posting (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+
+-- Of segments with several blocks, see filter.go. id is segment id * 2^24 + number.
+CREATE TABLE filter (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 
 -- Bodies that are gone, and still in a segment.
 CREATE TABLE dead (body INTEGER PRIMARY KEY);

@@ -85,12 +85,12 @@ func (l *lookup) need(n *need, where areaSet) (inTerm, inBlob bitset, err error)
 		if !where.has(a) {
 			continue
 		}
-		if n.term {
+		if n.term && !inTerm.full(l.s.docs) {
 			if err := l.find(inTerm, termKey(a), n.how, n.run); err != nil {
 				return nil, nil, err
 			}
 		}
-		if n.blob {
+		if n.blob && !inTerm.full(l.s.docs) && !inBlob.full(l.s.docs) {
 			if err := l.findBlobs(inBlob, blobKey(a), n.buckets); err != nil {
 				return nil, nil, err
 			}
@@ -127,9 +127,22 @@ func (l *lookup) findBlobs(to bitset, where byte, buckets []uint16) error {
 // find adds the documents that have a term which run matches.
 func (l *lookup) find(to bitset, where byte, how match, run []byte) error {
 	from, upto := l.blocks(where, how, run)
+	var pass []byte
+	if (how == matchSuffix || how == matchContains) && from < upto {
+		var err error
+		if pass, err = l.r.filter(l.s, run); err != nil {
+			return err
+		}
+	}
 	for n := from; n <= upto; n++ {
+		if pass != nil && pass[n/8]&(1<<(n%8)) == 0 {
+			continue
+		}
 		if err := l.findIn(to, n, where, how, run); err != nil {
 			return err
+		}
+		if to.full(l.s.docs) {
+			break
 		}
 	}
 	return nil

@@ -33,8 +33,10 @@ type Config struct {
 	Linger time.Duration
 	// Idle is after what time without search or work an index is closed. Default 2 min.
 	Idle time.Duration
+	// MaxOpen is the number of indexes kept open that nobody uses, at most. Default 64.
+	MaxOpen int
 	// SweepEvery is how often, at most, an index is rid of messages that are gone.
-	// Default 1 h.
+	// Default 12 h.
 	SweepEvery time.Duration
 	// NoCatchUp leaves accounts alone at start that nobody uses or touches.
 	NoCatchUp bool
@@ -51,7 +53,8 @@ func (c *Config) setDefaults() {
 	c.Cache = cmp.Or(c.Cache, 32<<20)
 	c.Linger = cmp.Or(c.Linger, time.Second)
 	c.Idle = cmp.Or(c.Idle, 2*time.Minute)
-	c.SweepEvery = cmp.Or(c.SweepEvery, time.Hour)
+	c.MaxOpen = cmp.Or(c.MaxOpen, 64)
+	c.SweepEvery = cmp.Or(c.SweepEvery, 12*time.Hour)
 }
 
 func (c *Config) limits() batchLimits {
@@ -75,6 +78,7 @@ type Manager struct {
 	open    map[string]*account
 	queue   map[string]time.Time // when to work on an account next
 	retries map[string]int       // failures in a row
+	busy    bool                 // the worker works on an account
 }
 
 // account is an account whose index is in use, or was a short while ago.
@@ -99,7 +103,7 @@ type account struct {
 type sweep struct {
 	active bool
 	after  store.BodyID
-	modseq store.ModSeq // of the account when it began
+	gone   bool // some were
 }
 
 // New returns a Manager and starts its worker.

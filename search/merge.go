@@ -19,6 +19,8 @@ const (
 	maxMergeDocs = 4 << 20 // documents of a segment, at most
 	mergeOutput  = 1 << 20 // bytes a step writes, about
 	deadShare    = 4       // a segment is written anew when one in so many documents is dead
+	shrinkPages  = 1024    // pages given back in one transaction
+	freeShare    = 4       // the file shrinks when one of so many pages is free
 	dropBlocks   = 256     // blocks of dead segments deleted in one transaction
 )
 
@@ -60,6 +62,7 @@ type merger struct {
 	details details
 	dead    []store.BodyID // those left out
 	build   blockBuilder
+	filter  filterBuilder
 	docs    []uint32
 	written []packedBlock // to be stored by the step
 	size    int
@@ -147,6 +150,7 @@ func (m *merger) emit(b block) error {
 	p := packedBlock{m.out.blocks, m.x.codec.pack(b.terms), m.x.codec.pack(b.postings)}
 	m.out.blocks++
 	m.out.bytes += int64(len(p.terms) + len(p.postings))
+	m.filter.add(b.terms)
 	m.size += len(p.terms) + len(p.postings)
 	m.details.firsts = append(m.details.firsts, string(b.first))
 	m.written = append(m.written, p)
@@ -304,6 +308,9 @@ func (m *merger) finish(c *db.Conn) error {
 		return err
 	}
 	m.out.dead = int(n)
+	if err := writeFilter(c, m.x.codec, &m.out, &m.filter); err != nil {
+		return err
+	}
 	return m.x.insertSegment(c, &m.out, stateLive, &m.details)
 }
 
@@ -316,7 +323,7 @@ func (x *index) dropDead(ctx context.Context) (more bool, err error) {
 		}
 		more = true
 		left := int64(0)
-		for _, table := range []string{"term", "posting"} {
+		for _, table := range []string{"term", "posting", "filter"} {
 			err := c.ExecInts("DELETE FROM "+table+" WHERE id IN (SELECT id FROM "+table+" WHERE id BETWEEN ? AND ? LIMIT ?)",
 				blockID(id, 0), blockID(id+1, 0)-1, dropBlocks)
 			if err != nil {
@@ -335,13 +342,26 @@ func (x *index) dropDead(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// hasDead reports whether there are dead segments to delete.
-func (x *index) hasDead(ctx context.Context) (has bool, err error) {
+// shrink gives some of the file's free pages back, when they are many, and reports
+// whether there are more.
+func (x *index) shrink(ctx context.Context) (more bool, err error) {
+	var free, pages int64
 	err = x.db.Read(ctx, func(c *db.Conn) (err error) {
-		_, has, err = c.QueryInt64("SELECT id FROM segment WHERE state=? LIMIT 1", stateDead)
+		if free, _, err = c.QueryInt64("PRAGMA freelist_count"); err == nil {
+			pages, _, err = c.QueryInt64("PRAGMA page_count")
+		}
 		return err
 	})
-	return has, err
+	if err != nil || free < shrinkPages || free*freeShare < pages {
+		return false, err
+	}
+	err = x.db.Write(ctx, func(c *db.Conn) error {
+		return c.Script(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", shrinkPages))
+	})
+	if err != nil {
+		return false, fmt.Errorf("shrinking index: %w", err)
+	}
+	return true, nil
 }
 
 // markDead notes bodies that are gone.

@@ -23,7 +23,7 @@ type codec struct {
 }
 
 func newCodec() (*codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(2), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(256<<10))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(2), zstd.WithAllLitEntropyCompression(true), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(256<<10))
 	if err != nil {
 		return nil, fmt.Errorf("making compressor: %w", err)
 	}
@@ -44,6 +44,9 @@ func (c *codec) pack(b []byte) []byte {
 }
 
 func (c *codec) unpack(b []byte) ([]byte, error) {
+	if len(b) == 0 { // which is no frame, and would be taken for none
+		return nil, fmt.Errorf("%w: empty", errDamaged)
+	}
 	out, err := c.dec.DecodeAll(b, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
@@ -224,6 +227,21 @@ func readBlob(c *db.Conn, codec *codec, sql string, id int64) ([]byte, error) {
 		return nil, err2
 	}
 	return b, err
+}
+
+// writeFilter stores the filter of a segment, if it is to have one.
+func writeFilter(c *db.Conn, codec *codec, s *segment, f *filterBuilder) error {
+	if s.blocks < filterMinBlocks {
+		return nil
+	}
+	for n := range filterBuckets / filterChunk {
+		chunk := codec.pack(f.chunk(n))
+		if err := c.Exec("INSERT INTO filter (id, data) VALUES (?,?)", blockID(s.id, n), chunk); err != nil {
+			return err
+		}
+		s.bytes += int64(len(chunk))
+	}
+	return nil
 }
 
 // writeBlock stores a block.

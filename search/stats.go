@@ -26,7 +26,7 @@ type Stats struct {
 	Failures uint64 // turns of the worker that ended with an error
 	Searches uint64
 	Open     int   // indexes
-	Queued   int   // accounts with work waiting, now or at a time to come
+	Queued   int   // accounts with work under way, or waiting for its time
 	Cache    int64 // bytes
 }
 
@@ -40,6 +40,9 @@ func (m *Manager) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.Open, s.Queued = len(m.open), len(m.queue)
+	if m.busy {
+		s.Queued++
+	}
 	return s
 }
 

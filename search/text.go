@@ -25,6 +25,8 @@ type visitor interface {
 	// field is a field of the message's header: its name, and what follows the colon,
 	// unfolded and decoded.
 	field(name, value string) error
+	// partField is a field of the header of a part of the message.
+	partField(name, value string) error
 	// body is a text of the body.
 	body(r io.Reader) error
 }
@@ -44,24 +46,28 @@ func visit(src Source, want areaSet, v visitor) error {
 		return nil
 	}
 	var err error
+	shown := src.Part // the part whose header was shown already
 	src.Part.Walk(func(_ []int, p *message.Part) bool {
+		if err == nil && p != shown {
+			err = eachField(p, src.Body, v.partField)
+		}
 		if err == nil {
 			err = visitPart(src, p, v)
 		}
+		shown = p.Message // it comes next, when there is one
 		return err == nil
 	})
 	return err
 }
 
-// visitPart shows what a part itself has: names, text, the header of its message.
+// visitPart shows what a part itself has in the body: its file name, its text, the
+// header of its message.
 //
 // RFC 9051 6.4.4: content other than text and messages may be left out.
 func visitPart(src Source, p *message.Part, v visitor) error {
-	for _, s := range []string{p.Filename(), message.DecodeWords(p.Description)} {
-		if s != "" {
-			if err := v.body(strings.NewReader(s)); err != nil {
-				return err
-			}
+	if s := p.Filename(); s != "" {
+		if err := v.body(strings.NewReader(s)); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -126,30 +132,44 @@ func unfold(b []byte) string {
 	return string(out)
 }
 
-// Match tells for each query whether the message matches. It reads no more of the
-// message than needed. Errors are those of reading.
+// Match tells for each query whether the message matches. Errors are those of reading.
+// For several messages, a [Finder] is better.
 func Match(src Source, queries []Query) ([]bool, error) {
-	m := newMatch(queries)
-	err := visit(src, m.want, m)
-	if err != nil && err != errStop {
-		return nil, fmt.Errorf("looking through message: %w", err)
-	}
-	return m.results(), nil
+	return NewFinder(queries).Find(src)
 }
 
-// matching looks for several queries at once.
+// Finder looks through messages, one after the other, for the needles of some queries.
+// Not safe for concurrent use.
+type Finder struct{ m matching }
+
+// NewFinder returns a Finder for queries, which must not be changed after.
+func NewFinder(queries []Query) *Finder { return &Finder{*newMatch(queries)} }
+
+// Find tells for each query whether the message matches. It reads no more of the message
+// than needed, in pieces. Errors are those of reading. The result is valid until the
+// next call.
+func (f *Finder) Find(src Source) ([]bool, error) {
+	m := &f.m
+	clear(m.found)
+	m.left = len(m.found)
+	if err := visit(src, m.want, m); err != nil && err != errStop {
+		return nil, fmt.Errorf("looking through message: %w", err)
+	}
+	return m.found, nil
+}
+
+// matching is the visitor of a Finder.
 type matching struct {
 	queries []Query
 	matcher *Matcher // needle i for queries[i]
 	want    areaSet
 	found   []bool
 	left    int // not found yet
-	header  bool
 	buf     []byte
 }
 
 func newMatch(queries []Query) *matching {
-	m := &matching{queries: queries, found: make([]bool, len(queries)), left: len(queries), buf: make([]byte, 16<<10)}
+	m := &matching{queries: queries, found: make([]bool, len(queries)), buf: make([]byte, 16<<10)}
 	needles := make([]string, len(queries))
 	for i := range queries {
 		q := &queries[i]
@@ -159,8 +179,6 @@ func newMatch(queries []Query) *matching {
 	m.matcher = NewMatcher(needles...)
 	return m
 }
-
-func (m *matching) results() []bool { return m.found }
 
 func (m *matching) hit(i int) error {
 	if !m.found[i] {
@@ -196,6 +214,24 @@ func (m *matching) field(name, value string) error {
 			where = folded
 		}
 		if strings.Contains(where, string(m.matcher.needles[i].folded)) {
+			if err := m.hit(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *matching) partField(name, value string) error {
+	text := ""
+	for i := range m.queries {
+		if m.found[i] || m.queries[i].Field != FieldText {
+			continue
+		}
+		if text == "" {
+			text = Fold(name + ":" + value)
+		}
+		if strings.Contains(text, string(m.matcher.needles[i].folded)) {
 			if err := m.hit(i); err != nil {
 				return err
 			}

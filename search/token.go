@@ -148,6 +148,18 @@ func (t *tokenizer) write(p []byte) {
 			r, size = utf8.DecodeRune(p[i:])
 		}
 		c := classIn(table, r)
+		if c == classWord && t.class == classWord && r < utf8.RuneSelf && !t.blob {
+			// The usual case: the rest of a word at once.
+			n := 1
+			for left := maxWord - t.runes; n < left && i+n < len(p) && p[i+n] < utf8.RuneSelf && table[p[i+n]] == classWord; n++ {
+			}
+			if t.runes+n <= maxWord {
+				t.buf = append(t.buf, p[i:i+n]...)
+				t.runes += n
+				i += n
+				continue
+			}
+		}
 		if c != t.class || c == classSymbol {
 			t.end()
 			t.class = c

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"mox/store"
@@ -25,26 +26,21 @@ func (m *Manager) work() {
 	}
 	idle := time.NewTicker(max(m.c.Idle/2, time.Millisecond))
 	defer idle.Stop()
-	for {
+	for m.ctx.Err() == nil {
 		name, wait := m.next()
 		if name != "" {
 			m.turn(name)
-			if m.ctx.Err() != nil {
-				return
+			if m.tooMany() {
+				m.closeIdle()
 			}
-		}
-		var timer <-chan time.Time
-		if name != "" {
 			wait = 0
 		}
-		timer = time.After(wait)
 		select {
 		case <-m.ctx.Done():
-			return
 		case <-idle.C:
 			m.closeIdle()
 		case <-m.wake:
-		case <-timer:
+		case <-time.After(wait):
 		}
 	}
 }
@@ -78,11 +74,17 @@ func (m *Manager) next() (name string, wait time.Duration) {
 		return "", wait
 	}
 	delete(m.queue, name)
+	m.busy = true
 	return name, 0
 }
 
 // turn does a piece of an account's work.
 func (m *Manager) turn(name string) {
+	defer func() {
+		m.mu.Lock()
+		m.busy = false
+		m.mu.Unlock()
+	}()
 	more, err := m.accountTurn(name)
 	switch {
 	case m.ctx.Err() != nil:
@@ -188,15 +190,18 @@ func (m *Manager) stepMerge(ctx context.Context, a *account) (more bool, err err
 	}
 	plan := planMerge(list)
 	if plan == nil {
-		return a.index.dropDead(ctx)
+		if more, err := a.index.dropDead(ctx); more || err != nil {
+			return more, err
+		}
+		return a.index.shrink(ctx)
 	}
 	m.stats.merges.Add(1)
 	a.merge, err = a.index.newMerger(ctx, plan)
 	return true, err
 }
 
-// stepSweep looks for bodies that are gone, once there can be new ones and the last time
-// is long ago.
+// stepSweep looks whether bodies are gone, once the last time is long ago. Nothing says
+// when: they are freed some time after their last message was expunged.
 func (m *Manager) stepSweep(ctx context.Context, a *account) (more bool, err error) {
 	s := &a.sweep
 	if !s.active {
@@ -204,38 +209,53 @@ func (m *Manager) stepSweep(ctx context.Context, a *account) (more bool, err err
 		if err != nil {
 			return false, err
 		}
-		now := time.Now()
-		if st.swept == a.acc.ModSeq() || now.Before(time.Unix(st.sweptAt, 0).Add(m.c.SweepEvery)) && st.sweptAt <= now.Unix() {
+		// A time to come is of a clock that was wrong.
+		if since := time.Since(time.Unix(st.swept, 0)); since >= 0 && since < m.c.SweepEvery {
 			return false, nil
 		}
-		*s = sweep{active: true, modseq: a.acc.ModSeq()}
+		*s = sweep{active: true}
 	}
 	last, gone, err := a.index.sweepStep(ctx, a.acc, s.after)
 	if err != nil {
 		return false, err
 	}
 	m.stats.removed.Add(uint64(gone))
+	s.gone = s.gone || gone > 0
 	if s.after = last; last != 0 {
 		return true, nil
 	}
 	s.active = false
-	// Merging, which is what removes them, comes with the next step.
-	return true, a.index.setSwept(ctx, s.modseq, time.Now().Unix())
+	// Merging is what removes them; it comes with the next step.
+	return s.gone, a.index.setSwept(ctx, time.Now().Unix())
 }
 
-// closeIdle closes indexes that nobody has used for a while.
+func (m *Manager) tooMany() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.open) > m.c.MaxOpen+m.c.MaxOpen/4
+}
+
+// closeIdle closes indexes that nobody has used for a while, and those that are too
+// many, the longest unused first.
 func (m *Manager) closeIdle() {
 	before := time.Now().Add(-m.c.Idle)
 	var idle []*account
 	m.mu.Lock()
 	for _, a := range m.open {
-		if a.refs == 0 && a.used.Before(before) {
-			a.refs++
+		if a.refs == 0 {
 			idle = append(idle, a)
 		}
 	}
+	slices.SortFunc(idle, func(a, b *account) int { return a.used.Compare(b.used) })
+	n := max(0, len(idle)-m.c.MaxOpen)
+	for n < len(idle) && idle[n].used.Before(before) {
+		n++
+	}
+	for _, a := range idle[:n] {
+		a.refs++
+	}
 	m.mu.Unlock()
-	for _, a := range idle {
+	for _, a := range idle[:n] {
 		a.mu.Lock()
 		m.mu.Lock()
 		alone := a.refs == 1

@@ -22,19 +22,18 @@ var errTooManyConnections = errors.New("too many connections from your address, 
 // buildSMTP makes the flows behind the SMTP doors.
 func (s *Server) buildSMTP() {
 	hostname := s.Config.Snapshot().Hostname
-	deliverer := deliver.New(deliver.Config{Store: s.Store, Hostname: hostname, ID: s.receivedID.Encode, Log: s.Log})
-	view := func() deliver.Directory { return deliver.View{View: s.dir.View()} }
+	deliverer := deliver.New(deliver.Config{Store: s.Store, Hostname: hostname, ID: s.receivedID.Encode, Log: s.Log, Panic: func(any) { s.Registry.Panic("deliver") }})
 	deliveries, submissions := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SMTPServerSubmission)
 	resolver := s.Resolver
 	if s.Local {
 		resolver = nil // no network is needed: nothing is looked up
 	}
 	s.inbound = inbound.New(inbound.Config{
-		Directory: view, Deliverer: deliverer, Store: s.Store, Resolver: resolver, Simulate: s.Local, Log: s.Log, Now: s.Now,
+		Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: resolver, Simulate: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: inbound.Metrics{Delivery: func(result, reason string) { deliveries.Inc(result, reason) }},
 	})
 	s.submit = submit.New(submit.Config{
-		Hostname: hostname, Directory: view, Deliverer: deliverer, Store: s.Store, Loopback: s.Local, Simulate: s.Local, Log: s.Log, Now: s.Now,
+		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Simulate: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: submit.Metrics{Submission: func(result string) { submissions.Inc(result) }},
 	})
 	s.smtpMetrics = s.newSMTPMetrics()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -98,13 +99,15 @@ func newAccount(s *Store, name, dir string) *Account {
 }
 
 func (a *Account) openError(path string, err error) error {
-	switch mapped := a.fail(fmt.Errorf("opening account %s: %w", a.name, err)); {
-	case isNewer(err):
-		return fmt.Errorf("%w: %w", ErrNewer, err)
-	default:
-		a.log.Error("cannot open account", "account", a.name, "path", path, "err", err)
-		return mapped
+	err = fmt.Errorf("opening account %s: %w", a.name, err)
+	if errors.Is(err, db.ErrNewer) {
+		err = fmt.Errorf("%w: %w", ErrNewer, err)
 	}
+	mapped := a.fail(err) // logs damage
+	if !errors.Is(mapped, ErrCorrupt) {
+		a.log.Error("cannot open account", "account", a.name, "path", path, "err", err)
+	}
+	return mapped
 }
 
 // readState reads all that is kept in memory while the account is open.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 
 	"mox/db"
@@ -51,11 +52,20 @@ func (a *Account) Thread(ctx context.Context, id BodyID) (ThreadID, error) {
 }
 
 // NewBodies returns up to max ids of bodies above after that messages have, ascending:
-// what an index of content has not seen yet.
+// what an index of content has not seen yet. No lower id above after can come later: it
+// stops before bodies that are still being written.
 func (a *Account) NewBodies(ctx context.Context, after BodyID, max int) ([]BodyID, error) {
 	var ids []BodyID
 	err := a.read(ctx, func(c *db.Conn) error {
-		rows := c.QueryInts("SELECT id FROM body WHERE id>? AND refs>0 ORDER BY id LIMIT ?", int64(after), int64(max))
+		// A staged body has no reference, and is to be freed in the future.
+		staged, ok, err := c.QueryInt64("SELECT min(id) FROM body WHERE refs=0 AND freed>? HAVING min(id) IS NOT NULL", a.now().Unix())
+		if err != nil {
+			return err
+		}
+		if !ok {
+			staged = math.MaxInt64
+		}
+		rows := c.QueryInts("SELECT id FROM body WHERE id>? AND id<? AND refs>0 ORDER BY id LIMIT ?", int64(after), staged, int64(max))
 		for rows.Next() {
 			ids = append(ids, BodyID(rows.Int64(0)))
 		}

@@ -131,7 +131,7 @@ func (a *Account) logDamage(err error) {
 	if last != 0 && now-last < 10 || !a.damaged.CompareAndSwap(last, now) {
 		return
 	}
-	a.log.Error("account data is damaged: restore it from a backup, or run a check", "account", a.name, "path", a.db.Path(), "err", err)
+	a.log.Error("account data is damaged: restore it from a backup, or run a check", "account", a.name, "dir", a.dir, "err", err)
 }
 
 // box returns a mailbox as this operation sees it.

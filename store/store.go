@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -210,6 +211,9 @@ func (s *Store) Account(ctx context.Context, name string) (*Account, error) {
 			s.accounts[name] = sl
 			s.mu.Unlock()
 			s.fill(context.WithoutCancel(ctx), name, sl)
+			if sl.err != nil {
+				return nil, sl.err
+			}
 			continue
 		}
 		if sl.a != nil {
@@ -229,9 +233,20 @@ func (s *Store) Account(ctx context.Context, name string) (*Account, error) {
 	}
 }
 
+// tryOpen opens an account; a panic of it becomes an error, so that nobody waits for ever.
+func (s *Store) tryOpen(ctx context.Context, name string) (a *Account, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			s.o.Log.Error("panic while opening account", "account", name, "panic", fmt.Sprint(x), "stack", string(debug.Stack()))
+			a, err = nil, fmt.Errorf("opening account %s: panic: %v", name, x)
+		}
+	}()
+	return s.openAccount(ctx, name)
+}
+
 // fill opens the account of a slot.
 func (s *Store) fill(ctx context.Context, name string, sl *slot) {
-	a, err := s.openAccount(ctx, name)
+	a, err := s.tryOpen(ctx, name)
 	if err == nil && s.o.QuotaOf != nil {
 		a.quota = s.o.QuotaOf(name)
 	}
@@ -378,5 +393,3 @@ func (s *Store) Close() error {
 	s.codec.close()
 	return errors.Join(append(errs, s.lock.Close())...)
 }
-
-func isNewer(err error) bool { return errors.Is(err, db.ErrNewer) }

@@ -4,7 +4,7 @@
 //
 // Recipients of this server are delivered to at once, all of them before success is
 // reported. There is no way to other servers yet: such recipients are refused when
-// they are given, unless Config.Loopback has their mail go to the sender's account.
+// they are given.
 //
 // What is changed in a message: fields Bcc and Return-Path are removed, Date and
 // Message-ID added when missing, and trace fields are put above it that do not tell

@@ -3,7 +3,6 @@ package submit
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"strings"
@@ -23,7 +22,7 @@ const (
 
 // complete checks the header and returns the message to send: the spool of the
 // transaction or another, with the fields to put above it.
-func (tx *Transaction) complete(ctx context.Context, now time.Time) (*store.Spool, []byte, error) {
+func (tx *Transaction) complete(now time.Time) (*store.Spool, []byte, error) {
 	top := tx.spool.Part()
 	h, err := message.ReadHeader(bufio.NewReader(top.Header(tx.spool)), maxHeader)
 	if errors.Is(err, message.ErrHeaderTooLarge) {
@@ -32,7 +31,7 @@ func (tx *Transaction) complete(ctx context.Context, now time.Time) (*store.Spoo
 	} else if err != nil {
 		return nil, nil, deliver.Error(err)
 	}
-	if err := tx.check(ctx, h); err != nil {
+	if err := tx.check(h); err != nil {
 		return nil, nil, err
 	}
 	added, err := tx.missing(h, now)
@@ -45,7 +44,7 @@ func (tx *Transaction) complete(ctx context.Context, now time.Time) (*store.Spoo
 
 // check is RFC 6409 6.1 and RFC 5322 3.6.2: one From field, whose addresses are the
 // user's.
-func (tx *Transaction) check(ctx context.Context, h *message.Header) error {
+func (tx *Transaction) check(h *message.Header) error {
 	if !tx.params.SMTPUTF8 && bytes.ContainsFunc(h.Append(nil), func(r rune) bool { return r >= 0x80 }) {
 		// RFC 6532 3: UTF-8 in a header is for messages sent with SMTPUTF8.
 		tx.count("missingsmtputf8")
@@ -77,12 +76,12 @@ func (tx *Transaction) check(ctx context.Context, h *message.Header) error {
 		return smtp.Errorf(550, "5.6.0", "message with several authors needs a Sender field")
 	}
 	for _, a := range from {
-		if err := tx.mayUse(ctx, a, "From"); err != nil {
+		if err := tx.mayUse(a, "From"); err != nil {
 			return err
 		}
 	}
 	for _, a := range sender {
-		if err := tx.mayUse(ctx, a, "Sender"); err != nil {
+		if err := tx.mayUse(a, "Sender"); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mox/deliver"
+	"mox/directory"
 	"mox/dns"
 	"mox/mlog"
 	"mox/smtp"
@@ -17,16 +18,12 @@ import (
 
 // Config is what transactions need. It must not change once in use.
 type Config struct {
-	Hostname dns.Domain
-	// Directory returns the directory for a new transaction, which keeps it.
-	Directory func() deliver.Directory
+	Hostname  dns.Domain
+	Directory *directory.Directory
 	Deliverer *deliver.Deliverer
 	Store     *store.Store
 	// Recipients is the most recipients of a message; 0: 1000.
 	Recipients int
-	// Loopback delivers mail for other servers to the account of the sender: for a
-	// server that is for trying things out.
-	Loopback bool
 	// Simulate makes some localparts have outcomes, see [deliver.Simulated].
 	Simulate bool
 	Log      *slog.Logger     // nil: none
@@ -38,7 +35,7 @@ type Config struct {
 // Metrics are called when set.
 type Metrics struct {
 	// Submission is called for each message with "ok", "badmessage", "badfrom",
-	// "badheader", "missingsmtputf8" or "delivererror".
+	// "badheader", "missingsmtputf8", "domaindisabled" or "delivererror".
 	Submission func(result string)
 }
 
@@ -69,7 +66,7 @@ type Sender struct {
 // Transaction takes one message. It belongs to one goroutine.
 type Transaction struct {
 	s      *Submit
-	dir    deliver.Directory
+	dir    directory.View
 	peer   smtp.Peer
 	sender Sender
 	from   smtp.Path
@@ -83,7 +80,7 @@ func (s *Submit) Begin(_ context.Context, peer smtp.Peer, sender Sender) (*Trans
 	if sender.Account == "" {
 		return nil, smtp.Errorf(530, "5.7.0", "authentication required")
 	}
-	return &Transaction{s: s, dir: s.c.Directory(), peer: peer, sender: sender}, nil
+	return &Transaction{s: s, dir: s.c.Directory.View(), peer: peer, sender: sender}, nil
 }
 
 // Mail takes the reverse-path, which must be one of the user's addresses or null (for
@@ -95,7 +92,7 @@ func (tx *Transaction) Mail(ctx context.Context, from smtp.Path, p smtp.MailPara
 		}
 	}
 	if !from.IsZero() {
-		if err := tx.mayUse(ctx, from.Address(), "MAIL FROM"); err != nil {
+		if err := tx.mayUse(from.Address(), "MAIL FROM"); err != nil {
 			return err
 		}
 	}
@@ -104,20 +101,14 @@ func (tx *Transaction) Mail(ctx context.Context, from smtp.Path, p smtp.MailPara
 }
 
 // mayUse checks that an address is the user's (RFC 6409 6.1).
-func (tx *Transaction) mayUse(ctx context.Context, a smtp.Address, where string) error {
-	ok := false
-	if !a.IsZero() {
-		var err error
-		ok, err = tx.dir.MayUse(ctx, tx.sender.Account, a)
-		if errors.Is(err, deliver.ErrDisabled) {
-			return smtp.WrapErrorf(err, 451, "4.3.0", "domain of %s is disabled for the time being", where)
-		} else if err != nil {
-			return err
-		}
-	}
-	if !ok {
+func (tx *Transaction) mayUse(a smtp.Address, where string) error {
+	if a.IsZero() || !tx.dir.MayUse(tx.sender.Account, a) {
 		tx.count("badfrom")
 		return smtp.Errorf(550, "5.7.1", "%s must be an address of your account", where)
+	}
+	if tx.dir.DomainDisabled(a.Domain) {
+		tx.count("domaindisabled")
+		return smtp.Errorf(451, "4.3.0", "domain of %s is disabled for the time being", where)
 	}
 	return nil
 }
@@ -141,21 +132,13 @@ func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams
 }
 
 func (tx *Transaction) resolve(ctx context.Context, to smtp.Path) (deliver.Target, error) {
-	err := deliver.ErrNotLocal
-	var target deliver.Target
-	if !to.IPDomain.IsIP() {
-		target, err = tx.dir.Resolve(ctx, to)
-	}
-	if errors.Is(err, deliver.ErrNotLocal) {
-		if !tx.s.c.Loopback {
-			return target, smtp.Errorf(550, "5.7.1", "sending to other servers is not available in this version")
-		}
-		target, err = deliver.Target{Account: tx.sender.Account, Address: to.Address()}, nil
-	}
-	if err != nil {
-		return target, deliver.Refusal(err)
-	}
-	if target.Alias != nil && !target.Alias.PostPublic && !target.Alias.IsMember(tx.sender.Account) {
+	target, err := deliver.Resolve(tx.dir, to)
+	switch {
+	case errors.Is(err, directory.ErrNotLocal):
+		return target, smtp.WrapErrorf(err, 550, "5.7.1", "sending to other servers is not available in this version")
+	case err != nil:
+		return target, err
+	case target.Alias != nil && !target.Alias.Config.PostPublic && !deliver.IsMember(target.Alias, tx.sender.Account):
 		return target, smtp.Errorf(550, "5.7.2", "only members may write to this address")
 	}
 	return target, tx.s.c.Deliverer.Room(ctx, target, tx.params.Size)
@@ -203,7 +186,7 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 		NoClient: true,
 		Fields:   tx.authResults(),
 	}
-	spool, added, err := tx.complete(ctx, m.Received)
+	spool, added, err := tx.complete(m.Received)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,55 @@
+package imapserver
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// FuzzSession: whatever a client sends after login, the session ends without panic,
+// the account stays consistent, and nobody else is harmed.
+func FuzzSession(f *testing.F) {
+	for _, s := range []string{
+		"b SELECT INBOX\r\nc FETCH 1:* (FLAGS BODY[] ENVELOPE BODYSTRUCTURE BINARY[1] BINARY.SIZE[1])\r\nd UID FETCH * BODY[1.2.HEADER.FIELDS (A)]<1.2>\r\n",
+		"b ENABLE QRESYNC\r\nc SELECT INBOX (QRESYNC (1 1 1:5 (1:2 1:2)))\r\nd STORE 1:* (UNCHANGEDSINCE 0) FLAGS (x)\r\ne EXPUNGE\r\n",
+		"b SELECT INBOX\r\nc SEARCH RETURN (SAVE MIN) OR TEXT x NOT HEADER a b\r\nd MOVE $ Archive\r\ne IDLE\r\nDONE\r\n",
+		"b APPEND INBOX (\\Seen) {3+}\r\nabc {5+}\r\n12345\r\nc STATUS INBOX (MESSAGES)\r\n",
+		"b CREATE a/b\r\nc RENAME a c\r\nd DELETE c/b\r\ne LIST (SUBSCRIBED) \"\" * RETURN (STATUS (SIZE))\r\nf LSUB \"\" %\r\n",
+		"b EXAMINE INBOX\r\nc COPY 1:2 Sent\r\nd CLOSE\r\ne GETQUOTAROOT INBOX\r\nf ID (\"a\" \"b\")\r\n",
+	} {
+		f.Add([]byte(s))
+	}
+	ts := newTestServer(f, testOptions{log: 100})
+	addr := ts.tcp(Listener{Service: "imap", PlaintextAuth: true})
+	for i := range 3 {
+		ts.add("Inbox", smallMessage(i), 0)
+	}
+	ts.add("Inbox", testMessages["nested"], 0)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Skip(err)
+		}
+		defer nc.Close()
+		nc.SetDeadline(time.Now().Add(10 * time.Second))
+		var all bytes.Buffer
+		fmt.Fprintf(&all, "a LOGIN %q %q\r\n", testUser, testPassword)
+		all.Write(in)
+		go func() {
+			// The server may end the connection first.
+			_, _ = nc.Write(all.Bytes())
+			_ = nc.(*net.TCPConn).CloseWrite()
+		}()
+		if _, err := io.Copy(io.Discard, nc); err != nil {
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				t.Errorf("session does not end for %q", in)
+			}
+		}
+		if *ts.panics > 0 {
+			t.Errorf("panic for %q", in)
+		}
+	})
+}

@@ -1,0 +1,68 @@
+// Package store keeps mail: accounts with mailboxes, messages and what is said about
+// them. Only this package opens their files.
+//
+// # RFCs
+//
+// It provides what these need: RFC 9051 and 3501 (IMAP), 4315 (UIDPLUS), 5256 and 5957
+// (SORT, THREAD), 6154 (special use), 6851 (MOVE), 7162 (CONDSTORE, QRESYNC), 8474
+// (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA).
+//
+// # Files
+//
+//	lock                         held by the process that has the directory open; has its pid
+//	accounts/NAME/account.db     everything of an account (and -wal, -shm, see package db)
+//	tmp/                         spools, accounts half made or half removed; emptied by Open
+//
+// Others may keep files in an account's directory ([Account.Dir]); they move and go with it.
+// The schema is in schema/*.sql, a numbered file for each version, and described there.
+// The tables, from often to seldom touched:
+//
+//	message     a row for each message in a mailbox: what SELECT, STORE and FETCH FLAGS need
+//	body        content, shared by copies: reference count, hash, size, thread
+//	body_env    what FETCH answers with, as wire bytes; body_key: sort keys, text to search
+//	chunk       128 KiB of content each, compressed on its own
+//	lookup      hashes of Message-ID and base subject, to find threads
+//	expunge     what left a mailbox: for QRESYNC and until its bodies are released
+//	change      the change log: what each operation did to each mailbox
+//	mailbox, subscription, keyword_set, setting, account
+//
+// # Operations
+//
+// Each change is one operation: it takes the account's next ModSeq, runs in a savepoint
+// on the committer's goroutine, and returns once it is durable, together with all that
+// were committed with it. Its rows are written from what is in memory, in runs: a
+// statement for each run of messages that get the same, never one for each message.
+// Whatever takes long is done before (parsing, compressing, hashing; content of more
+// than 2 MiB is written in advance, with reference count 0) or after (expunged messages
+// leave the tables at once, their bodies in small operations in the background).
+//
+// An operation that fails leaves nothing, in the file or in memory: it works on an
+// overlay, which is joined to that of the commit when it succeeds, and that becomes
+// visible when the commit has. See state.go.
+//
+// # States of a body
+//
+//	staged     refs = 0, freed in the future: its message is to come; freed after an hour
+//	in use     refs > 0: messages, and expunged ones not yet released
+//	unused     refs = 0: readable for the grace time, for sessions with an older view
+//	gone       its rows are deleted
+//
+// # Views
+//
+// A mailbox that is open has one [View] in memory, immutable, of which each commit makes
+// a new version that shares all that did not change. It is read in one snapshot;
+// messages that are added meanwhile are kept aside and joined. All operations on
+// existing messages go by the view, and check that the file agrees.
+//
+// # Goroutines
+//
+// For each open account: the committer and the background goroutine of package db, and
+// while there is something to free, a timer. The [Store] has a timer that closes
+// accounts nobody uses. Close ends and waits for all.
+//
+// # Lock order
+//
+// Store.mu; then Account.mu; then reaper.mu. The committer's goroutine takes Account.mu
+// to publish, never while an operation runs; nobody waits for an operation or reads the
+// database with any of them held.
+package store

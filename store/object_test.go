@@ -1,0 +1,68 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// An account that does not exist is an error at once, also after it was removed.
+func TestAccountMissing(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx := t.Context()
+	if _, err := s.Account(ctx, "nobody"); !errors.Is(err, ErrNoAccount) {
+		t.Error(err)
+	}
+	if err := s.Create(ctx, "bob", InitialMailboxes{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove(ctx, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Account(ctx, "bob"); !errors.Is(err, ErrNoAccount) {
+		t.Error(err)
+	}
+}
+
+// A body that is being staged has its id before others, and its message after them.
+func TestNewBodiesStaged(t *testing.T) {
+	s := newStore(t, t.TempDir(), Options{})
+	a := testAccount(t, s, "alice")
+	ctx := t.Context()
+	large := spool(t, s, "Subject: large\r\n\r\n"+strings.Repeat("words\r\n", 500_000))
+	inbox, _ := a.MailboxByName(Inbox)
+	_, err := a.add(ctx, []NewMessage{{Spool: large}}, func(t2 *tx) (*mailbox, error) { return t2.box(inbox.ID) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps, err := a.prepareAll(ctx, []NewMessage{{Spool: spool(t, s, "Subject: other\r\n\r\n"+strings.Repeat("Words\r\n", 500_000))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Add(ctx, inbox.ID, []NewMessage{{Spool: spool(t, s, "Subject: small\r\n\r\n")}}); err != nil {
+		t.Fatal(err)
+	}
+	want := func(want ...BodyID) {
+		t.Helper()
+		if got, err := a.NewBodies(ctx, 0, 10); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v, %v; want %v", got, err, want)
+		}
+	}
+	want(1)
+	err = a.do(ctx, 0, func(t *tx) error {
+		b, err := t.box(inbox.ID)
+		if err == nil {
+			_, err = t.add(b, ps)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(1, 2, 3)
+}
