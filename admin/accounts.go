@@ -95,6 +95,9 @@ func (a *Admin) AccountRemove(ctx context.Context, actor Actor, account string) 
 	if err != nil {
 		return err
 	}
+	if a.Detach != nil {
+		a.Detach(account)
+	}
 	if err := a.Store.Remove(ctx, account); err != nil {
 		return fmt.Errorf("account is no longer configured, but its data could not be removed: %w", err)
 	}

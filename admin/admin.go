@@ -30,6 +30,9 @@ type Admin struct {
 	Levels *mlog.Levels
 	Log    *slog.Logger
 	Now    func() time.Time
+	// Detach, if set, is called before an account's data is removed: who keeps files of the
+	// account open closes them.
+	Detach func(account string)
 	Stop   func() // begins a graceful stop and returns at once
 }
 

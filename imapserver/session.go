@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -57,6 +58,7 @@ type session struct {
 	release   func() // of the connection limit
 	ended     error  // why the session has ended
 
+	uidCommand    bool // the command in progress has the prefix UID
 	first         bool // no command has been accepted yet
 	bad           int  // consecutive BAD responses
 	loginFailures int
@@ -118,17 +120,28 @@ func (s *session) limits() *Limits { return &s.srv.cfg.Limits }
 // bare CR reaches the decoder, whose grammar has no place for it.
 type lineInput struct{ *lineio.Conn }
 
+// errInput wraps errors of reading from the client, after which nothing more can be.
+var errInput = errors.New("reading from client")
+
 func (in lineInput) ReadLine(max int) ([]byte, error) {
 	line, err := in.Conn.ReadLine(max)
 	switch {
-	case errors.Is(err, lineio.ErrBareLF), errors.Is(err, lineio.ErrBareCR):
-		err = nil
-	case errors.Is(err, lineio.ErrLineTooLong):
+	case err == nil, errors.Is(err, lineio.ErrBareLF), errors.Is(err, lineio.ErrBareCR):
+		return line, nil
+	case errors.Is(err, lineio.ErrLineTooLong), errors.Is(err, lineio.ErrEndless):
 		// What follows the line may be the data of a literal that it announced: it must
 		// not be taken for commands.
-		err = fmt.Errorf("%w: %w", imap.ErrUnrecoverable, imap.Bad("line too long"))
+		return nil, fmt.Errorf("%w: %w", imap.ErrUnrecoverable, imap.Bad("line too long"))
 	}
-	return line, err
+	return nil, fmt.Errorf("%w: %w", errInput, err)
+}
+
+func (in lineInput) Read(p []byte) (int, error) {
+	n, err := in.Conn.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: %w", errInput, err)
+	}
+	return n, err
 }
 
 func (s *session) sendContinuation() error {
@@ -316,6 +329,7 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		}
 		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
 	}
+	s.uidCommand = r.UID
 	err := cmd.run(s, ctx, r)
 	if s.box != nil && !cmd.quiet && !isClose(err) {
 		s.report(!cmd.noExpunge || r.UID)

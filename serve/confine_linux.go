@@ -1,29 +1,62 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 )
 
-// confine takes from this process what it does not need any more: new privileges, and
-// files outside the given directories. Executing a program is not possible afterwards.
-// On kernels without Landlock only the first applies.
-func confine(readWrite, readOnly []string) error {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+// What confine allows in a directory: nothing is executed from anywhere.
+const (
+	readOnlyAccess  = landlock.AccessFSSet(ll.AccessFSReadFile | ll.AccessFSReadDir)
+	readWriteAccess = readOnlyAccess | landlock.AccessFSSet(ll.AccessFSWriteFile|ll.AccessFSTruncate|
+		ll.AccessFSMakeReg|ll.AccessFSMakeDir|ll.AccessFSMakeSock|ll.AccessFSRemoveFile|ll.AccessFSRemoveDir|ll.AccessFSRefer)
+)
+
+// systemFiles are what the Go runtime and the resolver read.
+var systemFiles = []string{
+	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/services", "/etc/protocols",
+	"/etc/gai.conf", "/etc/mime.types", "/proc/sys/net/core/somaxconn", "/proc/sys/vm/overcommit_memory",
+}
+
+// systemDirs hold root certificates, time zones, and what is to be known about this
+// process.
+var systemDirs = []string{
+	"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates",
+	"/usr/share/zoneinfo", "/usr/share/mime", "/proc/self", "/sys/kernel/mm/transparent_hugepage", "/sys/fs/cgroup", "/run/systemd/resolve",
+}
+
+// confine takes from this process what it does not need any more: new privileges,
+// executing programs, and files outside the given directories, which it may write. On
+// kernels without Landlock only the first is taken.
+func confine(dirs []string) error {
+	if err := noNewPrivileges(); err != nil {
 		return fmt.Errorf("setting no_new_privs: %w", err)
 	}
 	rules := []landlock.Rule{
-		landlock.RWDirs(readWrite...),
-		landlock.RODirs(readOnly...).IgnoreIfMissing(),
-		// What the runtime and the resolver read.
-		landlock.ROFiles("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/services", "/etc/gai.conf").IgnoreIfMissing(),
-		landlock.RODirs("/etc/ssl", "/usr/share/zoneinfo", "/etc/pki", "/usr/share/ca-certificates", "/proc/self", "/sys/kernel/mm/transparent_hugepage").IgnoreIfMissing(),
+		landlock.PathAccess(readWriteAccess, dirs...),
+		landlock.PathAccess(readOnlyAccess, systemDirs...).IgnoreIfMissing(),
+		landlock.ROFiles(systemFiles...).IgnoreIfMissing(),
 		landlock.RWFiles("/dev/null").IgnoreIfMissing(),
 	}
 	if err := landlock.V5.BestEffort().RestrictPaths(rules...); err != nil {
 		return fmt.Errorf("restricting file access: %w", err)
+	}
+	return nil
+}
+
+// noNewPrivileges sets no_new_privs on all threads. The runtime can do that in programs
+// without cgo only; in others (race detector) it is set on the calling thread.
+func noNewPrivileges() error {
+	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
+	if errors.Is(errno, syscall.ENOTSUP) {
+		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	} else if errno != 0 {
+		return errno
 	}
 	return nil
 }

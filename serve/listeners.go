@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -65,15 +66,9 @@ func endpoints(snap *config.Snapshot) []endpoint {
 	return all
 }
 
-// listenAddresses are the addresses to bind, each once.
-func listenAddresses(snap *config.Snapshot) []string {
-	var addrs []string
-	for _, e := range endpoints(snap) {
-		if !slices.Contains(addrs, e.addr) {
-			addrs = append(addrs, e.addr)
-		}
-	}
-	return addrs
+// error names the endpoint in an error about its socket.
+func (e endpoint) error(err error) error {
+	return fmt.Errorf("listener %s, service %s: %w", e.listener, e.service, err)
 }
 
 // keyFiles are the TLS certificate and key files of all listeners.

@@ -38,7 +38,7 @@ type process struct {
 // number after a signal.
 func Main(ctx context.Context, o MainOptions) (int, error) {
 	if runtime.GOOS == "windows" {
-		return Supervise(ctx, nil, nil)
+		return Supervise(ctx, nil, nil, nil)
 	}
 	inherited, err := Inherit()
 	if err != nil {
@@ -48,9 +48,11 @@ func Main(ctx context.Context, o MainOptions) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if os.Geteuid() == 0 && !inherited.any() {
-		return Supervise(ctx, p.log, p.manager.Snapshot())
+	if os.Geteuid() == 0 {
+		p.manager.Close() // the worker watches the configuration
+		return Supervise(ctx, p.log, p.manager.Snapshot(), inherited)
 	}
+	restrictUmask()
 	return p.serve(ctx, Options{Inherited: inherited, Confine: true})
 }
 
@@ -113,7 +115,7 @@ func (s *Server) wait(ctx context.Context, signals <-chan os.Signal) int {
 			return 0
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				notify("RELOADING=1")
+				notify("RELOADING=1" + monotonic())
 				if err := s.Config.Check(); err != nil {
 					s.Log.Error("reloading configuration, the old one stays", "err", err)
 				}

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// notify tells systemd about the service's state (sd_notify). Without a notify socket
+// notify tells systemd about the service's state (sd_notify). The unit needs
+// NotifyAccess=all, as the worker is not its main process. Without a notify socket
 // it does nothing: nobody asked.
 func notify(state string) {
 	path := os.Getenv("NOTIFY_SOCKET")
@@ -25,6 +26,10 @@ func notify(state string) {
 
 // watchdogInterval is how often systemd wants to hear of us, 0 for never.
 func watchdogInterval() time.Duration {
+	// sd_watchdog_enabled(3): meant for one process, which is us or our parent.
+	if pid := os.Getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) && pid != strconv.Itoa(os.Getppid()) {
+		return 0
+	}
 	usec, err := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64)
 	if err != nil || usec <= 0 {
 		return 0

@@ -138,6 +138,7 @@ func (s *Server) storeOptions() store.Options {
 			}
 			return 0
 		},
+		Added: func(account string) { s.Search.Touch(account) },
 	}
 }
 
@@ -204,10 +205,15 @@ func (s *Server) openSockets(snap *config.Snapshot) error {
 	if listen == nil {
 		listen = func(_, addr string) (net.Listener, error) { return s.Inherited.listen(addr) }
 	}
+	for addr := range s.Inherited.unknown(endpoints(snap)) {
+		s.Log.Warn("inherited socket is not used by any listener", "addr", addr)
+	}
 	for _, e := range endpoints(snap) {
 		l, err := listen(string(e.service), e.addr)
-		if err != nil {
-			return fmt.Errorf("listener %s, service %s: %w", e.listener, e.service, err)
+		if errors.Is(err, errCovered) {
+			continue
+		} else if err != nil {
+			return e.error(err)
 		}
 		s.opened = append(s.opened, openSocket{e, l})
 	}
@@ -223,7 +229,7 @@ func (s *Server) Start() error {
 		return err
 	}
 	if s.Confine {
-		if err := confine([]string{snap.DataPath("."), filepath.Dir(snap.Path)}, []string{"."}); err != nil {
+		if err := confine([]string{snap.DataPath("."), filepath.Dir(snap.Path)}); err != nil {
 			control.Close()
 			return err
 		}
@@ -234,8 +240,8 @@ func (s *Server) Start() error {
 		starters[o.service](s, o)
 	}
 	s.opened = nil
-	notify("READY=1\nSTATUS=serving mail\nMAINPID=" + fmt.Sprint(os.Getpid()))
-	go s.watchdog()
+	notify("READY=1\nSTATUS=serving mail")
+	s.serving.Go(s.watchdog)
 	mlog.Print(s.ctx, s.Log, "mox is serving", "version", s.Version)
 	return nil
 }

@@ -1,23 +1,27 @@
 package serve
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"os"
+	"slices"
 	"strconv"
-	"strings"
 )
 
 // Inherited are the sockets and files that were opened before this process started:
-// by the parent that ran as root, or by systemd.
+// by the parent that ran as root, or by systemd. The zero value is none.
 type Inherited struct {
-	sockets map[string]net.Listener // by "ip:port"
+	sockets map[string]net.Listener // by "ip:port"; nil if taken for another address
 	files   map[string]*os.File     // by path
+	dual    []string                // ports of the sockets for [::] that serve 0.0.0.0 too
+	all     bool                    // sockets has all: addresses not there are covered by others
 }
 
-// The environment by which the parent hands over. Descriptors start at 3, sockets
-// first, then files, in the order of the two lists.
+// The environment by which the parent hands over: JSON lists of addresses and of paths.
+// Descriptors start at 3, sockets first, then files, in the order of the lists.
 const (
 	envSockets = "MOX_SOCKETS"
 	envFiles   = "MOX_FILES"
@@ -25,10 +29,14 @@ const (
 	firstFD = 3
 )
 
+// errCovered is returned for an address that an inherited socket, which has another
+// address too, already serves.
+var errCovered = errors.New("served by another inherited socket")
+
 // Inherit takes over what the environment says was handed to this process, and clears
 // those variables. Without any, the result is empty.
 func Inherit() (*Inherited, error) {
-	h := &Inherited{map[string]net.Listener{}, map[string]*os.File{}}
+	h := &Inherited{sockets: map[string]net.Listener{}, files: map[string]*os.File{}}
 	if os.Getenv(envSockets) != "" || os.Getenv(envFiles) != "" {
 		return h, h.fromParent()
 	}
@@ -40,10 +48,15 @@ func Inherit() (*Inherited, error) {
 
 func (h *Inherited) fromParent() error {
 	if os.Geteuid() == 0 {
-		return errors.New("refusing to run the worker as root")
+		return fmt.Errorf("%s and %s are set: refusing to run the worker as root", envSockets, envFiles)
+	}
+	addrs, aerr := envList(envSockets)
+	paths, perr := envList(envFiles)
+	if err := errors.Join(aerr, perr); err != nil {
+		return err
 	}
 	fd := uintptr(firstFD)
-	for addr := range splitList(os.Getenv(envSockets)) {
+	for _, addr := range addrs {
 		l, err := listenerFromFD(fd, addr)
 		if err != nil {
 			return err
@@ -51,28 +64,40 @@ func (h *Inherited) fromParent() error {
 		h.sockets[addr] = l
 		fd++
 	}
-	for path := range splitList(os.Getenv(envFiles)) {
+	for _, path := range paths {
 		h.files[path] = os.NewFile(fd, path)
 		fd++
 	}
-	os.Unsetenv(envSockets)
-	os.Unsetenv(envFiles)
+	h.all = true
 	return nil
 }
 
+// envList takes a list from the environment.
+func envList(name string) (list []string, err error) {
+	if err := json.Unmarshal([]byte(os.Getenv(name)), &list); err != nil {
+		return nil, fmt.Errorf("environment variable %s: %w", name, err)
+	}
+	os.Unsetenv(name)
+	return list, nil
+}
+
 // fromSystemd takes the sockets of a .socket unit, whatever their order: they are
-// recognised by their addresses.
+// recognised by their addresses (sd_listen_fds(3)).
 func (h *Inherited) fromSystemd() error {
 	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if err != nil || n < 0 || n > 1000 {
 		return fmt.Errorf("bad LISTEN_FDS %q", os.Getenv("LISTEN_FDS"))
 	}
 	for fd := uintptr(firstFD); fd < firstFD+uintptr(n); fd++ {
+		dual := isDualStack(fd)
 		l, err := listenerFromFD(fd, "socket unit")
 		if err != nil {
 			return err
 		}
 		h.sockets[l.Addr().String()] = l
+		if tcp, ok := l.Addr().(*net.TCPAddr); ok && dual && tcp.IP.Equal(net.IPv6unspecified) {
+			h.dual = append(h.dual, strconv.Itoa(tcp.Port))
+		}
 	}
 	os.Unsetenv("LISTEN_FDS")
 	os.Unsetenv("LISTEN_PID")
@@ -93,45 +118,53 @@ func listenerFromFD(fd uintptr, name string) (net.Listener, error) {
 	return l, nil
 }
 
-func splitList(s string) func(func(string) bool) {
+// listen returns the inherited socket for addr ("ip:port") or binds it. The error is
+// errCovered when the socket for [::] serves 0.0.0.0 too: both are one then.
+func (h *Inherited) listen(addr string) (net.Listener, error) {
+	if l, ok := h.sockets[addr]; ok {
+		delete(h.sockets, addr)
+		if l == nil {
+			return nil, errCovered
+		}
+		return l, nil
+	}
+	if h.all {
+		return nil, errCovered
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("address %q: %w", addr, err)
+	}
+	if !slices.Contains(h.dual, port) || !net.ParseIP(host).Equal(net.IPv4zero) {
+		return bind(addr)
+	}
+	return h.listenDual(port)
+}
+
+// listenDual returns, for 0.0.0.0, the socket of [::] if that was not taken.
+func (h *Inherited) listenDual(port string) (net.Listener, error) {
+	both := net.JoinHostPort("::", port)
+	l := h.sockets[both]
+	if l == nil {
+		return nil, errCovered
+	}
+	h.sockets[both] = nil // it may be asked for yet
+	return l, nil
+}
+
+// unknown lists the inherited sockets that no endpoint is for.
+func (h *Inherited) unknown(endpoints []endpoint) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for part := range strings.SplitSeq(s, ",") {
-			if part != "" && !yield(part) {
+		for addr := range h.sockets {
+			host, port, _ := net.SplitHostPort(addr)
+			known := slices.ContainsFunc(endpoints, func(e endpoint) bool {
+				return e.addr == addr || host == "::" && slices.Contains(h.dual, port) && e.addr == net.JoinHostPort("0.0.0.0", port)
+			})
+			if !known && !yield(addr) {
 				return
 			}
 		}
 	}
-}
-
-// listen returns the inherited socket for addr ("ip:port") or binds it.
-func (h *Inherited) listen(addr string) (net.Listener, error) {
-	if l, ok := h.take(addr); ok {
-		return l, nil
-	}
-	return bind(addr)
-}
-
-// any reports whether anything was inherited.
-func (h *Inherited) any() bool { return len(h.sockets)+len(h.files) > 0 }
-
-// take finds an inherited socket. systemd may have bound [::]:25 for 0.0.0.0:25 and
-// the like: an unspecified address matches any other of that port.
-func (h *Inherited) take(addr string) (net.Listener, bool) {
-	if l, ok := h.sockets[addr]; ok {
-		delete(h.sockets, addr)
-		return l, true
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || !net.ParseIP(host).IsUnspecified() {
-		return nil, false
-	}
-	for have, l := range h.sockets {
-		if hhost, hport, err := net.SplitHostPort(have); err == nil && hport == port && net.ParseIP(hhost).IsUnspecified() {
-			delete(h.sockets, have)
-			return l, true
-		}
-	}
-	return nil, false
 }
 
 // bind listens on a TCP address; 0.0.0.0 means IPv4 only and :: IPv6 only, so that both
@@ -174,9 +207,13 @@ func (h *Inherited) ReadFile(path string) ([]byte, error) {
 // close gives up what nobody took.
 func (h *Inherited) close() {
 	for _, l := range h.sockets {
-		l.Close()
+		if l != nil {
+			l.Close()
+		}
 	}
 	for _, f := range h.files {
 		f.Close()
 	}
+	clear(h.sockets)
+	clear(h.files)
 }

@@ -11,6 +11,6 @@ import (
 )
 
 // Supervise is for unix; elsewhere "mox serve" is not supported.
-func Supervise(context.Context, *slog.Logger, *config.Snapshot) (int, error) {
+func Supervise(context.Context, *slog.Logger, *config.Snapshot, *Inherited) (int, error) {
 	return 1, errors.New("mox serve is not supported on this system: use mox localserve")
 }

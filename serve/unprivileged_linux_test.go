@@ -1,0 +1,287 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mox/config"
+)
+
+// installUser is install for a server that is started without root.
+func installUser(t *testing.T, ip string, change func(*config.Static, *config.Dynamic)) *installation {
+	t.Helper()
+	in := install(t, ip, func(s *config.Static, d *config.Dynamic) {
+		l := s.Listeners["local"]
+		for _, p := range []*int{&l.SMTP.Port, &l.Submission.Port, &l.Submissions.Port, &l.IMAP.Port, &l.IMAPS.Port} {
+			if *p < 1024 {
+				*p += 20000
+			}
+		}
+		s.Listeners["local"] = l
+		if change != nil {
+			change(s, d)
+		}
+	})
+	for name, port := range in.port {
+		if port < 1024 {
+			in.port[name] += 20000
+		}
+	}
+	if os.Getuid() == 0 {
+		for _, name := range []string{"", "config", "config/mox.conf", "config/domains.conf", "config/cert.pem", "config/key.pem"} {
+			if err := os.Chown(filepath.Join(in.dir, name), testUID, testUID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return in
+}
+
+// TestUnprivileged starts as another user than root, on high ports, with a relative path
+// of the configuration.
+func TestUnprivileged(t *testing.T) {
+	in := installUser(t, "127.0.77.2", nil)
+	r := in.start(func(cmd *exec.Cmd) {
+		asUser(cmd)
+		cmd.Dir = in.dir
+		cmd.Env = append(cmd.Env, envTestServe+"=config/mox.conf")
+	})
+	r.waitLog("mox is serving")
+	for _, st := range processStatus(t, r.cmd.Process.Pid) {
+		if st["NoNewPrivs"] != "1" {
+			t.Errorf("thread without no_new_privs: %v", st)
+		}
+	}
+	if line := in.greeting("imaps", true); !strings.HasPrefix(line, "* OK ") {
+		t.Errorf("greeting %q", line)
+	}
+	// A second server on the same data is refused, by name of the first one.
+	second := in.start(asUser)
+	second.wantExit(1, "data directory is in use")
+	second.wantExit(1, "process "+stringPid(r))
+	// The same ports with other data.
+	other := installUser(t, "127.0.77.2", nil).start(asUser)
+	other.wantExit(1, "another program uses this port")
+	other.wantExit(1, "listener local, service smtp: listening on 127.0.77.2:20025")
+	r.signal(syscall.SIGTERM)
+	r.wantExit(15, "mox has stopped")
+}
+
+func stringPid(r *run) string { b, _ := json.Marshal(r.cmd.Process.Pid); return string(b) }
+
+// TestNotify speaks to a service manager.
+func TestNotify(t *testing.T) {
+	in := installUser(t, "127.0.77.3", nil)
+	path := filepath.Join(in.dir, "notify")
+	sock, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sock.Close()
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r := in.start(func(cmd *exec.Cmd) {
+		asUser(cmd)
+		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=100000")
+	})
+	want := func(text string) string {
+		t.Helper()
+		sock.SetReadDeadline(time.Now().Add(10 * time.Second))
+		buf := make([]byte, 4096)
+		for {
+			n, err := sock.Read(buf)
+			if err != nil {
+				t.Fatalf("waiting for %s: %v", text, err)
+			}
+			if strings.HasPrefix(string(buf[:n]), text) {
+				return string(buf[:n])
+			}
+		}
+	}
+	want("READY=1\n")
+	want("WATCHDOG=1")
+	r.waitLog("mox is serving")
+	r.signal(syscall.SIGHUP)
+	if got := want("RELOADING=1\n"); !strings.Contains(got, "MONOTONIC_USEC=") {
+		t.Errorf("got %q", got)
+	}
+	want("READY=1")
+	r.signal(syscall.SIGTERM)
+	want("STOPPING=1")
+	r.wantExit(15, "mox has stopped")
+}
+
+// TestSocketActivation takes sockets from a service manager, without root and as root,
+// in any order, with one for IPv4 and IPv6.
+func TestSocketActivation(t *testing.T) {
+	for name, as := range map[string]func(*exec.Cmd){"unprivileged": asUser, "root": func(*exec.Cmd) { needRoot(t) }} {
+		t.Run(name, func(t *testing.T) {
+			in := installUser(t, "127.0.77.4", func(s *config.Static, _ *config.Dynamic) {
+				l := s.Listeners["local"]
+				l.SMTP.Port, l.Submission.Enabled, l.Submissions.Enabled, l.IMAPS.Enabled = 25, false, false, false
+				if os.Getuid() != 0 {
+					l.SMTP.Port += 20000
+				}
+				l.MetricsHTTP.Enabled = false
+				s.Listeners["local"] = l
+				all := config.Listener{IPs: []string{"0.0.0.0", "::"}}
+				all.MetricsHTTP = config.PlainService{Enabled: true, Port: 28010}
+				s.Listeners["all"] = all
+			})
+			in.port["smtp"] = map[bool]int{true: 25, false: 20025}[os.Getuid() == 0]
+			// The unprivileged server cannot bind port 25 itself.
+			files := []*os.File{dualStackSocket(t, 28010), socketFile(t, in.addr("imap")), socketFile(t, in.addr("smtp"))}
+			r := in.start(func(cmd *exec.Cmd) {
+				as(cmd)
+				path := cmd.Path
+				cmd.Path = "/bin/sh"
+				cmd.Args = []string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=3 exec "$0"`, path}
+				if path == selfExe {
+					exe, err := os.Open(selfExe)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer t.Cleanup(func() { exe.Close() })
+					cmd.ExtraFiles = append(files, exe)
+					cmd.Args[3] = "/proc/self/fd/6"
+					return
+				}
+				cmd.ExtraFiles = files
+			})
+			for _, f := range files {
+				defer f.Close()
+			}
+			r.waitLog("mox is serving")
+			for _, service := range []string{"smtp", "imap"} {
+				if line := in.greeting(service, false); !strings.HasPrefix(line, "220 ") && !strings.HasPrefix(line, "* OK ") {
+					t.Errorf("greeting of %s: %q", service, line)
+				}
+			}
+			for _, addr := range []string{"127.0.0.1:28010", "[::1]:28010"} {
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Errorf("metrics: %v", err)
+					continue
+				}
+				conn.Close()
+			}
+			if st := processStatus(t, r.worker())[0]; strings.HasPrefix(st["Uid"], "0 ") || st["CapEff"] != "0000000000000000" {
+				t.Errorf("server has rights: uid %s, capabilities %s", st["Uid"], st["CapEff"])
+			}
+			r.signal(syscall.SIGTERM)
+			r.wantExit(15, "mox has stopped")
+		})
+	}
+}
+
+// worker is the serving process: the child, if there is one.
+func (r *run) worker() int {
+	pid := r.cmd.Process.Pid
+	if st := processStatus(r.t, pid); len(st) > 0 && strings.HasPrefix(st[0]["Uid"], "0 ") {
+		return child(r.t, pid)
+	}
+	return pid
+}
+
+func socketFile(t *testing.T, addr string) *os.File {
+	t.Helper()
+	l, err := net.Listen("tcp4", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// dualStackSocket listens on [::] for IPv4 as well.
+func dualStackSocket(t *testing.T, port int) *os.File {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0)
+	}
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	}
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrInet6{Port: port})
+	}
+	if err == nil {
+		err = unix.Listen(fd, 10)
+	}
+	if err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	}
+	return os.NewFile(uintptr(fd), "socket")
+}
+
+// TestConfine tries what is left to a confined process, in one of its own.
+func TestConfine(t *testing.T) {
+	dir := os.Getenv("MOX_TEST_CONFINED")
+	if dir == "" {
+		dir = t.TempDir()
+		for _, name := range []string{"in", "out"} {
+			if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command(os.Args[0], "-test.run=^TestConfine$", "-test.v")
+		cmd.Env = append(os.Environ(), "MOX_TEST_CONFINED="+dir)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if strings.Contains(string(out), "SKIP") {
+			t.Skip("no Landlock in this kernel")
+		}
+		return
+	}
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	if abi, _, _ := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, 1); int(abi) < 2 {
+		t.Skip("no Landlock in this kernel")
+	}
+	if err := confine([]string{in}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []struct {
+		what    string
+		allowed bool
+		try     func() error
+	}{
+		{"write inside", true, func() error { return os.WriteFile(filepath.Join(in, "a"), nil, 0o600) }},
+		{"directory inside", true, func() error { return os.MkdirAll(filepath.Join(in, "d"), 0o700) }},
+		{"rename across directories", true, func() error { return os.Rename(filepath.Join(in, "a"), filepath.Join(in, "d", "a")) }},
+		{"remove inside", true, func() error { return os.RemoveAll(filepath.Join(in, "d")) }},
+		{"resolver", true, func() error { _, err := net.DefaultResolver.LookupHost(context.Background(), "localhost"); return err }},
+		{"write outside", false, func() error { return os.WriteFile(filepath.Join(out, "a"), nil, 0o600) }},
+		{"list outside", false, func() error { _, err := os.ReadDir("/"); return err }},
+		{"read outside", false, func() error { _, err := os.ReadFile("/etc/passwd"); return err }},
+		{"execute", false, func() error { return exec.Command("/bin/true").Run() }},
+		{"execute inside", false, func() error {
+			path := filepath.Join(in, "program")
+			if err := os.WriteFile(path, []byte("#!/bin/true\n"), 0o700); err != nil {
+				return nil
+			}
+			return exec.Command(path).Run()
+		}},
+	} {
+		if err := f.try(); (err == nil) != f.allowed {
+			t.Errorf("%s: allowed should be %v, got %v", f.what, f.allowed, err)
+		}
+	}
+}
