@@ -18,7 +18,8 @@ import (
 type Options struct {
 	Log        *slog.Logger // nil: none
 	Migrations fs.FS        // numbered .sql files, see [DB] and migrate.go; nil: none
-	CacheKiB   int          // page cache of each connection; 0: 64
+	CacheKiB   int          // page cache of a connection that reads; 0: 64
+	WriteKiB   int          // page cache of the connection that writes, given back when idle; 0: 1024
 	PageSize   int          // of a new file; 0: 4096
 	Shrink     bool         // of a new file: PRAGMA incremental_vacuum gives free pages back
 	Readers    int          // connections that read, at most; 0: 4
@@ -76,7 +77,11 @@ func Open(path string, o Options) (*DB, error) {
 	}
 	d.w = w
 	w.watchLog()
-	if err := d.prepareFile(); err != nil {
+	err = w.Script(fmt.Sprintf("PRAGMA cache_size=-%d", o.WriteKiB))
+	if err == nil {
+		err = d.prepareFile()
+	}
+	if err != nil {
 		w.close()
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
@@ -91,6 +96,7 @@ func defaults(o *Options) {
 		}
 	}
 	set(&o.CacheKiB, 64)
+	set(&o.WriteKiB, 1024)
 	set(&o.PageSize, 4096)
 	set(&o.Readers, 4)
 	set(&o.CheckpointKiB, 4096)
