@@ -299,3 +299,36 @@ func TestPacked(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAddMany adds more in one operation than fits in a commit.
+func TestAddMany(t *testing.T) {
+	ctx := context.Background()
+	s := newStore(t, t.TempDir(), Options{})
+	a := testAccount(t, s, "a")
+	in := inbox(t, a)
+	r := rand.New(rand.NewPCG(5, 5))
+	var texts []string
+	for i := range 200 {
+		noise := make([]byte, 60_000)
+		for j := range noise {
+			noise[j] = byte(r.Uint32())
+		}
+		texts = append(texts, mail(i)+string(noise))
+	}
+	texts = append(texts, "")
+	res := add(t, a, in, texts...)
+	for i := range texts {
+		if body(t, a, res.Bodies[i]) != texts[i] {
+			t.Fatalf("message %d differs", i)
+		}
+	}
+	if problems, err := a.CheckDeep(ctx); err != nil || problems != nil {
+		t.Fatal(problems, err)
+	}
+	if _, err := a.reapAt(ctx, time.Now().Add(3*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if body(t, a, res.Bodies[0]) != texts[0] {
+		t.Fatal("freed while in use")
+	}
+}
