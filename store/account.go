@@ -286,3 +286,9 @@ func (a *Account) Subscriptions() []string {
 	slices.Sort(names)
 	return names
 }
+
+// Backup writes a copy of the account's file as it is now to a new file at path, while
+// others go on working. Put into an account's directory as account.db, it is that account.
+func (a *Account) Backup(ctx context.Context, path string) error {
+	return a.fail(a.db.Backup(ctx, path))
+}

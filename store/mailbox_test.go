@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -384,5 +386,26 @@ func TestLimits(t *testing.T) {
 	m := box.View().At(0)
 	if m.Flags != FlagJunk|FlagSeen || strings.Join(a.Keywords(m.Keywords), " ") != "Foo" || !a.KeywordSets("FOO")[m.Keywords] || box.View().KeywordSets()[0] != m.Keywords {
 		t.Error(m.Flags.Names(), a.Keywords(m.Keywords))
+	}
+}
+
+// TestBackup makes an account of a copy.
+func TestBackup(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	s := newStore(t, dir, Options{})
+	a := testAccount(t, s, "a")
+	add(t, a, inbox(t, a), mail(1), mail(2))
+	copied := filepath.Join(dir, "accounts", "copy")
+	if err := os.Mkdir(copied, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Backup(ctx, filepath.Join(copied, "account.db")); err != nil {
+		t.Fatal(err)
+	}
+	add(t, a, inbox(t, a), mail(3))
+	b := openAccount(t, s, "copy")
+	if q := b.Quota(); q.Count != 2 || body(t, b, 2) != mail(2) {
+		t.Fatal(q)
 	}
 }
