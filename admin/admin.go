@@ -31,6 +31,10 @@ type Admin struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 	Stop   func() // begins a graceful stop and returns at once
+
+	// Disconnect ends all sessions of an account, and whatever else uses its data. It
+	// need not wait.
+	Disconnect func(account string)
 }
 
 // Errors by which callers can tell what is wrong with a request. Their texts, and those
