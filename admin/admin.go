@@ -32,8 +32,8 @@ type Admin struct {
 	Now    func() time.Time
 	Stop   func() // begins a graceful stop and returns at once
 
-	// Disconnect ends all sessions of an account, and whatever else uses its data. It
-	// need not wait.
+	// Disconnect ends all sessions of an account, and whatever else keeps its files open,
+	// before its data is removed. It need not wait for the sessions.
 	Disconnect func(account string)
 }
 

@@ -165,8 +165,9 @@ func (c *Committer) batch(first *op) {
 // errNothing rolls back a transaction none of whose operations succeeded.
 var errNothing = errors.New("nothing to commit")
 
-// run runs first and those that wait, each in a savepoint, and returns them, and how
-// many succeeded.
+// run runs first and those that wait, and returns them, and how many succeeded. Each
+// runs in a savepoint, except while there is nothing in the transaction that could be
+// lost with it: a savepoint costs a copy of every page that is changed.
 func (c *Committer) run(conn *Conn, first *op) (ran []*op, good int) {
 	size := 0
 	for o := first; o != nil; o = c.next(size, len(ran)) {
@@ -175,17 +176,23 @@ func (c *Committer) run(conn *Conn, first *op) (ran []*op, good int) {
 		}
 		size += o.size
 		ran = append(ran, o)
-		if o.err = c.savepoint(conn, o.fn); o.err == nil {
-			good++
+		var lost error
+		if good == 0 {
+			o.err, lost = alone(conn, o.fn)
+		} else {
+			o.err, lost = savepoint(conn, o.fn)
 		}
-		if !conn.inTransaction() {
-			// SQLite rolled all back by itself (disk full, I/O error): the others are lost too.
+		if lost != nil {
+			// The transaction is gone or cannot be trusted: the others are lost too.
 			for _, r := range ran {
 				if r.err == nil {
-					r.err = o.err
+					r.err = lost
 				}
 			}
 			return ran, 0
+		}
+		if o.err == nil {
+			good++
 		}
 	}
 	return ran, good
@@ -204,18 +211,34 @@ func (c *Committer) next(size, n int) *op {
 	}
 }
 
-func (c *Committer) savepoint(conn *Conn, fn func(*Conn) error) error {
-	if err := conn.ExecInts("SAVEPOINT op"); err != nil {
-		return err
+// alone runs fn in a transaction with nothing else in it. lost is not nil when there is
+// no transaction afterwards.
+func alone(conn *Conn, fn func(*Conn) error) (err, lost error) {
+	if err = contain(conn, fn); err == nil {
+		return nil, nil
 	}
-	err := contain(conn, fn)
+	if conn.inTransaction() {
+		if e := conn.ExecInts("ROLLBACK"); e != nil {
+			return err, errors.Join(err, e)
+		}
+	}
+	// SQLite ends the transaction by itself after some errors.
+	return err, conn.ExecInts("BEGIN IMMEDIATE")
+}
+
+// savepoint runs fn in a savepoint. lost is not nil when the transaction is lost too.
+func savepoint(conn *Conn, fn func(*Conn) error) (err, lost error) {
+	if err = conn.ExecInts("SAVEPOINT op"); err != nil {
+		return err, err
+	}
+	err = contain(conn, fn)
 	if !conn.inTransaction() {
-		return err
+		return err, errors.Join(err, errors.New("the transaction was rolled back"))
 	}
 	if err != nil {
 		if e := conn.ExecInts("ROLLBACK TO op"); e != nil {
-			return errors.Join(err, e)
+			return err, errors.Join(err, e)
 		}
 	}
-	return errors.Join(err, conn.ExecInts("RELEASE op"))
+	return err, conn.ExecInts("RELEASE op")
 }

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"unsafe"
 
 	"modernc.org/libc"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -17,8 +18,9 @@ type Conn struct {
 	tls    *libc.TLS
 	db     uintptr // sqlite3*
 	stmts  map[string]*Stmt
-	clock  uint64 // of statement uses, to evict the least recently used
-	failed bool   // an I/O or corruption error was seen: do not reuse
+	clock  uint64  // of statement uses, to evict the least recently used
+	failed bool    // an I/O or corruption error was seen: do not reuse
+	log    uintptr // int32 in C memory: pages in the log, see watchLog; 0: not watched
 }
 
 func openConn(path, vfs string, flags int32) (*Conn, error) {
@@ -59,7 +61,33 @@ func (c *Conn) close() {
 		sqlite3.Xsqlite3_close_v2(c.tls, c.db)
 		c.db = 0
 	}
+	if c.log != 0 {
+		libc.Xfree(c.tls, c.log)
+	}
 	c.tls.Close()
+}
+
+// watchLog makes each commit note how many pages the write-ahead log then has.
+func (c *Conn) watchLog() {
+	if c.log = libc.Xcalloc(c.tls, 1, 8); c.log == 0 {
+		return
+	}
+	f := noteLog
+	sqlite3.Xsqlite3_wal_hook(c.tls, c.db, *(*uintptr)(unsafe.Pointer(&f)), c.log)
+}
+
+// noteLog is the hook: int(*)(void*, sqlite3*, const char*, int).
+func noteLog(_ *libc.TLS, arg, _, _ uintptr, pages int32) int32 {
+	*(*int32)(pointer(arg)) = pages
+	return sqlite3.SQLITE_OK
+}
+
+// logPages is the number of pages in the log after the last commit.
+func (c *Conn) logPages() int {
+	if c.log == 0 {
+		return 0
+	}
+	return int(*(*int32)(pointer(c.log)))
 }
 
 // error makes an Error of a result code; nil for OK.

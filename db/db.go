@@ -52,7 +52,8 @@ type DB struct {
 	quit    chan struct{}
 	stopped sync.WaitGroup
 
-	held time.Time // when a long reader last kept the log from being started anew; guarded by write
+	held   time.Time // when a long reader last kept the log from being started anew; guarded by write
+	copied int       // pages of the log when it was last to be copied; guarded by write
 }
 
 type idleConn struct {
@@ -73,6 +74,7 @@ func Open(path string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	d.w = w
+	w.watchLog()
 	if err := d.prepareFile(); err != nil {
 		w.close()
 		return nil, fmt.Errorf("opening %s: %w", path, err)
@@ -284,18 +286,25 @@ func contain(c *Conn, fn func(*Conn) error) (err error) {
 	return fn(c)
 }
 
-// grown wakes the background goroutine when the log has become long.
+// grown wakes the background goroutine when the log has become long: a quarter longer
+// each time, for as long as readers keep it from being started anew.
 func (d *DB) grown() {
-	if logSize(d.path) < int64(d.o.CheckpointKiB)<<10 {
+	n := d.w.logPages()
+	if n < d.copied {
+		d.copied = 0 // it was started anew
+	}
+	if page := d.o.PageSize; (n-d.copied)*page < d.o.CheckpointKiB<<10 && (d.copied == 0 || (n-d.copied)*page < d.o.CheckpointKiB<<8) {
 		return
 	}
+	d.copied = n
 	select {
 	case d.kick <- struct{}{}:
 	default:
 	}
 }
 
-// logSize is the size of the write-ahead log. Stat opens no descriptor.
+// logSize is the size of the write-ahead log file, which does not shrink when the log
+// is started anew. Stat opens no descriptor.
 func logSize(path string) int64 {
 	fi, err := os.Stat(path + "-wal")
 	if err != nil {
@@ -347,17 +356,18 @@ func (d *DB) closeIdle() {
 // long, because there always is a reader, new readers wait until it has.
 func (d *DB) checkpoint() error {
 	d.write.Lock()
-	held := d.held
+	long := d.w != nil && d.w.logPages()*d.o.PageSize > d.o.CheckpointKiB<<14 && time.Since(d.held) > time.Second
 	d.write.Unlock()
-	if logSize(d.path) > int64(d.o.CheckpointKiB)<<14 && time.Since(held) > time.Second {
+	if long {
 		return d.restart()
 	}
-	c, err := d.connect(openFlags)
+	c, err := d.reader()
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	return c.checkpoint(sqlite3.SQLITE_CHECKPOINT_PASSIVE)
+	err = c.checkpoint(sqlite3.SQLITE_CHECKPOINT_PASSIVE)
+	d.putReader(c, err == nil)
+	return err
 }
 
 // restart copies the whole log and empties it, while others wait. A reader that is not

@@ -243,7 +243,6 @@ type command struct {
 	c   *Client
 	tag string
 	out []byte
-	ctx context.Context
 	on  func(imap.Response) error
 	err error
 }

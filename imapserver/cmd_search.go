@@ -61,16 +61,15 @@ func (s *session) checkCharset(name string) error {
 
 // searchResult collects what matched, in ascending order.
 type searchResult struct {
-	uid        bool
-	numbers    []imap.NumRange // sequence numbers, or UIDs
-	uids       []imap.NumRange // for SAVE
-	count      int
-	modseq     store.ModSeq // highest
-	firstMod   store.ModSeq // of the first and last message
-	lastMod    store.ModSeq
-	firstUID   uint32
-	lastUID    uint32
-	saveWanted bool
+	uid      bool
+	numbers  []imap.NumRange // sequence numbers, or UIDs
+	uids     []imap.NumRange // for SAVE
+	count    int
+	modseq   store.ModSeq // highest
+	firstMod store.ModSeq // of the first and last message
+	lastMod  store.ModSeq
+	firstUID uint32
+	lastUID  uint32
 }
 
 func (res *searchResult) add(e entry) {

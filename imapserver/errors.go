@@ -79,7 +79,7 @@ func (s *session) explain(ctx context.Context, r *imap.Request, err error) (*ima
 func isNetError(err error) bool {
 	var ne net.Error
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, errWrite) || errors.As(err, &ne)
+		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, errWrite) || errors.Is(err, errInput) || errors.As(err, &ne)
 }
 
 // withCode gives a store error another response code: TRYCREATE for a missing

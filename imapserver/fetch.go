@@ -13,7 +13,7 @@ import (
 )
 
 // fetchBatch is how many messages' stored renderings are asked for together.
-const fetchBatch = 256
+const fetchBatch = 4096
 
 // fetcher answers a FETCH command.
 type fetcher struct {
@@ -25,6 +25,7 @@ type fetcher struct {
 	r     *store.Rendered
 	body  *store.BodyReader // when the plan says so
 	part  *message.Part     // decoded when first needed
+	lines []byte            // header fields, as they are picked
 	first bool              // no item written yet
 
 	missing    bool // content of some messages is gone
@@ -45,7 +46,7 @@ func (f *fetcher) run(ctx context.Context, sp spans) error {
 		}
 		return nil
 	}
-	batch := make([]entry, 0, fetchBatch)
+	batch := make([]entry, 0, min(fetchBatch, sp.len()))
 	for e := range wanted {
 		if batch = append(batch, e); len(batch) == fetchBatch {
 			if err := f.runBatch(ctx, batch); err != nil {

@@ -31,13 +31,15 @@ func (f *fetcher) appendSection(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, e
 	case isWhole(a):
 		return f.appendRange(b, 0, f.body.Size(), a.Partial)
 	case storedHeaders(sec) && f.r.HasHeaders:
-		return appendData(b, message.AppendHeaderFields(nil, f.r.Headers, sec.Fields, false), a.Partial), nil
+		f.lines = message.AppendHeaderFields(f.lines[:0], f.r.Headers, sec.Fields, false)
+		return appendData(b, f.lines, a.Partial), nil
 	case sec.Spec == imap.SectionHeaderFields, sec.Spec == imap.SectionHeaderFieldsNot:
 		header, ok, err := f.header(sec.Part)
 		if err != nil || !ok {
 			return append(b, "NIL"...), err
 		}
-		return appendData(b, message.AppendHeaderFields(nil, header, sec.Fields, sec.Spec == imap.SectionHeaderFieldsNot), a.Partial), nil
+		f.lines = message.AppendHeaderFields(f.lines[:0], header, sec.Fields, sec.Spec == imap.SectionHeaderFieldsNot)
+		return appendData(b, f.lines, a.Partial), nil
 	}
 	start, end, ok, err := f.sectionRange(sec.Part, specifiers[sec.Spec])
 	if err != nil || !ok {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,16 +67,18 @@ func TestSlowLogin(t *testing.T) {
 		r := bufio.NewReader(client)
 		readLine(t, r)
 		start := time.Now()
-		go func() {
+		var wg sync.WaitGroup
+		wg.Go(func() {
 			for {
 				time.Sleep(20 * time.Second)
 				if _, err := fmt.Fprint(client, "x"); err != nil {
 					return
 				}
 			}
-		}()
+		})
 		io.ReadAll(r)
 		client.Close()
+		defer wg.Wait()
 		if d := time.Since(start); d < 2*time.Minute || d > 4*time.Minute {
 			t.Errorf("ended after %v", d)
 		}
@@ -116,10 +119,12 @@ func (l *oneConnection) Accept(a netip.Addr) (func(), bool) {
 func TestConnectionLimits(t *testing.T) {
 	ts := newTestServer(t, testOptions{config: func(c *Config) { c.Limiter = &oneConnection{map[netip.Addr]int{}} }})
 	dial := func() (net.Conn, string) {
+		t.Helper()
 		nc, err := ts.ln.Dial(remote)
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { nc.Close() })
 		return nc, readLine(t, bufio.NewReader(nc))
 	}
 	first, line := dial()
@@ -143,7 +148,7 @@ func TestConnectionLimits(t *testing.T) {
 // TestGarbage: endless lines, giant literals and noise are bounded, and end the
 // connection or nothing at all.
 func TestGarbage(t *testing.T) {
-	ts := newTestServer(t, testOptions{})
+	ts := newTestServer(t, testOptions{config: func(c *Config) { c.Limits.LoginTimeout = time.Second }})
 	addr := ts.tcp(Listener{Service: "imap", PlaintextAuth: true})
 	login := fmt.Sprintf("a LOGIN %q %q\r\n", testUser, testPassword)
 	for name, in := range map[string]string{

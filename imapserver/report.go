@@ -133,12 +133,13 @@ func (s *session) reportFlags(changed []int) {
 }
 
 // fetchFlags sends an unsolicited FETCH. RFC 7162 3.2.4: with MODSEQ for clients
-// that know it, and with the UID too.
+// that know it, and with the UID too; RFC 9051 6.4.9: always with the UID in answer to
+// a command with UID.
 func (s *session) fetchFlags(seq uint32, m *store.Message, flags bool) {
 	b := append(s.output(), "* "...)
 	b = strconv.AppendUint(b, uint64(seq), 10)
 	b = append(b, " FETCH ("...)
-	if s.condstore || s.rev2 {
+	if s.condstore || s.rev2 || s.uidCommand {
 		b = append(b, "UID "...)
 		b = strconv.AppendUint(b, uint64(m.UID), 10)
 		b = append(b, ' ')

@@ -12,7 +12,7 @@ import (
 	"mox/store"
 )
 
-const searchBatch = 256
+const searchBatch = 4096
 
 // textQuery is a TEXT or BODY key with what the index says about it.
 type textQuery struct {
@@ -51,7 +51,7 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 		return nil
 	}
 	x.askIndex(ctx)
-	batch := make([]candidate, 0, searchBatch)
+	batch := make([]candidate, 0, min(searchBatch, sp.len()))
 	probe := &candidate{}
 	for probe.entry = range x.s.box.entries(sp) {
 		if x.uid && probe.ghost {

@@ -70,6 +70,7 @@ type span struct{ from, to int }
 // spans are ascending and disjoint: a resolved set.
 type spans []span
 
+// len returns the number of positions.
 func (sp spans) len() (n int) {
 	for _, s := range sp {
 		n += s.to - s.from

@@ -57,6 +57,7 @@ type session struct {
 	release   func() // of the connection limit
 	ended     error  // why the session has ended
 
+	uidCommand    bool // the command in progress has the prefix UID
 	first         bool // no command has been accepted yet
 	bad           int  // consecutive BAD responses
 	loginFailures int
@@ -113,23 +114,6 @@ func addr(a net.Addr) netip.Addr {
 }
 
 func (s *session) limits() *Limits { return &s.srv.cfg.Limits }
-
-// lineInput tolerates lines that end with LF alone, as hand-typed sessions have. A
-// bare CR reaches the decoder, whose grammar has no place for it.
-type lineInput struct{ *lineio.Conn }
-
-func (in lineInput) ReadLine(max int) ([]byte, error) {
-	line, err := in.Conn.ReadLine(max)
-	switch {
-	case errors.Is(err, lineio.ErrBareLF), errors.Is(err, lineio.ErrBareCR):
-		err = nil
-	case errors.Is(err, lineio.ErrLineTooLong):
-		// What follows the line may be the data of a literal that it announced: it must
-		// not be taken for commands.
-		err = fmt.Errorf("%w: %w", imap.ErrUnrecoverable, imap.Bad("line too long"))
-	}
-	return line, err
-}
 
 func (s *session) sendContinuation() error {
 	s.out = append(s.output(), "+ go ahead\r\n"...)
@@ -316,6 +300,7 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		}
 		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
 	}
+	s.uidCommand = r.UID
 	err := cmd.run(s, ctx, r)
 	if s.box != nil && !cmd.quiet && !isClose(err) {
 		s.report(!cmd.noExpunge || r.UID)

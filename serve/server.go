@@ -138,6 +138,7 @@ func (s *Server) storeOptions() store.Options {
 			}
 			return 0
 		},
+		Added: func(account string) { s.Search.Touch(account) },
 	}
 }
 

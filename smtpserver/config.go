@@ -145,7 +145,7 @@ type Limits struct {
 	DataBlock time.Duration
 	// Data is how long a whole message may take: 30 min.
 	Data time.Duration
-	// Session is how long a connection may last; it ends between two commands: 3 h.
+	// Session is how long a connection may last; it ends before the next command: 3 h.
 	Session time.Duration
 
 	// DiscardData is how many octets of a message that is refused already are read

@@ -3,8 +3,8 @@
 // [Transaction], which the session begins at MAIL; who a client is, to an
 // [Authenticator].
 //
-// A session goes through the states of state.go; the table in commands.go says in
-// which of them a command is allowed. One place, session.reply, turns an error into a
+// A session goes through states; the table in commands.go says in which of them a
+// command is allowed. One place, session.reply, turns an error into a
 // reply and a line of the log.
 //
 // Nothing a client says is answered before it is done: replies of pipelined commands

@@ -363,3 +363,86 @@ func FuzzSession(f *testing.F) {
 		})
 	})
 }
+
+// TestSessionTime: a session does not last for ever, however busy it is.
+func TestSessionTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := newServer(t, func(c *Config) { c.Limits.Session = time.Hour })
+		c := ts.client(t, nil)
+		c.say("EHLO x")
+		c.expect(250)
+		c.say("MAIL FROM:<a@b>")
+		c.expect(250)
+		c.say("RCPT TO:<mjl@mx.example>")
+		c.expect(250)
+		for range 15 {
+			time.Sleep(4 * time.Minute)
+			c.say("BDAT 0")
+			c.expect(250)
+		}
+		time.Sleep(time.Minute)
+		c.expect(421)
+	})
+}
+
+// TestLinger: a client that goes on sending gets the last reply.
+func TestLinger(t *testing.T) {
+	m := &mail{}
+	s := New(Config{Begin: m.begin, Size: 1000, Limits: Limits{DiscardData: 1000}})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(t.Context(), ln)
+	defer s.Shutdown(t.Context())
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	c := &client{t, nc, bufio.NewReader(nc)}
+	c.expect(220)
+	for _, cmd := range []string{"EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<mjl@mx.example>"} {
+		c.say(cmd)
+		c.expect(250)
+	}
+	c.say("DATA")
+	c.expect(354)
+	line := strings.Repeat("x", 998)
+	for range 1000 {
+		c.say(line)
+	}
+	c.expect(552)
+}
+
+// FuzzLines: however a message is cut into chunks, its lines end with CRLF.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("a\nb\r\nc"), uint8(1))
+	f.Add([]byte("a\r"), uint8(3))
+	f.Add([]byte("\r\n\n\r\r\n"), uint8(2))
+	f.Fuzz(func(t *testing.T, in []byte, size uint8) {
+		var out strings.Builder
+		l := &lines{w: &out}
+		n := int(size)%16 + 1
+		var err error
+		for p := in; len(p) > 0 && err == nil; p = p[min(n, len(p)):] {
+			_, err = l.Write(p[:min(n, len(p))])
+		}
+		if err == nil {
+			err = l.end()
+		}
+		s := strings.ReplaceAll(string(in), "\r\n", "\n")
+		if bare := strings.Contains(s, "\r"); bare != (err != nil) {
+			t.Fatalf("bare CR %v, error %v", bare, err)
+		}
+		if err != nil {
+			return
+		}
+		if s != "" && !strings.HasSuffix(s, "\n") {
+			s += "\n"
+		}
+		if want := strings.ReplaceAll(s, "\n", "\r\n"); out.String() != want {
+			t.Fatalf("got %q, want %q", out.String(), want)
+		}
+	})
+}

@@ -6,6 +6,10 @@ import (
 	"mox/smtp"
 )
 
+// manyRefused times the most recipients of a transaction may be refused in one, for
+// whatever reason: a client that does not heed the limit, but goes on, is bounded too.
+const manyRefused = 10
+
 // rcpt is RFC 5321 4.1.1.3.
 func (s *session) rcpt(ctx context.Context, c smtp.Rcpt) (smtp.Reply, error) {
 	err := s.addRecipient(ctx, c)
@@ -14,6 +18,9 @@ func (s *session) rcpt(ctx context.Context, c smtp.Rcpt) (smtp.Reply, error) {
 		return ok("2.1.5", "recipient ok"), nil
 	}
 	s.refused++
+	if s.refused > manyRefused*s.srv.c.Limits.Recipients {
+		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.5.3", "too many recipients")
+	}
 	if smtp.AsError(err).Code/100 != 5 {
 		return smtp.Reply{}, err
 	}

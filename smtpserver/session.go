@@ -34,8 +34,9 @@ type session struct {
 	refused   int         // recipients refused in the transaction
 	bdat      *chunks     // nil: no BDAT in the transaction yet
 
-	start   time.Time
-	closing bool // after the next reply
+	start    time.Time
+	closing  bool // after the next reply
+	quitting bool // as the client asked
 
 	commands     int // so far
 	bad          int // commands that made no sense
@@ -143,8 +144,30 @@ func (s *session) run(ctx context.Context) error {
 			return s.fail(ctx, err)
 		}
 	}
-	return s.c.Flush()
+	if err := s.c.Flush(); err != nil {
+		return err
+	}
+	s.linger()
+	return nil
 }
+
+// linger lets a client that is still sending get the last reply: if the connection were
+// closed with input unread, its system would throw the reply away (RFC 9293 3.6.1).
+func (s *session) linger() {
+	nc := s.c.NetConn()
+	cw, ok := nc.(interface{ CloseWrite() error })
+	if s.quitting || !ok || cw.CloseWrite() != nil || nc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	// That it ends, in whatever way, is all there is to know.
+	_, _ = io.CopyN(io.Discard, nc, lingerOctets)
+}
+
+// Bounds of linger.
+const (
+	lingerTime   = 2 * time.Second
+	lingerOctets = 4 << 20
+)
 
 // fail ends the session for an error of the connection, with a last word where there
 // is one.
@@ -167,19 +190,20 @@ func (s *session) fail(ctx context.Context, err error) error {
 	s.c.SetDeadline(time.Time{})
 	s.reply(ctx, smtp.Reply{}, e)
 	_ = s.c.Flush()
+	if errors.Is(err, lineio.ErrEndless) {
+		s.linger()
+	}
 	return err
 }
 
 // readCommand waits for a command and returns its line, valid until the next read.
 func (s *session) readCommand(ctx context.Context) ([]byte, error) {
 	l := &s.srv.c.Limits
-	if s.tx == nil {
-		if s.srv.isClosing() || ctx.Err() != nil {
-			return nil, lineio.ErrInterrupted
-		}
-		if time.Since(s.start) > l.Session {
-			return nil, smtp.Errorf(421, "4.7.0", "session has lasted too long")
-		}
+	if s.tx == nil && (s.srv.isClosing() || ctx.Err() != nil) {
+		return nil, lineio.ErrInterrupted
+	}
+	if time.Since(s.start) > l.Session {
+		return nil, smtp.Errorf(421, "4.7.0", "session has lasted too long")
 	}
 	idle := l.Idle
 	if s.commands == 0 {

@@ -35,6 +35,6 @@ func (s *session) expn(context.Context, smtp.Expn) (smtp.Reply, error) {
 // quit is RFC 5321 4.1.1.10.
 func (s *session) quit(context.Context, smtp.Quit) (smtp.Reply, error) {
 	s.endTransaction()
-	s.closing = true
+	s.closing, s.quitting = true, true
 	return smtp.Reply{Code: 221, Enhanced: "2.0.0", Lines: []string{"bye"}}, nil
 }

@@ -243,6 +243,15 @@ func (a *Account) settle(err error) {
 	if o == nil || err != nil || !o.dirty {
 		return
 	}
+	a.settleState(o)
+	// Without a.mu: whoever hears this may hold locks under which it asks the account.
+	if len(o.adds) > 0 && a.s.o.Added != nil {
+		a.s.o.Added(a.name)
+	}
+}
+
+// settleState makes what operations changed the state of the account.
+func (a *Account) settleState(o *overlay) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.counters = o.counters

@@ -32,6 +32,7 @@ type Options struct {
 	ExpungeLog     int                        // expunge operations of a mailbox remembered for QRESYNC at least; 0: 10,000
 	IdleAccounts   int                        // accounts kept open that nobody uses, at most; 0: 100
 	IdleTime       time.Duration              // after which an unused account is closed; 0: 1 minute
+	Added          func(account string)       // called when messages were added durably, by COPY too; must be quick and call nothing of the account
 	VFS            string                     // file layer of the databases, for tests; "": the system's
 	Synchronous    string                     // for tests, see db.Options; "": FULL
 }

@@ -108,6 +108,7 @@ func (f *fixture) send(t *testing.T, utf8 bool, from, to, text string) (string, 
 
 func TestSubmit(t *testing.T) {
 	const ok = "From: <mjl@mx.example>\r\n"
+	f := setup(t)
 	for _, tc := range []struct {
 		from, to, header, at, want string
 	}{
@@ -140,7 +141,6 @@ func TestSubmit(t *testing.T) {
 		{"mjl@mx.example", "other@mx.example", ok + "Subject: ü\r\n", "data", "550 5.6.7"},
 		{"mjl@mx.example", "other@mx.example", ok + "X: " + strings.Repeat("x", 1<<20) + "\r\n", "data", "552 5.3.4"},
 	} {
-		f := setup(t)
 		at, err := f.send(t, false, tc.from, tc.to, tc.header+"\r\ntext\r\n")
 		got := ""
 		if err != nil {

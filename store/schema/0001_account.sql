@@ -40,14 +40,16 @@ CREATE TABLE keyword_set (
 );
 
 -- What SELECT, STORE and FETCH FLAGS touch: narrow, clustered, without further indexes.
+-- Columns that ranges of rows are updated in have no NOT NULL, here and in body: a check
+-- that can fail makes SQLite keep a journal for each statement.
 CREATE TABLE message (
 	mailbox_id INTEGER NOT NULL,
 	uid        INTEGER NOT NULL,
 	id         INTEGER NOT NULL,
 	body_id    INTEGER NOT NULL,
-	modseq     INTEGER NOT NULL,
-	flags      INTEGER NOT NULL, -- bits, see Flags
-	keywords   INTEGER NOT NULL, -- keyword_set.id, 0: none
+	modseq     INTEGER,
+	flags      INTEGER, -- bits, see Flags
+	keywords   INTEGER, -- keyword_set.id, 0: none
 	received   INTEGER NOT NULL, -- INTERNALDATE
 	saved      INTEGER NOT NULL, -- SAVEDATE
 	size       INTEGER NOT NULL,
@@ -57,7 +59,7 @@ CREATE TABLE message (
 -- Content, shared by the copies of a message.
 CREATE TABLE body (
 	id         INTEGER PRIMARY KEY,
-	refs       INTEGER NOT NULL, -- messages with this body, and expunged ones not yet released
+	refs       INTEGER, -- messages with this body, and expunged ones not yet released
 	freed      INTEGER NOT NULL, -- when refs became 0
 	size       INTEGER NOT NULL, -- of prefix and content
 	prefix     INTEGER NOT NULL, -- size of chunk 0, the header fields put before the content

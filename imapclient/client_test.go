@@ -1,0 +1,109 @@
+package imapclient
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mox/imap"
+	"mox/sessiontest"
+)
+
+// play runs a transcript as the server of a client.
+func play(t *testing.T, file string, run func(ctx context.Context, c *Client, got *[]imap.Response)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	server, client := net.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var got []imap.Response
+		c, err := New(ctx, client, Options{Unsolicited: func(r imap.Response) { got = append(got, r) }})
+		if err != nil {
+			t.Errorf("new: %v", err)
+			return
+		}
+		defer c.Close()
+		run(ctx, c, &got)
+	}()
+	sessiontest.Run(t, file, sessiontest.Options{Client: true, Dial: func(string) (net.Conn, error) { return server, nil }})
+	<-done
+}
+
+func must(t *testing.T, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+func TestBasic(t *testing.T) {
+	play(t, "testdata/session/basic.txt", func(ctx context.Context, c *Client, got *[]imap.Response) {
+		must(t, "login", c.Login(ctx, "joe", "pass word"))
+		if !c.Has("idle") || c.Has("MOVE") {
+			t.Error("capabilities")
+		}
+		sel, err := c.Select(ctx, "INBOX", "")
+		must(t, "select", err)
+		want := &Selected{Exists: 2, UIDValidity: 7, UIDNext: 5, Flags: []string{`\Seen`}, PermanentFlags: []string{`\Seen`, `\*`}}
+		if diff := cmp.Diff(want, sel); diff != "" {
+			t.Error(diff)
+		}
+		var bodies []string
+		must(t, "fetch", c.Fetch(ctx, true, "1:*", "(FLAGS BODY.PEEK[])", func(f *imap.FetchResponse) error {
+			data, _ := f.Section("BODY[]")
+			bodies = append(bodies, string(data))
+			return nil
+		}))
+		if diff := cmp.Diff([]string{"a\r\n", "b"}, bodies); diff != "" {
+			t.Error(diff)
+		}
+		uid, err := c.Append(ctx, "a b", AppendMessage{Flags: []string{`\Seen`}, Size: 4, Data: strings.NewReader("abcd")})
+		must(t, "append", err)
+		if uid != "9 5" {
+			t.Errorf("appenduid %q", uid)
+		}
+		var ierr *imap.Error
+		if err := c.Create(ctx, "ü"); !errors.As(err, &ierr) || ierr.Code != imap.CodeAlreadyExists {
+			t.Errorf("create: %v", err)
+		}
+		res, err := c.Search(ctx, true, "", "UNSEEN")
+		must(t, "search", err)
+		if diff := cmp.Diff([]imap.NumRange{{Start: 1, Stop: 2}, {Start: 4, Stop: 4}}, res.Numbers); diff != "" {
+			t.Error(diff)
+		}
+		must(t, "idle", c.Idle(ctx, func(r imap.Response) bool {
+			n, ok := r.(*imap.NumberResponse)
+			return !ok || n.N != 5
+		}))
+		must(t, "logout", c.Logout(ctx))
+		exists := 0
+		for _, r := range *got {
+			if n, ok := r.(*imap.NumberResponse); ok && n.Name == "EXISTS" {
+				exists++
+			}
+		}
+		if exists != 2 {
+			t.Errorf("%d unsolicited EXISTS", exists)
+		}
+	})
+}
+
+func TestRefused(t *testing.T) {
+	play(t, "testdata/session/refused.txt", func(ctx context.Context, c *Client, _ *[]imap.Response) {
+		_, err := c.Append(ctx, "x", AppendMessage{Size: 4, Data: strings.NewReader("abcd")})
+		var ierr *imap.Error
+		if !errors.As(err, &ierr) || ierr.Code != imap.CodeTryCreate {
+			t.Errorf("append: %v", err)
+		}
+		if err := c.Noop(ctx); !errors.Is(err, ErrBye) {
+			t.Errorf("noop: %v", err)
+		}
+	})
+}
