@@ -67,6 +67,17 @@ func (c *Conn) close() {
 	c.tls.Close()
 }
 
+// trim finalizes cached statements and drops cached pages.
+func (c *Conn) trim() {
+	for sql, s := range c.stmts {
+		if !s.busy {
+			s.finalize()
+			delete(c.stmts, sql)
+		}
+	}
+	sqlite3.Xsqlite3_db_release_memory(c.tls, c.db)
+}
+
 // watchLog makes each commit note how many pages the write-ahead log then has.
 func (c *Conn) watchLog() {
 	if c.log = libc.Xcalloc(c.tls, 1, 8); c.log == 0 {

@@ -18,7 +18,8 @@ import (
 type Options struct {
 	Log        *slog.Logger // nil: none
 	Migrations fs.FS        // numbered .sql files, see [DB] and migrate.go; nil: none
-	CacheKiB   int          // page cache of each connection; 0: 64
+	CacheKiB   int          // page cache of a connection that reads; 0: 64
+	WriteKiB   int          // page cache of the connection that writes, given back when idle; 0: 1024
 	PageSize   int          // of a new file; 0: 4096
 	Shrink     bool         // of a new file: PRAGMA incremental_vacuum gives free pages back
 	Readers    int          // connections that read, at most; 0: 4
@@ -52,6 +53,7 @@ type DB struct {
 	quit    chan struct{}
 	stopped sync.WaitGroup
 
+	wrote  time.Time // the last transaction, zero when memory was given back since; guarded by write
 	held   time.Time // when a long reader last kept the log from being started anew; guarded by write
 	copied int       // pages of the log when it was last to be copied; guarded by write
 }
@@ -75,7 +77,11 @@ func Open(path string, o Options) (*DB, error) {
 	}
 	d.w = w
 	w.watchLog()
-	if err := d.prepareFile(); err != nil {
+	err = w.Script(fmt.Sprintf("PRAGMA cache_size=-%d", o.WriteKiB))
+	if err == nil {
+		err = d.prepareFile()
+	}
+	if err != nil {
 		w.close()
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
@@ -90,6 +96,7 @@ func defaults(o *Options) {
 		}
 	}
 	set(&o.CacheKiB, 64)
+	set(&o.WriteKiB, 1024)
 	set(&o.PageSize, 4096)
 	set(&o.Readers, 4)
 	set(&o.CheckpointKiB, 4096)
@@ -262,6 +269,7 @@ func (d *DB) Write(ctx context.Context, fn func(*Conn) error) error {
 // transaction is called with d.write held.
 func (d *DB) transaction(fn func(*Conn) error) error {
 	c := d.w
+	d.wrote = time.Now()
 	if err := c.ExecInts("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -332,8 +340,24 @@ func (d *DB) background() {
 	}
 }
 
-func (d *DB) closeIdle() {
-	before := time.Now().Add(-d.o.IdleReaders)
+func (d *DB) closeIdle() { d.trim(time.Now().Add(-d.o.IdleReaders)) }
+
+// Trim gives memory back that is there for speed, as happens anyway after a while
+// without use: readers, prepared statements, cached pages.
+func (d *DB) Trim() { d.trim(time.Now()) }
+
+func (d *DB) trim(before time.Time) {
+	d.closeReaders(before)
+	d.write.Lock()
+	defer d.write.Unlock()
+	if d.w != nil && !d.wrote.IsZero() && d.wrote.Before(before) {
+		d.w.trim()
+		d.wrote = time.Time{}
+	}
+}
+
+// closeReaders closes the readers that were not used since before.
+func (d *DB) closeReaders(before time.Time) {
 	d.mu.Lock()
 	var old []*Conn
 	keep := d.idle[:0]

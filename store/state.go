@@ -41,6 +41,7 @@ type overlay struct {
 	keywords    map[string]KeywordSet   // new ones by their words
 	subs        map[string]bool         // subscribed or no longer
 	released    bool                    // something is to be released or freed later
+	hasAdded    bool                    // messages were added
 	dirty       bool
 }
 
@@ -195,6 +196,7 @@ func (t *tx) added(b mailbox, msgs []Message) {
 	}
 	t.count += int64(len(msgs))
 	b.ModSeq = t.seq
+	t.hasAdded = true
 	nb := t.update(b)
 	if v := t.heads[b.ID]; v != nil {
 		put(&t.heads, b.ID, v.withAdded(nb, msgs))
@@ -245,7 +247,7 @@ func (a *Account) settle(err error) {
 	}
 	a.settleState(o)
 	// Without a.mu: whoever hears this may hold locks under which it asks the account.
-	if len(o.adds) > 0 && a.s.o.Added != nil {
+	if o.hasAdded && a.s.o.Added != nil {
 		a.s.o.Added(a.name)
 	}
 }
