@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -291,85 +290,4 @@ func (t *tx) insertRendered(id BodyID, p *prepared, received time.Time) error {
 		}
 	}
 	return nil
-}
-
-// Bounds of looking for a thread.
-const (
-	maxSameID      = 16
-	maxSameSubject = 50
-	day            = 24 * 60 * 60
-)
-
-// findThread finds the thread that a message belongs to, 0 for a new one, and a body
-// with equal content, 0 for none.
-func (t *tx) findThread(box MailboxID, p *prepared, received time.Time) (same BodyID, thread ThreadID, err error) {
-	k := &p.c.thread
-	// The same Message-ID: the same thread, and mostly the same message once more.
-	if k.msgID != 0 {
-		err := t.candidates(k.msgID, maxSameID, func(c *candidate) bool {
-			if thread == 0 && c.refs > 0 {
-				thread = c.thread
-			}
-			// A staged body is complete only for who staged it.
-			if same == 0 && c.refs > 0 && c.size == p.size && p.staged == 0 && p.m.Trace == nil && bytes.Equal(c.hash, p.hash[:]) {
-				same = c.id
-			}
-			return same != 0
-		})
-		if err != nil || thread != 0 {
-			return same, thread, err
-		}
-	}
-	// A message it refers to, the closest first, whose subject is the same; reports of
-	// delivery have a subject of their own.
-	for _, ref := range k.refs {
-		err := t.candidates(ref, maxSameID, func(c *candidate) bool {
-			if c.subject == k.subject || k.report {
-				thread = c.thread
-			}
-			return thread != 0
-		})
-		if err != nil || thread != 0 {
-			return 0, thread, err
-		}
-	}
-	if len(k.refs) > 0 || !k.reply || k.subject == 0 {
-		return 0, 0, nil
-	}
-	// A reply that does not say to what: the newest message of about that time in the
-	// same mailbox with the same subject.
-	at := received.Unix()
-	err = t.candidates(k.subject, maxSameSubject, func(c *candidate) bool {
-		if c.mailbox == box && c.received >= at-28*day && c.received <= at+day {
-			thread = c.thread
-		}
-		return thread != 0
-	})
-	return 0, thread, err
-}
-
-// candidate is a body found by one of its keys.
-type candidate struct {
-	id       BodyID
-	refs     int64
-	size     int64
-	thread   ThreadID
-	subject  int64
-	mailbox  MailboxID
-	received int64
-	hash     []byte
-}
-
-// candidates calls f for the bodies with a key, the newest first, until f returns true.
-func (t *tx) candidates(hash int64, max int, f func(*candidate) bool) error {
-	rows := t.c.QueryInts("SELECT b.id, b.refs, b.size, b.thread, b.subject, b.mailbox_id, b.received, b.hash FROM lookup l JOIN body b ON b.id=l.body_id WHERE l.hash=? ORDER BY l.body_id DESC LIMIT ?", hash, int64(max))
-	for rows.Next() {
-		c := candidate{
-			BodyID(rows.Int64(0)), rows.Int64(1), rows.Int64(2), ThreadID(rows.Int64(3)), rows.Int64(4), MailboxID(rows.Int64(5)), rows.Int64(6), rows.Bytes(7),
-		}
-		if f(&c) {
-			break
-		}
-	}
-	return rows.Close()
 }

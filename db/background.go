@@ -1,0 +1,136 @@
+package db
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// grown wakes the background goroutine when the log has become long: a quarter longer
+// each time, for as long as readers keep it from being started anew.
+func (d *DB) grown() {
+	n := d.w.logPages()
+	if n < d.copied {
+		d.copied = 0 // it was started anew
+	}
+	if page := d.o.PageSize; (n-d.copied)*page < d.o.CheckpointKiB<<10 && (d.copied == 0 || (n-d.copied)*page < d.o.CheckpointKiB<<8) {
+		return
+	}
+	d.copied = n
+	select {
+	case d.kick <- struct{}{}:
+	default:
+	}
+}
+
+// logSize is the size of the write-ahead log file, which does not shrink when the log
+// is started anew. Stat opens no descriptor.
+func logSize(path string) int64 {
+	fi, err := os.Stat(path + "-wal")
+	if err != nil {
+		return 0
+	}
+	return fi.Size()
+}
+
+// background copies the log into the database when it has grown, and closes readers
+// that nobody uses.
+func (d *DB) background() {
+	tick := time.NewTicker(d.o.IdleReaders)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.quit:
+			return
+		case <-tick.C:
+			d.closeIdle()
+		case <-d.kick:
+			if err := d.checkpoint(); err != nil && !errors.Is(err, ErrBusy) {
+				d.log.Error("copying the write-ahead log", "path", d.path, "err", err)
+			}
+		}
+	}
+}
+
+func (d *DB) closeIdle() { d.trim(time.Now().Add(-d.o.IdleReaders)) }
+
+// Trim gives memory back that is there for speed, as happens anyway after a while
+// without use: readers, prepared statements, cached pages.
+func (d *DB) Trim() { d.trim(time.Now()) }
+
+func (d *DB) trim(before time.Time) {
+	d.closeReaders(before)
+	d.write.Lock()
+	defer d.write.Unlock()
+	if d.w != nil && !d.wrote.IsZero() && d.wrote.Before(before) {
+		d.w.trim()
+		d.wrote = time.Time{}
+	}
+}
+
+// closeReaders closes the readers that were not used since before.
+func (d *DB) closeReaders(before time.Time) {
+	d.mu.Lock()
+	var old []*Conn
+	keep := d.idle[:0]
+	for _, i := range d.idle {
+		if i.since.Before(before) {
+			old = append(old, i.c)
+		} else {
+			keep = append(keep, i)
+		}
+	}
+	d.idle = keep
+	d.mu.Unlock()
+	for _, c := range old {
+		c.close()
+	}
+}
+
+// checkpoint copies the log without holding up anyone. Once all of it is copied and no
+// reader uses it, the next commit starts it anew. When that has not come about for
+// long, because there always is a reader, new readers wait until it has.
+func (d *DB) checkpoint() error {
+	d.write.Lock()
+	long := d.w != nil && d.w.logPages()*d.o.PageSize > d.o.CheckpointKiB<<14 && time.Since(d.held) > time.Second
+	d.write.Unlock()
+	if long {
+		return d.restart()
+	}
+	c, err := d.reader()
+	if err != nil {
+		return err
+	}
+	err = c.checkpoint(sqlite3.SQLITE_CHECKPOINT_PASSIVE)
+	d.putReader(c, err == nil)
+	return err
+}
+
+// restart copies the whole log and empties it, while others wait. A reader that is not
+// held back by the gate (a backup, a check) makes it fail with ErrBusy.
+func (d *DB) restart() error {
+	d.gate.Lock()
+	defer d.gate.Unlock()
+	d.write.Lock()
+	defer d.write.Unlock()
+	if d.w == nil {
+		return ErrClosed
+	}
+	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, 20)
+	err := d.w.checkpoint(sqlite3.SQLITE_CHECKPOINT_TRUNCATE)
+	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, int32(d.o.BusyTimeout.Milliseconds()))
+	if errors.Is(err, ErrBusy) {
+		d.held = time.Now()
+	}
+	return err
+}
+
+func (c *Conn) checkpoint(mode int32) error {
+	return c.error(sqlite3.Xsqlite3_wal_checkpoint_v2(c.tls, c.db, 0, mode, 0, 0))
+}
+
+// Checkpoint copies the whole log into the database file and empties it. ErrBusy when a
+// long reader uses the log.
+func (d *DB) Checkpoint() error { return d.restart() }

@@ -1,0 +1,186 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// With -make-upgrade, TestUpgrade first writes testdata/upgrade/N for the current
+// version of the schema. That is done once, in the commit that adds the version, and
+// the file is never changed again: what a release wrote, every later one opens.
+var makeUpgrade = flag.Bool("make-upgrade", false, "write an account file of the current schema version for TestUpgrade")
+
+const upgradeDir = "testdata/upgrade"
+
+// TestUpgrade opens account files that each version of the schema wrote, and finds what
+// was in them.
+func TestUpgrade(t *testing.T) {
+	files, err := fs.Glob(schema(), "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *makeUpgrade {
+		writeUpgrade(t, len(files))
+	}
+	for v := 1; v <= len(files); v++ {
+		t.Run(fmt.Sprint(v), func(t *testing.T) {
+			base := filepath.Join(upgradeDir, fmt.Sprint(v))
+			data, err := os.ReadFile(base + ".db.zst")
+			if err != nil {
+				t.Fatalf("%v: every version of the schema has a file here, see -make-upgrade", err)
+			}
+			want, err := os.ReadFile(base + ".txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			acc := filepath.Join(dir, "accounts", "old")
+			if err := os.MkdirAll(acc, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			dec, err := zstd.NewReader(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer dec.Close()
+			var raw bytes.Buffer
+			if _, err := raw.ReadFrom(dec); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(acc, "account.db"), raw.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := newStore(t, dir, Options{})
+			a := openAccount(t, s, "old")
+			if got := listing(t, a); got != string(want) {
+				t.Errorf("account of version %d:\n%s\nwant:\n%s", v, got, want)
+			}
+			if problems, err := a.CheckDeep(context.Background()); err != nil || problems != nil {
+				t.Errorf("check: %v %v", problems, err)
+			}
+			// It is in full use.
+			r := add(t, a, inbox(t, a), mail(1000))
+			if _, err := a.SetFlags(context.Background(), inbox(t, a), AllUIDs(), FlagChange{Flags: FlagDeleted, Keywords: []string{"New"}}); err != nil {
+				t.Error(err)
+			}
+			if got := body(t, a, r.Bodies[0]); got != mail(1000) {
+				t.Error(got)
+			}
+			if _, _, err := a.Expunge(context.Background(), inbox(t, a), nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// listing is all that users see of an account, as text.
+func listing(t *testing.T, a *Account) string {
+	t.Helper()
+	ctx := context.Background()
+	var b strings.Builder
+	fmt.Fprintf(&b, "subscriptions %q\n", a.Subscriptions())
+	cred, err := a.Credentials(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&b, "credentials %q\n", cred)
+	for _, m := range a.Mailboxes() {
+		fmt.Fprintf(&b, "mailbox %d %q validity %d next %d use %v modseq %d counts %+v\n", m.ID, m.Name, m.UIDValidity, m.UIDNext, m.SpecialUse.Names(), m.ModSeq, m.Counts)
+		gone, err := a.Vanished(ctx, m.ID, m.Created)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "vanished %v\n", gone)
+		box, err := a.OpenBox(ctx, m.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var msgs []*Message
+		for _, m := range box.View().All() {
+			msgs = append(msgs, m)
+		}
+		for r, err := range a.Rendered(ctx, msgs, ^Fields(0), true) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := msgs[r.Index]
+			fmt.Fprintf(&b, "message %d id %d modseq %d %v %v size %d received %d saved %d %s thread %d\n", m.UID, m.ID, m.ModSeq, m.Flags.Names(), a.Keywords(m.Keywords), m.Size, m.Received, m.Saved, EmailID(m.Body), r.Thread)
+			fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n%q\n%q\n%+v\n%q\n", r.Envelope, r.BodyStructure, r.BodyPlain, r.Preview, r.Headers, r.Trace, keyText(&r.Keys), contentText(body(t, a, m.Body)))
+		}
+		box.Close()
+	}
+	return b.String()
+}
+
+func contentText(s string) string {
+	if len(s) < 2000 {
+		return s
+	}
+	return fmt.Sprintf("%d bytes, SHA-256 %x", len(s), sha256.Sum256([]byte(s)))
+}
+
+func keyText(k *Keys) string {
+	return fmt.Sprintf("%d %v %q", k.Date, k.Reply, [][]byte{k.Subject, k.From, k.To, k.Cc, k.DisplayFrom, k.DisplayTo, k.TextFrom, k.TextTo, k.TextCc, k.TextBcc, k.TextSubject, k.TextMessageID})
+}
+
+// writeUpgrade makes an account that has something of everything.
+func writeUpgrade(t *testing.T, version int) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	s, err := Open(dir, Options{Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(ctx, "old", InitialMailboxes{}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Account(ctx, "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(a.SetCredentials(ctx, Credentials("secret")))
+	_, err = a.CreateMailbox(ctx, "Work/Été", 0)
+	must(err)
+	must(a.Subscribe(ctx, "Elsewhere", true))
+	in := inbox(t, a)
+	add(t, a, in, mail(1), mail(2), mail(3), strings.Replace(mail(4), "\r\n\r\n", "\r\nReferences: <m1@example.org>\r\n\r\n", 1), "Subject: caf\u00e9\r\n\r\nx", "Content-Type: message/rfc822\r\n\r\n"+mail(5), strings.Repeat("long line of a body\r\n", 20_000))
+	_, err = a.Deliver(ctx, "Junk", NewMessage{Spool: spool(t, s, mail(6)), Prefix: []byte("Return-Path: <a@example.org>\r\n"), Flags: FlagJunk, Keywords: []string{"Spam", "later"}, Trace: []byte(`{"why":"because"}`)})
+	must(err)
+	_, err = a.SetFlags(ctx, in, UIDSet{{1, 3}}, FlagChange{Flags: FlagSeen | FlagDeleted, Keywords: []string{"Work"}})
+	must(err)
+	arch, _ := a.MailboxByName("Archive")
+	_, err = a.Copy(ctx, in, UIDSet{{2, 4}}, arch.ID)
+	must(err)
+	_, err = a.Move(ctx, in, UIDSet{{3, 3}}, arch.ID)
+	must(err)
+	_, _, err = a.Expunge(ctx, in, NewUIDSet(1))
+	must(err)
+	text := listing(t, a)
+	a.Release()
+	must(s.Close())
+	raw, err := os.ReadFile(filepath.Join(dir, "accounts", "old", "account.db"))
+	must(err)
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
+	must(err)
+	must(os.MkdirAll(upgradeDir, 0o755))
+	base := filepath.Join(upgradeDir, fmt.Sprint(version))
+	must(os.WriteFile(base+".db.zst", enc.EncodeAll(raw, nil), 0o644))
+	must(os.WriteFile(base+".txt", []byte(text), 0o644))
+}
