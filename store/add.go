@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 )
@@ -81,39 +80,68 @@ func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepare
 	if err := checkQuota(q.Limit, q.Used, total); err != nil {
 		return nil, err
 	}
-	// Together, many small messages are as much as a large one.
-	weight := 0
-	for _, p := range ps {
-		if weight += p.weight(); p.c.chunks == nil || weight > stageSlice {
-			if err := a.stage(ctx, p); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return ps, nil
+	return ps, a.stageAll(ctx, ps)
 }
 
 // stageTime is how long a body that is written in advance is left alone. When its
 // message never comes, because the process ended, it is freed after that.
 const stageTime = time.Hour
 
-// stage writes a body that no message refers to yet.
-func (a *Account) stage(ctx context.Context, p *prepared) error {
-	r := io.Reader(p.m.Spool.reader())
-	chunks, n := p.c.chunks, 1
-	for {
-		if p.c.chunks == nil {
-			var err error
-			if chunks, _, err = a.s.codec.encodeFrom(r, stageSlice); err != nil {
-				return fmt.Errorf("reading message: %w", err)
+// stageAll writes in advance what is too much for one commit: large bodies, and of many
+// small ones all but the last few megabytes. No message refers to them yet.
+func (a *Account) stageAll(ctx context.Context, ps []*prepared) error {
+	var group []*prepared
+	weight := 0
+	for _, p := range ps {
+		if p.m.Spool.size > stageSize {
+			if err := a.stageLarge(ctx, p); err != nil {
+				return err
 			}
+			continue
+		}
+		w := p.weight()
+		if weight+w > stageSlice {
+			if err := a.stageGroup(ctx, group, weight); err != nil {
+				return err
+			}
+			group, weight = nil, 0
+		}
+		group, weight = append(group, p), weight+w
+	}
+	return nil
+}
+
+// stageGroup writes several small bodies.
+func (a *Account) stageGroup(ctx context.Context, group []*prepared, weight int) error {
+	return a.do(ctx, weight, func(t *tx) error {
+		t.released = true
+		for _, p := range group {
+			id := t.newBody()
+			if err := t.insertBody(id, p, 0, 0, 0, t.now); err != nil {
+				return err
+			}
+			if err := t.insertChunks(id, 1, p.c.chunks); err != nil {
+				return err
+			}
+			p.staged = id
+		}
+		return nil
+	})
+}
+
+// stageLarge writes a large body in slices.
+func (a *Account) stageLarge(ctx context.Context, p *prepared) error {
+	r := p.m.Spool.reader()
+	for n := 1; ; {
+		chunks, _, err := a.s.codec.encodeFrom(r, stageSlice)
+		if err != nil {
+			return fmt.Errorf("reading message: %w", err)
 		}
 		weight := 0
 		for _, ch := range chunks {
 			weight += len(ch)
 		}
-		first := n
-		err := a.do(ctx, weight, func(t *tx) error {
+		err = a.do(ctx, weight, func(t *tx) error {
 			if p.staged == 0 {
 				id := t.newBody()
 				if err := t.insertBody(id, p, 0, 0, 0, t.now); err != nil {
@@ -124,12 +152,12 @@ func (a *Account) stage(ctx context.Context, p *prepared) error {
 				return err
 			}
 			t.released = true
-			return t.insertChunks(p.staged, first, chunks)
+			return t.insertChunks(p.staged, n, chunks)
 		})
 		if err != nil {
 			return err
 		}
-		if n += len(chunks); p.c.chunks != nil || len(chunks) < stageSlice/chunkSize {
+		if n += len(chunks); len(chunks) < stageSlice/chunkSize {
 			return nil
 		}
 	}

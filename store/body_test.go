@@ -100,7 +100,7 @@ func TestCheckFinds(t *testing.T) {
 		"INSERT INTO lookup (hash, body_id) VALUES (5, 999)",
 		"UPDATE account SET modseq=1",
 		"UPDATE account SET next_body=1",
-		"INSERT INTO expunge (mailbox_id, modseq, time, uids) VALUES (1, 5, 0, x'0100')",
+		"INSERT INTO expunge (mailbox_id, modseq, uids) VALUES (1, 5, x'0100')",
 	} {
 		s := newStore(t, t.TempDir(), Options{})
 		if err := s.Create(context.Background(), "a", InitialMailboxes{}); err != nil {
@@ -297,5 +297,38 @@ func TestPacked(t *testing.T) {
 	}
 	if _, err := unpackUIDs(nil, []byte{1, 0x80}); !errors.Is(err, ErrCorrupt) {
 		t.Fatal(err)
+	}
+}
+
+// TestAddMany adds more in one operation than fits in a commit.
+func TestAddMany(t *testing.T) {
+	ctx := context.Background()
+	s := newStore(t, t.TempDir(), Options{})
+	a := testAccount(t, s, "a")
+	in := inbox(t, a)
+	r := rand.New(rand.NewPCG(5, 5))
+	var texts []string
+	for i := range 200 {
+		noise := make([]byte, 60_000)
+		for j := range noise {
+			noise[j] = byte(r.Uint32())
+		}
+		texts = append(texts, mail(i)+string(noise))
+	}
+	texts = append(texts, "")
+	res := add(t, a, in, texts...)
+	for i := range texts {
+		if body(t, a, res.Bodies[i]) != texts[i] {
+			t.Fatalf("message %d differs", i)
+		}
+	}
+	if problems, err := a.CheckDeep(ctx); err != nil || problems != nil {
+		t.Fatal(problems, err)
+	}
+	if _, err := a.reapAt(ctx, time.Now().Add(3*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if body(t, a, res.Bodies[0]) != texts[0] {
+		t.Fatal("freed while in use")
 	}
 }

@@ -153,7 +153,7 @@ func (k *checker) checkCounts() error {
 
 func (k *checker) checkExpunged() error {
 	k.expunged, k.held = map[MailboxID]UIDSet{}, map[BodyID]int64{}
-	return k.each("SELECT mailbox_id, modseq, uids, messages FROM expunge", func(r *db.Stmt) error {
+	err := k.each("SELECT mailbox_id, modseq, uids FROM expunge", func(r *db.Stmt) error {
 		id := MailboxID(r.Int64(0))
 		set, err := unpackUIDs(nil, r.Bytes(2))
 		if err != nil {
@@ -163,7 +163,13 @@ func (k *checker) checkExpunged() error {
 		if ModSeq(r.Int64(1)) > k.counters.modseq {
 			k.problem("modseq", "expunge log: %d is ahead of the account", r.Int64(1))
 		}
-		msgs, err := unpackMessages(r.Bytes(3))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return k.each("SELECT messages FROM held", func(r *db.Stmt) error {
+		msgs, err := unpackMessages(r.Bytes(0))
 		for _, m := range msgs {
 			k.held[m.Body]++
 		}

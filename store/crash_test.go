@@ -275,8 +275,8 @@ func crashRounds(t *testing.T, short int) int {
 	return short
 }
 
-// TestKill kills a process at random points under load, over and over on the same data.
-func TestKill(t *testing.T) {
+// TestCrashKill kills a process at random points under load, over and over on the same data.
+func TestCrashKill(t *testing.T) {
 	if os.Getenv("MOX_CRASH_CHILD") != "" {
 		crashChild(t)
 		return
@@ -303,7 +303,7 @@ func TestKill(t *testing.T) {
 // returns how many operations of each were acknowledged.
 func runChild(t *testing.T, dir string, from [crashWorkers]int64, after time.Duration) [crashWorkers]int64 {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestKill$")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestCrashKill$")
 	cmd.Env = append(os.Environ(), "MOX_CRASH_CHILD="+dir, "MOX_CRASH_FROM="+strings.Trim(fmt.Sprint(from), "[]"))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -365,17 +365,17 @@ func crashChild(t *testing.T) {
 	wg.Wait()
 }
 
-// TestPowerFailure runs on a file layer that knows what was synced, and looks at what
+// TestCrashPowerFailure runs on a file layer that knows what was synced, and looks at what
 // is left when power fails at random points: unsynced writes are lost or torn.
-func TestPowerFailure(t *testing.T) {
+func TestCrashPowerFailure(t *testing.T) {
 	if lost := powerFailures(t, "FULL", crashRounds(t, 8)); lost > 0 {
 		t.Fatalf("acknowledged operations were lost in %d power failures", lost)
 	}
 }
 
-// TestPowerFailureControl is the proof that the test above can fail: with
+// TestCrashPowerFailureControl is the proof that the test above can fail: with
 // synchronous=NORMAL, SQLite does not sync commits.
-func TestPowerFailureControl(t *testing.T) {
+func TestCrashPowerFailureControl(t *testing.T) {
 	if lost := powerFailures(t, "NORMAL", 100); lost == 0 {
 		t.Fatal("nothing was lost without syncing commits: the test shows nothing")
 	}

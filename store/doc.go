@@ -22,7 +22,7 @@
 //	body_env    what FETCH answers with, as wire bytes; body_key: sort keys, text to search
 //	chunk       128 KiB of content each, compressed on its own
 //	lookup      hashes of Message-ID and base subject, to find threads
-//	expunge     what left a mailbox: for QRESYNC and until its bodies are released
+//	expunge     what left a mailbox, for QRESYNC; held: expunged messages until their bodies are released
 //	change      the change log: what each operation did to each mailbox
 //	mailbox, subscription, keyword_set, setting, account
 //

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"mox/db"
 )
@@ -86,20 +87,27 @@ func (t *tx) takeOut(b *mailbox, msgs []Message, idx []int, release bool) error 
 	return nil
 }
 
+// heldMessages is how many messages a row of the table held has: as many as are released
+// in one operation.
+const heldMessages = 2000
+
 // logExpunged records what left a mailbox.
 func (t *tx) logExpunged(box MailboxID, seq ModSeq, msgs []Message, release bool) error {
 	var set UIDSet
 	for i := range msgs {
 		set.Add(msgs[i].UID)
 	}
-	var rows []byte
-	if release {
-		rows = appendMessages([]byte{}, msgs)
-		t.released = true
-	}
-	if err := t.c.Exec("INSERT INTO expunge (mailbox_id, modseq, time, uids, messages) VALUES (?,?,?,?,?)",
-		int64(box), int64(seq), t.now.Unix(), appendUIDs(nil, set), rows); err != nil {
+	if err := t.c.Exec("INSERT INTO expunge (mailbox_id, modseq, uids) VALUES (?,?,?)", int64(box), int64(seq), appendUIDs(nil, set)); err != nil {
 		return err
+	}
+	if release {
+		t.released = true
+		for some := range slices.Chunk(msgs, heldMessages) {
+			if err := t.c.Exec("INSERT INTO held (time, mailbox_id, modseq, messages) VALUES (?,?,?,?)",
+				t.now.Unix(), int64(box), int64(seq), appendMessages(nil, some)); err != nil {
+				return err
+			}
+		}
 	}
 	return t.logMessages(MessagesExpunged, box, msgs)
 }

@@ -10,6 +10,8 @@ import (
 const (
 	maxKeywords   = 200 // of a message
 	maxKeywordLen = 200 // bytes
+
+	maxKeywordSets = 50_000 // distinct combinations in an account
 )
 
 // keywords is the interned keyword sets of an account.
@@ -93,6 +95,9 @@ func (t *tx) intern(words []string) (KeywordSet, error) {
 	}
 	if id, ok := t.overlay.keywords[joined]; ok {
 		return id, nil
+	}
+	if len(t.a.keywords.byID)+len(t.overlay.keywords) >= maxKeywordSets {
+		return 0, fmt.Errorf("%w combinations of keywords", ErrLimit)
 	}
 	id := KeywordSet(len(t.a.keywords.byID) + len(t.overlay.keywords) + 1)
 	if err := t.c.Exec("INSERT INTO keyword_set (id, words) VALUES (?, ?)", int64(id), joined); err != nil {

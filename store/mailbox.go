@@ -6,6 +6,12 @@ import (
 	"strings"
 )
 
+// Bounds of an account: all mailboxes and subscriptions are in memory while it is open.
+const (
+	maxMailboxes     = 20_000
+	maxSubscriptions = 2 * maxMailboxes
+)
+
 // createInitial makes the mailboxes of a new account.
 func (a *Account) createInitial(ctx context.Context, boxes InitialMailboxes) error {
 	special := []struct {
@@ -84,6 +90,9 @@ func (t *tx) create(name string, use SpecialUse) (*mailbox, error) {
 }
 
 func (t *tx) createOne(name string, use SpecialUse) (*mailbox, error) {
+	if len(t.a.boxes)+len(t.boxes) >= maxMailboxes {
+		return nil, fmt.Errorf("%w mailboxes", ErrLimit)
+	}
 	seq := t.next()
 	// RFC 9051 2.3.1.1: a UIDVALIDITY is never used again, also not for a mailbox that is
 	// made anew under its old name. Unix time makes it higher than before, also in an
@@ -144,8 +153,7 @@ func (t *tx) delete(id MailboxID) error {
 	if err := t.c.ExecInts("DELETE FROM mailbox WHERE id=?", int64(id)); err != nil {
 		return err
 	}
-	// What the log has about it is of no use to anyone, once its bodies are released.
-	if err := t.c.ExecInts("DELETE FROM expunge WHERE mailbox_id=? AND messages IS NULL", int64(id)); err != nil {
+	if err := t.c.ExecInts("DELETE FROM expunge WHERE mailbox_id=?", int64(id)); err != nil {
 		return err
 	}
 	put(&t.names, b.Name, 0)
@@ -364,6 +372,9 @@ func (t *tx) subscribed(name string) bool {
 func (t *tx) subscribe(name string, on bool) error {
 	if t.subscribed(name) == on {
 		return nil
+	}
+	if on && len(t.a.subs)+len(t.subs) >= maxSubscriptions {
+		return fmt.Errorf("%w subscriptions", ErrLimit)
 	}
 	put(&t.subs, name, on)
 	t.dirty = true

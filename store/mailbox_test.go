@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -334,5 +335,54 @@ func TestLogs(t *testing.T) {
 	})
 	if err != nil || rows > 6 {
 		t.Fatal(rows, err)
+	}
+}
+
+// TestLimits has a client make ever more mailboxes and combinations of keywords.
+func TestLimits(t *testing.T) {
+	ctx := context.Background()
+	s := newStore(t, t.TempDir(), Options{})
+	a := testAccount(t, s, "a")
+	in := inbox(t, a)
+	add(t, a, in, mail(1))
+	err := a.do(ctx, 0, func(t *tx) error {
+		for i := range maxMailboxes {
+			if _, err := t.create(strconv.Itoa(i), 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, ErrLimit) || len(a.Mailboxes()) != 6 {
+		t.Error(err, len(a.Mailboxes()))
+	}
+	err = a.do(ctx, 0, func(t *tx) error {
+		for i := range maxKeywordSets + 1 {
+			if _, err := t.intern([]string{strconv.Itoa(i)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, ErrLimit) {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "a b", "a\n", "é", strings.Repeat("x", 300)} {
+		if _, err := a.SetFlags(ctx, in, AllUIDs(), FlagChange{Keywords: []string{bad}}); !errors.Is(err, ErrBadName) {
+			t.Errorf("keyword %q: %v", bad, err)
+		}
+	}
+	r, err := a.SetFlags(ctx, in, AllUIDs(), FlagChange{Keywords: []string{"$junk", "Foo", "\\seen", "foo"}})
+	if err != nil || r.Changed != 1 {
+		t.Error(r, err)
+	}
+	box, err := a.OpenBox(ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	m := box.View().At(0)
+	if m.Flags != FlagJunk|FlagSeen || strings.Join(a.Keywords(m.Keywords), " ") != "Foo" || !a.KeywordSets("FOO")[m.Keywords] || box.View().KeywordSets()[0] != m.Keywords {
+		t.Error(m.Flags.Names(), a.Keywords(m.Keywords))
 	}
 }

@@ -12,10 +12,9 @@ import (
 
 // Bounds of one transaction of the reaper.
 const (
-	reapMessages = 2000    // references dropped
-	reapBodies   = 64      // bodies freed,
-	reapBytes    = 4 << 20 // or this much of them
-	reapLog      = 2000    // log entries
+	reapBodies = 64      // bodies freed,
+	reapBytes  = 4 << 20 // or this much of them
+	reapLog    = 2000    // log entries
 )
 
 // reaper frees what nobody needs any more, in small operations in the background:
@@ -99,7 +98,7 @@ func (a *Account) reapAt(ctx context.Context, now time.Time) (next time.Time, er
 		}
 	}
 	err = a.read(ctx, func(c *db.Conn) error {
-		held, ok, err := c.QueryInt64("SELECT time FROM expunge WHERE messages IS NOT NULL ORDER BY time LIMIT 1")
+		held, ok, err := c.QueryInt64("SELECT time FROM held ORDER BY id LIMIT 1")
 		if ok {
 			next = time.Unix(held, 0).Add(a.s.o.Retention)
 		}
@@ -122,38 +121,36 @@ func (a *Account) reapAt(ctx context.Context, now time.Time) (next time.Time, er
 // retention time, oldest first.
 func (a *Account) releaseExpunged(ctx context.Context, now time.Time) (more bool, err error) {
 	err = a.do(ctx, 0, func(t *tx) error {
-		rows := t.c.Query("SELECT mailbox_id, modseq, time, messages FROM expunge WHERE messages IS NOT NULL AND time<=? ORDER BY time LIMIT 1", now.Add(-a.s.o.Retention).Unix())
-		more = rows.Next()
+		rows := t.c.QueryInts("SELECT id, time, messages FROM held ORDER BY id LIMIT 1")
+		more = rows.Next() && rows.Int64(1) <= now.Add(-a.s.o.Retention).Unix()
 		if !more {
 			return rows.Close()
 		}
-		box, seq, at := rows.Int64(0), rows.Int64(1), rows.Int64(2)
-		msgs, err := unpackMessages(rows.Bytes(3))
+		id, at := rows.Int64(0), rows.Int64(1)
+		msgs, err := unpackMessages(rows.Bytes(2))
 		if err := cmp.Or(err, rows.Close()); err != nil {
 			return err
 		}
-		n := min(len(msgs), reapMessages)
-		bodies := make([]BodyID, n)
-		for i := range n {
-			bodies[i] = msgs[i].Body
-		}
-		if err := t.addRefs(bodies, -1); err != nil {
-			return err
-		}
-		for _, id := range bodies {
-			if err := t.c.ExecInts("UPDATE body SET freed=? WHERE id=? AND refs=0", at, int64(id)); err != nil {
-				return err
-			}
-		}
-		var rest []byte
-		if n < len(msgs) {
-			rest = appendMessages(nil, msgs[n:])
-		} else if _, err := t.box(MailboxID(box)); err != nil {
-			return t.c.ExecInts("DELETE FROM expunge WHERE mailbox_id=? AND modseq=?", box, seq) // of a mailbox that is gone
-		}
-		return t.c.Exec("UPDATE expunge SET messages=? WHERE mailbox_id=? AND modseq=?", rest, box, seq)
+		return cmp.Or(t.release(msgs, at), t.c.ExecInts("DELETE FROM held WHERE id=?", id))
 	})
 	return more, err
+}
+
+// release drops a reference to the body of each message.
+func (t *tx) release(msgs []Message, at int64) error {
+	bodies := make([]BodyID, len(msgs))
+	for i := range msgs {
+		bodies[i] = msgs[i].Body
+	}
+	if err := t.addRefs(bodies, -1); err != nil {
+		return err
+	}
+	for _, id := range bodies {
+		if err := t.c.ExecInts("UPDATE body SET freed=? WHERE id=? AND refs=0", at, int64(id)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // freeBodies deletes bodies that have had no reference for the grace time.
@@ -250,6 +247,9 @@ func (t *tx) trimChanges(keep int64) (more bool, err error) {
 }
 
 func (t *tx) trimExpunged(b *mailbox, keep int64) (more bool, err error) {
+	if int64(b.ModSeq-b.expungeFloor) < keep+keep/10 {
+		return false, nil // there were not that many operations
+	}
 	n, _, err := t.c.QueryInt64("SELECT count(*) FROM expunge WHERE mailbox_id=? AND modseq>?", int64(b.ID), int64(b.expungeFloor))
 	if err != nil || n < keep+keep/10+1 {
 		return false, err
@@ -259,8 +259,7 @@ func (t *tx) trimExpunged(b *mailbox, keep int64) (more bool, err error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	// What is still to be released stays in the table, but counts as forgotten.
-	if err := t.c.ExecInts("DELETE FROM expunge WHERE mailbox_id=? AND modseq<=? AND messages IS NULL", int64(b.ID), upto); err != nil {
+	if err := t.c.ExecInts("DELETE FROM expunge WHERE mailbox_id=? AND modseq<=?", int64(b.ID), upto); err != nil {
 		return false, err
 	}
 	nb := *b

@@ -282,6 +282,10 @@ func (s *Store) release(a *Account) {
 // to be kept, the longest unused first.
 func (s *Store) closeIdle() {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
 	var idle []*Account
 	for _, sl := range s.accounts {
 		if sl.a != nil && sl.a.refs == 0 {
@@ -384,9 +388,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	var errs []error
 	for _, sl := range slots {
-		if sl.a == nil {
-			<-sl.ready
-		}
+		<-sl.ready
 		if sl.a != nil {
 			errs = append(errs, sl.a.close())
 		}

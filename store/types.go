@@ -26,6 +26,9 @@ var (
 	// ErrNotAllowed is returned for an operation that the mailbox does not permit,
 	// such as deleting Inbox.
 	ErrNotAllowed = errors.New("not allowed for this mailbox")
+	// ErrLimit is returned where an account would get more mailboxes, subscriptions, or
+	// combinations of keywords than fit in memory well.
+	ErrLimit = errors.New("too many")
 	// ErrNewer is returned for data that a newer release wrote.
 	ErrNewer = errors.New("data was written by a newer version of mox")
 )

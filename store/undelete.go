@@ -23,11 +23,18 @@ type Deletion struct {
 func (a *Account) Deletions(ctx context.Context, max int) ([]Deletion, error) {
 	var list []Deletion
 	err := a.read(ctx, func(c *db.Conn) error {
-		rows := c.QueryInts("SELECT mailbox_id, modseq, time, messages FROM expunge WHERE messages IS NOT NULL ORDER BY time DESC, modseq DESC LIMIT ?", int64(max))
+		rows := c.Query("SELECT mailbox_id, modseq, time, messages FROM held ORDER BY id DESC")
 		var err error
 		for err == nil && rows.Next() {
 			d := Deletion{Mailbox: MailboxID(rows.Int64(0)), ModSeq: ModSeq(rows.Int64(1)), Time: time.Unix(rows.Int64(2), 0)}
 			d.Messages, err = unpackMessages(rows.Bytes(3))
+			if n := len(list); n > 0 && list[n-1].ModSeq == d.ModSeq && list[n-1].Mailbox == d.Mailbox {
+				list[n-1].Messages = append(d.Messages, list[n-1].Messages...)
+				continue
+			}
+			if len(list) == max {
+				break
+			}
 			list = append(list, d)
 		}
 		return cmp.Or(err, rows.Close())
@@ -58,37 +65,43 @@ func (t *tx) undelete(box MailboxID, seq ModSeq, set UIDSet, dst MailboxID) (Cop
 	if err != nil {
 		return Copied{}, err
 	}
-	rows := t.c.QueryInts("SELECT messages FROM expunge WHERE mailbox_id=? AND modseq=? AND messages IS NOT NULL", int64(box), int64(seq))
-	var msgs []Message
-	if rows.Next() {
-		msgs, err = unpackMessages(rows.Bytes(0))
+	rows := t.c.QueryInts("SELECT id, messages FROM held WHERE mailbox_id=? AND modseq=? ORDER BY id", int64(box), int64(seq))
+	var back []Message
+	rest := map[int64][]Message{} // of each row
+	for err == nil && rows.Next() {
+		var msgs []Message
+		msgs, err = unpackMessages(rows.Bytes(1))
+		in := func(m Message) bool { return set.Contains(m.UID) }
+		for _, m := range msgs {
+			if in(m) {
+				m.Flags &^= FlagDeleted
+				back = append(back, m)
+			}
+		}
+		rest[rows.Int64(0)] = slices.DeleteFunc(msgs, in)
 	}
 	if err := cmp.Or(err, rows.Close()); err != nil {
 		return Copied{}, err
 	}
-	var back []Message
-	total := int64(0)
-	msgs = slices.DeleteFunc(msgs, func(m Message) bool {
-		if !set.Contains(m.UID) {
-			return false
-		}
-		m.Flags &^= FlagDeleted
-		back = append(back, m)
-		total += int64(m.Size)
-		return true
-	})
 	if len(back) == 0 {
 		return Copied{UIDValidity: d.UIDValidity}, nil
+	}
+	total := int64(0)
+	for i := range back {
+		total += int64(back[i].Size)
 	}
 	if err := checkQuota(t.a.Quota().Limit, t.a.used+t.used, total); err != nil {
 		return Copied{}, err
 	}
-	var rest []byte
-	if len(msgs) > 0 {
-		rest = appendMessages(nil, msgs)
-	}
-	if err := t.c.Exec("UPDATE expunge SET messages=? WHERE mailbox_id=? AND modseq=?", rest, int64(box), int64(seq)); err != nil {
-		return Copied{}, err
+	for id, msgs := range rest {
+		if len(msgs) == 0 {
+			err = t.c.ExecInts("DELETE FROM held WHERE id=?", id)
+		} else {
+			err = t.c.Exec("UPDATE held SET messages=? WHERE id=?", appendMessages(nil, msgs), id)
+		}
+		if err != nil {
+			return Copied{}, err
+		}
 	}
 	return t.place(back, d)
 }

@@ -120,17 +120,23 @@ CREATE TABLE lookup (
 	PRIMARY KEY (hash, body_id)
 ) WITHOUT ROWID;
 
--- What left a mailbox: for QRESYNC, and, until messages is NULL, to release bodies or
--- to bring messages back.
+-- What left a mailbox, for QRESYNC.
 CREATE TABLE expunge (
 	mailbox_id INTEGER NOT NULL,
 	modseq     INTEGER NOT NULL,
-	time       INTEGER NOT NULL,
 	uids       BLOB NOT NULL, -- packed ranges
-	messages   BLOB,          -- packed rows
 	PRIMARY KEY (mailbox_id, modseq)
 ) WITHOUT ROWID;
-CREATE INDEX expunge_held ON expunge (time) WHERE messages IS NOT NULL;
+
+-- Messages that were expunged and still hold their bodies, until these are released, or
+-- the messages brought back; ids ascend with time. At most 2000 messages a row.
+CREATE TABLE held (
+	id         INTEGER PRIMARY KEY,
+	time       INTEGER NOT NULL,
+	mailbox_id INTEGER NOT NULL,
+	modseq     INTEGER NOT NULL,
+	messages   BLOB    NOT NULL -- packed rows
+);
 
 -- The change log: what each operation did to each mailbox.
 CREATE TABLE change (
