@@ -97,7 +97,7 @@ func (p *program) globalFlags() *flag.FlagSet {
 	fs.StringVar(&p.configPath, "config", path, "static configuration `file`; domains.conf is beside it (default from $MOXCONF)")
 	fs.StringVar(&p.loglevel, "loglevel", "", "log `level`, over the configured one: error, info, debug, trace, traceauth, tracedata")
 	fs.BoolVar(&p.pedantic, "pedantic", false, "refuse protocol deviations that are tolerated otherwise")
-	fs.BoolVar(&p.checkConsistency, "checkconsistency", false, "check each account's consistency when it is closed")
+	fs.BoolVar(&p.checkConsistency, "checkconsistency", false, "check the consistency of all accounts when a server stops")
 	p.profile.define(fs)
 	return fs
 }
