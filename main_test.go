@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -112,6 +114,36 @@ func TestEditDistance(t *testing.T) {
 	}{{"", "", 0}, {"a", "", 1}, {"serve", "serve", 0}, {"sevre", "serve", 1}, {"stop", "step", 1}, {"kitten", "sitting", 3}} {
 		if got := editDistance(tc.a, tc.b); got != tc.want {
 			t.Errorf("distance of %q and %q: %d, want %d", tc.a, tc.b, got, tc.want)
+		}
+	}
+}
+
+// TestPrometheusRules: the shipped alerts are about metrics that exist.
+func TestPrometheusRules(t *testing.T) {
+	rules, err := os.ReadFile("prometheus.rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("metrics/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var defined bytes.Buffer
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defined.Write(b)
+	}
+	names := regexp.MustCompile(`\bmox_[a-z_]+`).FindAllString(string(rules), -1)
+	if len(names) < 8 {
+		t.Errorf("only %d metrics", len(names))
+	}
+	for _, name := range names {
+		name = strings.TrimSuffix(name, "_count")
+		if !strings.Contains(defined.String(), `"`+name+`"`) && !strings.HasPrefix(name, "mox_logging_level_") {
+			t.Errorf("no metric %s", name)
 		}
 	}
 }
