@@ -7,11 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
-
-	"mox/mlog"
 )
 
 // command is one subcommand: a row of the table in commands.go. Help, usage,
@@ -97,7 +94,7 @@ func (p *program) globalFlags() *flag.FlagSet {
 	fs.StringVar(&p.configPath, "config", path, "static configuration `file`; domains.conf is beside it (default from $MOXCONF)")
 	fs.StringVar(&p.loglevel, "loglevel", "", "log `level`, over the configured one: error, info, debug, trace, traceauth, tracedata")
 	fs.BoolVar(&p.pedantic, "pedantic", false, "refuse protocol deviations that are tolerated otherwise")
-	fs.BoolVar(&p.checkConsistency, "checkconsistency", false, "check each account's consistency when it is closed")
+	fs.BoolVar(&p.checkConsistency, "checkconsistency", false, "check the consistency of all accounts when a server stops")
 	p.profile.define(fs)
 	return fs
 }
@@ -188,18 +185,15 @@ func leadingWords(args []string) []string {
 
 // withPrefix returns the commands whose first words are the given ones.
 func (p *program) withPrefix(words []string) []*command {
+	if len(words) == 0 {
+		return nil
+	}
 	var found []*command
-	for len(words) > 0 {
-		for i := range p.commands {
-			w := strings.Fields(p.commands[i].words)
-			if len(w) >= len(words) && slices.Equal(w[:len(words)], words) {
-				found = append(found, &p.commands[i])
-			}
+	for i := range p.commands {
+		w := strings.Fields(p.commands[i].words)
+		if len(w) >= len(words) && slices.Equal(w[:len(words)], words) {
+			found = append(found, &p.commands[i])
 		}
-		if len(found) > 0 || len(words) == 1 {
-			break
-		}
-		break
 	}
 	return found
 }
@@ -305,18 +299,4 @@ func (p *program) usage(w io.Writer) {
 	fs := (&program{getenv: p.getenv}).globalFlags()
 	fs.SetOutput(w)
 	fs.PrintDefaults()
-}
-
-// logger returns the logger of commands that run once: plain lines on standard
-// error, info unless -loglevel says otherwise.
-func (p *program) logger() (*slog.Logger, error) {
-	level := mlog.LevelInfo
-	if p.loglevel != "" {
-		l, err := mlog.ParseLevel(p.loglevel)
-		if err != nil {
-			return nil, usageError{err.Error()}
-		}
-		level = l
-	}
-	return mlog.NewCLI(p.stderr, level), nil
 }

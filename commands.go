@@ -8,6 +8,7 @@ func commands() []command {
 		{words: "localserve", short: "run a mail server for testing, on this machine, with throwaway data", max: 0, setup: setupLocalserve, help: localserveHelp},
 		{words: "stop", short: "stop the running server and wait until it is gone", max: 0, run: ctlSimple("stop")},
 		{words: "loglevels", args: "[level [package]]", short: "show or change log levels of the running server", max: 2, run: runLogLevels, help: loglevelsHelp},
+		{words: "cid", args: "id", short: "turn an id of a Received header or reply into the connection id of log lines", min: 1, max: 1, run: runCID, help: cidHelp},
 		{words: "setaccountpassword", args: "account", short: "set the password of an account", min: 1, max: 1, run: runSetAccountPassword, help: passwordHelp},
 		{words: "setadminpassword", short: "set the password for administration", max: 0, run: runSetAdminPassword, help: passwordHelp},
 
@@ -64,6 +65,11 @@ Without arguments, prints the default level and those of packages with their own
 level, sets the default, or that of a package; an empty level clears that of a package.
 Changes last until the next start. Levels: error, info, debug, trace, traceauth (with
 credentials), tracedata (with message contents).`
+
+const cidHelp = `
+Error texts to other servers and Received headers of incoming messages ("id ...") show
+connection ids encrypted, so that strangers cannot count connections. The key is in the
+data directory; the server need not run.`
 
 const passwordHelp = `
 Reads the new password as one line from standard input, at least 8 characters. It is

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -185,7 +184,7 @@ func TestPackageDocs(t *testing.T) {
 			documented = documented || f.Doc != nil && strings.TrimSpace(f.Doc.Text()) != ""
 		}
 		if !documented {
-			t.Error(fmt.Sprintf("package %s has no package comment", dir))
+			t.Errorf("package %s has no package comment", dir)
 		}
 	}
 }

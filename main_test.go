@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -21,7 +23,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MOXCONF", "")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts},
 	})
 }
 
@@ -89,7 +91,7 @@ func TestCommands(t *testing.T) {
 
 func TestComplete(t *testing.T) {
 	for _, tc := range []struct{ typed, want string }{
-		{"", "serve localserve stop loglevels setaccountpassword setadminpassword config completion version help"},
+		{"", "serve localserve stop loglevels cid setaccountpassword setadminpassword config completion version help"},
 		{"se", "serve setaccountpassword setadminpassword"},
 		{"config acc", "account"},
 		{"config account ", "list addresses add rm disable enable"},
@@ -112,6 +114,36 @@ func TestEditDistance(t *testing.T) {
 	}{{"", "", 0}, {"a", "", 1}, {"serve", "serve", 0}, {"sevre", "serve", 1}, {"stop", "step", 1}, {"kitten", "sitting", 3}} {
 		if got := editDistance(tc.a, tc.b); got != tc.want {
 			t.Errorf("distance of %q and %q: %d, want %d", tc.a, tc.b, got, tc.want)
+		}
+	}
+}
+
+// TestPrometheusRules: the shipped alerts are about metrics that exist.
+func TestPrometheusRules(t *testing.T) {
+	rules, err := os.ReadFile("prometheus.rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("metrics/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var defined bytes.Buffer
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defined.Write(b)
+	}
+	names := regexp.MustCompile(`\bmox_[a-z_]+`).FindAllString(string(rules), -1)
+	if len(names) < 8 {
+		t.Errorf("only %d metrics", len(names))
+	}
+	for _, name := range names {
+		name = strings.TrimSuffix(name, "_count")
+		if !strings.Contains(defined.String(), `"`+name+`"`) && !strings.HasPrefix(name, "mox_logging_level_") {
+			t.Errorf("no metric %s", name)
 		}
 	}
 }

@@ -171,6 +171,23 @@ func runSetAdminPassword(_ context.Context, p *program, _ []string) error {
 	return admin.SetAdminPassword(snap.ConfigPath(snap.Static.AdminPasswordFile), pw)
 }
 
+func runCID(_ context.Context, p *program, args []string) error {
+	snap, err := config.LoadOptions(p.configPath, config.Options{SkipFiles: true})
+	if err != nil {
+		return err
+	}
+	ids, err := serve.OpenReceivedID(snap)
+	if err != nil {
+		return err
+	}
+	cid, err := ids.Decode(args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "%x\n", cid)
+	return nil
+}
+
 func runConfigTest(_ context.Context, p *program, _ []string) error {
 	if _, err := config.Load(p.configPath); err != nil {
 		return err

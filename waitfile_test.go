@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"net"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,4 +24,22 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not appear", args[0])
+}
+
+// replacePorts is the script command "replaceports path": the services of a localserve
+// configuration listen on ports that nobody else has.
+func replacePorts(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: replaceports path")
+	}
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	text := regexp.MustCompile(`Port: \d+`).ReplaceAllStringFunc(string(b), func(string) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close()
+		return fmt.Sprintf("Port: %d", l.Addr().(*net.TCPAddr).Port)
+	})
+	ts.Check(os.WriteFile(path, []byte(text), 0o600))
 }

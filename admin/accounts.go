@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"mox/config"
 	"mox/dns"
-	"mox/smtp"
 	"mox/store"
 )
 
@@ -41,33 +40,46 @@ func (a *Admin) AccountAddresses(account string) ([]string, error) {
 // AccountAdd adds an account with its first address, and its database.
 func (a *Admin) AccountAdd(ctx context.Context, actor Actor, account, address string) (rerr error) {
 	defer func() { a.audit(ctx, actor, "add account", rerr, "account", account, "address", address) }()
-	addr, err := a.newAddress(address)
-	if err != nil {
-		return err
-	}
-	// The database first: an account that is configured must be able to receive.
 	snap := a.Config.Snapshot()
 	if _, ok := snap.Dynamic.Accounts[account]; ok {
 		return fmt.Errorf("account %q: %w", account, ErrExists)
 	}
-	if err := a.Store.Create(ctx, account, InitialMailboxes(snap)); err != nil {
-		return fmt.Errorf("creating account data: %w", err)
+	addr, err := newAddress(snap, address)
+	if err != nil {
+		return err
+	}
+	return a.withNewAccount(ctx, snap, account, func(d *config.Dynamic) error {
+		addAccount(d, account, config.NewAccount(addr.key.Domain, addr.text))
+		return nil
+	})
+}
+
+func addAccount(d *config.Dynamic, name string, acc config.Account) {
+	if d.Accounts == nil {
+		d.Accounts = map[string]config.Account{}
+	}
+	d.Accounts[name] = acc
+}
+
+// withNewAccount makes the data of an account, then the edit that configures it: one
+// that is configured must be able to receive.
+func (a *Admin) withNewAccount(ctx context.Context, snap *config.Snapshot, account string, edit func(*config.Dynamic) error) error {
+	err := a.Store.Create(ctx, account, InitialMailboxes(snap))
+	if errors.Is(err, store.ErrExists) {
+		return fmt.Errorf("account %q: %w in the data directory, from before: move accounts/%s away, or add the account to domains.conf by hand to use it again", account, ErrExists, account)
+	} else if err != nil {
+		return fmt.Errorf("making account data: %w", err)
 	}
 	err = a.Config.Edit(func(d *config.Dynamic) error {
 		if _, ok := d.Accounts[account]; ok {
 			return fmt.Errorf("account %q: %w", account, ErrExists)
 		}
-		acc := config.NewAccount(addr.Domain.Name(), addr.String())
-		if d.Accounts == nil {
-			d.Accounts = map[string]config.Account{}
-		}
-		d.Accounts[account] = acc
-		return nil
+		return edit(d)
 	})
-	if err != nil {
+	if err != nil && a.Config.Snapshot().Accounts[account] == nil {
 		return errors.Join(err, a.Store.Remove(ctx, account))
 	}
-	return nil
+	return err
 }
 
 // InitialMailboxes are those that a new account gets.
@@ -78,7 +90,7 @@ func InitialMailboxes(snap *config.Snapshot) store.InitialMailboxes {
 }
 
 // AccountRemove removes an account from the configuration and deletes its data. It is
-// refused while something else needs the account.
+// refused while something else needs the account. Its sessions end.
 func (a *Admin) AccountRemove(ctx context.Context, actor Actor, account string) (rerr error) {
 	defer func() { a.audit(ctx, actor, "remove account", rerr, "account", account) }()
 	snap := a.Config.Snapshot()
@@ -90,18 +102,33 @@ func (a *Admin) AccountRemove(ctx context.Context, actor Actor, account string) 
 	}
 	err := a.Config.Edit(func(d *config.Dynamic) error {
 		delete(d.Accounts, account)
-		return nil
+		return leaveAliases(snap, d, func(m config.AliasMember) bool { return m.Account == account })
 	})
 	if err != nil {
 		return err
 	}
-	if a.Detach != nil {
-		a.Detach(account)
-	}
-	if err := a.Store.Remove(ctx, account); err != nil {
+	if err := a.removeData(ctx, account); err != nil {
 		return fmt.Errorf("account is no longer configured, but its data could not be removed: %w", err)
 	}
 	return nil
+}
+
+// removeData ends all use of an account that is no longer configured and removes its data.
+func (a *Admin) removeData(ctx context.Context, account string) error {
+	// Deliveries under way, and logins of just before, may take a moment.
+	const wait, pause = 10 * time.Second, 20 * time.Millisecond
+	for end := a.Now().Add(wait); ; {
+		a.Disconnect(account)
+		err := a.Store.Remove(ctx, account)
+		if !errors.Is(err, store.ErrInUse) || a.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // accountUsers names the parts of the configuration that need an account besides its own.
@@ -135,58 +162,6 @@ func (a *Admin) AccountDisable(ctx context.Context, actor Actor, account, text s
 	})
 }
 
-// AddressAdd gives an account another address; "@domain" is the domain's catchall.
-func (a *Admin) AddressAdd(ctx context.Context, actor Actor, address, account string) (rerr error) {
-	defer func() { a.audit(ctx, actor, "add address", rerr, "account", account, "address", address) }()
-	key := address
-	if !strings.HasPrefix(address, "@") {
-		addr, err := a.newAddress(address)
-		if err != nil {
-			return err
-		}
-		key = addr.String()
-	}
-	if owner := a.addressOwner(key); owner != "" {
-		return fmt.Errorf("address %s: %w, in account %q", key, ErrExists, owner)
-	}
-	return a.editAccount(account, func(acc *config.Account) error {
-		if acc.Destinations == nil {
-			acc.Destinations = map[string]config.Destination{}
-		}
-		acc.Destinations[key] = config.Destination{}
-		return nil
-	})
-}
-
-// AddressRemove takes an address from its account, and from the aliases it is a member of.
-func (a *Admin) AddressRemove(ctx context.Context, actor Actor, address string) (rerr error) {
-	defer func() { a.audit(ctx, actor, "remove address", rerr, "address", address) }()
-	key := address
-	if !strings.HasPrefix(address, "@") {
-		if addr, err := smtp.ParseAddress(address); err == nil {
-			key = addr.String()
-		}
-	}
-	owner := a.addressOwner(key)
-	if owner == "" {
-		return fmt.Errorf("address %s: %w", address, ErrNotFound)
-	}
-	return a.editAccount(owner, func(acc *config.Account) error {
-		delete(acc.Destinations, key)
-		return nil
-	})
-}
-
-// addressOwner returns the account that has an address, or "".
-func (a *Admin) addressOwner(key string) string {
-	for name, acc := range a.Config.Snapshot().Dynamic.Accounts {
-		if _, ok := acc.Destinations[key]; ok {
-			return name
-		}
-	}
-	return ""
-}
-
 // editAccount changes one account of the configuration.
 func (a *Admin) editAccount(account string, edit func(*config.Account) error) error {
 	return a.Config.Edit(func(d *config.Dynamic) error {
@@ -200,18 +175,6 @@ func (a *Admin) editAccount(account string, edit func(*config.Account) error) er
 		d.Accounts[account] = acc
 		return nil
 	})
-}
-
-// newAddress parses an address of a configured domain.
-func (a *Admin) newAddress(address string) (smtp.Address, error) {
-	addr, err := smtp.ParseAddress(address)
-	if err != nil {
-		return smtp.Address{}, fmt.Errorf("address %q: %w", address, err)
-	}
-	if _, ok := a.Config.Snapshot().Dynamic.Domains[addr.Domain.Name()]; !ok {
-		return smtp.Address{}, fmt.Errorf("domain %s: %w (add it first)", addr.Domain, ErrNotFound)
-	}
-	return addr, nil
 }
 
 // parseDomain parses a domain in either form.

@@ -30,10 +30,11 @@ type Admin struct {
 	Levels *mlog.Levels
 	Log    *slog.Logger
 	Now    func() time.Time
-	// Detach, if set, is called before an account's data is removed: who keeps files of the
-	// account open closes them.
-	Detach func(account string)
 	Stop   func() // begins a graceful stop and returns at once
+
+	// Disconnect ends all sessions of an account, and whatever else keeps its files open,
+	// before its data is removed. It need not wait for the sessions.
+	Disconnect func(account string)
 }
 
 // Errors by which callers can tell what is wrong with a request. Their texts, and those

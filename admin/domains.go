@@ -12,12 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"mox/atomicfile"
 	"mox/config"
 	"mox/dns"
+	"mox/smtp"
 )
 
 // NewDomain says what to add.
@@ -44,35 +44,43 @@ func (a *Admin) DomainAdd(ctx context.Context, actor Actor, n NewDomain) (rerr e
 	if !known && n.Localpart == "" {
 		return fmt.Errorf("account %q: %w (give a localpart to add it too)", n.Account, ErrNotFound)
 	}
+	var first string // address of the account
+	if n.Localpart != "" {
+		localpart, err := smtp.ParseLocalpart(n.Localpart)
+		if err != nil {
+			return fmt.Errorf("localpart %q: %w", n.Localpart, err)
+		}
+		first = smtp.Address{Localpart: localpart, Domain: domain}.String()
+	}
 	conf, keys, err := a.newDomainConfig(snap, domain, n)
 	if err != nil {
 		return err
 	}
-	if !known {
-		if err := a.Store.Create(ctx, n.Account, InitialMailboxes(snap)); err != nil {
-			return errors.Join(fmt.Errorf("creating account data: %w", err), removeAll(keys))
-		}
-	}
-	err = a.Config.Edit(func(d *config.Dynamic) error {
+	edit := func(d *config.Dynamic) error {
 		if d.Domains == nil {
 			d.Domains = map[string]config.Domain{}
 		}
-		if d.Accounts == nil {
-			d.Accounts = map[string]config.Account{}
+		if _, ok := d.Domains[domain.Name()]; ok {
+			return fmt.Errorf("domain %s: %w", domain, ErrExists)
 		}
 		d.Domains[domain.Name()] = conf
 		acc, ok := d.Accounts[n.Account]
 		if !ok {
-			acc = config.NewAccount(domain.Name(), n.Localpart+"@"+domain.Name())
-		} else if n.Localpart != "" {
-			acc.Destinations[n.Localpart+"@"+domain.Name()] = config.Destination{}
+			acc = config.NewAccount(domain.Name(), first)
+		} else if first != "" {
+			addDestination(&acc, first)
 		}
 		if n.Account != snap.Static.Postmaster.Account {
-			acc.Destinations["postmaster@"+domain.Name()] = config.Destination{}
+			addDestination(&acc, "postmaster@"+domain.Name())
 		}
-		d.Accounts[n.Account] = acc
+		addAccount(d, n.Account, acc)
 		return nil
-	})
+	}
+	if known {
+		err = a.Config.Edit(edit)
+	} else {
+		err = a.withNewAccount(ctx, snap, n.Account, edit)
+	}
 	if err != nil {
 		return errors.Join(err, removeAll(keys))
 	}
@@ -188,11 +196,10 @@ func (a *Admin) DomainRemove(ctx context.Context, actor Actor, domain string) (r
 // domainUsers lists what still uses a domain: addresses, as "address of account".
 func domainUsers(snap *config.Snapshot, domain string) []string {
 	var users []string
-	accounts := snap.Dynamic.Accounts
-	for _, name := range slices.Sorted(mapKeys(accounts)) {
-		for _, address := range slices.Sorted(mapKeys(accounts[name].Destinations)) {
-			if strings.HasSuffix(address, "@"+domain) {
-				users = append(users, fmt.Sprintf("address %s of account %s", address, name))
+	for _, name := range slices.Sorted(mapKeys(snap.Accounts)) {
+		for _, dest := range snap.Accounts[name].Destinations {
+			if dest.Key != "" && dest.Address.Domain.Name() == domain {
+				users = append(users, fmt.Sprintf("address %s of account %s", dest.Key, name))
 			}
 		}
 	}

@@ -8,7 +8,10 @@ here=$PWD/browser
 work=$(mktemp -d)
 server=
 cleanup() {
-	[ -n "$server" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
+	if [ -n "$server" ]; then
+		kill "$server" 2>/dev/null
+		wait "$server" 2>/dev/null || true # its status is the signal's number
+	fi
 	rm -rf "$work"
 }
 trap cleanup EXIT

@@ -24,7 +24,6 @@ type Server struct {
 	Panic func() // counts a panic; may be nil
 
 	listener net.Listener
-	path     string
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex // guards the below

@@ -28,8 +28,9 @@ type fetcher struct {
 	lines []byte            // header fields, as they are picked
 	first bool              // no item written yet
 
-	missing    bool // content of some messages is gone
-	unknownCTE bool // RFC 3516 4.2: some part could not be decoded
+	stored     map[*imap.FetchAtt]bool // items that stored header fields answer, once asked
+	missing    bool                    // content of some messages is gone
+	unknownCTE bool                    // RFC 3516 4.2: some part could not be decoded
 }
 
 // run answers for all messages.

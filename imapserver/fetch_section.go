@@ -30,7 +30,7 @@ func (f *fetcher) appendSection(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, e
 	switch {
 	case isWhole(a):
 		return f.appendRange(b, 0, f.body.Size(), a.Partial)
-	case storedHeaders(sec) && f.r.HasHeaders:
+	case f.r != nil && f.r.HasHeaders && f.isStored(a):
 		f.lines = message.AppendHeaderFields(f.lines[:0], f.r.Headers, sec.Fields, false)
 		return appendData(b, f.lines, a.Partial), nil
 	case sec.Spec == imap.SectionHeaderFields, sec.Spec == imap.SectionHeaderFieldsNot:
@@ -46,6 +46,19 @@ func (f *fetcher) appendSection(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, e
 		return append(b, "NIL"...), err
 	}
 	return f.appendRange(b, start, end, a.Partial)
+}
+
+// isStored is storedHeaders, asked once for an item and not for each message.
+func (f *fetcher) isStored(a *imap.FetchAtt) bool {
+	stored, ok := f.stored[a]
+	if !ok {
+		if f.stored == nil {
+			f.stored = map[*imap.FetchAtt]bool{}
+		}
+		stored = storedHeaders(&a.Section)
+		f.stored[a] = stored
+	}
+	return stored
 }
 
 var specifiers = [...]message.Specifier{

@@ -22,7 +22,7 @@ type Server struct {
 	stopped context.Context // cancelled by Shutdown
 
 	mu        sync.Mutex
-	sessions  map[*session]struct{}
+	sessions  map[*session]string // the account, empty before login
 	listeners map[net.Listener]struct{}
 	wg        sync.WaitGroup // sessions
 }
@@ -39,7 +39,7 @@ func New(cfg Config) *Server {
 	if cfg.Hostname == "" {
 		cfg.Hostname = "localhost"
 	}
-	s := &Server{cfg: cfg, sessions: map[*session]struct{}{}, listeners: map[net.Listener]struct{}{}}
+	s := &Server{cfg: cfg, sessions: map[*session]string{}, listeners: map[net.Listener]struct{}{}}
 	s.stopped, s.stop = context.WithCancelCause(context.Background())
 	if s.cfg.NextID == nil {
 		s.cfg.NextID = func() int64 { return s.nextID.Add(1) }
@@ -119,7 +119,7 @@ func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) *session {
 	s.mu.Lock()
 	refused := s.stopped.Err() != nil || len(s.sessions) >= s.cfg.Limits.Connections
 	if !refused {
-		s.sessions[sess] = struct{}{}
+		s.sessions[sess] = ""
 		s.wg.Add(1)
 	}
 	s.mu.Unlock()
@@ -154,19 +154,45 @@ func refuse(nc net.Conn, l *Listener, code, text string) {
 	_ = nc.Close()
 }
 
-// Shutdown stops accepting, tells every session to end with BYE after its current
-// command, and waits for them until ctx ends; then it closes what is left and
-// returns the error of ctx.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop(ErrServerClosed)
+// Disconnect ends the sessions of an account with BYE, such as when it is removed. It
+// does not wait for their end.
+func (s *Server) Disconnect(account string) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sess, name := range s.sessions {
+		if name == account {
+			sess.cancel()
+			sess.conn.Interrupt()
+		}
+	}
+}
+
+// loggedIn notes whose session it is.
+func (s *Server) loggedIn(sess *session, account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[sess] = account
+}
+
+func (s *Server) closeListeners() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for ln := range s.listeners {
 		ln.Close()
 	}
+}
+
+// Shutdown answers new connections with BYE, tells every session to end with BYE after its current
+// command, and waits for them until ctx ends; then it closes what is left, with the
+// listeners, and returns the error of ctx.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop(ErrServerClosed)
+	s.mu.Lock()
 	for sess := range s.sessions {
 		sess.conn.Interrupt()
 	}
 	s.mu.Unlock()
+	defer s.closeListeners()
 
 	done := make(chan struct{})
 	go func() {

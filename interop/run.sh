@@ -14,7 +14,10 @@ data=$work/data
 passed=0 failed=0 server=
 
 cleanup() {
-	[ -n "$server" ] && kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
+	if [ -n "$server" ]; then
+		kill "$server" 2>/dev/null
+		wait "$server" 2>/dev/null || true # its status is the signal's number
+	fi
 	rm -rf "$work"
 }
 trap cleanup EXIT

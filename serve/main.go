@@ -20,7 +20,7 @@ type MainOptions struct {
 	ConfigPath       string
 	LogLevel         string // over the configured one, unless empty
 	Pedantic         bool   // over the configured one, when true
-	CheckConsistency bool   // check accounts when they are closed
+	CheckConsistency bool   // check all accounts when the server stops
 	Log              io.Writer
 	Version          string
 }

@@ -28,7 +28,7 @@ import (
 // the path of mox.conf.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(envTestServe); path != "" {
-		status, err := Main(context.Background(), MainOptions{ConfigPath: path, Log: os.Stderr, Version: "test"})
+		status, err := Main(context.Background(), MainOptions{ConfigPath: path, CheckConsistency: true, Log: os.Stderr, Version: "test"})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "mox serve:", err)
 		}

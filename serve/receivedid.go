@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"mox/atomicfile"
+	"mox/config"
 )
 
 // receivedIDFile is in the data directory: 16 bytes AES-128 key and 8 bytes that fill
@@ -25,8 +26,18 @@ type ReceivedID struct {
 	fill  [8]byte
 }
 
-// LoadReceivedID reads the key from the data directory, making one when there is none.
-func LoadReceivedID(path string) (*ReceivedID, error) {
+// OpenReceivedID reads the key that the server of a configuration has made.
+func OpenReceivedID(snap *config.Snapshot) (*ReceivedID, error) {
+	path := snap.DataPath(receivedIDFile)
+	key, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("received id key: %w", err)
+	}
+	return newReceivedID(path, key)
+}
+
+// loadReceivedID reads the key, making one when there is none.
+func loadReceivedID(path string) (*ReceivedID, error) {
 	key, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key = make([]byte, 24)
@@ -36,6 +47,10 @@ func LoadReceivedID(path string) (*ReceivedID, error) {
 	if err != nil {
 		return nil, fmt.Errorf("received id key: %w", err)
 	}
+	return newReceivedID(path, key)
+}
+
+func newReceivedID(path string, key []byte) (*ReceivedID, error) {
 	if len(key) != 24 {
 		return nil, fmt.Errorf("received id key %s has %d bytes instead of 24", path, len(key))
 	}

@@ -44,7 +44,7 @@ type Options struct {
 	Listen func(service, addr string) (net.Listener, error)
 
 	Pedantic         bool // refuse deviations that are tolerated otherwise
-	CheckConsistency bool // check accounts when they are closed
+	CheckConsistency bool // check all accounts when the server stops
 
 	// Local makes the server that of localserve: any recipient is accepted, outcomes
 	// can be asked for by localpart, addresses are not limited.
@@ -107,7 +107,7 @@ func New(o Options) (_ *Server, rerr error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	var err error
-	if s.receivedID, err = LoadReceivedID(snap.DataPath(receivedIDFile)); err != nil {
+	if s.receivedID, err = loadReceivedID(snap.DataPath(receivedIDFile)); err != nil {
 		return nil, err
 	}
 	if s.Store, err = store.Open(snap.DataPath("."), s.storeOptions()); err != nil {
@@ -296,11 +296,50 @@ func (s *Server) Stop() error {
 	s.cancel()
 	s.serving.Wait()
 	s.Config.Close()
+	if s.CheckConsistency {
+		all = append(all, s.checkAccounts(context.Background()))
+	}
 	all = append(all, s.closeState())
 	// Last: whoever waits for "mox stop" hears by the end of its connection.
 	all = append(all, s.ctl.Close())
 	mlog.Print(context.Background(), s.Log, "mox has stopped")
 	return errors.Join(all...)
+}
+
+// checkAccounts logs what is inconsistent in the data of accounts; the error says in how
+// many.
+func (s *Server) checkAccounts(ctx context.Context) error {
+	names, err := s.Store.Names()
+	if err != nil {
+		return err
+	}
+	bad := 0
+	for _, name := range names {
+		problems, err := s.checkAccount(ctx, name)
+		if err != nil {
+			s.Log.Error("checking account", "err", err, "account", name)
+		}
+		for _, p := range problems {
+			s.Log.Error("account is inconsistent", "problem", p.String(), "account", name)
+		}
+		if err != nil || len(problems) > 0 {
+			bad++
+		}
+	}
+	s.Log.Info("accounts checked", "accounts", len(names), "bad", bad)
+	if bad > 0 {
+		return fmt.Errorf("%d of %d accounts are inconsistent, see the log", bad, len(names))
+	}
+	return nil
+}
+
+func (s *Server) checkAccount(ctx context.Context, name string) ([]store.Problem, error) {
+	acc, err := s.Store.Account(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer acc.Release()
+	return acc.Check(ctx)
 }
 
 // abandon gives up what a New that failed has opened.

@@ -4,8 +4,6 @@ package serve
 
 func restrictUmask() {}
 
-func monotonic() string { return "" }
-
 func isDualStack(uintptr) bool { return false }
 
 // explainBind adds what a person can do about a failed bind.

@@ -13,15 +13,6 @@ import (
 // restrictUmask has new files closed to others, whatever umask we were started with.
 func restrictUmask() { unix.Umask(unix.Umask(0o777) | 0o007) }
 
-// monotonic is the current time as systemd wants it with RELOADING=1.
-func monotonic() string {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		return ""
-	}
-	return fmt.Sprintf("\nMONOTONIC_USEC=%d", ts.Nano()/1000)
-}
-
 // isDualStack reports whether a socket bound to [::] takes IPv4 connections too.
 func isDualStack(fd uintptr) bool {
 	only, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)

@@ -50,6 +50,7 @@ func installUser(t *testing.T, ip string, change func(*config.Static, *config.Dy
 // TestUnprivileged starts as another user than root, on high ports, with a relative path
 // of the configuration.
 func TestUnprivileged(t *testing.T) {
+	t.Parallel()
 	in := installUser(t, "127.0.77.2", nil)
 	r := in.start(func(cmd *exec.Cmd) {
 		asUser(cmd)
@@ -81,6 +82,7 @@ func stringPid(r *run) string { b, _ := json.Marshal(r.cmd.Process.Pid); return 
 
 // TestNotify speaks to a service manager.
 func TestNotify(t *testing.T) {
+	t.Parallel()
 	in := installUser(t, "127.0.77.3", nil)
 	path := filepath.Join(in.dir, "notify")
 	sock, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})

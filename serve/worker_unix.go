@@ -184,11 +184,11 @@ func lookupUser(name string) (*syscall.Credential, error) {
 	gid, gerr := strconv.ParseUint(gidText, 10, 32)
 	switch {
 	case errors.Join(uerr, gerr) == nil && uid == 0:
-		return nil, errors.New("User of mox.conf must not be root")
+		return nil, errors.New("user of mox.conf must not be root")
 	case errors.Join(uerr, gerr) == nil:
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	case err != nil:
-		return nil, fmt.Errorf("User of mox.conf: %w (make that user, or set a number)", err)
+		return nil, fmt.Errorf("user of mox.conf: %w (make that user, or set a number)", err)
 	}
 	return nil, fmt.Errorf("user %q: %w", name, errors.Join(uerr, gerr))
 }

@@ -82,9 +82,9 @@ func (s *Server) serve(ctx context.Context, lc *lineio.Conn, remote netip.AddrPo
 }
 
 func (s *session) trace(ctx context.Context, in bool, data []byte) {
-	prefix, level := "S: ", s.level
+	prefix, level := "LS: ", s.level
 	if in {
-		prefix = "C: "
+		prefix = "RC: "
 		if level == mlog.LevelTrace && len(data) > 5 && strings.EqualFold(string(data[:5]), "AUTH ") {
 			level = mlog.LevelTraceauth // there may be an initial response
 		}

@@ -31,19 +31,24 @@ var overviewTemplate = template.Must(template.New("overview").Parse(`<!doctype h
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>mox localserve</title>
 <style>
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
+body { --line: #c8c8c8; --soft: #f1f1f1; --link: #0645ad; color: #1a1a1a; background: #fff; }
+@media (prefers-color-scheme: dark) {
+	body { --line: #444; --soft: #262626; --link: #9cc3ff; color: #eee; background: #141414; }
+}
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+a { color: var(--link); }
 h1 { font-size: 1.5rem; margin-bottom: 0; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { margin: .5rem 0; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: normal; }
 code, pre { font: .9em ui-monospace, monospace; background: var(--soft); border-radius: .25rem; }
 code { padding: .1em .3em; }
-pre { padding: .75rem; overflow-x: auto; }
-.version { color: GrayText; margin-top: 0; }
+pre { padding: .75rem; white-space: pre-wrap; }
+.version { margin-top: 0; }
 </style>
 </head>
 <body>
@@ -54,9 +59,9 @@ pre { padding: .75rem; overflow-x: auto; }
 Nothing leaves this machine.</p>
 <h2>Log in</h2>
 <p>Account <code>{{.Login}}</code>, password <code>{{.Password}}</code>.</p>
-<h2>Connect</h2>
+<h2>Connect to {{.Host}}</h2>
 <table>
-<thead><tr><th scope="col">Service</th><th scope="col">Port on {{.Host}}</th><th scope="col">Security</th><th scope="col">Use</th></tr></thead>
+<thead><tr><th scope="col">Service</th><th scope="col">Port</th><th scope="col">Security</th><th scope="col">Use</th></tr></thead>
 <tbody>
 {{range .Services}}<tr><td>{{.Name}}</td><td><code>{{.Port}}</code></td><td>{{.Security}}</td><td>{{.Use}}</td></tr>
 {{end}}</tbody>
