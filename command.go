@@ -9,6 +9,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"mox/sconf"
 )
 
 // command is one subcommand: a row of the table in commands.go. Help, usage,
@@ -163,11 +165,8 @@ func (p *program) unknown(args []string) {
 		return
 	}
 	fmt.Fprintf(p.stderr, "mox: unknown command %q\n", strings.Join(words, " "))
-	if near := p.suggest(words); len(near) > 0 {
-		fmt.Fprintf(p.stderr, "Did you mean:\n")
-		for _, w := range near {
-			fmt.Fprintf(p.stderr, "\tmox %s\n", w)
-		}
+	if near := p.suggest(words); near != "" {
+		fmt.Fprintf(p.stderr, "Did you mean \"mox %s\"?\n", near)
 	}
 	fmt.Fprintf(p.stderr, "Run \"mox help\" for the list of commands.\n")
 }
@@ -198,51 +197,19 @@ func (p *program) withPrefix(words []string) []*command {
 	return found
 }
 
-// suggest returns up to three commands close to the words.
-func (p *program) suggest(words []string) []string {
-	type near struct {
-		words    string
-		distance int
-	}
-	var all []near
+// suggest returns the command that the words, or the first of them, were probably meant
+// to be, or "".
+func (p *program) suggest(words []string) string {
+	var all []string
 	for _, c := range p.commands {
-		w := strings.Fields(c.words)
-		typed := strings.Join(words[:min(len(words), len(w))], " ")
-		d := editDistance(typed, c.words)
-		if d <= max(1, len(c.words)/4) {
-			all = append(all, near{c.words, d})
+		all = append(all, c.words)
+	}
+	for n := len(words); n > 0; n-- {
+		if s := sconf.Suggest(strings.Join(words[:n], " "), all); s != "" {
+			return s
 		}
 	}
-	slices.SortStableFunc(all, func(a, b near) int { return a.distance - b.distance })
-	var names []string
-	for _, n := range all[:min(3, len(all))] {
-		names = append(names, n.words)
-	}
-	return names
-}
-
-// editDistance is the number of single-character insertions, deletions,
-// substitutions and swaps of neighbours that turn a into b.
-func editDistance(a, b string) int {
-	before, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		cur[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				cur[j] = min(cur[j], before[j-2]+1)
-			}
-		}
-		before, prev, cur = prev, cur, before
-	}
-	return prev[len(b)]
+	return ""
 }
 
 // flagSet returns the command's flags, for help and completion.

@@ -107,17 +107,6 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-func TestEditDistance(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"a", "", 1}, {"serve", "serve", 0}, {"sevre", "serve", 1}, {"stop", "step", 1}, {"kitten", "sitting", 3}} {
-		if got := editDistance(tc.a, tc.b); got != tc.want {
-			t.Errorf("distance of %q and %q: %d, want %d", tc.a, tc.b, got, tc.want)
-		}
-	}
-}
-
 // TestPrometheusRules: the shipped alerts are about metrics that exist.
 func TestPrometheusRules(t *testing.T) {
 	rules, err := os.ReadFile("prometheus.rules")

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"io"
 
 	"mox/config"
 	"mox/directory"
@@ -106,4 +107,17 @@ func room(q store.Quota, size int64) error {
 		return smtp.Errorf(452, "4.2.2", "mailbox is full")
 	}
 	return nil
+}
+
+// SpoolWriter writes to a spool and gives its errors as replies.
+func SpoolWriter(s *store.Spool) io.Writer { return spoolWriter{s} }
+
+type spoolWriter struct{ *store.Spool }
+
+func (w spoolWriter) Write(p []byte) (int, error) {
+	n, err := w.Spool.Write(p)
+	if err != nil {
+		return n, Error(err)
+	}
+	return n, nil
 }

@@ -166,18 +166,7 @@ func (tx *Transaction) resolve(ctx context.Context, to smtp.Path) (deliver.Targe
 // Data returns where the message goes.
 func (tx *Transaction) Data(context.Context) (io.Writer, error) {
 	tx.spool = tx.in.c.Store.NewSpool()
-	return spoolWriter{tx.spool}, nil
-}
-
-// spoolWriter gives errors of a spool as replies.
-type spoolWriter struct{ *store.Spool }
-
-func (w spoolWriter) Write(p []byte) (int, error) {
-	n, err := w.Spool.Write(p)
-	if err != nil {
-		return n, deliver.Error(err)
-	}
-	return n, nil
+	return deliver.SpoolWriter(tx.spool), nil
 }
 
 // Abort ends the transaction without a message.
