@@ -143,6 +143,7 @@ func (f *fetcher) withBody(ctx context.Context, e entry) error {
 // respond writes the FETCH response of one message.
 func (f *fetcher) respond(e entry) error {
 	f.e = e
+	f.s.outData = f.s.outData || f.p.body || f.p.fields != 0
 	b := append(f.s.output(), "* "...)
 	b = strconv.AppendUint(b, uint64(e.seq), 10)
 	b = append(b, " FETCH ("...)

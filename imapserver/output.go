@@ -43,7 +43,7 @@ func (s *session) writeOut() error {
 		return nil
 	}
 	_, err := s.conn.Write(s.out)
-	s.out = s.out[:0]
+	s.out, s.outData = s.out[:0], false
 	if cap(s.out) > 4*outputBuffer {
 		// One huge response must not make the pool's buffers huge.
 		s.releaseOutput()

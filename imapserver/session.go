@@ -43,10 +43,12 @@ type session struct {
 	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
 	rev2      bool // IMAP4rev2 enabled
 
-	out   []byte // pending responses
-	outp  *[]byte
-	reply reply
-	trace traceKind
+	out  []byte // pending responses
+	outp *[]byte
+	// outData says that out has content of messages, which traces show at their level only.
+	outData bool
+	reply   reply
+	trace   traceKind
 
 	idling    *imap.Request // the IDLE command in progress
 	idleSince time.Time
@@ -145,6 +147,9 @@ func (s *session) end() {
 // traceOctets logs the wire. RFC 9051 11.7: before login the input may be a password.
 func (s *session) traceOctets(in bool, data []byte) {
 	kind, prefix := s.trace, "S: "
+	if !in && s.outData {
+		kind = traceData
+	}
 	if in {
 		prefix = "C: "
 		if s.state == stateNotAuthenticated {

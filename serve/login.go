@@ -79,20 +79,21 @@ func imapPrincipal(p *auth.Principal, err error) (imapserver.Principal, error) {
 	return imapserver.Principal{Account: p.Account, Login: p.Login}, nil
 }
 
-// imapError is what the client is told (RFC 5530, RFC 9051 7.1).
+// imapError is what the client is told (RFC 5530, RFC 9051 7.1). An error without Err is
+// the client's: auth has logged it, and it is no failure of the server.
 func imapError(err error) error {
 	var disabled *auth.DisabledError
 	switch {
 	case errors.Is(err, auth.ErrCredentials), errors.Is(err, sasl.ErrChannelBinding):
-		return &imap.Error{Type: "NO", Code: imap.CodeAuthenticationFailed, Text: "authentication failed", Err: err}
+		return &imap.Error{Type: "NO", Code: imap.CodeAuthenticationFailed, Text: "authentication failed"}
 	case errors.Is(err, auth.ErrAuthorization):
-		return &imap.Error{Type: "NO", Code: imap.CodeAuthorizationFailed, Text: "not authorized to act as that user", Err: err}
+		return &imap.Error{Type: "NO", Code: imap.CodeAuthorizationFailed, Text: "not authorized to act as that user"}
 	case errors.Is(err, auth.ErrThrottled):
-		return &imap.Error{Type: "NO", Code: imap.CodeLimit, Text: "too many failed logins from your address, try again later", Err: err}
+		return &imap.Error{Type: "NO", Code: imap.CodeLimit, Text: "too many failed logins from your address, try again later"}
 	case errors.As(err, &disabled):
-		return &imap.Error{Type: "NO", Code: imap.CodeContactAdmin, Text: "logins are disabled: " + disabled.Text, Err: err}
+		return &imap.Error{Type: "NO", Code: imap.CodeContactAdmin, Text: "logins are disabled: " + disabled.Text}
 	case errors.Is(err, sasl.ErrProtocol), errors.Is(err, auth.ErrAborted):
-		return &imap.Error{Type: "BAD", Text: "malformed or aborted authentication", Err: err}
+		return &imap.Error{Type: "BAD", Text: "malformed or aborted authentication"}
 	}
 	return err
 }

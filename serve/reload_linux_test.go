@@ -393,3 +393,36 @@ func TestFullDisk(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestTrace: content of messages is not logged below tracedata, passwords are at traceauth.
+func TestTrace(t *testing.T) {
+	t.Parallel()
+	in := installUser(t, "127.0.77.10", func(s *config.Static, _ *config.Dynamic) {
+		s.LogLevel = "traceauth"
+		l := s.Listeners["local"]
+		l.IMAP.NoRequireSTARTTLS = true
+		s.Listeners["local"] = l
+	})
+	r := in.startUser()
+	if _, err := r.control("setaccountpassword", "mox", "moxmoxmox"); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.send("mox@mox.example", 100); err != nil {
+		t.Fatal(err)
+	}
+	w := in.session("imap", "* OK ")
+	w.say("a login mox@mox.example moxmoxmox", "a OK")
+	w.say("b append Inbox {14+}\r\nSubject: test\n", "b OK")
+	w.say("c select inbox", "c OK")
+	w.say("d fetch 1:* (envelope)", "d OK")
+	w.say("e fetch 1:* (body.peek[])", "e OK")
+	w.say("f fetch 1:* (flags body[header.fields (subject)])", "f OK")
+	w.say("g logout", "g OK")
+	r.waitLog("g OK")
+	for line := range strings.Lines(r.text()) {
+		if strings.Contains(strings.ToLower(line), "test\\r") || strings.Contains(line, `\"test\"`) {
+			t.Errorf("content is logged: %s", line)
+		}
+	}
+	r.waitLog("a login mox@mox.example moxmoxmox")
+}
