@@ -4,12 +4,13 @@
 //
 // # Processes
 //
-// "mox serve" started as root binds its sockets and opens the TLS key files, then
-// executes itself again as the configured user, with those as inherited file
-// descriptors (worker.go: MOX_SOCKETS, MOX_FILES). The parent stays only to wait and to
-// pass signals on. The worker confines itself to its data and configuration directories
+// "mox serve" started as root repairs permissions, binds its sockets or takes them from
+// systemd (LISTEN_FDS), opens the TLS key files, and executes itself again as the
+// configured user, with those as inherited file descriptors (worker_unix.go, sockets.go:
+// MOX_SOCKETS, MOX_FILES). The parent stays only to wait and to pass signals on; each ends
+// with the other. The worker confines itself to its data and configuration directories
 // (confine_linux.go). Without root the process binds its sockets itself, or takes them
-// from systemd (LISTEN_FDS).
+// from systemd.
 //
 // # Goroutines
 //
