@@ -37,6 +37,7 @@ var anywhere = []string{"sessiontest", "storetest"}
 // other one compiles without it (DESIGN: SQLite behind db, Prometheus behind metrics).
 var confined = map[string][]string{
 	"modernc.org/sqlite":                  {"db"},
+	"modernc.org/libc":                    {"db"},
 	"github.com/prometheus/client_golang": {"metrics"},
 	"github.com/miekg/dns":                {"dns"},
 	"github.com/landlock-lsm/go-landlock": {"serve"},
