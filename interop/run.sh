@@ -24,16 +24,18 @@ trap cleanup EXIT
 
 die() { echo "interop: $*" >&2; exit 1; }
 
-# install PROGRAM=PACKAGE ... installs the packages whose program is missing.
+# install PACKAGE ... installs those that are missing.
 install() {
 	local missing=()
-	for pair in "$@"; do
-		command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+	for package in "$@"; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 	done
 	[ ${#missing[@]} -eq 0 ] && return
 	echo "interop: installing ${missing[*]}"
-	apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$work/apt.log" 2>&1 ||
-		{ tail -5 "$work/apt.log"; die "could not install ${missing[*]}"; }
+	if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$work/apt.log" 2>&1; then
+		tail -5 "$work/apt.log"
+		die "could not install ${missing[*]}"
+	fi
 }
 
 # wait_port PORT waits until something listens there, at most 20 s.
@@ -245,11 +247,20 @@ case_node() {
 	NODE_EXTRA_CA_CERTS=$data/localhost.crt node clients.mjs
 }
 
-[ "$(id -u)" = 0 ] && install swaks=swaks curl=curl msmtp=msmtp mbsync=isync neomutt=neomutt fetchmail=fetchmail offlineimap=offlineimap3 python3=python3 script=bsdutils node=nodejs npm=npm
+# libnet-ssleay-perl gives swaks TLS, libsasl2-modules gives neomutt PLAIN.
+if command -v dpkg-query >/dev/null && [ "$(id -u)" = 0 ]; then
+	install swaks libnet-ssleay-perl curl msmtp isync neomutt libsasl2-modules fetchmail offlineimap3 bsdutils
+	for pair in python3=python3 node=nodejs npm=npm; do
+		command -v "${pair%%=*}" >/dev/null || install "${pair#*=}"
+	done
+fi
 CGO_ENABLED=0 go build -o "$work/mox" . || die "build failed"
 "$work/mox" -loglevel info localserve -dir "$data" -ip 127.0.0.1 >"$work/server.log" 2>&1 &
 server=$!
-wait_port 1025 && wait_port 1143 || { tail "$work/server.log"; die "server did not start"; }
+if ! wait_port 1025 || ! wait_port 1143; then
+	tail "$work/server.log"
+	die "server did not start"
+fi
 
 run swaks-plain case_swaks_plain
 run swaks-auth case_swaks_auth
