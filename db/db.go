@@ -29,7 +29,7 @@ type Options struct {
 	BusyTimeout time.Duration // waiting for other processes' locks; 0: 10 s
 	IdleReaders time.Duration // after which unused readers are closed; 0: 30 s
 	// CheckpointKiB is the size of the log from which it is copied into the database
-	// file in the background; 0: 4096. At sixteen times this size, readers are held
+	// file in the background; 0: 16384. At sixteen times this size, readers are held
 	// back for as long as it takes to start the log anew.
 	CheckpointKiB int
 }
@@ -98,7 +98,7 @@ func defaults(o *Options) {
 	set(&o.WriteKiB, 1024)
 	set(&o.PageSize, 4096)
 	set(&o.Readers, 4)
-	set(&o.CheckpointKiB, 4096)
+	set(&o.CheckpointKiB, 16384)
 	if o.Synchronous == "" {
 		o.Synchronous = "FULL"
 	}
