@@ -373,7 +373,13 @@ func TestFullDisk(t *testing.T) {
 		io.Copy(f, io.LimitReader(zeros{}, 10<<20)) // until nothing is left
 		f.Close()
 	}
-	if err := in.send("mox@mox.example", 1000); err == nil || !strings.HasPrefix(err.Error(), "452 ") {
+	// What a failed commit left allocated in the log may still hold a message or two.
+	for range 20 {
+		if err = in.send("mox@mox.example", 600_000); err != nil {
+			break
+		}
+	}
+	if err == nil || !strings.HasPrefix(err.Error(), "452 ") {
 		t.Errorf("delivery to a full disk: %v", err)
 	}
 	if out, err := exec.Command("mount", "-o", "remount,size=20m", in.data("")).CombinedOutput(); err != nil {
