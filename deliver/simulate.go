@@ -54,3 +54,16 @@ func SimulatedAt(ctx context.Context, prefix string, l smtp.Localpart) error {
 	}
 	return Simulated(ctx, l)
 }
+
+// SimulatedData is the outcome that the sender or a recipient asks for after the data.
+func SimulatedData(ctx context.Context, from smtp.Path, rcpts []Recipient) error {
+	if err := SimulatedAt(ctx, "", from.Localpart); err != nil {
+		return err
+	}
+	for _, r := range rcpts {
+		if err := SimulatedAt(ctx, "", r.To.Localpart); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -208,15 +208,7 @@ func (tx *Transaction) simulated(ctx context.Context) error {
 	if !tx.s.c.Simulate {
 		return nil
 	}
-	if err := deliver.SimulatedAt(ctx, "", tx.from.Localpart); err != nil {
-		return err
-	}
-	for _, r := range tx.rcpts {
-		if err := deliver.SimulatedAt(ctx, "", r.To.Localpart); err != nil {
-			return err
-		}
-	}
-	return nil
+	return deliver.SimulatedData(ctx, tx.from, tx.rcpts)
 }
 
 func (tx *Transaction) count(result string) {
