@@ -45,8 +45,9 @@ type SPF struct {
 
 // DKIM is what became of one signature.
 type DKIM struct {
-	// Status in the words of RFC 8601, "pass" and "temperror" mattering here. A pass
-	// under a key in testing (t=y) is one: receivers at large take it so.
+	// Status in the words of RFC 8601, "pass" and "temperror" mattering here. Whether a
+	// pass under a key in testing (t=y) is given as one is up to the caller: RFC 6376
+	// 3.6.1 has such mail taken as unsigned.
 	Status string
 	Domain dns.Domain // tag d
 }
