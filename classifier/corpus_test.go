@@ -151,19 +151,19 @@ type method interface {
 }
 
 type figures struct {
-	n, spam                  int
-	auc                      float64
-	r01, r1                  int
-	fp95, tp95               int
-	thr01                    float64
-	fps                      []string
-	fns                      []string
+	n, spam    int
+	auc        float64
+	r01, r1    int
+	fp95, tp95 int
+	thr01      float64
+	fps        []string
+	fns        []string
 }
 
 func judge(ms []*mail, scores []float64) figures {
 	var f figures
 	type p struct {
-		s    float64
+		s float64
 		m *mail
 	}
 	var ps []p
@@ -182,14 +182,21 @@ func judge(ms []*mail, scores []float64) figures {
 			}
 		}
 	}
-	sort.SliceStable(ps, func(i, j int) bool { if ps[i].s != ps[j].s { return ps[i].s > ps[j].s }; return !ps[i].m.spam && ps[j].m.spam })
+	sort.SliceStable(ps, func(i, j int) bool {
+		if ps[i].s != ps[j].s {
+			return ps[i].s > ps[j].s
+		}
+		return !ps[i].m.spam && ps[j].m.spam
+	})
 	a01, a1 := int(math.Round(0.001*float64(f.n))), int(0.01*float64(f.n))
 	h, s := 0, 0
 	for _, x := range ps {
 		if x.m.spam {
 			s++
 			f.auc += float64(h)
-			if h <= a01 { f.thr01 = x.s }
+			if h <= a01 {
+				f.thr01 = x.s
+			}
 		} else {
 			h++
 		}
@@ -199,8 +206,12 @@ func judge(ms []*mail, scores []float64) figures {
 		if h <= a1 {
 			f.r1 = s
 		}
-		if x.m.spam && h > a01 { f.fns = append(f.fns, x.m.name) }
-		if !x.m.spam && h <= a01+2 { f.fns = append(f.fns, fmt.Sprintf("!%s(%.4f)", x.m.name, x.s)) }
+		if x.m.spam && h > a01 {
+			f.fns = append(f.fns, x.m.name)
+		}
+		if !x.m.spam && h <= a01+2 {
+			f.fns = append(f.fns, fmt.Sprintf("!%s(%.4f)", x.m.name, x.s))
+		}
 	}
 	f.auc = f.auc / float64(f.n) / float64(f.spam)
 	return f
@@ -214,14 +225,24 @@ func (f figures) String() string {
 func halves(all []*mail) (train, test []*mail) {
 	var n, k [3]int
 	class := func(m *mail) int {
-		if m.spam { return 0 }
-		if m.hard { return 1 }
+		if m.spam {
+			return 0
+		}
+		if m.hard {
+			return 1
+		}
 		return 2
 	}
-	for _, m := range all { n[class(m)]++ }
+	for _, m := range all {
+		n[class(m)]++
+	}
 	for _, m := range all {
 		c := class(m)
-		if k[c]++; k[c] <= n[c]/2 { train = append(train, m) } else { test = append(test, m) }
+		if k[c]++; k[c] <= n[c]/2 {
+			train = append(train, m)
+		} else {
+			test = append(test, m)
+		}
 	}
 	return
 }
@@ -231,7 +252,13 @@ func few(train []*mail, n int) []*mail {
 	nh := n - ns
 	var r []*mail
 	for _, m := range slices.Backward(train) {
-		if m.spam && ns > 0 { ns--; r = append(r, m) } else if !m.spam && nh > 0 { nh--; r = append(r, m) }
+		if m.spam && ns > 0 {
+			ns--
+			r = append(r, m)
+		} else if !m.spam && nh > 0 {
+			nh--
+			r = append(r, m)
+		}
 	}
 	slices.Reverse(r)
 	return r
@@ -239,10 +266,14 @@ func few(train []*mail, n int) []*mail {
 
 func run(mk func() method, feat string, train, test []*mail) figures {
 	m := mk()
-	for _, x := range train { m.train(x.feat[feat], x.spam) }
+	for _, x := range train {
+		m.train(x.feat[feat], x.spam)
+	}
 	m.finish()
 	var s []float64
-	for _, x := range test { s = append(s, m.score(x.feat[feat])) }
+	for _, x := range test {
+		s = append(s, m.score(x.feat[feat]))
+	}
 	return judge(test, s)
 }
 

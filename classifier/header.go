@@ -41,11 +41,11 @@ func (t *tokenizer) header(p *message.Part, ra io.ReaderAt) error {
 			mailer = true
 			t.named("Mailer:", withoutVersions(value))
 		case takeWords:
-			t.named(f.Name()+":", message.DecodeWords(value))
-		case takeHost:
+			t.named("Organization:", message.DecodeWords(value))
+		case takeList:
 			t.named("List:", value)
 		case takeValue:
-			t.fact(canonical(f.Name())+":", strings.ToLower(value))
+			t.fact(strings.ToLower(f.Name())+":", strings.ToLower(value))
 		}
 	}
 	if !mailer {
@@ -61,7 +61,7 @@ const (
 	takeReturnPath take = iota + 1
 	takeMailer          // name of a program
 	takeWords           // words of text
-	takeHost            // an id or URLs
+	takeList            // id of a list
 	takeValue           // one of few values
 )
 
@@ -71,14 +71,12 @@ var fields = map[string]take{
 	"x-mailer":       takeMailer,
 	"user-agent":     takeMailer,
 	"organization":   takeWords,
-	"list-id":        takeHost,
+	"list-id":        takeList,
 	"precedence":     takeValue,
 	"x-priority":     takeValue,
 	"importance":     takeValue,
 	"auto-submitted": takeValue,
 }
-
-func canonical(name string) string { return strings.ToLower(name) }
 
 // named adds the words of a field.
 func (t *tokenizer) named(prefix, value string) {
@@ -191,7 +189,8 @@ func (t *tokenizer) returnPath(s string, e *message.Envelope) {
 	t.host("Return-Path:@", host)
 }
 
-// messageID adds the right side of the Message-ID.
+// messageID adds what is odd about the Message-ID. Its host is left out: where a sender
+// gave none, a server on the way did, often the own one.
 func (t *tokenizer) messageID(s string) {
 	ids := message.ParseMessageIDs(limit(s, maxField), 1)
 	if len(ids) == 0 {
@@ -203,11 +202,9 @@ func (t *tokenizer) messageID(s string) {
 		t.fact("Message-ID:", "odd:no host")
 		return
 	}
-	host = strings.ToLower(strings.ToValidUTF8(limit(host, 253), ""))
 	if !strings.Contains(host, ".") {
 		t.fact("Message-ID:", "odd:one label")
 	}
-	t.host("Message-ID:@", host)
 }
 
 // mime adds type, charset and file name of a part.

@@ -18,8 +18,6 @@ type htmlWalk struct {
 	skip   atom.Atom // element whose content is not shown, 0: none
 	hidden atom.Atom // element that hides what is in it, 0: none
 	depth  int       // of elements named hidden
-
-	link string // host that the link points to
 }
 
 // html adds the tokens of an HTML text and returns how many bytes of it were looked at:
@@ -148,9 +146,6 @@ func (w *htmlWalk) end(z *html.Tokenizer) {
 	if !inline[tag] {
 		w.text = append(w.text, '\n')
 	}
-	if tag == atom.A {
-		w.link = ""
-	}
 }
 
 // attributes adds what the attributes of an element say, and reports whether they hide it.
@@ -161,7 +156,7 @@ func (w *htmlWalk) attributes(z *html.Tokenizer, tag atom.Atom, more bool) (hide
 		key, value, more = z.TagAttr()
 		switch string(key) {
 		case "href", "action", "src", "background":
-			w.link = w.reference(tag, string(key), value)
+			w.reference(string(key), value)
 		case "alt", "title":
 			w.text = append(append(append(w.text, '\n'), value[:min(len(value), maxField)]...), '\n')
 		case "style":
@@ -192,11 +187,11 @@ func (w *htmlWalk) attributes(z *html.Tokenizer, tag atom.Atom, more bool) (hide
 }
 
 // reference adds a URL.
-func (w *htmlWalk) reference(tag atom.Atom, attr string, value []byte) string {
+func (w *htmlWalk) reference(attr string, value []byte) {
 	value = bytes.TrimSpace(value[:min(len(value), maxField)])
 	i := bytes.IndexByte(value, ':')
 	if i < 0 || i > 12 {
-		return ""
+		return
 	}
 	scheme := strings.ToLower(strings.ToValidUTF8(string(value[:i]), ""))
 	rest, slashes := bytes.CutPrefix(value[i+1:], []byte("//"))
@@ -209,12 +204,11 @@ func (w *htmlWalk) reference(tag atom.Atom, attr string, value []byte) string {
 			if j := bytes.IndexAny(host, "?&"); j >= 0 {
 				host = host[:j]
 			}
-			w.t.host("@", strings.ToLower(strings.ToValidUTF8(string(limit(string(host), 253)), "")))
+			w.t.host("@", strings.ToLower(strings.ToValidUTF8(limit(string(host), 253), "")))
 		}
 	case slashes:
 		w.t.url(rest, "url:")
 	}
-	return ""
 }
 
 // hiding reports a style that shows nothing.

@@ -218,13 +218,8 @@ func (t *tokenizer) body(p *message.Part, ra io.ReaderAt) error {
 	var err error
 	t.raw, err = readAll(t.raw[:0], r, p.BodySize())
 	t.left -= len(t.raw)
-	t.plain(t.raw)
+	t.words(t.raw)
 	return err
-}
-
-// plain adds the tokens of text that is not markup.
-func (t *tokenizer) plain(b []byte) {
-	t.words(b)
 }
 
 // readAll appends all of r to b; size is about how much that is.

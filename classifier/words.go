@@ -156,7 +156,7 @@ func (t *tokenizer) asciiWord(w []byte) {
 func (t *tokenizer) addressWord(w []byte, at int) {
 	host := bytes.ToLower(w[at+1:])
 	if len(host) > 0 && bytes.IndexByte(host, '.') > 0 && at > 0 {
-		t.host(t.prefix+"@", string(limit(string(host), maxTokenText)))
+		t.host(t.prefix+"@", limit(string(host), maxTokenText))
 		return
 	}
 	t.splitAt(w)
