@@ -19,7 +19,7 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"base", []string{"mlog", "metrics", "ratelimit", "atomicfile", "lineio", "sconf", "db"}},
+	{"base", []string{"mlog", "metrics", "ratelimit", "atomicfile", "lineio", "proxyproto", "sconf", "db"}},
 	{"words", []string{"dns", "smtp", "imap", "sasl", "message", "dsn", "ical", "vcard", "jmap", "dav", "webapi"}},
 	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "dane", "mtasts", "tlsrpt", "sieve", "smtpclient", "imapclient", "milter"}},
 	{"state", []string{"config", "directory", "store", "queue", "auth", "junk", "search", "reportdb", "mtastsdb", "autotls"}},

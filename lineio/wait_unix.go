@@ -11,13 +11,10 @@ import (
 // passed, without a buffer. It reports false, at once, where nc is not a socket
 // itself (TLS, a pipe in a test).
 func waitReadable(nc net.Conn) (bool, error) {
-	var sc syscall.Conn
-	switch t := nc.(type) {
-	case *net.TCPConn:
-		sc = t
-	case *net.UnixConn:
-		sc = t
-	default:
+	// Whoever wraps a socket and has this method promises that its Read is that of the
+	// socket, as of a connection that only has other addresses.
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
 		return false, nil
 	}
 	raw, err := sc.SyscallConn()
