@@ -31,3 +31,7 @@ func waitReadable(nc net.Conn) (bool, error) {
 	})
 	return true, err
 }
+
+// atEnd tells whether a socket that is readable has no input, but its end or an error:
+// here that is not known without reading.
+func atEnd(net.Conn) bool { return false }

@@ -35,3 +35,18 @@ func waitReadable(nc net.Conn) (bool, error) {
 	})
 	return true, err
 }
+
+// atEnd tells whether a socket that is readable has no input, but its end or an error.
+func atEnd(nc net.Conn) bool {
+	raw, err := nc.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return true
+	}
+	end := false
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		end = n == 0 && err == nil || err != nil && err != syscall.EAGAIN && err != syscall.EINTR
+	})
+	return end || err != nil
+}
