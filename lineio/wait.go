@@ -76,7 +76,7 @@ func (c *Conn) Watch(after time.Duration, gone func()) (stop func()) {
 	timer := time.AfterFunc(after, func() {
 		defer close(done)
 		mu.Lock()
-		if stopped || c.nc.SetReadDeadline(time.Time{}) != nil {
+		if err := c.nc.SetReadDeadline(time.Time{}); stopped || err != nil && !closedPipe(err) {
 			mu.Unlock()
 			return
 		}
