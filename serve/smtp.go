@@ -23,15 +23,8 @@ var errTooManyConnections = errors.New("too many connections from your address, 
 func (s *Server) buildSMTP() {
 	hostname := s.Config.Snapshot().Hostname
 	deliverer := deliver.New(deliver.Config{Store: s.Store, Hostname: hostname, ID: s.receivedID.Encode, Log: s.Log, Panic: func(any) { s.Registry.Panic("deliver") }})
-	deliveries, submissions := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SMTPServerSubmission)
-	resolver := s.Resolver
-	if s.Local {
-		resolver = nil // no network is needed: nothing is looked up
-	}
-	s.inbound = inbound.New(inbound.Config{
-		Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: resolver, Simulate: s.Local, Log: s.Log, Now: s.Now,
-		Metrics: inbound.Metrics{Delivery: func(result, reason string) { deliveries.Inc(result, reason) }},
-	})
+	s.buildInbound(deliverer)
+	submissions := s.Registry.Counter(metrics.SMTPServerSubmission)
 	s.submit = submit.New(submit.Config{
 		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Simulate: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: submit.Metrics{Submission: func(result string) { submissions.Inc(result) }},
@@ -83,8 +76,9 @@ func (s *Server) smtpConfig(o openSocket, kind smtpserver.Kind, tlsConf *tls.Con
 func (s *Server) startSMTP(o openSocket) {
 	c := s.smtpConfig(o, smtpserver.Deliver, smtpTLSConfig(o.conf))
 	c.RequireTLS = o.conf.SMTP.RequireSTARTTLS
+	door := inbound.Door{DNSBLs: o.conf.DNSBLs, Delay: *o.conf.SMTP.FirstTimeSenderDelay}
 	c.Begin = func(ctx context.Context, peer smtp.Peer, _ any) (smtpserver.Transaction, error) {
-		return s.inbound.Begin(ctx, peer)
+		return s.inbound.Begin(ctx, peer, door)
 	}
 	s.startSMTPServer(o, c)
 }
