@@ -38,6 +38,9 @@ func ReadMessage(r io.ReaderAt, maxHeader int) (*Message, error) {
 		return nil, err
 	}
 	m := &Message{r: r, body: int64(body), byName: map[string][]int{}}
+	if n := len(header); n > 0 && header[n-1] != '\n' {
+		header = append(header[:n:n], "\r\n"...) // a last line without end is a line
+	}
 	fields, mark := bytes.CutPrefix(header, []byte("\xef\xbb\xbf"))
 	m.fields = message.ParseHeader(fields).Fields()
 	m.odd = mark || len(m.fields) > 0 && m.fields[0].Name() == ""
