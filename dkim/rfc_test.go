@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
 
@@ -12,16 +13,16 @@ import (
 const rfcBody = "Hi.\n\nWe lost the game.  Are you hungry yet?\n\nJoe.\n"
 
 const rfc6376Message = `DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;
-     c=simple/simple; q=dns/txt; i=joe@football.example.com;
-     h=Received : From : To : Subject : Date : Message-ID;
-     bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;
-     b=AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB
-     4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut
-     KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV
-     4bmp/YzhwvcubU4=;
+      c=simple/simple; q=dns/txt; i=joe@football.example.com;
+      h=Received : From : To : Subject : Date : Message-ID;
+      bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;
+      b=AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB
+      4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut
+      KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV
+      4bmp/YzhwvcubU4=;
 Received: from client1.football.example.com  [192.0.2.1]
-     by submitserver.example.com with SUBMISSION;
-     Fri, 11 Jul 2003 21:01:54 -0700 (PDT)
+      by submitserver.example.com with SUBMISSION;
+      Fri, 11 Jul 2003 21:01:54 -0700 (PDT)
 From: Joe SixPack <joe@football.example.com>
 To: Suzie Q <suzie@shopping.example.net>
 Subject: Is dinner ready?
@@ -33,19 +34,39 @@ Message-ID: <20030712040037.46341.5F8J@football.example.com>
 // RFC 6376 C.2.
 const rfc6376Key = "v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB"
 
-// RFC 6376 A.2. The example is known to be signed with two spaces less than the text
-// of the RFC shows in the Received field (erratum 4926 is about its body hash): what the
-// RFC prints does verify with the key of appendix C only where its layout was kept.
+// RFC 6376 A.2, in the layout that was signed: continuation lines with six spaces, and one
+// space in the body where the text of the RFC has two.
 func TestRFC6376(t *testing.T) {
 	resolver := dns.MockResolver{TXT: map[string][]string{"brisbane._domainkey.example.com": {rfc6376Key}}}
-	results, err := Verify(t.Context(), discard, resolver, Options{}, strings.NewReader(crlf(rfc6376Message+rfcBody)))
-	if err != nil || len(results) != 1 {
-		t.Fatal(results, err)
+	verify := func(msg string) Result {
+		t.Helper()
+		results, err := Verify(t.Context(), discard, resolver, Options{}, strings.NewReader(crlf(msg)))
+		if err != nil || len(results) != 1 {
+			t.Fatal(results, err)
+		}
+		return results[0]
 	}
-	r := results[0]
-	t.Log(r.Status, r.Err)
+	msg := rfc6376Message + strings.ReplaceAll(rfcBody, ".  ", ". ")
+	r := verify(msg)
+	if r.Status != StatusPass || !r.FromSigned || r.Authentic {
+		t.Errorf("%s %v", r.Status, r.Err)
+	}
 	if r.Signature.Identity.String() != "joe@football.example.com" || r.Signature.HeaderCanonicalization != Simple || len(r.Signature.SignedHeaders) != 6 {
 		t.Errorf("%+v", r.Signature)
+	}
+	for _, changed := range []struct {
+		old, new string
+		err      error
+	}{
+		{"lost the", "lost  the", ErrBodyHash},
+		{"lost the", "won the", ErrBodyHash},
+		{"Is dinner", "Was dinner", ErrSignature},
+		{"Subject: ", "subject: ", ErrSignature},
+		{"Received: ", "X-Received: ", ErrSignature},
+	} {
+		if r := verify(strings.Replace(msg, changed.old, changed.new, 1)); r.Status != StatusFail || !errors.Is(r.Err, changed.err) {
+			t.Errorf("%q: %s %v", changed.new, r.Status, r.Err)
+		}
 	}
 }
 

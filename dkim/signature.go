@@ -44,7 +44,7 @@ type Signature struct {
 	Algorithm string // a=, as "rsa-sha256"
 	Signature []byte // b=
 	BodyHash  []byte // bh=
-	// Canonicalization of header and body, c=; both are Simple by default.
+	// Canonicalization of header and body, c=; both are Simple by default, for ARC Relaxed.
 	HeaderCanonicalization, BodyCanonicalization Canonicalization
 	Domain                                       dns.Domain // d=, the SDID
 	Selector                                     dns.Domain // s=
@@ -124,8 +124,10 @@ func ParseSignature(value string, kind Kind) (*Signature, error) {
 		Kind: kind, Tags: tags, HeaderCanonicalization: Simple, BodyCanonicalization: Simple,
 		Length: -1, SignTime: -1, ExpireTime: -1,
 	}
-	if kind == KindARCSeal {
-		s.HeaderCanonicalization = Relaxed // RFC 8617 4.1.3
+	if kind != KindDKIM {
+		// RFC 8617 4.1.3 for seals. For ARC-Message-Signature without c= it refers to DKIM,
+		// whose default is simple; sealers and the published suite take it as relaxed.
+		s.HeaderCanonicalization, s.BodyCanonicalization = Relaxed, Relaxed
 	}
 	for _, name := range kind.required() {
 		if _, ok := tags.Get(name); !ok {

@@ -18,7 +18,7 @@ func (e *SyntaxError) Error() string {
 	if e.Term == "" {
 		return fmt.Sprintf("SPF record, at %d: %s", e.Offset, e.Text)
 	}
-	return fmt.Sprintf("SPF record, at %d, %q: %s", e.Offset, bound(e.Term, 80), e.Text)
+	return fmt.Sprintf("SPF record, at %d, %+q: %s", e.Offset, bound(e.Term, 80), e.Text)
 }
 
 // bound returns at most n octets of s.

@@ -12,19 +12,20 @@ import (
 // (APPEND, MULTIAPPEND). Content of more than 2 MiB is written before, in slices, so
 // that others never wait long.
 func (a *Account) Add(ctx context.Context, box MailboxID, msgs []NewMessage) (Added, error) {
-	return a.add(ctx, msgs, func(t *tx) (*mailbox, error) {
+	return a.add(ctx, msgs, false, func(t *tx) (*mailbox, error) {
 		b, err := t.box(box)
 		return b, err
 	})
 }
 
-// Deliver adds a message to the mailbox of that name, making it when missing.
+// Deliver adds a message to the mailbox of that name, making it when missing. Unlike by
+// Add, the message gets the flags of Options.AutoFlags.
 func (a *Account) Deliver(ctx context.Context, name string, m NewMessage) (Added, error) {
 	name, err := NormalName(name)
 	if err != nil {
 		return Added{}, fmt.Errorf("delivering: %w", err)
 	}
-	return a.add(ctx, []NewMessage{m}, func(t *tx) (*mailbox, error) {
+	return a.add(ctx, []NewMessage{m}, true, func(t *tx) (*mailbox, error) {
 		if b := t.byName(name); b != nil {
 			return b, nil
 		}
@@ -33,7 +34,7 @@ func (a *Account) Deliver(ctx context.Context, name string, m NewMessage) (Added
 	})
 }
 
-func (a *Account) add(ctx context.Context, msgs []NewMessage, target func(*tx) (*mailbox, error)) (Added, error) {
+func (a *Account) add(ctx context.Context, msgs []NewMessage, auto bool, target func(*tx) (*mailbox, error)) (Added, error) {
 	var r Added
 	if len(msgs) == 0 {
 		return r, nil
@@ -50,6 +51,11 @@ func (a *Account) add(ctx context.Context, msgs []NewMessage, target func(*tx) (
 		b, err := target(t)
 		if err != nil {
 			return err
+		}
+		if auto {
+			for _, p := range ps {
+				p.m.Flags = t.a.autoFlags(b, p.m.Flags)
+			}
 		}
 		r, err = t.add(b, ps)
 		return err

@@ -200,15 +200,11 @@ func readView(c *db.Conn, id MailboxID) (*View, ModSeq, error) {
 
 // read reads the messages; n is how many there should be.
 func (v *View) read(c *db.Conn, n int) error {
-	rows := c.QueryInts("SELECT uid, id, body_id, modseq, flags, keywords, received, saved, size FROM message WHERE mailbox_id=? ORDER BY uid", int64(v.Mailbox))
+	rows := c.QueryInts("SELECT "+messageColumns+" FROM message WHERE mailbox_id=? ORDER BY uid", int64(v.Mailbox))
 	var buf [blockSize]Message
 	k := 0
 	for rows.Next() {
-		buf[k] = Message{
-			UID: UID(rows.Int64(0)), ID: MessageID(rows.Int64(1)), Body: BodyID(rows.Int64(2)), ModSeq: ModSeq(rows.Int64(3)),
-			Flags: Flags(rows.Int64(4)), Keywords: KeywordSet(rows.Int64(5)),
-			Received: uint32(rows.Int64(6)), Saved: uint32(rows.Int64(7)), Size: uint32(rows.Int64(8)),
-		}
+		buf[k] = scanMessage(rows)
 		v.counts.add(&buf[k], 1)
 		if k++; k == blockSize {
 			v.push(buf[:])

@@ -8,22 +8,23 @@ import (
 )
 
 // Copy copies the messages in set to another mailbox (or the same); their content is
-// shared. UIDs that do not exist are passed over.
+// shared. UIDs that do not exist are passed over. In another mailbox they get the flags
+// of Options.AutoFlags.
 func (a *Account) Copy(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID) (Copied, error) {
 	return a.transfer(ctx, "copying", src, set, func(t *tx, b *mailbox, msgs []Message, _ []int) (Copied, error) {
-		return t.copy(msgs, dst)
+		return t.copy(b, msgs, dst)
 	})
 }
 
 // Move moves the messages in set to another mailbox, in one operation (RFC 6851). They
-// keep their MessageID.
+// keep their MessageID, and in another mailbox get the flags of Options.AutoFlags.
 func (a *Account) Move(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID) (Copied, error) {
 	return a.transfer(ctx, "moving", src, set, func(t *tx, b *mailbox, msgs []Message, idx []int) (Copied, error) {
 		d, err := t.box(dst)
 		if err != nil {
 			return Copied{}, err
 		}
-		return t.move(b, msgs, idx, d)
+		return t.move(b, msgs, idx, d, true)
 	})
 }
 
@@ -59,7 +60,7 @@ func (v *View) selected(set UIDSet) (msgs []Message, idx []int) {
 }
 
 // copy inserts messages that exist elsewhere into dst, as new messages of the same bodies.
-func (t *tx) copy(msgs []Message, dst MailboxID) (Copied, error) {
+func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID) (Copied, error) {
 	total := int64(0)
 	bodies := make([]BodyID, len(msgs))
 	for i := range msgs {
@@ -78,6 +79,7 @@ func (t *tx) copy(msgs []Message, dst MailboxID) (Copied, error) {
 		return Copied{}, err
 	}
 	t.nextMessage += MessageID(len(msgs))
+	t.setAutoFlags(src, d, msgs)
 	return t.place(msgs, d)
 }
 
@@ -133,8 +135,9 @@ func (t *tx) addRefs(bodies []BodyID, n int64) error {
 	return nil
 }
 
-// move takes messages out of b, by their indexes there, and puts them into d.
-func (t *tx) move(b *mailbox, msgs []Message, idx []int, d *mailbox) (Copied, error) {
+// move takes messages out of b, by their indexes there, and puts them into d, with auto
+// giving them the flags of Options.AutoFlags.
+func (t *tx) move(b *mailbox, msgs []Message, idx []int, d *mailbox, auto bool) (Copied, error) {
 	if len(msgs) == 0 {
 		return Copied{UIDValidity: d.UIDValidity}, nil
 	}
@@ -145,6 +148,9 @@ func (t *tx) move(b *mailbox, msgs []Message, idx []int, d *mailbox) (Copied, er
 	d, err := t.box(d.ID)
 	if err != nil {
 		return Copied{}, err
+	}
+	if auto {
+		t.setAutoFlags(b, d, msgs)
 	}
 	return t.place(msgs, d)
 }

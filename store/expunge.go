@@ -69,7 +69,9 @@ func (t *tx) takeOut(b *mailbox, msgs []Message, idx []int, release bool) error 
 	}
 	for i := 0; i < len(idx); {
 		j := i + 1
+		t.judged(msgs[i].Flags)
 		for j < len(idx) && idx[j] == idx[i]+j-i {
+			t.judged(msgs[j].Flags)
 			j++
 		}
 		if err := t.c.ExecInts("DELETE FROM message WHERE mailbox_id=? AND uid BETWEEN ? AND ?", int64(b.ID), int64(msgs[i].UID), int64(msgs[j-1].UID)); err != nil {

@@ -72,6 +72,7 @@ func (t *tx) setFlags(box MailboxID, set UIDSet, c *FlagChange) (FlagResult, err
 		n.Flags = c.apply(m.Flags)
 		if n.Keywords, err = change(m.Keywords); err == nil && (n.Flags != m.Flags || n.Keywords != m.Keywords) {
 			edits = append(edits, edit{i, n})
+			t.judged(m.Flags ^ n.Flags)
 		}
 	})
 	if err != nil || len(edits) == 0 {

@@ -224,7 +224,7 @@ func (t *tx) renameInbox(id MailboxID, name string) error {
 		return err
 	}
 	msgs, idx := v.selected(AllUIDs())
-	_, err = t.move(b, msgs, idx, d)
+	_, err = t.move(b, msgs, idx, d, false)
 	return err
 }
 

@@ -36,7 +36,7 @@ func TestNewBodiesStaged(t *testing.T) {
 	ctx := t.Context()
 	large := spool(t, s, "Subject: large\r\n\r\n"+strings.Repeat("words\r\n", 500_000))
 	inbox, _ := a.MailboxByName(Inbox)
-	_, err := a.add(ctx, []NewMessage{{Spool: large}}, func(t2 *tx) (*mailbox, error) { return t2.box(inbox.ID) })
+	_, err := a.add(ctx, []NewMessage{{Spool: large}}, false, func(t2 *tx) (*mailbox, error) { return t2.box(inbox.ID) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ type overlay struct {
 	subs        map[string]bool         // subscribed or no longer
 	released    bool                    // something is to be released or freed later
 	hasAdded    bool                    // messages were added
+	classified  bool                    // messages with flags of flagsJudged were added, changed or removed
 	dirty       bool
 }
 
@@ -193,6 +194,7 @@ func (t *tx) added(b mailbox, msgs []Message) {
 	for i := range msgs {
 		b.Counts.add(&msgs[i], 1)
 		t.used += int64(msgs[i].Size)
+		t.judged(msgs[i].Flags)
 	}
 	t.count += int64(len(msgs))
 	b.ModSeq = t.seq
@@ -249,6 +251,9 @@ func (a *Account) settle(err error) {
 	// Without a.mu: whoever hears this may hold locks under which it asks the account.
 	if o.hasAdded && a.s.o.Added != nil {
 		a.s.o.Added(a.name)
+	}
+	if o.classified && a.s.o.Classified != nil {
+		a.s.o.Classified(a.name)
 	}
 }
 

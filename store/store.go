@@ -33,8 +33,20 @@ type Options struct {
 	IdleAccounts   int                        // accounts kept open that nobody uses, at most; 0: 100
 	IdleTime       time.Duration              // after which an unused account is closed; 0: 1 minute
 	Added          func(account string)       // called when messages were added durably, by COPY too; must be quick and call nothing of the account
-	VFS            string                     // file layer of the databases, for tests; "": the system's
-	Synchronous    string                     // for tests, see db.Options; "": FULL
+
+	// AutoFlags returns the flags that messages get and lose on their way into a mailbox:
+	// delivered by Deliver, moved or copied there from another one; not when added by Add,
+	// since clients that append a message have said which flags it has. RFC 9051 6.4.7: COPY
+	// should preserve flags; this is so that who has no button for junk has a mailbox for it.
+	// use is what the mailbox is for. It is called within operations: it must be quick and call
+	// nothing of the account. nil: none.
+	AutoFlags func(account, mailbox string, use SpecialUse) (set, clear Flags)
+	// Classified is called when messages came, went or changed that have or had $Junk or
+	// $NotJunk, once that is durable; it must be quick and call nothing of the account. nil: none.
+	Classified func(account string)
+
+	VFS         string // file layer of the databases, for tests; "": the system's
+	Synchronous string // for tests, see db.Options; "": FULL
 }
 
 // Store is all accounts of a data directory. It is safe for concurrent use.

@@ -1,0 +1,197 @@
+package classifier
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Counts is how many messages of each kind have a token; as totals, how many messages
+// were trained. No message counts twice.
+type Counts struct {
+	Ham, Spam uint32
+}
+
+// Add returns the counts with one more message of a kind. It stays at the most that
+// fits.
+func (c Counts) Add(spam bool) Counts {
+	n := c.of(spam)
+	if *n < math.MaxUint32 {
+		*n++
+	}
+	return c
+}
+
+// Sub takes one message back. Below zero it stays zero.
+func (c Counts) Sub(spam bool) Counts {
+	n := c.of(spam)
+	if *n > 0 {
+		*n--
+	}
+	return c
+}
+
+func (c *Counts) of(spam bool) *uint32 {
+	if spam {
+		return &c.Spam
+	}
+	return &c.Ham
+}
+
+// Params say how words become a probability. [DefaultParams] are those measured best.
+type Params struct {
+	// MaxPower is how sure a single word can be, between 0 and 0.5: its probability is
+	// at least MaxPower and at most 1-MaxPower. 0 is no bound.
+	MaxPower float64
+	// TopWords is how many words count, the strongest, of those for and of those
+	// against junk. 0 is no bound.
+	TopWords int
+	// IgnoreWords leaves out words whose probability is closer than this to 0.5.
+	IgnoreWords float64
+	// RareWords weakens words seen in few messages: the weight of one seen n times is
+	// multiplied by n/(n+RareWords/2).
+	RareWords int
+}
+
+// DefaultParams are for the tokens of [DefaultOptions].
+var DefaultParams = Params{MaxPower: 0.01, TopWords: 150, IgnoreWords: 0.1, RareWords: 1}
+
+// DefaultOptions are one word and two in a row.
+var DefaultOptions = Options{Onegrams: true, Twograms: true}
+
+// SignificantHam is the number of trained ham messages from which a result is
+// significant.
+const SignificantHam = 50
+
+const (
+	// pull is how many messages' worth of doubt a word's rate in ham and in spam has:
+	// it is pulled to its rate in all messages as if that many more had been seen.
+	pull = 40
+	// caution is subtracted from the sum, so that the probability of 0.95 means few
+	// false positives; see docs/junk.md.
+	caution = 1.0
+)
+
+// Word is a token that counted in a result.
+type Word struct {
+	Token
+	Counts Counts
+	// Probability that a message is junk from this word alone, were junk and ham equally
+	// frequent: above 0.5 it speaks for junk.
+	Probability float64
+}
+
+// Result is what the words say about a message.
+type Result struct {
+	// Probability that the message is junk, between 0 and 1. 0.5 when nothing is known.
+	Probability float64
+	// Significant says that enough ham was trained for the probability to mean
+	// anything; otherwise it must be ignored.
+	Significant bool
+	// Words that counted, the strongest first, those for before those against junk where
+	// equal, then by text.
+	Words []Word
+	// Tokens is how many the message has, Known how many of them were seen in training.
+	Tokens, Known int
+}
+
+// Classify returns the probability of junk for a message with the tokens. counts are
+// those of the tokens, in the same order; a missing one is zero. Totals are the number
+// of messages trained. The same input gives the same result, bit for bit.
+//
+// A word's weight is the logarithm of how much more frequent it is in junk than in ham,
+// both rates pulled to that in all messages. The weights of the strongest words are
+// summed and divided by the square root of their number, because words of a message
+// depend on each other: twice the words are not twice the evidence.
+func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result {
+	r := Result{Probability: 0.5, Significant: totals.Ham >= SignificantHam, Tokens: len(tokens)}
+	w := p.weighing(totals)
+	spam := make([]weighed, 0, len(tokens)/2)
+	ham := make([]weighed, 0, len(tokens)/2)
+	for i := range min(len(tokens), len(counts)) {
+		c := counts[i]
+		if c == (Counts{}) {
+			continue
+		}
+		r.Known++
+		x := weighed{w.weight(c), i}
+		switch {
+		case math.Abs(x.weight) <= w.ignore:
+		case x.weight > 0:
+			spam = append(spam, x)
+		default:
+			ham = append(ham, x)
+		}
+	}
+	spam, ham = p.strongest(spam, tokens), p.strongest(ham, tokens)
+	n := len(spam) + len(ham)
+	if n == 0 {
+		return r
+	}
+	sum := 0.0
+	r.Words = make([]Word, 0, n)
+	for _, list := range [2][]weighed{spam, ham} {
+		for _, x := range list {
+			sum += x.weight
+			r.Words = append(r.Words, Word{tokens[x.index], counts[x.index], logistic(x.weight)})
+		}
+	}
+	slices.SortStableFunc(r.Words, func(a, b Word) int {
+		return cmp.Compare(math.Abs(b.Probability-0.5), math.Abs(a.Probability-0.5))
+	})
+	r.Probability = logistic(sum/math.Sqrt(float64(n)) - caution)
+	return r
+}
+
+// weighed is the weight of a token.
+type weighed struct {
+	weight float64
+	index  int
+}
+
+// strongest sorts words of one kind and returns those that count.
+func (p Params) strongest(list []weighed, tokens []Token) []weighed {
+	slices.SortFunc(list, func(a, b weighed) int {
+		if c := cmp.Compare(math.Abs(b.weight), math.Abs(a.weight)); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(tokens[a.index].Text, tokens[b.index].Text), cmp.Compare(a.index, b.index))
+	})
+	if p.TopWords > 0 {
+		list = list[:min(len(list), p.TopWords)]
+	}
+	return list
+}
+
+// weighing holds what is the same for all words.
+type weighing struct {
+	ham, spam float64 // messages
+	rare      float64
+	most      float64 // weight
+	ignore    float64 // weight
+}
+
+func (p Params) weighing(totals Counts) weighing {
+	w := weighing{ham: float64(totals.Ham), spam: float64(totals.Spam), rare: float64(max(p.RareWords, 0)) / 2, most: math.Inf(1)}
+	if p.MaxPower > 0 {
+		m := min(p.MaxPower, 0.5)
+		w.most = math.Log((1 - m) / m)
+	}
+	if i := min(p.IgnoreWords, 0.5); i > 0 {
+		w.ignore = math.Log((0.5 + i) / (0.5 - i))
+	}
+	return w
+}
+
+// weight is above zero for a word of junk.
+func (w *weighing) weight(c Counts) float64 {
+	// Counts of a store that lost some may exceed the totals.
+	ham, spam := float64(c.Ham), float64(c.Spam)
+	total := max(w.ham+w.spam, ham+spam)
+	common := pull * (ham + spam) / total
+	x := math.Log((spam+common)/(max(w.spam, spam)+pull)) - math.Log((ham+common)/(max(w.ham, ham)+pull))
+	x *= (ham + spam) / (ham + spam + w.rare)
+	return max(min(x, w.most), -w.most)
+}
+
+func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

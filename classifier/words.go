@@ -1,0 +1,385 @@
+package classifier
+
+import (
+	"bytes"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Character classes of ASCII, for speed.
+const (
+	charSpace  = iota // ends a word and an address
+	charSep           // ends a word
+	charLetter        //
+	charDigit         //
+	charInner         // part of a word between letters or digits
+	charMoney         // part of a word before a digit
+	charHigh          // not ASCII
+)
+
+var charClass = func() (c [256]uint8) {
+	for i := range c {
+		switch {
+		case i >= 0x80:
+			c[i] = charHigh
+		case i <= ' ' || i == 0x7f:
+			c[i] = charSpace
+		case i >= '0' && i <= '9':
+			c[i] = charDigit
+		case i|0x20 >= 'a' && i|0x20 <= 'z':
+			c[i] = charLetter
+		default:
+			c[i] = charSep
+		}
+	}
+	for _, i := range "'-._@&+" {
+		c[i] = charInner
+	}
+	c['$'] = charMoney
+	return c
+}()
+
+// words adds the words of text, with hosts and paths of the URLs in it.
+func (t *tokenizer) words(b []byte) {
+	for len(b) > 0 && !t.full() {
+		if charClass[b[0]] == charSpace {
+			b = b[1:]
+			continue
+		}
+		n := chunkLen(b)
+		t.chunk(b[:n])
+		b = b[n:]
+	}
+}
+
+// chunkLen is the length of what is up to white space, at most 512 bytes, so that
+// text without spaces is looked at in pieces.
+func chunkLen(b []byte) int {
+	const most = 512
+	for i, c := range b {
+		if charClass[c] == charSpace {
+			return i
+		}
+		if i >= most && utf8.RuneStart(c) {
+			return i
+		}
+	}
+	return len(b)
+}
+
+var (
+	schemeMark = []byte("://")
+	wwwMark    = []byte("www.")
+)
+
+// chunk adds the words of text without white space.
+func (t *tokenizer) chunk(b []byte) {
+	if len(b) > 7 {
+		if i := bytes.Index(b, schemeMark); i > 0 {
+			j := i
+			for j > 0 && charClass[b[j-1]] == charLetter {
+				j--
+			}
+			t.splitWords(b[:j])
+			rest := t.url(b[i+3:], "url:")
+			t.splitWords(rest)
+			return
+		}
+		if (b[0]|0x20) == 'w' && bytes.EqualFold(b[:4], wwwMark) {
+			t.splitWords(t.url(b, "url:"))
+			return
+		}
+	}
+	t.splitWords(b)
+}
+
+// splitWords adds the words between separators.
+func (t *tokenizer) splitWords(b []byte) {
+	for len(b) > 0 {
+		c := charClass[b[0]]
+		if c != charLetter && c != charDigit && c != charHigh && c != charMoney {
+			b = b[1:]
+			continue
+		}
+		n, high := 0, false
+		for n < len(b) {
+			c := charClass[b[n]]
+			if c == charSep || c == charSpace {
+				break
+			}
+			high = high || c == charHigh
+			n++
+		}
+		if high {
+			t.highWords(b[:n])
+		} else {
+			t.asciiWord(b[:n])
+		}
+		b = b[n:]
+	}
+}
+
+// asciiWord adds a word with punctuation inside.
+func (t *tokenizer) asciiWord(w []byte) {
+	for len(w) > 0 && charClass[w[len(w)-1]] >= charInner {
+		w = w[:len(w)-1]
+	}
+	if len(w) == 0 {
+		return
+	}
+	if i := bytes.IndexByte(w, '@'); i >= 0 {
+		t.addressWord(w, i)
+		return
+	}
+	if spaced(w) {
+		t.fact(t.prefix, "odd:spaced")
+		t.fold = t.fold[:0]
+		for i := 0; i < len(w); i += 2 {
+			t.fold = append(t.fold, w[i]|0x20)
+		}
+		t.folded(t.fold, len(t.fold))
+		return
+	}
+	t.fold = t.fold[:0]
+	for _, c := range w {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		t.fold = append(t.fold, c)
+	}
+	t.folded(t.fold, len(t.fold))
+}
+
+// addressWord adds the parts of what looks like a mail address.
+func (t *tokenizer) addressWord(w []byte, at int) {
+	host := bytes.ToLower(w[at+1:])
+	if len(host) > 0 && bytes.IndexByte(host, '.') > 0 && at > 0 {
+		t.host(t.prefix+"@", limit(string(host), maxTokenText))
+		return
+	}
+	t.splitAt(w)
+}
+
+func (t *tokenizer) splitAt(w []byte) {
+	for part := range bytes.SplitSeq(w, []byte("@")) {
+		if len(part) > 0 {
+			t.asciiWord(part)
+		}
+	}
+}
+
+// spaced reports a word whose letters are set apart by one kind of punctuation, as in
+// "f.r.e.e".
+func spaced(w []byte) bool {
+	if len(w) < 7 || len(w)%2 == 0 {
+		return false
+	}
+	sep := w[1]
+	if charClass[sep] != charInner {
+		return false
+	}
+	for i, c := range w {
+		if i%2 == 1 && c != sep || i%2 == 0 && charClass[c] != charLetter {
+			return false
+		}
+	}
+	return true
+}
+
+// folded adds a word in lower case of n characters.
+func (t *tokenizer) folded(w []byte, n int) {
+	digits, letters := 0, 0
+	for _, c := range w {
+		switch charClass[c] {
+		case charDigit:
+			digits++
+		case charLetter, charHigh:
+			letters++
+		}
+	}
+	switch {
+	case digits == 0 && n < 3:
+		if len(w) > 0 {
+			t.skip(w)
+		}
+	case digits > 0 && letters == 0:
+		t.number(w)
+	case len(w) > 40 || random(w, digits):
+		t.fact(t.prefix, "odd:random")
+		t.skip(nil)
+	default:
+		t.word(w)
+	}
+}
+
+// skip takes a word that is no token of its own, but may be part of a pair.
+func (t *tokenizer) skip(w []byte) {
+	t.prev[0], t.prev[1] = t.prev[1], append(t.prev[0][:0], w...)
+}
+
+// number adds the shape of a number: amounts, percentages and telephone numbers have
+// one, and the digits themselves are known to nobody next time.
+func (t *tokenizer) number(w []byte) {
+	if len(w) > 20 {
+		t.skip(nil)
+		return
+	}
+	plain := true
+	for i, c := range w {
+		if charClass[c] == charDigit {
+			w[i] = '0'
+		} else {
+			plain = false
+		}
+	}
+	if plain {
+		t.skip(w)
+		return
+	}
+	t.word(w)
+}
+
+// random reports a word that looks as if nobody would write it twice: four digits, or
+// digits amid letters, or six consonants in a row.
+func random(w []byte, digits int) bool {
+	if digits >= 4 || digits >= 2 && len(w) > 8 {
+		return true
+	}
+	run := 0
+	for _, c := range w {
+		if charClass[c] != charLetter && charClass[c] != charDigit {
+			run = 0
+			continue
+		}
+		switch c {
+		case 'a', 'e', 'i', 'o', 'u', 'y':
+			run = 0
+		default:
+			run++
+		}
+		if run >= 6 {
+			return true
+		}
+	}
+	return false
+}
+
+// Scripts written without spaces between words.
+var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar, unicode.Bopomofo}
+
+// script classes for words with characters of several.
+const (
+	scriptLatin = 1 << iota
+	scriptCyrillic
+	scriptGreek
+	scriptOther
+)
+
+// highWords adds the words of text that is not ASCII only.
+func (t *tokenizer) highWords(b []byte) {
+	s := b
+	if !norm.NFKC.IsNormal(b) {
+		s = norm.NFKC.Bytes(b)
+		if styled(b) {
+			t.fact(t.prefix, "odd:styled")
+		}
+	}
+	t.fold = t.fold[:0]
+	n, scripts := 0, 0
+	var last rune // of a script without spaces
+	flush := func() {
+		if n > 0 {
+			t.foldedHigh(n, scripts)
+		}
+		t.fold, n, scripts = t.fold[:0], 0, 0
+	}
+	for len(s) > 0 {
+		r, size := utf8.DecodeRune(s)
+		s = s[size:]
+		switch {
+		case invisible(r):
+			t.fact(t.prefix, "odd:invisible")
+			continue
+		case r >= 0x0e00 && unicode.In(r, unspaced...):
+			flush()
+			t.unspaced(last, r)
+			last = r
+			continue
+		case unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r):
+			scripts |= script(r)
+			t.fold = utf8.AppendRune(t.fold, unicode.ToLower(r))
+			n++
+		case r < 0x80 && charClass[r] >= charInner && n > 0 || r == '’':
+			if r == '’' {
+				r = '\''
+			}
+			t.fold = utf8.AppendRune(t.fold, r)
+			n++
+		default:
+			flush()
+		}
+		last = 0
+		if len(t.fold) > maxTokenText {
+			flush()
+		}
+	}
+	flush()
+}
+
+// foldedHigh adds the word in fold, of n characters.
+func (t *tokenizer) foldedHigh(n, scripts int) {
+	w := bytes.TrimRight(t.fold, "'-._@&+$")
+	n -= len(t.fold) - len(w)
+	if len(w) == 0 {
+		return
+	}
+	if scripts&scriptLatin != 0 && scripts&(scriptCyrillic|scriptGreek) != 0 {
+		t.fact(t.prefix, "odd:mixed-script")
+	}
+	t.folded(w, n)
+}
+
+// unspaced adds a character of a script without spaces: pairs of them stand for words.
+func (t *tokenizer) unspaced(last, r rune) {
+	if last == 0 {
+		return
+	}
+	var pair [2 * utf8.UTFMax]byte
+	t.word(utf8.AppendRune(utf8.AppendRune(pair[:0], last), r))
+}
+
+func script(r rune) int {
+	switch {
+	case r < 0x80:
+		if charClass[r] == charLetter {
+			return scriptLatin
+		}
+		return 0
+	case unicode.Is(unicode.Latin, r):
+		return scriptLatin
+	case unicode.Is(unicode.Cyrillic, r):
+		return scriptCyrillic
+	case unicode.Is(unicode.Greek, r):
+		return scriptGreek
+	}
+	return scriptOther
+}
+
+// invisible reports characters without width that split words unseen.
+func invisible(r rune) bool {
+	return r == 0xad || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2060 && r <= 0x2064 || r == 0xfeff || r == 0x034f
+}
+
+// styled reports letters made of mathematical or full-width characters.
+func styled(b []byte) bool {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r >= 0x1d400 && r <= 0x1d7ff || r >= 0xff21 && r <= 0xff5a || r >= 0x24b6 && r <= 0x24e9 {
+			return true
+		}
+		b = b[n:]
+	}
+	return false
+}

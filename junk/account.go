@@ -1,0 +1,277 @@
+package junk
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mox/classifier"
+	"mox/db"
+	"mox/store"
+)
+
+// FileName is the name of an account's file, beside its account.db.
+const FileName = "junk.db"
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+func schema() fs.FS {
+	sub, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		panic(err) // the directory is embedded
+	}
+	return sub
+}
+
+// account is an account whose data is open.
+type account struct {
+	m    *Manager
+	name string
+
+	ready chan struct{} // closed when start has returned:
+	err   error
+	gone  chan struct{} // closed when all is closed
+	end   sync.Once
+
+	// Guarded by Manager.mu.
+	refs    int
+	used    time.Time
+	leaving bool // nobody new comes in; closed by the last to leave
+
+	acc   *store.Account
+	watch *store.Watch
+	stop  chan struct{} // ends the goroutine that waits for changes
+
+	dbMu sync.RWMutex // held for reading by who uses db, for writing to replace it
+	db   *db.DB
+	bad  atomic.Bool // the file was found damaged: to be made anew
+
+	seq   atomic.Int64 // the change log was followed up to here
+	words counts
+
+	// token is taken by who follows the change log or trains. It guards the rest.
+	token     chan struct{}
+	saved     store.ModSeq // as in the file
+	pending   []span       // read from the change log, to be done
+	pendingTo store.ModSeq // then
+	// wantCompare: the change log does not tell all that is to be learned. compare is the
+	// comparison of all messages under way, nil for none.
+	wantCompare bool
+	compare     *comparison
+	remake      remake
+	params      string // as in the file
+	jobs        []chan struct{}
+}
+
+func newAccount(m *Manager, name string) *account {
+	return &account{
+		m: m, name: name, ready: make(chan struct{}), gone: make(chan struct{}), stop: make(chan struct{}),
+		token: make(chan struct{}, 1),
+	}
+}
+
+// start opens the files.
+func (a *account) start(ctx context.Context) error {
+	acc, err := a.m.c.Store.Account(ctx, a.name)
+	if err != nil {
+		return err
+	}
+	a.acc = acc
+	if err := a.openFile(ctx); err != nil {
+		acc.Release()
+		return fmt.Errorf("opening junk database: %w", err)
+	}
+	a.watch = acc.Watch()
+	a.m.ended.Go(func() {
+		for {
+			select {
+			case <-a.watch.C:
+				a.m.Touch(a.name)
+			case <-a.stop:
+				return
+			}
+		}
+	})
+	if a.wantCompare || a.compare != nil || a.remake.next < a.remake.last {
+		a.m.schedule(a.name, 0, false)
+	}
+	return nil
+}
+
+// close saves how far the change log was followed, and closes the files. Nobody uses a.
+func (a *account) close() {
+	close(a.stop)
+	a.watch.Close()
+	if err := a.save(context.Background()); err != nil && a.note(err) != nil {
+		a.m.c.Log.Warn("saving state of junk filter", "account", a.name, "err", err)
+	}
+	if err := a.db.Close(); err != nil {
+		a.m.c.Log.Error("closing junk database", "account", a.name, "err", err)
+	}
+	a.words.drop(&a.m.memory)
+	a.acc.Release()
+}
+
+// lock takes the token.
+func (a *account) lock(ctx context.Context) error {
+	select {
+	case a.token <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (a *account) unlock() { <-a.token }
+
+func (a *account) path() string { return filepath.Join(a.acc.Dir(), FileName) }
+
+// openFile opens junk.db. A damaged one is set aside and made anew.
+func (a *account) openFile(ctx context.Context) error {
+	err := a.tryOpen(ctx)
+	if !isDamage(err) {
+		return err
+	}
+	a.m.c.Log.Error("junk database is damaged: it is made anew of the messages", "account", a.name, "err", err)
+	a.m.c.Metrics.Rebuilt("damage")
+	if err := setAside(a.path()); err != nil {
+		return err
+	}
+	return a.tryOpen(ctx)
+}
+
+func (a *account) tryOpen(ctx context.Context) error {
+	_, err := os.Stat(a.path())
+	fresh := errors.Is(err, fs.ErrNotExist)
+	// NORMAL: a power failure may lose the last transactions, with how far the change log was
+	// followed.
+	d, err := db.Open(a.path(), db.Options{Log: a.m.c.Log, Migrations: schema(), Synchronous: "NORMAL", CacheKiB: 256})
+	if err != nil {
+		return err
+	}
+	a.db = d
+	if err := a.readState(ctx, fresh); err != nil {
+		d.Close()
+		return err
+	}
+	return nil
+}
+
+// readState reads the table state.
+func (a *account) readState(ctx context.Context, fresh bool) error {
+	var s struct {
+		modseq     store.ModSeq
+		compare    bool
+		params     string
+		ham, junk  uint32
+		next, last int64
+		ok         bool
+	}
+	err := a.db.Read(ctx, func(c *db.Conn) error {
+		rows := c.Query("SELECT modseq, compare, remake_next, remake_last, params, ham, junk FROM state WHERE id=1")
+		if s.ok = rows.Next(); s.ok {
+			s.modseq, s.compare = store.ModSeq(rows.Int64(0)), rows.Int64(1) != 0
+			s.next, s.last, s.params = rows.Int64(2), rows.Int64(3), rows.Text(4)
+			s.ham, s.junk = uint32(rows.Int64(5)), uint32(rows.Int64(6))
+		}
+		return rows.Close()
+	})
+	if err != nil {
+		return err
+	}
+	if !s.ok {
+		return errDamaged
+	}
+	a.saved, a.params, a.remake = s.modseq, s.params, remake{s.next, s.last}
+	a.pending, a.compare = nil, nil
+	a.seq.Store(int64(s.modseq))
+	a.words.reset(&a.m.memory, classifier.Counts{Ham: s.ham, Spam: s.junk})
+	a.wantCompare = fresh && a.acc.ModSeq() > fewChanges ||
+		s.modseq > a.acc.ModSeq() // the account is from a backup
+	if s.compare {
+		a.compare = &comparison{}
+	}
+	return nil
+}
+
+// fewChanges is how many changes of an account are followed one by one by a new file, in
+// place of comparing all messages.
+const fewChanges = 1000
+
+// repair makes a damaged file anew. The token is held.
+func (a *account) repair(ctx context.Context) error {
+	a.dbMu.Lock()
+	defer a.dbMu.Unlock()
+	a.db.Close()
+	if err := setAside(a.path()); err != nil {
+		return err
+	}
+	if err := a.openFile(ctx); err != nil {
+		return fmt.Errorf("making junk database anew: %w", err)
+	}
+	a.m.c.Metrics.Rebuilt("damage")
+	a.bad.Store(false)
+	return nil
+}
+
+// setAside keeps a damaged file, in the place of one set aside before.
+func setAside(path string) error {
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := os.Rename(path, path+".damaged"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func isDamage(err error) bool {
+	return errors.Is(err, errDamaged) || errors.Is(err, db.ErrCorrupt) && !errors.Is(err, store.ErrCorrupt)
+}
+
+// note looks at an error: after damage the file is made anew in the background.
+func (a *account) note(err error) error {
+	if isDamage(err) && !a.bad.Swap(true) {
+		a.m.c.Log.Error("junk database is damaged: it is made anew of the messages", "account", a.name, "err", err)
+		a.m.schedule(a.name, 0, false)
+	}
+	return err
+}
+
+// read and write run transactions. Functions must not call them in turn.
+func (a *account) read(ctx context.Context, fn func(*db.Conn) error) error {
+	a.dbMu.RLock()
+	defer a.dbMu.RUnlock()
+	return a.note(a.db.Read(ctx, fn))
+}
+
+func (a *account) write(ctx context.Context, fn func(*db.Conn) error) error {
+	a.dbMu.RLock()
+	defer a.dbMu.RUnlock()
+	return a.note(a.db.Write(ctx, fn))
+}
+
+// save writes how far the change log was followed, where that changed.
+func (a *account) save(ctx context.Context) error {
+	seq := store.ModSeq(a.seq.Load())
+	if seq == a.saved {
+		return nil
+	}
+	err := a.write(ctx, func(c *db.Conn) error {
+		return c.ExecInts("UPDATE state SET modseq=? WHERE id=1", int64(seq))
+	})
+	if err == nil {
+		a.saved = seq
+	}
+	return err
+}

@@ -1,0 +1,44 @@
+package junk
+
+import (
+	"regexp"
+	"strings"
+
+	"mox/config"
+	"mox/store"
+)
+
+// AutoFlags returns the flags that messages get and lose on their way into a mailbox, as
+// the account's AutomaticJunkFlags say: what store.Options.AutoFlags asks. info may be
+// nil, for an account that is not configured.
+func AutoFlags(info *config.AccountInfo, mailbox string, use store.SpecialUse) (set, clear store.Flags) {
+	if info == nil || !info.Config.AutomaticJunkFlags.Enabled {
+		return 0, 0
+	}
+	const junk, ham = store.FlagJunk, store.FlagNotJunk
+	if use&store.UseJunk != 0 {
+		return junk, ham
+	}
+	name := strings.ToLower(mailbox)
+	classes := [...]struct {
+		re         *regexp.Regexp
+		set, clear store.Flags
+	}{
+		{info.JunkMailbox, junk, ham},
+		{info.NeutralMailbox, 0, junk | ham},
+		{info.NotJunkMailbox, ham, junk},
+	}
+	without, rest := 0, 0
+	for i, c := range classes {
+		if c.re == nil {
+			without, rest = without+1, i
+		} else if c.re.MatchString(name) {
+			return c.set, c.clear
+		}
+	}
+	// When exactly two are set, the third stands for all other mailboxes.
+	if without == 1 {
+		return classes[rest].set, classes[rest].clear
+	}
+	return 0, 0
+}

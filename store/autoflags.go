@@ -1,0 +1,33 @@
+package store
+
+// flagsJudged are the flags by which users say what a message is.
+const flagsJudged = FlagJunk | FlagNotJunk
+
+// judged notes flags of a message that came or went, or those that changed.
+func (t *tx) judged(f Flags) { t.classified = t.classified || f&flagsJudged != 0 }
+
+// autoFlags returns the flags that a message with flags f has once it is in d.
+func (a *Account) autoFlags(d *mailbox, f Flags) Flags {
+	set, clear := a.flagsFor(d)
+	return f&^clear | set
+}
+
+// flagsFor returns which flags messages get and lose on their way into d.
+func (a *Account) flagsFor(d *mailbox) (set, clear Flags) {
+	if a.s.o.AutoFlags == nil {
+		return 0, 0
+	}
+	set, clear = a.s.o.AutoFlags(a.name, d.Name, d.SpecialUse)
+	return set & FlagsAll, clear & FlagsAll
+}
+
+// setAutoFlags changes messages that are on their way from src to d.
+func (t *tx) setAutoFlags(src, d *mailbox, msgs []Message) {
+	if src.ID == d.ID {
+		return
+	}
+	set, clear := t.a.flagsFor(d)
+	for i := range msgs {
+		msgs[i].Flags = msgs[i].Flags&^clear | set
+	}
+}
