@@ -91,7 +91,7 @@ func TestCommands(t *testing.T) {
 
 func TestComplete(t *testing.T) {
 	for _, tc := range []struct{ typed, want string }{
-		{"", "serve localserve stop loglevels cid setaccountpassword setadminpassword config completion version help"},
+		{"", "serve localserve stop loglevels cid setaccountpassword setadminpassword config completion version help trace"},
 		{"se", "serve setaccountpassword setadminpassword"},
 		{"config acc", "account"},
 		{"config account ", "list addresses add rm disable enable"},

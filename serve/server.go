@@ -25,6 +25,7 @@ import (
 	"mox/smtpserver"
 	"mox/store"
 	"mox/submit"
+	"mox/tracelog"
 	"mox/webserver"
 )
 
@@ -63,6 +64,7 @@ type Server struct {
 	Auth     *auth.Service
 	Admin    *admin.Admin
 	Search   *search.Manager
+	Traces   *tracelog.Log // decisions about messages
 
 	dir         *directory.Directory
 	receivedID  *ReceivedID
@@ -118,6 +120,9 @@ func New(o Options) (_ *Server, rerr error) {
 	}
 	if s.Search, err = search.New(search.Config{Store: s.Store, Log: mlog.New("search", s.Log)}); err != nil {
 		return nil, fmt.Errorf("search: %w", err)
+	}
+	if s.Traces, err = tracelog.Open(snap.DataPath(tracelog.FileName), tracelog.Options{Log: mlog.New("tracelog", s.Log), Now: s.Now}); err != nil {
+		return nil, err
 	}
 	if err := s.openSockets(snap); err != nil {
 		return nil, err
@@ -354,6 +359,9 @@ func (s *Server) abandon() {
 // closeState closes what New opened, in the reverse order.
 func (s *Server) closeState() error {
 	var errs []error
+	if s.Traces != nil {
+		errs = append(errs, s.Traces.Close())
+	}
 	if s.Search != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), Drain)
 		defer cancel()
