@@ -43,6 +43,7 @@ func commands() []command {
 		dmarcCommands(),
 		junkCommands(),
 		spfCommands(),
+		traceCommands(),
 	)
 }
 
