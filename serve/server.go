@@ -76,6 +76,7 @@ type Server struct {
 	submit      *submit.Submit
 	smtp        []*smtpserver.Server // one for each listener
 	smtpLimiter *connectionLimiter
+	mailLimiter *mailLimiter // nil: no limits
 	smtpMetrics smtpserver.Metrics
 	imap        *imapserver.Server
 	web         *webserver.Server
@@ -244,7 +245,7 @@ func (s *Server) Start() error {
 	s.ctl.Start(control)
 	for _, o := range s.opened {
 		s.Log.Debug("listening", "listener", o.listener, "service", o.service, "addr", o.Addr())
-		starters[o.service](s, o)
+		starters[o.service](s, s.wrap(o))
 	}
 	s.opened = nil
 	notify("READY=1\nSTATUS=serving mail")
