@@ -23,7 +23,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MOXCONF", "")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer},
 	})
 }
 
@@ -91,7 +91,7 @@ func TestCommands(t *testing.T) {
 
 func TestComplete(t *testing.T) {
 	for _, tc := range []struct{ typed, want string }{
-		{"", "serve localserve stop loglevels cid setaccountpassword setadminpassword config completion version help"},
+		{"", "serve localserve stop loglevels cid setaccountpassword setadminpassword config completion version help dns dnsbl"},
 		{"se", "serve setaccountpassword setadminpassword"},
 		{"config acc", "account"},
 		{"config account ", "list addresses add rm disable enable"},
