@@ -68,6 +68,7 @@ type ListenerInfo struct {
 	Listener
 	IPs           []netip.Addr
 	NATIPs        []netip.Addr
+	Proxies       []netip.Prefix // From ProxyProtocol; empty: none.
 	Hostname      dns.Domain
 	DNSBLs        []dns.Domain
 	MinTLSVersion uint16
