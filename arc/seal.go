@@ -67,6 +67,9 @@ func Seal(ctx context.Context, log *slog.Logger, o SealOptions, arrived Result, 
 	if err != nil {
 		return "", err
 	}
+	if err := m.Signable(); err != nil {
+		return "", err
+	}
 	set := Set{Instance: n}
 	results, err := resultsField(n, o.AuthResults)
 	if err != nil {
@@ -127,7 +130,7 @@ func (o SealOptions) seal(sets []Set, n int, cv Status, now time.Time) (string, 
 	tags = append(tags, dkim.Tag{Name: "t", Value: strconv.FormatInt(now.Unix(), 10)}, dkim.Tag{Name: "b"})
 	field := dkim.FormatField(fieldSeal, tags)
 	sets[len(sets)-1].rawSeal = []byte(field)
-	signature, err := o.Selector.SignDigest(sealDigest(sets))
+	signature, err := o.Selector.SignDigest(sealDigests(sets)[len(sets)-1])
 	if err != nil {
 		return "", err
 	}

@@ -77,49 +77,51 @@ type chain struct {
 // steps 1 to 3).
 func readChain(m *dkim.Message) chain {
 	c := chain{}
-	parsers := []struct {
-		name  string
-		parse func(*Set, message.Field) (int, error)
-		raw   func(*Set) *[]byte
-	}{
-		{fieldResults, (*Set).parseResults, func(s *Set) *[]byte { return &s.rawResults }},
-		{fieldMessage, (*Set).parseMessage, func(s *Set) *[]byte { return &s.rawMessage }},
-		{fieldSeal, (*Set).parseSeal, func(s *Set) *[]byte { return &s.rawSeal }},
-	}
 	for _, p := range parsers {
-		if m.Count(p.name) > MaxSets {
-			c.count, c.highest = m.Count(p.name), MaxSets
+		if n := m.Count(p.field); n > MaxSets {
+			c.count, c.highest = n, MaxSets
 			c.fail(fmt.Errorf("%w: more than %d sets", ErrStructure, MaxSets))
 			return c
 		}
 	}
-	sets := make([]Set, MaxSets+1)
+	sets := make([]Set, MaxSets)
 	for _, p := range parsers {
-		for _, f := range m.Named(p.name) {
+		for _, f := range m.Named(p.field) {
 			c.count++
-			var one Set
-			i, err := p.parse(&one, f)
+			i, put, err := p.parse(f)
 			if i == 0 {
-				c.fail(fmt.Errorf("%w: %s: %w", ErrStructure, p.name, err))
+				c.fail(fmt.Errorf("%w: %s: %w", ErrStructure, p.field, err))
 				continue
 			}
 			c.highest = max(c.highest, i)
+			s := &sets[i-1]
 			// RFC 8617 5.2, step 3 A: exactly one of each.
-			if *p.raw(&sets[i]) != nil {
-				c.fail(fmt.Errorf("%w: two fields %s with instance %d", ErrStructure, p.name, i))
+			if *p.raw(s) != nil {
+				c.fail(fmt.Errorf("%w: two fields %s with instance %d", ErrStructure, p.field, i))
 				continue
 			}
 			if err != nil {
-				c.fail(fmt.Errorf("%w: %s of instance %d: %w", ErrStructure, p.name, i, err))
+				c.fail(fmt.Errorf("%w: %s of instance %d: %w", ErrStructure, p.field, i, err))
 			}
-			_, _ = p.parse(&sets[i], f)
-			*p.raw(&sets[i]) = f.Raw()
-			sets[i].Instance = i
+			put(s)
+			s.Instance, *p.raw(s) = i, f.Raw()
 		}
 	}
-	c.sets = sets[1 : c.highest+1]
+	c.sets = sets[:c.highest]
 	c.check()
 	return c
+}
+
+// parsers has the fields of a set. Parse returns the instance, 0 if there is none that is
+// valid, and what puts the field into its set, also where it has an error.
+var parsers = []struct {
+	field string
+	parse func(message.Field) (instance int, put func(*Set), err error)
+	raw   func(*Set) *[]byte
+}{
+	{fieldResults, parseResults, func(s *Set) *[]byte { return &s.rawResults }},
+	{fieldMessage, parseMessage, func(s *Set) *[]byte { return &s.rawMessage }},
+	{fieldSeal, parseSeal, func(s *Set) *[]byte { return &s.rawSeal }},
 }
 
 func (c *chain) fail(err error) {
@@ -149,8 +151,8 @@ func (c *chain) check() {
 	}
 }
 
-// instance parses the value of i= (RFC 8617 4.2.1).
-func instance(s string) (int, error) {
+// parseInstance parses the value of i= (RFC 8617 4.2.1).
+func parseInstance(s string) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 8)
 	if err != nil || n < 1 || n > MaxSets || strings.HasPrefix(s, "+") {
 		return 0, fmt.Errorf("instance %.20q is not from 1 to %d", s, MaxSets)
@@ -159,21 +161,19 @@ func instance(s string) (int, error) {
 }
 
 // parseResults parses an ARC-Authentication-Results: arc-info of RFC 8617 4.1.1.
-func (s *Set) parseResults(f message.Field) (int, error) {
-	value := f.Value()
-	tag, payload, ok := strings.Cut(skipCFWS(value), ";")
+func parseResults(f message.Field) (int, func(*Set), error) {
+	tag, payload, ok := strings.Cut(skipCFWS(f.Value()), ";")
 	name, number, eq := strings.Cut(tag, "=")
 	if !ok || !eq || strings.TrimSpace(name) != "i" {
-		return 0, errors.New("does not start with an instance tag")
+		return 0, nil, errors.New("does not start with an instance tag")
 	}
 	number = strings.TrimLeft(number, " \t")
 	digits := len(number) - len(strings.TrimLeft(number, "0123456789"))
 	if skipCFWS(number[digits:]) != "" {
-		return 0, errors.New("text after instance tag")
+		return 0, nil, errors.New("text after instance tag")
 	}
-	i, err := instance(number[:digits])
-	s.AuthResults = strings.TrimSpace(payload)
-	return i, err
+	i, err := parseInstance(number[:digits])
+	return i, func(s *Set) { s.AuthResults = strings.TrimSpace(payload) }, err
 }
 
 // skipCFWS skips white space and comments (RFC 5322 3.2.2) at the start.
@@ -197,32 +197,31 @@ func skipCFWS(s string) string {
 	return ""
 }
 
-func (s *Set) parseMessage(f message.Field) (int, error) {
-	var err error
-	s.MessageSignature, err = dkim.ParseSignature(value(f), dkim.KindARCMessage)
-	i, ierr := signatureInstance(s.MessageSignature, f)
-	if err == nil && s.MessageSignature.Signed(fieldSeal) > 0 {
+func parseMessage(f message.Field) (int, func(*Set), error) {
+	sig, err := dkim.ParseSignature(value(f), dkim.KindARCMessage)
+	i, ierr := signatureInstance(sig, f)
+	if err == nil && sig.Signed(fieldSeal) > 0 {
 		// RFC 8617 4.1.2 forbids all ARC fields, but sealers sign their own results.
 		err = errors.New("signs an ARC-Seal")
 	}
-	return i, errors.Join(err, ierr)
+	return i, func(s *Set) { s.MessageSignature = sig }, errors.Join(err, ierr)
 }
 
-func (s *Set) parseSeal(f message.Field) (int, error) {
-	var err error
-	s.Seal, err = dkim.ParseSignature(value(f), dkim.KindARCSeal)
-	i, ierr := signatureInstance(s.Seal, f)
-	if s.Seal != nil {
-		cv, _ := s.Seal.Tags.Get("cv")
-		s.Validation = Status(cv)
-		if _, ok := s.Seal.Tags.Get("h"); ok && err == nil {
+func parseSeal(f message.Field) (int, func(*Set), error) {
+	sig, err := dkim.ParseSignature(value(f), dkim.KindARCSeal)
+	i, ierr := signatureInstance(sig, f)
+	var cv Status
+	if sig != nil {
+		v, _ := sig.Tags.Get("cv")
+		cv = Status(v)
+		if _, ok := sig.Tags.Get("h"); ok && err == nil {
 			err = errors.New("has tag h") // RFC 8617 4.1.3
 		}
 	}
-	if err == nil && s.Validation != StatusNone && s.Validation != StatusPass && s.Validation != StatusFail {
-		err = fmt.Errorf("cv %.20q is not known", s.Validation)
+	if err == nil && cv != StatusNone && cv != StatusPass && cv != StatusFail {
+		err = fmt.Errorf("cv %.20q is not known", cv)
 	}
-	return i, errors.Join(err, ierr)
+	return i, func(s *Set) { s.Seal, s.Validation = sig, cv }, errors.Join(err, ierr)
 }
 
 // signatureInstance returns the instance of a signature field, also of one that is
@@ -238,7 +237,7 @@ func signatureInstance(s *dkim.Signature, f message.Field) (int, error) {
 	if !ok {
 		return 0, errors.New("no instance tag")
 	}
-	return instance(i)
+	return parseInstance(i)
 }
 
 // value is the value of a field with its folding, in which white space of values counts.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"time"
@@ -116,8 +117,9 @@ func (v *verifier) verify() (oldestPass int, chainErr, err error) {
 			break
 		}
 	}
+	seals := sealDigests(v.sets)
 	for i := n; i >= 1; i-- {
-		if err := v.seal(i); err != nil {
+		if err := v.seal(&v.sets[i-1], seals[i-1]); err != nil {
 			return 0, fmt.Errorf("%w: instance %d: %w", ErrSeal, i, err), nil
 		}
 	}
@@ -139,29 +141,29 @@ func (v *verifier) message(s *Set, digests map[dkim.BodyFormat]dkim.BodyDigest) 
 	return sig.CheckBody(digests)
 }
 
-// seal verifies the ARC-Seal of instance n.
-func (v *verifier) seal(n int) error {
-	s := &v.sets[n-1]
+// seal verifies an ARC-Seal.
+func (v *verifier) seal(s *Set, digest [sha256.Size]byte) error {
 	key := v.keys.Key(s.Seal)
 	s.Authentic = s.Authentic && key.Authentic
-	_, err := s.Seal.Check(sealDigest(v.sets[:n]), key)
+	_, err := s.Seal.Check(digest, key)
 	return err
 }
 
-// sealDigest is what the ARC-Seal of the last set is over (RFC 8617 5.1.1).
-func sealDigest(sets []Set) (sum [sha256.Size]byte) {
+// sealDigests returns for each of sets what its ARC-Seal is over (RFC 8617 5.1.1): all
+// fields up to itself.
+func sealDigests(sets []Set) [][sha256.Size]byte {
+	sums := make([][sha256.Size]byte, len(sets))
 	h := sha256.New()
 	var buf []byte
 	for i, s := range sets {
 		buf = dkim.AppendField(buf[:0], s.rawResults, dkim.Relaxed)
 		buf = dkim.AppendField(buf, s.rawMessage, dkim.Relaxed)
-		if i < len(sets)-1 {
-			buf = dkim.AppendField(buf, s.rawSeal, dkim.Relaxed)
-		} else {
-			buf = dkim.AppendSignatureField(buf, s.rawSeal, dkim.Relaxed)
-		}
 		h.Write(buf)
+		// The SHA-256 of the standard library can always be cloned.
+		last, _ := h.(hash.Cloner).Clone()
+		last.Write(dkim.AppendSignatureField(buf[:0], s.rawSeal, dkim.Relaxed))
+		last.Sum(sums[i][:0])
+		h.Write(dkim.AppendField(buf[:0], s.rawSeal, dkim.Relaxed))
 	}
-	h.Sum(sum[:0])
-	return sum
+	return sums
 }

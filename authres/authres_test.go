@@ -114,6 +114,15 @@ func TestField(t *testing.T) {
 	if got := r.Field(); got != want {
 		t.Error(cmp.Diff(want, got))
 	}
+	for value, want := range map[string]string{
+		"user@example.org": "user@example.org", "@example.org": "@example.org", `"a b"@example.org`: `"a b"@example.org`, `"a@b"@example.org`: `"a@b"@example.org`,
+		"ü@bücher.example": "ü@bücher.example", `"a"b"@x.example`: `"\"a\"b\"@x.example"`, "a b@x.example": `"a b@x.example"`, "a@b@x.example": `"a@b@x.example"`,
+		"a\u3000b@x.example": "\"a\u3000b@x.example\"", "": `""`, "2001:db8::1": `"2001:db8::1"`, "x@[192.0.2.1]": `"x@[192.0.2.1]"`, "a@b..c": `"a@b..c"`,
+	} {
+		if got := pvalue(value); got != want {
+			t.Errorf("%q: got %s, want %s", value, got, want)
+		}
+	}
 	if got := (Results{Hostname: "mx.example.org"}).Field(); got != "Authentication-Results: mx.example.org; none\r\n" {
 		t.Errorf("got %q", got)
 	}

@@ -154,5 +154,9 @@ func (l *lexer) value() string {
 	for !l.end() && !isSpace(l.s[l.pos]) && l.s[l.pos] != ';' && l.s[l.pos] != '(' {
 		l.pos++
 	}
-	return clean(l.s[start:l.pos])
+	raw := l.s[start:l.pos]
+	if strings.ContainsAny(raw, "\r\n") {
+		raw = strings.NewReplacer("\r", "", "\n", "").Replace(raw) // folded in quotes
+	}
+	return clean(raw)
 }

@@ -3,6 +3,7 @@ package authres
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -170,12 +171,24 @@ func quoteUnlessToken(s string) string {
 	return b.String()
 }
 
-// pvalue returns a value, or "[[local-part] "@"] domain-name" where s has that form.
+// pvalue returns a value, or "[[local-part] "@"] domain-name" where s has that form: RFC 8601 2.2
+// demands it for addresses.
 func pvalue(s string) string {
-	if local, domain, ok := strings.Cut(s, "@"); ok && (local == "" || isDotAtom(local)) && isDomain(domain) {
+	i := strings.LastIndexByte(s, '@')
+	if i >= 0 && isDomain(s[i+1:]) && (i == 0 || isDotAtom(s[:i]) || isQuotedString(s[:i])) {
 		return s
 	}
 	return quoteUnlessToken(s)
+}
+
+// isQuotedString tells whether s, which has no control characters, is a quoted-string.
+func isQuotedString(s string) bool {
+	if s[0] != '"' {
+		return false
+	}
+	l := lexer{s: s}
+	l.quoted()
+	return l.err == nil && l.end()
 }
 
 // isToken is token of RFC 2045 5.1. UTF-8 is quoted, which RFC 8616 does not ask for but more
@@ -190,31 +203,29 @@ func isToken(s string) bool {
 }
 
 func isDotAtom(s string) bool {
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" {
-			return false
-		}
-		for i := range len(label) {
-			if c := label[i]; !isAlnum(c) && strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) < 0 {
-				return false
-			}
-		}
-	}
-	return true
+	return isDotted(s, func(c rune) bool { return isWordRune(c) || strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", c) })
 }
 
 func isDomain(s string) bool {
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
+	return isDotted(s, func(c rune) bool { return isWordRune(c) || c == '-' || c == '_' })
+}
+
+// isDotted tells whether s is labels of such characters.
+func isDotted(s string, allowed func(rune) bool) bool {
+	dot := true
+	for _, c := range s {
+		if c == '.' && dot || c != '.' && !allowed(c) {
 			return false
 		}
-		for i := range len(label) {
-			if !isAlnum(label[i]) && label[i] != '-' && label[i] != '_' {
-				return false
-			}
-		}
+		dot = c == '.'
 	}
-	return true
+	return !dot
+}
+
+// isWordRune: what of UTF-8 names are made of (RFC 8616 6), and no reader takes for anything
+// else.
+func isWordRune(c rune) bool {
+	return c < 0x80 && isAlnum(byte(c)) || c >= 0x80 && c != utf8.RuneError && (unicode.IsLetter(c) || unicode.IsDigit(c) || unicode.IsMark(c))
 }
 
 func isAlnum(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' }

@@ -92,7 +92,7 @@ func exampleDynamic() *Dynamic {
 	return &Dynamic{
 		Domains: map[string]Domain{"example.org": exampleDomain()}, Accounts: map[string]Account{"mjl": exampleAccount()},
 		WebDomainRedirects: map[string]string{"old.example.org": "www.example.org"}, WebHandlers: []WebHandler{handler},
-		Routes: []Route{exampleRoute()}, MonitorDNSBLs: []string{"sbl.example.net"},
+		Routes: []Route{exampleRoute()}, MonitorDNSBLs: []string{"sbl.example.net"}, TrustedARCSealers: []string{"lists.example.net"},
 	}
 }
 
@@ -128,6 +128,7 @@ func exampleAccount() Account {
 	a.LoginDisabled = "account is moving"
 	a.Description = "First account"
 	a.FullName = "M. J. L."
+	a.TrustedARCSealers = []string{"forward.example.net"}
 	a.QuotaMessageSize = 1 << 30
 	a.Introbox = "Introbox"
 	a.AutomaticJunkFlags.NotJunkMailboxRegexp = "^archive"

@@ -25,6 +25,7 @@ type Message struct {
 	fields []message.Field
 	byName map[string][]int // indexes in fields by lower-case name
 	body   int64            // offset of the body
+	odd    bool             // a byte order mark, or the envelope of a mailbox file, is before the fields
 }
 
 // ReadMessage reads the header of the message that r has from its offset 0 to its end. A
@@ -37,7 +38,12 @@ func ReadMessage(r io.ReaderAt, maxHeader int) (*Message, error) {
 		return nil, err
 	}
 	m := &Message{r: r, body: int64(body), byName: map[string][]int{}}
-	m.fields = message.ParseHeader(bytes.TrimPrefix(header, []byte("\xef\xbb\xbf"))).Fields()
+	if n := len(header); n > 0 && header[n-1] != '\n' {
+		header = append(header[:n:n], "\r\n"...) // a last line without end is a line
+	}
+	fields, mark := bytes.CutPrefix(header, []byte("\xef\xbb\xbf"))
+	m.fields = message.ParseHeader(fields).Fields()
+	m.odd = mark || len(m.fields) > 0 && m.fields[0].Name() == ""
 	for i, f := range m.fields {
 		name := strings.ToLower(f.Name())
 		m.byName[name] = append(m.byName[name], i)

@@ -76,9 +76,8 @@ func Sign(ctx context.Context, log *slog.Logger, o SignOptions, selectors []Sele
 	if err != nil {
 		return "", err
 	}
-	// RFC 6376 5.4.
-	if m.Count("From") == 0 {
-		return "", fmt.Errorf("%w: no From field", ErrSign)
+	if err := m.Signable(); err != nil {
+		return "", err
 	}
 	var formats []BodyFormat
 	for _, s := range selectors {
@@ -106,6 +105,19 @@ func Sign(ctx context.Context, log *slog.Logger, o SignOptions, selectors []Sele
 		log.DebugContext(ctx, "message signed", "domain", o.Domain, "selector", s.Name, "algorithm", s.Algorithm())
 	}
 	return b.String(), nil
+}
+
+// Signable returns ErrSign for a message without From field, and for one that does not
+// begin with a field, on top of which no other can be put.
+func (m *Message) Signable() error {
+	// RFC 6376 5.4.
+	if m.Count("From") == 0 {
+		return fmt.Errorf("%w: no From field", ErrSign)
+	}
+	if m.odd {
+		return fmt.Errorf("%w: does not begin with a header field", ErrSign)
+	}
+	return nil
 }
 
 func (o SignOptions) sign(m *Message, s Selector, body BodyDigest, now time.Time) (string, error) {

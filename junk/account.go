@@ -57,6 +57,8 @@ type account struct {
 	seq   atomic.Int64 // the change log was followed up to here
 	words counts
 
+	params atomic.Pointer[string] // as in the file
+
 	// token is taken by who follows the change log or trains. It guards the rest.
 	token     chan struct{}
 	saved     store.ModSeq // as in the file
@@ -67,7 +69,6 @@ type account struct {
 	wantCompare bool
 	compare     *comparison
 	remake      remake
-	params      string // as in the file
 	jobs        []chan struct{}
 }
 
@@ -158,7 +159,15 @@ func (a *account) tryOpen(ctx context.Context) error {
 		return err
 	}
 	a.db = d
-	if err := a.readState(ctx, fresh); err != nil {
+	if fresh {
+		err = d.Write(ctx, func(c *db.Conn) error {
+			return c.Exec("UPDATE state SET params=? WHERE id=1", fingerprint(a.m.c.Params(a.name)))
+		})
+	}
+	if err == nil {
+		err = a.readState(ctx, fresh)
+	}
+	if err != nil {
 		d.Close()
 		return err
 	}
@@ -190,7 +199,8 @@ func (a *account) readState(ctx context.Context, fresh bool) error {
 	if !s.ok {
 		return errDamaged
 	}
-	a.saved, a.params, a.remake = s.modseq, s.params, remake{s.next, s.last}
+	a.saved, a.remake = s.modseq, remake{s.next, s.last}
+	a.params.Store(&s.params)
 	a.pending, a.compare = nil, nil
 	a.seq.Store(int64(s.modseq))
 	a.words.reset(&a.m.memory, classifier.Counts{Ham: s.ham, Spam: s.junk})

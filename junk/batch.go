@@ -3,6 +3,7 @@ package junk
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"slices"
 
@@ -324,13 +325,14 @@ func (b *batch) writeWords(c *db.Conn) error {
 	return nil
 }
 
-// facts reads what an example has of its content. ErrNoBody when that is gone; of what
-// cannot be read there is less.
+// facts reads what an example has of its content. ErrNoBody when that is gone; of content
+// that is damaged there is less.
 func (a *account) facts(ctx context.Context, body store.BodyID) (facts, error) {
 	var f facts
-	var part *message.Part
-	for r, err := range a.acc.Rendered(ctx, []*store.Message{{Body: body}}, store.FieldTrace|store.FieldParts, false) {
-		if err != nil {
+	for r, err := range a.acc.Rendered(ctx, []*store.Message{{Body: body}}, store.FieldTrace, false) {
+		if errors.Is(err, store.ErrCorrupt) {
+			return f, nil
+		} else if err != nil {
 			return f, err
 		}
 		if r.Gone {
@@ -340,24 +342,30 @@ func (a *account) facts(ctx context.Context, body store.BodyID) (facts, error) {
 		if t, err := trace.Decode(r.Trace); err == nil {
 			f.signals = signalsOf(t.Facts.Mailbox, t.Facts.Sender())
 		}
-		if part, err = message.DecodePart(r.Parts); err != nil {
-			a.m.c.Log.Warn("learning from a message without its words", "account", a.name, "err", err)
-			return f, nil
-		}
 	}
 	params := a.m.c.Params(a.name)
-	if params == nil || part == nil {
+	if params == nil {
 		return f, nil
 	}
 	br, err := a.acc.OpenBody(ctx, body)
-	if err != nil {
+	if errors.Is(err, store.ErrCorrupt) {
+		return f, nil
+	} else if err != nil {
 		return f, err
 	}
 	defer br.Close()
-	tokens, err := classifier.Tokens(ctx, part, br, options(&params.Params))
-	if ctx.Err() != nil {
+	// Parsed as for judging: the stored tree of parts has no envelopes, which tell something too.
+	part, err := message.Parse(io.NewSectionReader(br, 0, br.Size()), message.Limits{})
+	var tokens []classifier.Token
+	if err == nil {
+		tokens, err = classifier.Tokens(ctx, part, br, options(&params.Params))
+	}
+	switch {
+	case ctx.Err() != nil:
 		return f, ctx.Err()
-	} else if err != nil {
+	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrNoBody):
+		return f, err
+	case err != nil:
 		a.m.c.Log.Warn("learning from a message without its words", "account", a.name, "err", err)
 		return f, nil
 	}

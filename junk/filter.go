@@ -67,6 +67,9 @@ func (f *Filter) Words(ctx context.Context, part *message.Part, ra io.ReaderAt) 
 	if err := a.catchUp(ctx); err != nil {
 		return nil, fmt.Errorf("judging words: %w", err)
 	}
+	if fingerprint(params) != *a.params.Load() {
+		a.m.schedule(a.name, 0, false)
+	}
 	p := &params.Params
 	tokens, err := classifier.Tokens(ctx, part, ra, options(p))
 	if err != nil {

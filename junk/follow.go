@@ -429,7 +429,7 @@ type remake struct{ next, last int64 }
 
 // stepParams begins to make examples anew when words are to be taken in another way.
 func (a *account) stepParams(ctx context.Context) (bool, error) {
-	if p := fingerprint(a.m.c.Params(a.name)); p != a.params {
+	if p := fingerprint(a.m.c.Params(a.name)); p != *a.params.Load() {
 		a.m.c.Log.Info("learning words anew: parameters have changed", "account", a.name)
 		return true, a.startRemake(ctx, p, "params")
 	}
@@ -450,7 +450,8 @@ func (a *account) startRemake(ctx context.Context, params, why string) error {
 	if last > 0 {
 		a.m.c.Metrics.Rebuilt(why)
 	}
-	a.params, a.remake = params, remake{0, last}
+	a.remake = remake{0, last}
+	a.params.Store(&params)
 	return nil
 }
 

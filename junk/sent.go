@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -75,8 +76,10 @@ func (f *Filter) Sent(ctx context.Context, addresses []string, now time.Time) er
 // noteSent notes the recipients of messages in the mailbox for sent mail.
 func (a *account) noteSent(ctx context.Context, box store.MailboxID, set store.UIDSet) error {
 	msgs, err := a.acc.MessagesAt(ctx, box, set)
-	if err != nil {
-		return nil // the mailbox is gone, or the same will be met by who settles it
+	if errors.Is(err, store.ErrNoMailbox) {
+		return nil
+	} else if err != nil {
+		return err
 	}
 	var list []*store.Message
 	oldest := a.m.c.Now().Add(-3 * year)

@@ -17,10 +17,13 @@ func (s *session) hello(h smtp.Host, esmtp bool) {
 // checkHello refuses who says that it is us. RFC 5321 4.1.4 has the name no reason to
 // refuse mail when it does not fit the address; this one cannot be right for anybody.
 func (s *session) checkHello(h smtp.Host) error {
-	own := s.srv.c.Own
-	remote := s.peer.Remote.Addr()
-	if s.srv.c.Kind != Deliver || own == nil || h.IPDomain == (smtp.IPDomain{}) || !remote.IsValid() ||
-		remote.IsLoopback() || remote == s.peer.Local.Addr() || own(smtp.IPDomain{IP: remote}) || !own(h.IPDomain) {
+	remote, local := s.peer.Remote.Addr(), s.peer.Local.Addr()
+	if s.srv.c.Kind != Deliver || s.srv.c.Own == nil || !remote.IsValid() || remote.IsLoopback() {
+		return nil
+	}
+	// The address that the client connected to is ours, whatever is configured.
+	own := func(d smtp.IPDomain) bool { return d.IP.IsValid() && d.IP == local || s.srv.c.Own(d) }
+	if h.IPDomain == (smtp.IPDomain{}) || own(smtp.IPDomain{IP: remote}) || !own(h.IPDomain) {
 		return nil
 	}
 	return smtp.Errorf(550, "5.7.1", "you say that you are %s, which is this server: use the name of your own host in EHLO", h)

@@ -46,7 +46,7 @@ func Parse(txt string) (r *Record, isSPFRecord bool, err error) {
 	if len(txt) > MaxRecord {
 		return nil, true, &SyntaxError{Offset: MaxRecord, Text: fmt.Sprintf("longer than %d octets", MaxRecord)}
 	}
-	r = &Record{Directives: make([]Directive, 0, strings.Count(txt, " "))}
+	r = &Record{Directives: make([]Directive, 0, min(strings.Count(txt, " "), 32))}
 	// RFC 7208 4.6.1: terms are separated by spaces only. 4.6: errors anywhere are
 	// found, whether or not evaluation would come to them.
 	for pos := len("v=spf1"); pos < len(txt); {
@@ -78,7 +78,8 @@ func (r *Record) parseTerm(term string) (int, string) {
 		at, text := r.parseModifier(strings.ToLower(term[:n]), term[n+1:])
 		return n + 1 + at, text
 	}
-	d := Directive{Qualifier: QualifierPass}
+	r.Directives = append(r.Directives, Directive{Qualifier: QualifierPass})
+	d := &r.Directives[len(r.Directives)-1]
 	at := 0
 	switch Qualifier(term[0]) {
 	case QualifierPass, QualifierFail, QualifierSoftfail, QualifierNeutral:
@@ -94,12 +95,8 @@ func (r *Record) parseTerm(term string) (int, string) {
 		return at, unknownMechanism(strings.ToLower(name))
 	}
 	d.Mechanism = Mechanism(strings.ToLower(name))
-	argAt, text := parse(&d, arg)
-	if text != "" {
-		return at + len(name) + argAt, text
-	}
-	r.Directives = append(r.Directives, d)
-	return 0, ""
+	argAt, text := parse(d, arg)
+	return at + len(name) + argAt, text
 }
 
 // nameLen returns the length of the name of a modifier that s begins with (RFC 7208 4.6.1).

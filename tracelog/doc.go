@@ -6,7 +6,7 @@
 // "trace.db" in the data directory, a database of package db. It is a log: nothing that
 // was promised depends on it, so commits are not synced (synchronous=NORMAL), and a file
 // that is damaged or of a newer version is renamed to "trace.db.aside" and begun anew. Entries
-// are kept for 30 days, and at most 100,000 of them: about 75 MB.
+// are kept for 30 days, and at most 100,000 of them: 84 MB when traces have 2 KB each.
 //
 // # How it is searched
 //

@@ -186,30 +186,40 @@ func (f *finder) entries(c *db.Conn, span int64) ([]stored, error) {
 	return all, nil
 }
 
-const sqlFiltered = `SELECT entry FROM lookup l WHERE span = ? AND hash = ? AND
-	EXISTS (SELECT 1 FROM lookup a WHERE a.span = l.span AND a.hash = ? AND a.entry = l.entry)`
-
 // ids returns the ids of the entries of a span that have one of the hashes and the
 // filter's, largest first.
 func (f *finder) ids(c *db.Conn, span int64) ([]int64, error) {
-	var ids []int64
+	var allowed, ids []int64
+	var err error
+	if f.filter != 0 {
+		if allowed, err = postings(c, nil, span, f.filter); err != nil || len(allowed) == 0 {
+			return nil, err
+		}
+	}
 	for _, h := range f.hashes {
-		sql, args := "SELECT entry FROM lookup WHERE span = ? AND hash = ?", []int64{span, h}
-		if f.filter != 0 {
-			sql, args = sqlFiltered, append(args, f.filter)
-		}
-		rows := c.QueryInts(sql, args...)
-		for rows.Next() {
-			ids = append(ids, rows.Int64(0))
-		}
-		if err := rows.Close(); err != nil {
+		if ids, err = postings(c, ids, span, h); err != nil {
 			return nil, err
 		}
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
+	if f.filter != 0 {
+		ids = slices.DeleteFunc(ids, func(id int64) bool {
+			_, ok := slices.BinarySearch(allowed, id)
+			return !ok
+		})
+	}
 	slices.Reverse(ids)
 	return ids, nil
+}
+
+// postings appends the ids of the entries of a span that have a hash, in their order.
+func postings(c *db.Conn, ids []int64, span, hash int64) ([]int64, error) {
+	rows := c.QueryInts("SELECT entry FROM lookup WHERE span = ? AND hash = ? ORDER BY entry", span, hash)
+	for rows.Next() {
+		ids = append(ids, rows.Int64(0))
+	}
+	return ids, rows.Close()
 }
 
 // decode adds entries to what was found. One that is damaged is left out.

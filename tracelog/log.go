@@ -150,7 +150,8 @@ func (l *Log) Close() error {
 	return l.db.Close()
 }
 
-// open opens the file, and begins it anew when it cannot be used.
+// open opens the file, and begins it anew when it cannot be used. It is called with
+// l.file held, or before there is a goroutine.
 func (l *Log) open() error {
 	err := l.openFile()
 	if !unusable(err) {
@@ -176,8 +177,6 @@ func (l *Log) openFile() error {
 		d.Close()
 		return err
 	}
-	l.file.Lock()
-	defer l.file.Unlock()
 	l.db = d
 	return nil
 }
@@ -197,19 +196,17 @@ func (l *Log) setAside(reason error) error {
 	return nil
 }
 
-// renew begins the file anew after damage was found in bad. It is called by the goroutine.
+// renew begins the file anew after damage was found in bad, unless that was done already.
+// It is called by the goroutine.
 func (l *Log) renew(bad *db.DB, reason error) error {
 	l.file.Lock()
+	defer l.file.Unlock()
 	if l.db != bad {
-		l.file.Unlock()
-		return nil // already done
+		return nil
 	}
 	if bad != nil {
-		bad.Close() // waits for readers of it; the damage is known
-	}
-	l.db = nil
-	l.file.Unlock()
-	if bad != nil {
+		bad.Close() // the damage is known
+		l.db = nil
 		if err := l.setAside(reason); err != nil {
 			return err
 		}

@@ -429,29 +429,40 @@ func TestDamage(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), FileName)
-			l := openLog(t, path, Options{})
+			l := newLog(t, Options{})
 			fill(t, l, 0, 2000)
-			l.Close()
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := 5 * 4096; i < len(b); i += 4096 { // all pages but those of the schema and the state
-				copy(b[i:], bytes.Repeat([]byte{0xff}, 200))
-			}
-			if err := os.WriteFile(path, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			l = openLog(t, path, Options{})
+			damagePages(t, l)
 			use(t, l)
 			if got := find(t, l, Query{Text: sample(2499).ID}); len(got) != 1 || l.Dropped() != 0 {
 				t.Errorf("%v found, %d dropped", got, l.Dropped())
 			}
-			if _, err := os.Stat(path + ".aside"); err != nil {
+			if _, err := os.Stat(l.path + ".aside"); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// damagePages overwrites all pages but those of the schema and the state, in use.
+func damagePages(t *testing.T, l *Log) {
+	t.Helper()
+	if err := l.db.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	l.db.Trim()
+	f, err := os.OpenFile(l.path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := int64(3 * 4096); at < fi.Size(); at += 4096 {
+		if _, err := f.WriteAt(bytes.Repeat([]byte{0xff}, 200), at); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

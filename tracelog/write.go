@@ -14,10 +14,10 @@ const (
 	batchDelay = 200 * time.Millisecond // for which entries are gathered
 	spanSize   = 4096                   // entries whose lookup rows are together; part of the format
 
-	sweepEvery = 10 * time.Minute
-	sweepPause = 10 * time.Millisecond // between steps while there is more to remove
-	sweepRows  = 512                   // entries removed in a step
-	lookupRows = 8192                  // lookup rows removed in a step
+	sweepEvery  = 10 * time.Minute
+	sweepPause  = 10 * time.Millisecond // between steps while there is more to remove
+	sweepRows   = 512                   // entries removed in a step
+	lookupParts = 8                     // steps in which the lookup rows of a span are removed
 
 	complainEvery = time.Minute
 )
@@ -216,9 +216,23 @@ func (l *Log) remove(c *db.Conn) (more bool, err error) {
 	if l.first, err = oldest(c, l.next); err != nil {
 		return false, err
 	}
-	err = c.ExecInts(`DELETE FROM lookup WHERE (span, hash, entry) IN
-		(SELECT span, hash, entry FROM lookup WHERE span < ? ORDER BY span, hash, entry LIMIT ?)`, l.first/spanSize, lookupRows)
-	return removed >= sweepRows || c.Changes() >= lookupRows, err
+	lookups, err := removeLookups(c, l.first/spanSize)
+	return removed >= sweepRows || lookups, err
+}
+
+// removeLookups removes some lookup rows of spans before end, and says whether there were
+// any: those of a span with hashes in a part of their range, which are near each other.
+func removeLookups(c *db.Conn, end int64) (more bool, err error) {
+	const part = 1 << 48 / lookupParts
+	rows := c.QueryInts("SELECT span, hash FROM lookup ORDER BY span, hash LIMIT 1")
+	span, hash := end, int64(0)
+	if rows.Next() {
+		span, hash = rows.Int64(0), rows.Int64(1)
+	}
+	if err := rows.Close(); err != nil || span >= end {
+		return false, err
+	}
+	return true, c.ExecInts("DELETE FROM lookup WHERE span = ? AND hash < ?", span, (hash/part+1)*part)
 }
 
 // complain logs an error, and how many decisions were dropped, once a minute at most.
