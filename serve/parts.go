@@ -21,6 +21,7 @@ func (s *Server) build() {
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
 			s.Search.Detach(account)
+			s.Junk.Detach(account)
 		},
 	}
 	s.ctl = &ctl.Server{Admin: s.Admin, Log: mlog.New("ctl", s.Log), Panic: func() { s.Registry.Panic("ctl") }}
