@@ -26,8 +26,17 @@ const (
 type span struct {
 	box  store.MailboxID
 	uids store.UIDSet
-	sent bool // what was added to the mailbox for sent mail: recipients are noted
+	what what
 }
+
+// what says what to look for in a span.
+type what uint8
+
+const (
+	changed what = iota // anything
+	added               // messages that can have no example yet, but for one that is looked at again
+	sent                // recipients of what was added to the mailbox for sent mail
+)
 
 // catchUp learns what the user has said until now, as far as that is little work; what
 // others are at is waited for a short time.
@@ -74,12 +83,12 @@ func (a *account) follow(ctx context.Context, max int) (n int, more bool, err er
 	for len(a.pending) > 0 && n < max {
 		p := &a.pending[0]
 		some, rest := splitSet(p.uids, spanBatch)
-		if p.sent {
+		if p.what == sent {
 			err = a.noteSent(ctx, p.box, some)
 		} else {
 			var k int
 			var left store.UIDSet
-			k, left, err = a.settle(ctx, p.box, some, max-n)
+			k, left, err = a.settle(ctx, p.box, some, p.what, max-n)
 			n += k
 			rest = append(left, rest...)
 		}
@@ -138,7 +147,7 @@ func (a *account) readLog(ctx context.Context) error {
 	if len(list) >= logBatch {
 		target = min(target, list[len(list)-1].ModSeq)
 	}
-	var come, sent, gone spans
+	var come, edited, mailed, gone spans
 	for i := range list {
 		c := &list[i]
 		if c.ModSeq > target {
@@ -147,17 +156,17 @@ func (a *account) readLog(ctx context.Context) error {
 		switch c.Kind {
 		case store.MessagesAdded:
 			if box, _ := a.acc.MailboxByID(c.Mailbox); box.SpecialUse&store.UseSent != 0 {
-				sent.add(c)
+				mailed.add(c)
 			}
 			come.add(c)
 		case store.MessagesChanged:
-			come.add(c)
+			edited.add(c)
 		case store.MessagesExpunged:
 			gone.add(c)
 		}
 	}
 	// What came is looked at before what went: then a message that was moved is recognized.
-	a.pending, a.pendingTo = slices.Concat(come.list(false), sent.list(true), gone.list(false)), target
+	a.pending, a.pendingTo = slices.Concat(come.list(added), edited.list(changed), mailed.list(sent), gone.list(changed)), target
 	if len(a.pending) == 0 {
 		a.seq.Store(int64(target))
 	}
@@ -181,10 +190,10 @@ func (s *spans) add(c *store.Change) {
 	s.sets[c.Mailbox] = append(set, c.UIDs...)
 }
 
-func (s *spans) list(sent bool) []span {
+func (s *spans) list(w what) []span {
 	var l []span
 	for _, id := range s.order {
-		l = append(l, span{id, s.sets[id].Normal(), sent})
+		l = append(l, span{id, s.sets[id].Normal(), w})
 	}
 	return l
 }
@@ -226,10 +235,13 @@ func (e *existing) class() class {
 
 // settle makes the examples of the messages in set what the messages are now, at most max
 // of them. It returns how many it changed, and what is left of set.
-func (a *account) settle(ctx context.Context, box store.MailboxID, set store.UIDSet, max int) (n int, rest store.UIDSet, err error) {
+func (a *account) settle(ctx context.Context, box store.MailboxID, set store.UIDSet, w what, max int) (n int, rest store.UIDSet, err error) {
 	msgs, err := a.acc.MessagesAt(ctx, box, set)
 	if err != nil && !errors.Is(err, store.ErrNoMailbox) {
 		return 0, nil, err
+	}
+	if w == added && !slices.ContainsFunc(msgs, func(m store.Message) bool { return classOf(m.Flags) != unclassified }) {
+		return 0, nil, nil // by far the most often
 	}
 	have, err := a.examples(ctx, box, set)
 	if err != nil {
@@ -387,7 +399,7 @@ func (a *account) compareSome(ctx context.Context, p *comparison) error {
 		}
 		p.done = true
 	}
-	_, rest, err := a.settle(ctx, id, set, turnExamples)
+	_, rest, err := a.settle(ctx, id, set, changed, turnExamples)
 	if err != nil {
 		return err
 	}
