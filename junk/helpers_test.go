@@ -20,14 +20,13 @@ var testParams = &config.JunkFilter{Threshold: 0.95, Params: config.JunkParams{O
 
 // fixture is an account and a Manager.
 type fixture struct {
-	t    testing.TB
-	ctx  context.Context
-	s    *store.Store
-	acc  *store.Account
-	m    *Manager
-	c    Config
-	n    int // messages made
-	flip bool
+	t   testing.TB
+	ctx context.Context
+	s   *store.Store
+	acc *store.Account
+	m   *Manager
+	c   Config
+	n   int // messages made
 }
 
 func newFixture(t testing.TB, c Config) *fixture {
