@@ -8,7 +8,7 @@ UNSUPPORTED = netbsd/arm64
 FUZZTIME = 20s
 CRASH_ROUNDS = 200
 
-.PHONY: build test race lint interop browser fuzz bench crash buildall docs docscheck
+.PHONY: build test race lint interop browser fuzz bench crash buildall docs docscheck publicsuffix
 
 build:
 	go build -trimpath -o mox .
@@ -36,6 +36,13 @@ docs:
 
 docscheck: docs
 	@git diff --exit-code --stat -- docs || { echo "docs/ was out of date: commit what \"make docs\" wrote"; exit 1; }
+
+# Takes the current public suffix list into the program; commit the file.
+publicsuffix:
+	curl -fsSL --max-time 60 https://publicsuffix.org/list/public_suffix_list.dat -o publicsuffix/list.tmp
+	go run ./publicsuffix/gen <publicsuffix/list.tmp >publicsuffix/list.new
+	mv publicsuffix/list.new publicsuffix/list.flate
+	rm publicsuffix/list.tmp
 
 interop:
 	interop/run.sh

@@ -17,12 +17,13 @@ import (
 	"mox/config"
 	"mox/mlog"
 	"mox/store"
+	"mox/tracelog"
 )
 
 // Actor names who asked, for audit lines: "ctl", or an admin's login.
 type Actor string
 
-// Admin holds what the operations act on. All fields are needed.
+// Admin holds what the operations act on. All fields but Traces are needed.
 type Admin struct {
 	Config *config.Manager
 	Store  *store.Store
@@ -30,7 +31,8 @@ type Admin struct {
 	Levels *mlog.Levels
 	Log    *slog.Logger
 	Now    func() time.Time
-	Stop   func() // begins a graceful stop and returns at once
+	Stop   func()        // begins a graceful stop and returns at once
+	Traces *tracelog.Log // of decisions about messages; nil: not kept
 
 	// Disconnect ends all sessions of an account, and whatever else keeps its files open,
 	// before its data is removed. It need not wait for the sessions.

@@ -54,7 +54,7 @@ type Params struct {
 }
 
 // DefaultParams are for the tokens of [DefaultOptions].
-var DefaultParams = Params{MaxPower: 0.01, TopWords: 150, IgnoreWords: 0.1, RareWords: 1}
+var DefaultParams = Params{MaxPower: 0.01, TopWords: 100, IgnoreWords: 0.1, RareWords: 1}
 
 // DefaultOptions are one word and two in a row.
 var DefaultOptions = Options{Onegrams: true, Twograms: true}
@@ -66,7 +66,7 @@ const SignificantHam = 50
 const (
 	// pull is how many messages' worth of doubt a word's rate in ham and in spam has:
 	// it is pulled to its rate in all messages as if that many more had been seen.
-	pull = 40
+	pull = 20
 	// caution is subtracted from the sum, so that the probability of 0.95 means few
 	// false positives; see docs/junk.md.
 	caution = 1.0

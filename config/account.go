@@ -23,6 +23,7 @@ type Account struct {
 	JunkFilter                   *JunkFilter            `sconf:"optional" sconf-doc:"Filter that learns from the words in messages. Default: none."`
 	MaxOutgoingMessagesPerDay    int                    `sconf:"optional" sconf-doc:"Recipients that this account may send to in 24 hours. Limits the harm when a password is stolen. Default: 1000."`
 	MaxFirstTimeRecipientsPerDay int                    `sconf:"optional" sconf-doc:"Recipients never written to before that this account may send to in 24 hours. Default: 200."`
+	TrustedARCSealers            []string               `sconf:"optional" sconf-doc:"Domains of servers that forward mail to this account and are trusted to say (with ARC, RFC 8617) that a message passed DMARC before they changed it, in addition to the global ones."`
 	NoFirstTimeSenderDelay       bool                   `sconf:"optional" sconf-doc:"Accept messages from first-time senders without delay."`
 	NoCustomPassword             bool                   `sconf:"optional" sconf-doc:"The user cannot choose a password, only have one generated."`
 	IMAPCapabilitiesDisabled     []string               `sconf:"optional" sconf-doc:"IMAP capabilities not to announce after login, in upper case, for mail programs that have trouble with one. E.g. COMPRESS=DEFLATE."`

@@ -104,6 +104,7 @@ func (c *dynamicChecker) accountMailboxes(p sconf.Path, a *AccountInfo) {
 	if s := a.Config.RejectsMailbox; s != "" {
 		a.RejectsMailbox = c.mailboxNotInbox(p.Key("RejectsMailbox"), s)
 	}
+	a.TrustedARCSealers = c.domains(p.Key("TrustedARCSealers"), a.Config.TrustedARCSealers)
 	if s := a.Config.Introbox; s != "" {
 		a.Introbox = c.mailboxNotInbox(p.Key("Introbox"), s)
 		if a.Introbox != "" && a.Introbox == a.RejectsMailbox {

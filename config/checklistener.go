@@ -55,6 +55,7 @@ func (c *checker) checkListener(p sconf.Path, name string, s *Static, hostname d
 	conf := s.Listeners[name]
 	l := &ListenerInfo{Name: name, Listener: conf, Hostname: hostname, MinTLSVersion: tls.VersionTLS12}
 	c.listenerIPs(p, l)
+	c.proxies(p.Key("ProxyProtocol"), l)
 	if conf.Hostname != "" {
 		l.Hostname, _ = c.domain(p.Key("Hostname"), conf.Hostname)
 	}
@@ -66,6 +67,7 @@ func (c *checker) checkListener(p sconf.Path, name string, s *Static, hostname d
 	}
 	l.SMTPMaxMessageSize = cmp.Or(conf.SMTPMaxMessageSize, DefaultMaxMessageSize)
 	c.checkSMTP(p.Key("SMTP"), l)
+	c.checkLMTP(p.Key("LMTP"), l)
 	c.listenerServices(p, l)
 	return l
 }
@@ -98,6 +100,39 @@ func (c *checker) listenerIPs(p sconf.Path, l *ListenerInfo) {
 	} else if l.IPsNATed {
 		c.warnf(p.Key("IPsNATed"), "is deprecated, use NATIPs")
 	}
+}
+
+// proxies parses ProxyProtocol.
+func (c *checker) proxies(p sconf.Path, l *ListenerInfo) {
+	for i, s := range l.ProxyProtocol {
+		p := p.Index(i)
+		network, err := netip.ParsePrefix(s)
+		if err != nil {
+			ip, ok := c.ip(p, s)
+			if !ok {
+				continue
+			}
+			network = netip.PrefixFrom(ip, ip.BitLen())
+		}
+		if network.Masked() != network || network.Addr().Is4In6() {
+			c.errorf(p, "network %s must be written as %s", s, unmapped(network).Masked())
+			continue
+		}
+		if network.Bits() == 0 {
+			// Anyone could then be anyone.
+			c.errorf(p, "network %s is everybody: list the addresses of proxies only", s)
+			continue
+		}
+		l.Proxies = append(l.Proxies, network)
+	}
+}
+
+// unmapped returns a network of IPv4 addresses in IPv6 form as one of IPv4.
+func unmapped(p netip.Prefix) netip.Prefix {
+	if !p.Addr().Is4In6() {
+		return p
+	}
+	return netip.PrefixFrom(p.Addr().Unmap(), max(0, p.Bits()-96))
 }
 
 var tlsVersions = map[string]uint16{
@@ -211,6 +246,23 @@ func (c *checker) checkSMTP(p sconf.Path, l *ListenerInfo) {
 	}
 }
 
+// checkLMTP keeps LMTP, whose clients are trusted, off the internet.
+func (c *checker) checkLMTP(p sconf.Path, l *ListenerInfo) {
+	if !l.LMTP.Enabled {
+		return
+	}
+	if l.LMTP.Port == 25 {
+		// RFC 2033 5.
+		c.errorf(p.Key("Port"), "LMTP must not be on port 25")
+	}
+	public := func(ip netip.Addr) bool { return !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() }
+	if i := slices.IndexFunc(l.IPs, public); i >= 0 {
+		c.errorf(p, "clients of LMTP are trusted: not on %s, only on loopback and private addresses", l.IPs[i])
+	} else if len(l.Listener.NATIPs) > 0 || l.IPsNATed {
+		c.errorf(p, "clients of LMTP are trusted: not on a listener that is public through address translation")
+	}
+}
+
 // service is one of the services of a listener, for checks that are the same for all.
 type service struct {
 	name     string
@@ -238,6 +290,7 @@ func services(l *Listener) []service {
 	}
 	return []service{
 		plain("SMTP", l.SMTP.Enabled, &l.SMTP.Port, 25, !l.SMTP.NoSTARTTLS),
+		plain("LMTP", l.LMTP.Enabled, &l.LMTP.Port, 24, false),
 		plain("Submission", l.Submission.Enabled, &l.Submission.Port, 587, !l.Submission.NoRequireSTARTTLS),
 		plain("Submissions", l.Submissions.Enabled, &l.Submissions.Port, 465, true),
 		plain("IMAP", l.IMAP.Enabled, &l.IMAP.Port, 143, !l.IMAP.NoRequireSTARTTLS),

@@ -147,7 +147,7 @@ func TestFull(t *testing.T) {
 		warnings = append(warnings, fmt.Sprintf("%s %d %s: %s", filepath.Base(w.File), w.Line, w.Path, w.Msg))
 	}
 	if d := cmp.Diff([]string{
-		"mox.conf 85 Listeners.internal.IPsNATed: is deprecated, use NATIPs",
+		"mox.conf 94 Listeners.internal.IPsNATed: is deprecated, use NATIPs",
 		"mox.conf 43 Listeners.public.TLS.HostPrivateKeyFiles[2]: key is not used: only the first RSA key of 2048 bits and the first ECDSA P-256 key are",
 		"domains.conf 113 Accounts.mjl.Destinations.info: an address without domain is deprecated, write info@example.org",
 	}, warnings); d != "" {

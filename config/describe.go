@@ -63,13 +63,14 @@ func exampleListener() Listener {
 	delay, off := 15*time.Second, true
 	web := func(port int, path string) WebService { return WebService{Enabled: true, Port: port, Path: path} }
 	return Listener{
-		IPs: []string{"192.0.2.10", "2001:db8::10"}, NATIPs: []string{"198.51.100.10"}, Hostname: "mail.example.org",
+		IPs: []string{"192.0.2.10", "2001:db8::10"}, NATIPs: []string{"198.51.100.10"}, Hostname: "mail.example.org", ProxyProtocol: []string{"10.0.0.0/24", "2001:db8:1::1"},
 		TLS: &TLS{
 			ACME: "letsencrypt", KeyCerts: []KeyCert{{"mail.example.org-chain.pem", "mail.example.org-key.pem"}}, MinVersion: "TLSv1.2",
 			HostPrivateKeyFiles: []string{"hostkeys/mail.example.org.rsa2048.privatekey.pkcs8.pem", "hostkeys/mail.example.org.ecdsap256.privatekey.pkcs8.pem"},
 		},
 		SMTPMaxMessageSize: DefaultMaxMessageSize,
 		SMTP:               SMTP{Enabled: true, Port: 25, DNSBLs: []string{"sbl.example.net"}, FirstTimeSenderDelay: &delay, TLSSessionTicketsDisabled: &off},
+		LMTP:               LMTP{Port: 24},
 		Submission:         Submission{Enabled: true, Port: 587}, Submissions: Submissions{Enabled: true, Port: 465},
 		IMAP: IMAP{Enabled: true, Port: 143}, IMAPS: IMAPS{Enabled: true, Port: 993},
 		AccountHTTP: web(80, "/"), AccountHTTPS: web(443, "/"), AdminHTTP: web(80, "/admin/"), AdminHTTPS: web(443, "/admin/"),
@@ -91,7 +92,7 @@ func exampleDynamic() *Dynamic {
 	return &Dynamic{
 		Domains: map[string]Domain{"example.org": exampleDomain()}, Accounts: map[string]Account{"mjl": exampleAccount()},
 		WebDomainRedirects: map[string]string{"old.example.org": "www.example.org"}, WebHandlers: []WebHandler{handler},
-		Routes: []Route{exampleRoute()}, MonitorDNSBLs: []string{"sbl.example.net"},
+		Routes: []Route{exampleRoute()}, MonitorDNSBLs: []string{"sbl.example.net"}, TrustedARCSealers: []string{"lists.example.net"},
 	}
 }
 
@@ -127,6 +128,7 @@ func exampleAccount() Account {
 	a.LoginDisabled = "account is moving"
 	a.Description = "First account"
 	a.FullName = "M. J. L."
+	a.TrustedARCSealers = []string{"forward.example.net"}
 	a.QuotaMessageSize = 1 << 30
 	a.Introbox = "Introbox"
 	a.AutomaticJunkFlags.NotJunkMailboxRegexp = "^archive"

@@ -10,6 +10,7 @@ type Dynamic struct {
 	WebDomainRedirects map[string]string  `sconf:"optional" sconf-doc:"Web sites redirected to other domains: from the domain that is the key to the domain that is the value, permanently (308), to HTTPS, keeping path and query. Come before WebHandlers."`
 	WebHandlers        []WebHandler       `sconf:"optional" sconf-doc:"Web sites, served by listeners with WebserverHTTP or WebserverHTTPS. The first handler whose Domain and PathRegexp match a request gets it. They come before the account pages, webmail and so on, and so can override them."`
 	Routes             []Route            `sconf:"optional" sconf-doc:"Routes for outgoing mail, tried after those of the account and the domain of the sender. The first that matches decides. Without a match mail is delivered directly."`
+	TrustedARCSealers  []string           `sconf:"optional" sconf-doc:"Domains of servers that forward to accounts here and can be trusted to say (with ARC, RFC 8617) that a message passed DMARC before they changed it, e.g. those of mailing lists. Failures of DMARC are then not held against it."`
 	MonitorDNSBLs      []string           `sconf:"optional" sconf-doc:"DNS blocklists to watch for the own public addresses, in addition to those used for incoming mail. Results are in the metrics."`
 }
 

@@ -8,9 +8,11 @@ type Listener struct {
 	NATIPs             []string         `sconf:"optional" sconf-doc:"Public addresses, when IPs are internal ones behind address translation. Used instead of IPs for checking and suggesting DNS records. No loopback or unspecified addresses."`
 	IPsNATed           bool             `sconf:"optional" sconf-doc:"Deprecated, use NATIPs: IPs are behind address translation, so do not check that DNS points to them."`
 	Hostname           string           `sconf:"optional" sconf-doc:"Name of this listener, if another than the global Hostname."`
+	ProxyProtocol      []string         `sconf:"optional" sconf-doc:"Addresses or networks (as in 192.0.2.0/24) of proxies that connect with the PROXY protocol, version 1 or 2, such as HAProxy with send-proxy or send-proxy-v2. The addresses of clients are then those that the proxy says. Applies to all services of this listener but MetricsHTTP and PprofHTTP: connections from other addresses, and those without the header, are closed, so use another listener for clients that connect directly. HTTP services need no Forwarded then."`
 	TLS                *TLS             `sconf:"optional" sconf-doc:"Certificates for the services of this listener. Needed for all services with TLS, which includes SMTP, Submission and IMAP unless STARTTLS is turned off for them."`
 	SMTPMaxMessageSize int64            `sconf:"optional" sconf-doc:"Maximum size in bytes of a message, incoming and outgoing. Default: 104857600 (100 MiB)."`
 	SMTP               SMTP             `sconf:"optional" sconf-doc:"SMTP for incoming mail from other servers."`
+	LMTP               LMTP             `sconf:"optional" sconf-doc:"LMTP (RFC 2033), for other mail servers and programs of ours that hand over mail for local addresses. Its clients are trusted: there is no login, and senders are not checked. Only on listeners all of whose IPs are loopback or private addresses."`
 	Submission         Submission       `sconf:"optional" sconf-doc:"SMTP for mail programs of users, with STARTTLS and authentication."`
 	Submissions        Submissions      `sconf:"optional" sconf-doc:"SMTP for mail programs of users, with TLS from the start (RFC 8314 recommends it over STARTTLS)."`
 	IMAP               IMAP             `sconf:"optional" sconf-doc:"IMAP with STARTTLS."`
@@ -56,6 +58,12 @@ type SMTP struct {
 	DNSBLs                    []string       `sconf:"optional" sconf-doc:"DNS blocklists to ask about senders without reputation, e.g. zen.spamhaus.org. Mind their terms of use. A listed sender is refused with a temporary error."`
 	FirstTimeSenderDelay      *time.Duration `sconf:"optional" sconf-doc:"How long to wait before accepting a message from a first-time sender. Junk that is about to be recognized is often sent in bulk and impatient. 0s turns it off. Default: 15s."`
 	TLSSessionTicketsDisabled *bool          `sconf:"optional" sconf-doc:"Whether to disable TLS session tickets. Default: disabled for port 25, since some clients mix up sessions of several servers, enabled on other ports."`
+}
+
+// LMTP is Listener.LMTP.
+type LMTP struct {
+	Enabled bool `sconf-doc:"Whether to offer this service."`
+	Port    int  `sconf:"optional" sconf-doc:"Default: 24. Not 25 (RFC 2033 5)."`
 }
 
 // Submission is Listener.Submission.

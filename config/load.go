@@ -150,6 +150,7 @@ func (c *dynamicChecker) check(sc *checker) {
 	c.snap.Routes = c.checkRoutes(root.Key("Routes"), c.conf.Routes)
 	c.checkWeb()
 	c.snap.MonitorDNSBLs = c.domains(root.Key("MonitorDNSBLs"), c.conf.MonitorDNSBLs)
+	c.snap.TrustedARCSealers = c.domains(root.Key("TrustedARCSealers"), c.conf.TrustedARCSealers)
 }
 
 func sortByLine(errs sconf.Errors) {

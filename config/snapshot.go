@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ type Snapshot struct {
 	WebHandlers        []*WebHandlerInfo
 	WebDomainRedirects map[dns.Domain]dns.Domain
 	MonitorDNSBLs      []dns.Domain
+	TrustedARCSealers  []dns.Domain
 
 	// Warnings are things that are allowed but probably not wanted.
 	Warnings sconf.Errors
@@ -68,6 +70,7 @@ type ListenerInfo struct {
 	Listener
 	IPs           []netip.Addr
 	NATIPs        []netip.Addr
+	Proxies       []netip.Prefix // From ProxyProtocol; empty: none.
 	Hostname      dns.Domain
 	DNSBLs        []dns.Domain
 	MinTLSVersion uint16
@@ -129,7 +132,8 @@ type AccountInfo struct {
 	// Classes of mailboxes by lower-case name, nil for none.
 	JunkMailbox, NeutralMailbox, NotJunkMailbox *regexp.Regexp
 
-	RejectsMailbox, Introbox string              // Normalized, or empty.
+	RejectsMailbox, Introbox string // Normalized, or empty.
+	TrustedARCSealers        []dns.Domain
 	FromIDLogins             map[AddressKey]bool // Logins whose messages get a unique MAIL FROM.
 	Routes                   []RouteInfo
 }
@@ -332,4 +336,10 @@ func (s *StaticInfo) anyListener(fn func(l *ListenerInfo) bool) bool {
 func (s *Snapshot) Transport(name string) (Transport, bool) {
 	t, ok := s.Static.Transports[name]
 	return t, ok
+}
+
+// TrustsSealer tells whether an account, which may be nil, is to believe what a server
+// says about a message that it forwards with a seal of the domain (RFC 8617).
+func (s *Snapshot) TrustsSealer(a *AccountInfo, sealer dns.Domain) bool {
+	return slices.Contains(s.TrustedARCSealers, sealer) || a != nil && slices.Contains(a.TrustedARCSealers, sealer)
 }

@@ -76,6 +76,7 @@ var commands = map[string]struct {
 	"setaccountpassword": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
 		return a.SetAccountPassword(ctx, actor, p[0], p[1])
 	}},
+	"trace": {1, 5, findTraces},
 }
 
 // actor is who the audit lines name for what comes through the socket.

@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"mox/config"
 	"mox/dns"
 	"mox/mlog"
 	"mox/smtp"
@@ -24,7 +26,7 @@ type Message struct {
 	Peer     smtp.Peer
 	SMTPUTF8 bool
 	Received time.Time
-	// Reverse is the name that the client's address has in DNS, if known.
+	// Reverse is the name that the client's address has in DNS, if confirmed.
 	Reverse string
 	// NoClient leaves out of the Received field who the client is: for submission.
 	NoClient bool
@@ -32,6 +34,38 @@ type Message struct {
 	Fields []byte
 	// Add are complete header fields below Received: of the message's own.
 	Add []byte
+	// Verified are the domains that someone has shown to act for, as rulesets ask for.
+	Verified []dns.Domain
+	// Judge decides for each account what becomes of the message. Nil: it is accepted.
+	// It is called concurrently.
+	Judge func(ctx context.Context, c Case) Judgment
+}
+
+// Case is a message for one account, to be judged.
+type Case struct {
+	Account   *store.Account // valid until Judge returns
+	Target    Target
+	To        smtp.Path           // as in RCPT
+	Rule      *config.RulesetInfo // the first that matches; nil: none
+	RuleIndex int
+	Mailbox   string // by the rule, or else the target
+}
+
+// Judgment says what becomes of a Case.
+type Judgment struct {
+	// Mailbox is where it goes.
+	Mailbox string
+	// Refusal, when not nil, refuses it. A copy goes to the mailbox of Rejects, if any.
+	Refusal *smtp.Error
+	Rejects Rejects
+	// Delay is how long to wait before it is accepted.
+	Delay time.Duration
+	Flags store.Flags
+	Trace []byte // as stored, see package trace
+	// Fields are complete header fields at the very top.
+	Fields []byte
+	// Done is called with the result, nil if delivered; it may be nil.
+	Done func(err error)
 }
 
 // Config is what a Deliverer needs.
@@ -52,13 +86,19 @@ type Deliverer struct {
 	mu sync.Mutex
 	// done has the deliveries of messages that failed for other recipients; guarded
 	// by mu.
-	done *memory
+	done    *memory
+	delayed atomic.Int64         // messages that wait to be accepted
+	pruned  map[string]time.Time // when rejects of an account were looked through; guarded by mu
 }
+
+// maxDelayed is how many messages wait to be accepted at most: they hold memory. More are
+// accepted without delay.
+const maxDelayed = 1000
 
 // New returns a Deliverer.
 func New(c Config) *Deliverer {
 	c.Log = mlog.New("deliver", c.Log)
-	return &Deliverer{c: c, done: newMemory()}
+	return &Deliverer{c: c, done: newMemory(), pruned: map[string]time.Time{}}
 }
 
 // parallel is how many accounts are delivered to at the same time for one message.
@@ -69,7 +109,9 @@ type job struct {
 	target Target
 	to     smtp.Path // as in RCPT
 	rcpts  []int     // recipients that it is for
-	err    error
+	done   bool      // it was delivered before
+	Judgment
+	err error
 }
 
 // Deliver delivers a message. The results are those of the recipients in their order:
@@ -86,26 +128,44 @@ func (d *Deliverer) Deliver(ctx context.Context, m *Message, rcpts []Recipient) 
 	view := see(m)
 	jobs := plan(view, rcpts)
 	once := d.remembered(m)
+	for _, j := range jobs {
+		j.done = once.has(j)
+	}
+	each(jobs, func(j *job) { j.err = d.safely(func() error { return d.judge(ctx, view, j) }) })
+	if err := d.delay(ctx, jobs); err != nil {
+		for _, j := range jobs {
+			if j.Refusal == nil {
+				j.err = err
+			}
+		}
+	}
+	each(jobs, func(j *job) { d.deliver(ctx, m, j) })
+	collect(jobs, results)
+	d.remember(m, once, jobs)
+	return results
+}
+
+// each calls f for each job that is to be done, some at a time.
+func each(jobs []*job, f func(*job)) {
+	if len(jobs) == 1 {
+		if !jobs[0].done {
+			f(jobs[0])
+		}
+		return
+	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallel)
 	for _, j := range jobs {
-		if once.has(j) {
+		if j.done {
 			continue
-		}
-		if len(jobs) == 1 {
-			j.err = d.deliver(ctx, view, j)
-			break
 		}
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			j.err = d.deliver(ctx, view, j)
+			f(j)
 		})
 	}
 	wg.Wait()
-	collect(jobs, results)
-	d.remember(m, once, jobs)
-	return results
 }
 
 // plan returns what to deliver: each address once, whether it is a recipient itself or
@@ -175,27 +235,98 @@ func collect(jobs []*job, results []error) {
 	}
 }
 
-// deliver adds the message to one account.
-func (d *Deliverer) deliver(ctx context.Context, s *seen, j *job) error {
-	m := s.m
-	err := d.addSafely(ctx, s, j)
-	if err == nil {
-		d.c.Log.InfoContext(ctx, "delivered", "account", j.target.Account, "from", m.From.LogString(), "to", j.to.LogString(), "size", m.Spool.Size())
+// judge finds out what is to be done for one account.
+func (d *Deliverer) judge(ctx context.Context, s *seen, j *job) error {
+	rule, index := s.rule(j.target)
+	j.Mailbox = j.target.Mailbox
+	if rule != nil {
+		j.Mailbox = rule.Mailbox
+	}
+	if j.Mailbox == "" {
+		j.Mailbox = store.Inbox
+	}
+	if s.m.Judge == nil {
 		return nil
+	}
+	acc, err := d.c.Store.Account(ctx, j.target.Account)
+	if err != nil {
+		return fmt.Errorf("opening account: %w", err)
+	}
+	defer acc.Release()
+	j.Judgment = s.m.Judge(ctx, Case{Account: acc, Target: j.target, To: j.to, Rule: rule, RuleIndex: index, Mailbox: j.Mailbox})
+	return nil
+}
+
+// delay waits as long as the judgment that wants the longest wait. An end of ctx, such as
+// that of the connection, is a reason not to accept.
+func (d *Deliverer) delay(ctx context.Context, jobs []*job) error {
+	var longest time.Duration
+	for _, j := range jobs {
+		if j.Refusal == nil {
+			longest = max(longest, j.Delay)
+		}
+	}
+	if longest == 0 || !d.enterDelay() {
+		return nil
+	}
+	defer d.leaveDelay()
+	t := time.NewTimer(longest)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return smtp.WrapErrorf(ctx.Err(), 451, "4.3.2", "interrupted, try again")
+	}
+}
+
+// enterDelay takes a place among the messages that wait; without one, there is no delay.
+func (d *Deliverer) enterDelay() bool {
+	if d.delayed.Add(1) > maxDelayed {
+		d.delayed.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (d *Deliverer) leaveDelay() { d.delayed.Add(-1) }
+
+// deliver does what was decided for one account. Its result is in j.err.
+func (d *Deliverer) deliver(ctx context.Context, m *Message, j *job) {
+	refused := j.err == nil && j.Refusal != nil
+	err := j.err
+	if err == nil {
+		err = d.safely(func() error { return d.act(ctx, m, j) })
+	}
+	if j.Done != nil {
+		defer func() { j.Done(j.err) }()
+	}
+	attrs := []any{"account", j.target.Account, "from", m.From.LogString(), "to", j.to.LogString(), "size", m.Spool.Size()}
+	switch {
+	case err == nil && !refused:
+		d.c.Log.InfoContext(ctx, "delivered", append(attrs, "mailbox", j.Mailbox)...)
+		return
+	case refused:
+		if err != nil {
+			d.c.Log.WarnContext(ctx, "copy of refused message not kept", append(attrs, "err", err)...)
+		}
+		d.c.Log.InfoContext(ctx, "refused", append(attrs, "code", j.Refusal.Code, "reason", j.Refusal.Text)...)
+		j.err = j.Refusal
+		return
 	}
 	e := Error(err)
 	level := slog.LevelError
-	if errors.Is(err, store.ErrQuota) || errors.Is(err, store.ErrTooLarge) {
+	if errors.Is(err, store.ErrQuota) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, context.Canceled) {
 		level = slog.LevelInfo
 	}
-	d.c.Log.Log(ctx, level, "not delivered", "account", j.target.Account, "from", m.From.LogString(), "to", j.to.LogString(), "code", e.Code, "err", err)
+	d.c.Log.Log(ctx, level, "not delivered", append(attrs, "code", e.Code, "err", err)...)
 	// The cause is logged: what remains is for the peer.
-	return smtp.Errorf(e.Code, e.Enhanced, "%s", e.Text)
+	j.err = smtp.Errorf(e.Code, e.Enhanced, "%s", e.Text)
 }
 
-// addSafely is add, with a panic as error: it may run in a goroutine of its own, where
-// one would end the process.
-func (d *Deliverer) addSafely(ctx context.Context, s *seen, j *job) (err error) {
+// safely calls f, with a panic as error: it may run in a goroutine of its own, where one
+// would end the process.
+func (d *Deliverer) safely(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			if d.c.Panic != nil {
@@ -204,27 +335,31 @@ func (d *Deliverer) addSafely(ctx context.Context, s *seen, j *job) (err error) 
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return d.add(ctx, s, j)
+	return f()
 }
 
-func (d *Deliverer) add(ctx context.Context, s *seen, j *job) error {
+// act adds the message to the account, or a copy to its mailbox for what is refused.
+func (d *Deliverer) act(ctx context.Context, m *Message, j *job) error {
+	if j.Refusal != nil && j.Rejects.Mailbox == "" {
+		return nil
+	}
 	acc, err := d.c.Store.Account(ctx, j.target.Account)
 	if err != nil {
 		return fmt.Errorf("opening account: %w", err)
 	}
 	defer acc.Release()
-	m := s.m
-	mailbox := s.mailbox(j.target)
-	if mailbox == "" {
-		mailbox = store.Inbox
+	nm := store.NewMessage{Spool: m.Spool, Prefix: d.prefix(m, j), Received: m.Received, Saved: m.Received, Flags: j.Flags, Trace: j.Trace}
+	if j.Refusal != nil {
+		return d.keep(ctx, acc, j.Rejects, nm)
 	}
-	_, err = acc.Deliver(ctx, mailbox, store.NewMessage{
-		Spool:    m.Spool,
-		Prefix:   d.prefix(m, j),
-		Received: m.Received,
-		Saved:    m.Received,
-	})
-	return err
+	if err := d.forget(ctx, acc, j.Rejects, nm.Spool); err != nil {
+		d.c.Log.WarnContext(ctx, "removing copy that was refused before", "account", j.target.Account, "err", err)
+	}
+	if _, err = acc.Deliver(ctx, j.Mailbox, nm); err != nil {
+		return err
+	}
+	d.warnQuota(ctx, acc, m.Received)
+	return nil
 }
 
 // Error returns an error of store as the reply to give, with it as cause.

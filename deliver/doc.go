@@ -1,9 +1,13 @@
 // Package deliver puts messages into accounts: it expands aliases, writes the trace
-// fields of each recipient above the message, and has store keep it. It decides
-// nothing about a message; that was done before.
+// fields of each recipient above the message, and has store keep it. What becomes of a
+// message is decided by the caller's Judge, for each account: refused (with a copy in
+// the mailbox for rejects), delayed, accepted.
 //
-// Fields added on delivery, from top to bottom: Delivered-To, Return-Path, those that
-// the caller gives (Authentication-Results, ...), Received.
+// Fields added on delivery, from top to bottom: those of the judgment (X-Mox-Reason),
+// Delivered-To, Return-Path, those that the caller gives (Authentication-Results, ...),
+// Received.
+//
+// An account that is about to be full gets a message that says so.
 //
 // When some recipients of a message could be served and others not, the sender is told
 // that it failed, and may send it again to all. Deliverer remembers, in memory and for

@@ -44,6 +44,7 @@ func checkLoop(m *Message) error {
 // prefix returns the fields above the message for a recipient.
 func (d *Deliverer) prefix(m *Message, j *job) []byte {
 	var b bytes.Buffer
+	b.Write(j.Fields)
 	writeField(&b, "Delivered-To: "+d.address(m, j.to))
 	// RFC 5321 4.4: the reverse-path, at final delivery.
 	writeField(&b, "Return-Path: <"+m.From.XString(m.SMTPUTF8)+">")

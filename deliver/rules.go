@@ -2,10 +2,12 @@ package deliver
 
 import (
 	"bufio"
+	"slices"
 	"strings"
 	"sync"
 
 	"mox/config"
+	"mox/dns"
 	"mox/message"
 	"mox/smtp"
 )
@@ -58,22 +60,22 @@ func (s *seen) readAuthor() []smtp.Address {
 	return l
 }
 
-// mailbox returns where the message goes: what the first ruleset that matches says.
-func (s *seen) mailbox(t Target) string {
+// rule returns the first ruleset that matches, and its index; nil for none.
+func (s *seen) rule(t Target) (*config.RulesetInfo, int) {
 	if t.Destination != nil {
 		for i := range t.Destination.Rulesets {
 			if r := &t.Destination.Rulesets[i]; s.matches(r) {
-				return r.Mailbox
+				return r, i
 			}
 		}
 	}
-	return t.Mailbox
+	return nil, 0
 }
 
 // matches tells whether all that a ruleset asks for is so.
 func (s *seen) matches(r *config.RulesetInfo) bool {
-	if !r.VerifiedDomain.IsZero() {
-		return false // no domain was verified
+	if !r.VerifiedDomain.IsZero() && !slices.ContainsFunc(s.m.Verified, func(d dns.Domain) bool { return within(d, r.VerifiedDomain) }) {
+		return false
 	}
 	if r.SMTPMailFrom != nil && !r.SMTPMailFrom.MatchString(s.m.From.XString(true)) {
 		return false
@@ -98,4 +100,9 @@ func (s *seen) hasField(h config.HeaderRegexp) bool {
 		}
 	}
 	return false
+}
+
+// within tells whether a domain is another one or below it.
+func within(d, parent dns.Domain) bool {
+	return d == parent || strings.HasSuffix(d.ASCII, "."+parent.ASCII)
 }

@@ -90,7 +90,8 @@ func parse(s string, p *idna.Profile, underscore bool) (Domain, error) {
 	if !utf8.ValidString(s) {
 		return Domain{}, fmt.Errorf("%w: invalid UTF-8", ErrDomain)
 	}
-	ascii, err := p.ToASCII(s)
+	// UTS #46 maps capital sharp s to the small one, not to "ss", since Unicode 15.1.
+	ascii, err := p.ToASCII(strings.ReplaceAll(s, "ẞ", "ß"))
 	if err != nil {
 		return Domain{}, fmt.Errorf("%w: to ASCII: %w", ErrDomain, err)
 	}
@@ -103,8 +104,26 @@ func parse(s string, p *idna.Profile, underscore bool) (Domain, error) {
 	}
 	if unicode == ascii {
 		unicode = ""
+	} else if err := checkULabels(unicode); err != nil {
+		return Domain{}, err
 	}
 	return Domain{ASCII: ascii, Unicode: unicode}, nil
+}
+
+// checkULabels checks hyphens in labels that are not ASCII, which are not seen in their
+// A-labels.
+//
+// RFC 5891 4.2.3.1: none at start and end, and not two in third and fourth place.
+func checkULabels(s string) error {
+	for label := range strings.SplitSeq(s, ".") {
+		if strings.IndexFunc(label, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+			continue
+		}
+		if r := []rune(label); r[0] == '-' || r[len(r)-1] == '-' || len(r) > 3 && r[2] == '-' && r[3] == '-' {
+			return fmt.Errorf("%w: label with hyphen at its start or end, or in third and fourth place", ErrDomain)
+		}
+	}
+	return nil
 }
 
 // checkASCII checks lengths and characters (RFC 1035 2.3.1, 2.3.4; RFC 1123 2.1).

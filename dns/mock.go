@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -9,15 +10,25 @@ import (
 	"time"
 )
 
-// MockResolver is a Resolver that answers from its fields, for tests. Names are in
-// lower case without final dot. It must not change once in use.
+// MockResolver is a Resolver that answers from its fields, for tests; [MockZone] makes
+// one from zone files. Names are in lower case without final dot. As in DNS, a name
+// exists when one below it does, and the records of "*.example.org" are those of names
+// below example.org that do not exist otherwise. It must not change once in use.
 type MockResolver struct {
 	PTR   map[string][]string // by address
 	A     map[string][]string
 	AAAA  map[string][]string
 	TXT   map[string][]string
 	MX    map[string][]MX
+	NS    map[string][]string
+	SRV   map[string][]SRV
+	TLSA  map[string][]TLSA
 	CNAME map[string]string
+
+	// Script, if not nil, is called first in each lookup of one type. An error that it
+	// returns is the outcome: the cause of an *Error unless it is one. For failures that
+	// come and go, and to count lookups. Safe for concurrent use.
+	Script func(ctx context.Context, typ, name string) error
 
 	// Fail has lookups that fail, by "type name" with type in lower case, as in
 	// "mx example.org"; lookups by "ip" are one of "a" and one of "aaaa". A nil error
@@ -35,6 +46,21 @@ type MockResolver struct {
 
 var _ Resolver = MockResolver{}
 
+// LookupNS implements [Resolver].
+func (r MockResolver) LookupNS(ctx context.Context, name string) ([]string, Result, error) {
+	return mockLookup(ctx, r, "ns", name, r.NS)
+}
+
+// LookupSRV implements [Resolver].
+func (r MockResolver) LookupSRV(ctx context.Context, name string) ([]SRV, Result, error) {
+	return mockLookup(ctx, r, "srv", name, r.SRV)
+}
+
+// LookupTLSA implements [Resolver].
+func (r MockResolver) LookupTLSA(ctx context.Context, name string) ([]TLSA, Result, error) {
+	return mockLookup(ctx, r, "tlsa", name, r.TLSA)
+}
+
 // ask does what is common to all lookups: delay, failure, and whether the answer is
 // authentic.
 func (r MockResolver) ask(ctx context.Context, typ, name string) (Result, error) {
@@ -48,6 +74,14 @@ func (r MockResolver) ask(ctx context.Context, typ, name string) (Result, error)
 	if err := ctx.Err(); err != nil {
 		return Result{}, &Error{Name: name, Type: typ, Timeout: err == context.DeadlineExceeded, Err: err}
 	}
+	if r.Script != nil {
+		if err := r.Script(ctx, typ, name); err != nil {
+			if e := (*Error)(nil); errors.As(err, &e) {
+				return Result{}, err
+			}
+			return Result{}, &Error{Name: name, Type: typ, Err: err}
+		}
+	}
 	if err, ok := r.Fail[key]; ok {
 		return Result{}, &Error{Name: name, Type: typ, Err: err}
 	}
@@ -58,25 +92,52 @@ func (r MockResolver) ask(ctx context.Context, typ, name string) (Result, error)
 	return Result{Authentic: auth}, nil
 }
 
+// exists tells whether the name or one below it has records.
 func (r MockResolver) exists(name string) bool {
-	_, a := r.A[name]
-	_, aaaa := r.AAAA[name]
-	_, txt := r.TXT[name]
-	_, mx := r.MX[name]
-	_, cname := r.CNAME[name]
-	return a || aaaa || txt || mx || cname
+	return under(r.A, name) || under(r.AAAA, name) || under(r.TXT, name) || under(r.MX, name) ||
+		under(r.NS, name) || under(r.SRV, name) || under(r.TLSA, name) || under(r.CNAME, name)
+}
+
+func under[T any](table map[string]T, name string) bool {
+	if _, ok := table[name]; ok {
+		return true
+	}
+	for n := range table {
+		if len(n) > len(name) && strings.HasSuffix(n, name) && n[len(n)-len(name)-1] == '.' {
+			return true
+		}
+	}
+	return false
+}
+
+// source returns the name whose records are those of name: itself or a wildcard (RFC
+// 4592 3.3.1).
+func (r MockResolver) source(name string) string {
+	if r.exists(name) {
+		return name
+	}
+	for above := name; above != ""; {
+		_, above, _ = strings.Cut(above, ".")
+		if r.exists("*." + above) {
+			return "*." + above
+		}
+		if r.exists(above) {
+			break
+		}
+	}
+	return name
 }
 
 func (r MockResolver) none(typ, name string) error {
-	return &Error{Name: name, Type: typ, NotFound: true, NXDomain: !r.exists(name)}
+	return &Error{Name: name, Type: typ, NotFound: true, NXDomain: !r.exists(r.source(name))}
 }
 
 // follow goes along aliases to the name that has records.
 func (r MockResolver) follow(ctx context.Context, name string) (string, Result, error) {
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	name = canonical(name)
 	res := Result{Authentic: true}
 	for range 16 {
-		next, ok := r.CNAME[name]
+		next, ok := r.CNAME[r.source(name)]
 		if !ok {
 			return name, res, nil
 		}
@@ -100,7 +161,7 @@ func mockLookup[T any](ctx context.Context, r MockResolver, typ, name string, ta
 	if err != nil {
 		return nil, res, err
 	}
-	l := table[name]
+	l := table[r.source(name)]
 	if len(l) == 0 {
 		return nil, res, r.none(typ, name)
 	}
@@ -167,8 +228,14 @@ func (r MockResolver) LookupMX(ctx context.Context, name string) ([]MX, Result, 
 // LookupCNAME implements [Resolver].
 func (r MockResolver) LookupCNAME(ctx context.Context, name string) (string, Result, error) {
 	end, res, err := r.follow(ctx, name)
-	if err == nil && !r.exists(end) {
-		return "", res, r.none("cname", end)
+	if err == nil && end == canonical(name) {
+		res, err = r.ask(ctx, "cname", end)
 	}
-	return end, res, err
+	if err == nil && !r.exists(r.source(end)) {
+		err = r.none("cname", end)
+	}
+	if err != nil {
+		return "", res, err
+	}
+	return end, res, nil
 }

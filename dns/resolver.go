@@ -19,9 +19,23 @@ type MX struct {
 	Host       string
 }
 
-// Resolver looks up DNS records. Errors are of type *Error, except those of the
-// context. A name without records of the type asked for is an error for which
-// IsNotFound holds. Safe for concurrent use.
+// SRV is a record that locates a service (RFC 2782). A target of "." says that the
+// service is not offered.
+type SRV struct {
+	Priority uint16
+	Weight   uint16
+	Port     uint16
+	Target   string
+}
+
+// Resolver looks up DNS records. Errors are of type *Error; one for the end of the
+// context wraps the error of the context. A name without records of the type asked
+// for is an error for which IsNotFound holds, and the Result beside it tells whether
+// DNSSEC proved that. Errors may be shared with other callers: they must not be
+// changed. Safe for concurrent use.
+//
+// Names are taken as they are: a backslash is no escape. A name that cannot be in DNS
+// is not found.
 type Resolver interface {
 	// LookupAddr returns the names of an address (PTR).
 	LookupAddr(ctx context.Context, ip netip.Addr) ([]string, Result, error)
@@ -32,8 +46,18 @@ type Resolver interface {
 	// LookupMX returns mail exchanges by ascending preference, not looking for
 	// addresses in their absence.
 	LookupMX(ctx context.Context, name string) ([]MX, Result, error)
+	// LookupNS returns the names of the servers of a zone, in no order.
+	LookupNS(ctx context.Context, name string) ([]string, Result, error)
+	// LookupSRV returns the records of a service, of a name such as
+	// "_imaps._tcp.example.org". Their order is for the caller to make (RFC 2782).
+	LookupSRV(ctx context.Context, name string) ([]SRV, Result, error)
+	// LookupTLSA returns the TLS associations of a name such as
+	// "_25._tcp.mx.example.org", in no order. Only authentic ones are worth anything
+	// (RFC 6698 4.1). Their data must not be changed.
+	LookupTLSA(ctx context.Context, name string) ([]TLSA, Result, error)
 	// LookupCNAME returns the end of the chain of aliases that starts at name, name
-	// itself when it is none.
+	// itself when it is none. The answer is authentic when all aliases are. It is an
+	// error when the end does not exist.
 	LookupCNAME(ctx context.Context, name string) (string, Result, error)
 }
 
@@ -49,6 +73,11 @@ type Error struct {
 	NXDomain bool
 	// Timeout: no answer came in time.
 	Timeout bool
+	// RCode is the response code of a server that failed, such as "SERVFAIL".
+	RCode string
+	// Extended is what the server told about the cause of an error or of the lack of
+	// a record (RFC 8914), such as "DNSSEC Bogus: signature expired".
+	Extended string
 
 	Err error // cause, may be nil
 }
@@ -57,13 +86,22 @@ func (e *Error) Error() string {
 	s := "looking up " + e.Type + " of " + e.Name + ": "
 	switch {
 	case e.Err != nil:
-		return s + e.Err.Error()
+		s += e.Err.Error()
+	case e.NXDomain:
+		s += "no such domain"
 	case e.NotFound:
-		return s + "no such record"
+		s += "no such record"
 	case e.Timeout:
-		return s + "timeout"
+		s += "timeout"
+	case e.RCode != "" && e.RCode != "SERVFAIL":
+		s += "server failure: " + e.RCode
+	default:
+		s += "server failure"
 	}
-	return s + "server failure"
+	if e.Extended != "" {
+		s += " (" + e.Extended + ")"
+	}
+	return s
 }
 
 func (e *Error) Unwrap() error { return e.Err }

@@ -11,7 +11,8 @@ import (
 )
 
 // StdResolver is a Resolver that asks the system's resolver through package net. Its
-// answers are never authentic. The zero value is ready to use.
+// answers are never authentic, and it cannot look up TLSA. For where there is no
+// resolv.conf: [Client] is better in all other ways. The zero value is ready to use.
 type StdResolver struct {
 	// Resolver is used when not nil, net.DefaultResolver otherwise.
 	Resolver *net.Resolver
@@ -105,6 +106,41 @@ func (r StdResolver) LookupMX(ctx context.Context, name string) ([]MX, Result, e
 	}
 	slices.SortStableFunc(l, func(a, b MX) int { return int(a.Preference) - int(b.Preference) })
 	return l, Result{}, nil
+}
+
+// LookupNS implements [Resolver].
+func (r StdResolver) LookupNS(ctx context.Context, name string) ([]string, Result, error) {
+	res, ctx, cancel := r.begin(ctx)
+	defer cancel()
+	nss, err := res.LookupNS(ctx, absolute(name))
+	if err != nil && len(nss) == 0 {
+		return nil, Result{}, stdError("ns", name, err)
+	}
+	l := make([]string, len(nss))
+	for i, ns := range nss {
+		l[i] = relative(ns.Host)
+	}
+	return l, Result{}, nil
+}
+
+// LookupSRV implements [Resolver].
+func (r StdResolver) LookupSRV(ctx context.Context, name string) ([]SRV, Result, error) {
+	res, ctx, cancel := r.begin(ctx)
+	defer cancel()
+	_, srvs, err := res.LookupSRV(ctx, "", "", absolute(name))
+	if err != nil && len(srvs) == 0 {
+		return nil, Result{}, stdError("srv", name, err)
+	}
+	l := make([]SRV, len(srvs))
+	for i, s := range srvs {
+		l[i] = SRV{s.Priority, s.Weight, s.Port, relative(s.Target)}
+	}
+	return l, Result{}, nil
+}
+
+// LookupTLSA implements [Resolver]: it fails.
+func (r StdResolver) LookupTLSA(_ context.Context, name string) ([]TLSA, Result, error) {
+	return nil, Result{}, stdError("tlsa", name, errors.ErrUnsupported)
 }
 
 // LookupCNAME implements [Resolver].

@@ -4,42 +4,69 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
+	"mox/config"
 	"mox/deliver"
 	"mox/directory"
 	"mox/dns"
+	"mox/junk"
 	"mox/mlog"
+	"mox/msgauth"
 	"mox/smtp"
 	"mox/store"
+	"mox/trace"
 )
 
 // Config is what transactions need. It must not change once in use.
 type Config struct {
+	Hostname  dns.Domain
 	Directory *directory.Directory
 	Deliverer *deliver.Deliverer
 	Store     *store.Store
-	// Resolver finds the names of clients; nil: they are not looked for.
-	Resolver dns.Resolver
+	// Checker finds out about senders; nil: none is checked.
+	Checker *msgauth.Checker
+	// Junk has what accounts were taught; nil: nothing is known.
+	Junk *junk.Manager
+	// Trace gets the decision about each message for each account; nil: nobody. It must
+	// not change it.
+	Trace func(*trace.Trace)
+	// ID makes of a connection's id what is shown of it; nil: nothing is shown.
+	ID func(cid int64) string
 	// Recipients is the most recipients of a message; 0: 1000.
 	Recipients int
-	// Simulate makes some localparts have outcomes, see [deliver.Simulated].
-	Simulate bool
-	Log      *slog.Logger     // nil: none
-	Now      func() time.Time // nil: time.Now
-	Metrics  Metrics
+	// Local is for servers to try things out: some localparts have outcomes, see
+	// [deliver.Simulated], and nothing is refused for what it is.
+	Local   bool
+	Log     *slog.Logger     // nil: none
+	Now     func() time.Time // nil: time.Now
+	Metrics Metrics
 }
 
 // Metrics are called when set.
 type Metrics struct {
 	// Delivery is called for each recipient of a message, and for one that is refused at
-	// RCPT. result is "delivered", "reject", "unknownuser", "accounterror" or
-	// "delivererror".
+	// RCPT. result is "delivered", "reject", "unknownuser", "accounterror", "highrate" or
+	// "delivererror"; reason is that of the verdict, if there was one.
 	Delivery func(result, reason string)
+	// SubjectPass is called for each token that is looked at, and Token for each given.
+	SubjectPass func(valid bool)
+	Token       func()
+}
+
+// Door is what a listener has set.
+type Door struct {
+	DNSBLs []dns.Domain
+	Delay  time.Duration // for first-time senders
 }
 
 // Inbound makes transactions. It is safe for concurrent use.
-type Inbound struct{ c Config }
+type Inbound struct {
+	c     Config
+	rates *rates
+}
 
 // New returns an Inbound.
 func New(c Config) *Inbound {
@@ -49,79 +76,47 @@ func New(c Config) *Inbound {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.ID == nil {
+		c.ID = func(int64) string { return "" }
+	}
 	c.Log = mlog.New("inbound", c.Log)
-	return &Inbound{c}
+	return &Inbound{c: c, rates: newRates()}
 }
 
 // Transaction takes one message. It belongs to one goroutine.
 type Transaction struct {
 	in     *Inbound
 	dir    directory.View
+	door   Door
 	peer   smtp.Peer
 	from   smtp.Path
 	params smtp.MailParams
 	rcpts  []deliver.Recipient
 	spool  *store.Spool
+	filter *forgeryFilter
+	check  *msgauth.Check // nil: the sender is not checked
 
-	reverse chan string // gets the client's name, if looked for
-	cancel  context.CancelFunc
+	suspicious bool
 }
-
-// reverseTimeout is how long the client's name may take. The message usually takes
-// longer.
-const reverseTimeout = 5 * time.Second
 
 // Begin starts a transaction for a client.
-func (in *Inbound) Begin(ctx context.Context, peer smtp.Peer) (*Transaction, error) {
-	return &Transaction{in: in, dir: in.c.Directory.View(), peer: peer, cancel: func() {}}, nil
+func (in *Inbound) Begin(_ context.Context, peer smtp.Peer, door Door) (*Transaction, error) {
+	return &Transaction{in: in, dir: in.c.Directory.View(), peer: peer, door: door}, nil
 }
 
-// Mail takes the reverse-path.
+// Mail takes the reverse-path, and begins to find out about the sender.
 func (tx *Transaction) Mail(ctx context.Context, from smtp.Path, p smtp.MailParams) error {
-	if tx.in.c.Simulate {
+	if tx.in.c.Local {
 		if err := deliver.SimulatedAt(ctx, "mailfrom", from.Localpart); err != nil {
 			return err
 		}
 	}
 	tx.from, tx.params = from, p
-	tx.lookup(ctx)
+	// A program on our network, which LMTP is for, has checked whom it will.
+	if tx.in.c.Checker != nil && !tx.peer.LMTP {
+		tx.check = tx.in.c.Checker.Begin(ctx, tx.peer, from)
+	}
 	return nil
-}
-
-// lookup begins to look for the client's name.
-func (tx *Transaction) lookup(ctx context.Context) {
-	r, ip := tx.in.c.Resolver, tx.peer.Remote.Addr()
-	if r == nil || !ip.IsValid() {
-		return
-	}
-	ctx, tx.cancel = context.WithTimeout(ctx, reverseTimeout)
-	reverse := make(chan string, 1)
-	tx.reverse = reverse
-	go func() {
-		names, _, err := r.LookupAddr(ctx, ip)
-		if err != nil || len(names) == 0 {
-			reverse <- ""
-			return
-		}
-		// What DNS says of an address is up to whoever has it: only a name is taken.
-		d, err := dns.ParseDomainLax(names[0])
-		if err != nil {
-			reverse <- ""
-			return
-		}
-		reverse <- d.ASCII
-	}()
-}
-
-// end stops the lookup and waits for it.
-func (tx *Transaction) end() string {
-	if tx.reverse == nil {
-		return ""
-	}
-	name := <-tx.reverse
-	tx.cancel()
-	tx.reverse = nil
-	return name
 }
 
 // Rcpt adds a recipient, which must be an address of this server.
@@ -134,91 +129,132 @@ func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams
 	if tx.from.IsZero() && len(tx.rcpts) > 0 {
 		return smtp.Errorf(452, "4.5.3", "only one recipient for notifications")
 	}
-	if tx.in.c.Simulate {
+	if tx.in.c.Local {
 		if err := deliver.SimulatedAt(ctx, "rcptto", to.Localpart); err != nil {
 			return err
 		}
 	}
-	target, err := tx.resolve(ctx, to)
+	target, err := deliver.Resolve(tx.dir, to)
+	if err == nil {
+		err = tx.in.c.Deliverer.Room(ctx, target, tx.params.Size)
+	}
+	if err == nil && tx.check != nil && !tx.in.c.Local {
+		err = tx.check.SenderDomain()
+	}
 	if err != nil {
-		tx.count(err)
+		tx.refused(to, target, err)
 		return err
 	}
 	tx.rcpts = append(tx.rcpts, deliver.Recipient{To: to, Target: target})
 	return nil
 }
 
-func (tx *Transaction) resolve(ctx context.Context, to smtp.Path) (deliver.Target, error) {
-	target, err := deliver.Resolve(tx.dir, to)
-	switch {
-	case err != nil:
-		return target, err
-	case target.Alias != nil && !target.Alias.Config.PostPublic:
-		// Members may write to it, and whoever comes by this door has not shown to be one.
-		return target, smtp.Errorf(550, "5.7.2", "only members may write to this address")
-	case target.Destination != nil && target.Destination.Config.MessageAuthRequiredSMTPError != "":
-		// Nobody has shown to be who the message says.
-		return target, smtp.Errorf(550, "5.7.26", "%s", target.Destination.Config.MessageAuthRequiredSMTPError)
+// refused notes that a recipient was refused.
+func (tx *Transaction) refused(to smtp.Path, target deliver.Target, err error) {
+	tx.in.count(err, "")
+	if tx.in.c.Trace == nil {
+		return
 	}
-	return target, tx.in.c.Deliverer.Room(ctx, target, tx.params.Size)
+	e := smtp.AsError(err)
+	reason := "rcpt"
+	if e.Enhanced == "5.1.1" {
+		reason = "unknown-user"
+	}
+	t := tx.newTrace()
+	t.Account = target.Account
+	t.Facts.RcptTo = to.XString(true)
+	t.Verdict = trace.Verdict{
+		Action: trace.Reject, Reason: reason, Code: e.Code, Enhanced: e.Enhanced, Text: e.Text, Unkept: true,
+		Steps: []trace.Step{{Check: reason, Effect: "-", Text: "refused at RCPT, before the message came"}},
+	}
+	tx.in.c.Trace(t)
+}
+
+// newTrace returns a trace with what is known of client and envelope.
+func (tx *Transaction) newTrace() *trace.Trace {
+	t := &trace.Trace{Time: tx.in.c.Now(), ID: tx.in.c.ID(tx.peer.CID)}
+	envelopeFacts(&t.Facts, tx.peer, tx.from)
+	t.Facts.RequireTLS = tx.params.RequireTLS
+	return t
 }
 
 // Data returns where the message goes.
 func (tx *Transaction) Data(context.Context) (io.Writer, error) {
 	tx.spool = tx.in.c.Store.NewSpool()
-	return deliver.SpoolWriter(tx.spool), nil
+	tx.filter = newForgeryFilter(deliver.SpoolWriter(tx.spool), tx.in.ownNames(tx.dir.Snapshot))
+	return tx.filter, nil
+}
+
+// ownNames returns the names that we write Authentication-Results with.
+func (in *Inbound) ownNames(s *config.Snapshot) []dns.Domain {
+	return append(slices.Collect(maps.Keys(s.Hostnames)), in.c.Hostname)
 }
 
 // Abort ends the transaction without a message.
 func (tx *Transaction) Abort() {
-	tx.cancel()
-	tx.end()
+	if tx.check != nil {
+		tx.check.End()
+		tx.check = nil
+	}
 	if tx.spool != nil {
 		tx.spool.Close()
 	}
 }
 
-// Finish delivers the message. When it returns nil the message is safe with every
-// recipient.
+// Suspicious tells, after Finish, whether the client seems to be sending junk.
+func (tx *Transaction) Suspicious() bool { return tx.suspicious }
+
+// Finish judges and delivers the message. When it returns nil the message is safe with
+// every recipient.
 func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	defer tx.Abort()
+	if err := tx.filter.Flush(); err != nil {
+		return nil, err
+	}
 	if err := tx.spool.Finish(); err != nil {
 		return nil, deliver.Error(err)
 	}
 	if err := tx.simulated(ctx); err != nil {
 		return nil, err
 	}
-	m := &deliver.Message{
-		Spool:    tx.spool,
-		From:     tx.from,
-		Peer:     tx.peer,
-		SMTPUTF8: tx.params.SMTPUTF8,
-		Received: tx.in.c.Now(),
-		Reverse:  tx.end(),
+	m := &deliver.Message{Spool: tx.spool, From: tx.from, Peer: tx.peer, SMTPUTF8: tx.params.SMTPUTF8, Received: tx.in.c.Now()}
+	j := tx.judge(ctx, m)
+	m.Judge = j.judge
+	results := make([]error, len(tx.rcpts))
+	var rcpts []deliver.Recipient
+	var index []int
+	for i, r := range tx.rcpts {
+		if results[i] = j.mayPost(r); results[i] == nil {
+			rcpts, index = append(rcpts, r), append(index, i)
+		}
 	}
-	results := tx.in.c.Deliverer.Deliver(ctx, m, tx.rcpts)
-	for _, err := range results {
-		tx.count(err)
+	for i, err := range tx.in.c.Deliverer.Deliver(ctx, m, rcpts) {
+		results[index[i]] = err
 	}
+	tx.suspicious = j.suspicious.Load()
 	return results, deliver.Merge(tx.rcpts, results)
 }
 
 // simulated returns the outcome that one of the addresses asks for.
 func (tx *Transaction) simulated(ctx context.Context) error {
-	if !tx.in.c.Simulate {
+	if !tx.in.c.Local {
 		return nil
 	}
 	return deliver.SimulatedData(ctx, tx.from, tx.rcpts)
 }
 
-func (tx *Transaction) count(err error) {
-	f := tx.in.c.Metrics.Delivery
+func (in *Inbound) count(err error, reason string) {
+	f := in.c.Metrics.Delivery
 	if f == nil {
 		return
 	}
 	result := "delivered"
 	if err != nil {
 		switch e := smtp.AsError(err); {
+		case reason == "high-rate":
+			result = "highrate"
+		case reason != "":
+			result = "reject"
 		case e.Enhanced == "5.1.1":
 			result = "unknownuser"
 		case e.Code == 451:
@@ -227,5 +263,5 @@ func (tx *Transaction) count(err error) {
 			result = "reject"
 		}
 	}
-	f(result, "")
+	f(result, reason)
 }

@@ -13,8 +13,11 @@ import (
 	"mox/deliver"
 	"mox/directory"
 	"mox/dns"
+	"mox/dnsbl"
+	"mox/msgauth"
 	"mox/smtp"
 	"mox/storetest"
+	"mox/trace"
 )
 
 const dynamic = `Domains:
@@ -49,20 +52,46 @@ Accounts:
 type fixture struct {
 	*storetest.Fixture
 	c       Config
+	zone    dns.MockResolver
+	door    Door
 	results []string
+	traces  []*trace.Trace
 }
 
 func setup(t *testing.T) *fixture {
-	f := &fixture{Fixture: storetest.New(t, dynamic)}
+	f := &fixture{Fixture: storetest.New(t, dynamic), zone: zone()}
 	f.c = Config{
+		Hostname:  f.Snapshot.Hostname,
 		Directory: f.Directory,
 		Store:     f.Store,
 		Deliverer: deliver.New(deliver.Config{Store: f.Store, Hostname: f.Snapshot.Hostname}),
-		Resolver:  dns.MockResolver{PTR: map[string][]string{"10.0.0.2": {"rev.example"}, "10.0.0.3": {"bad name;"}}},
-		Metrics:   Metrics{Delivery: func(result, _ string) { f.results = append(f.results, result) }},
-		Now:       func() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC) },
+		Metrics:   Metrics{Delivery: func(result, reason string) { f.results = append(f.results, strings.TrimSuffix(result+"/"+reason, "/")) }},
+		Trace:     func(t *trace.Trace) { f.traces = append(f.traces, t) },
+		Now:       func() time.Time { return now },
 	}
+	f.resolve(f.zone)
 	return f
+}
+
+var now = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+
+// zone is DNS as of the tests: a.example is verified by SPF of 10.0.0.2, b.example has no
+// records for authentication.
+func zone() dns.MockResolver {
+	return dns.MockResolver{
+		PTR: map[string][]string{"10.0.0.2": {"rev.example"}, "10.0.0.3": {"bad name;"}},
+		A:   map[string][]string{"rev.example": {"10.0.0.2"}, "client.example": {"10.0.0.2"}},
+		MX:  map[string][]dns.MX{"a.example": {{Host: "mx.a.example"}}, "b.example": {{Host: "mx.b.example"}}, "null.example": {{Host: "."}}, "fail.example": {{Host: "mx.fail.example"}}},
+		TXT: map[string][]string{
+			"a.example": {"v=spf1 ip4:10.0.0.2 -all"}, "_dmarc.a.example": {"v=DMARC1; p=reject"},
+			"fail.example": {"v=spf1 -all"},
+		},
+		Fail: map[string]error{"mx broken.example": nil},
+	}
+}
+
+func (f *fixture) resolve(r dns.Resolver) {
+	f.c.Checker = msgauth.New(msgauth.Config{Resolver: r, Hostname: f.Snapshot.Hostname, Now: f.c.Now, DNSBL: &dnsbl.Checker{Resolver: r}})
 }
 
 func path(t *testing.T, s string) smtp.Path {
@@ -91,7 +120,7 @@ func (f *fixture) send(t *testing.T, peer smtp.Peer, params smtp.MailParams, fro
 		replies = append(replies, fmt.Sprintf("%d %s", e.Code, e.Enhanced))
 		return false
 	}
-	tx, err := New(f.c).Begin(ctx, peer)
+	tx, err := New(f.c).Begin(ctx, peer, f.door)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,10 +172,15 @@ func TestInbound(t *testing.T) {
 		{"a@b.example", []string{"a@elsewhere.example"}, 0, "ok, 550 5.7.1"},
 		{"a@b.example", []string{"a@[10.0.0.1]"}, 0, "ok, 550 5.7.1"},
 		{"a@b.example", []string{"a@off.example"}, 0, "ok, 450 4.2.1"},
-		{"a@b.example", []string{"gone@mx.example", "verified@mx.example"}, 0, "ok, 550 5.1.1, 550 5.7.26"},
+		{"a@b.example", []string{"gone@mx.example", "verified@mx.example"}, 0, "ok, 550 5.1.1, ok, 550 5.7.26"},
 		{"a@b.example", []string{"public@mx.example"}, 0, "ok, ok, ok"},
-		// Whatever the sender says, it has not been verified.
-		{"mjl@mx.example", []string{"members@mx.example"}, 0, "ok, 550 5.7.2"},
+		// A sender that is not verified is no member.
+		{"a@b.example", []string{"members@mx.example"}, 0, "ok, ok, 550 5.7.26"},
+		// Who cannot have answers.
+		{"a@nowhere.example", []string{"mjl@mx.example"}, 0, "ok, 550 5.1.8"},
+		{"a@null.example", []string{"mjl@mx.example"}, 0, "ok, 550 5.7.27"},
+		{"a@broken.example", []string{"mjl@mx.example"}, 0, "ok, 451 4.4.3"},
+		{"a@[10.0.0.2]", []string{"mjl@mx.example"}, 0, "ok, ok, ok"},
 		{"", []string{"mjl@mx.example", "small@mx.example"}, 0, "ok, ok, 452 4.5.3, ok"},
 		{"a@b.example", []string{"small@mx.example"}, 1001, "ok, 552 5.2.2"},
 		{"a@b.example", []string{"small@mx.example"}, 0, "ok, ok, ok"},
@@ -160,16 +194,23 @@ func TestInbound(t *testing.T) {
 		}
 	}
 	got := f.Messages(t, "mjl", "Inbox")
-	if len(got) != 5 {
+	if len(got) != 6 {
 		t.Fatalf("%d messages", len(got))
 	}
-	const want = "Delivered-To: mjl@mx.example\r\nReturn-Path: <a@b.example>\r\n" +
+	const want = "X-Mox-Reason: no-bad-signals;\r\n\tnothing is against it\r\n" +
+		"Delivered-To: mjl@mx.example\r\nReturn-Path: <a@b.example>\r\n" +
+		"Authentication-Results: mx.example;\r\n\tiprev=pass (rev.example without dnssec) policy.iprev=10.0.0.2;\r\n\tdkim=none;\r\n" +
+		"\tspf=none (without dnssec) reason=\"no SPF record at b.example\"\r\n smtp.mailfrom=a@b.example;\r\n" +
+		"\tspf=none (without dnssec) reason=\"no SPF record at client.example\"\r\n smtp.helo=client.example;\r\n" +
+		"\tdmarc=none (without dnssec) header.from=b.example\r\n" +
+		"Received-SPF: none (domain does not say which hosts send its mail)\r\n\treceiver=mx.example;\r\n\tclient-ip=10.0.0.2;\r\n" +
+		"\tenvelope-from=\"a@b.example\";\r\n\thelo=client.example;\r\n\tidentity=mailfrom;\r\n\tproblem=\"no SPF record at b.example\"\r\n" +
 		"Received: from client.example (rev.example [10.0.0.2]) by mx.example via tcp\r\n" +
 		"\twith ESMTP id 0 for <mjl@mx.example>; Wed, 4 Mar 2026 05:06:07 +0000\r\n" + text
 	if got[0] != want {
 		t.Errorf("got  %q\nwant %q", got[0], want)
 	}
-	if s := strings.Join(f.results[:6], " "); s != "delivered unknownuser delivered reject reject reject" {
+	if s := strings.Join(f.results[:6], " "); s != "delivered/no-bad-signals unknownuser delivered/no-bad-signals reject reject reject" {
 		t.Error(s)
 	}
 }
@@ -209,7 +250,7 @@ func TestReverse(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	f.c.Resolver = nil
+	f.c.Checker = nil
 	if got := f.send(t, peer, smtp.MailParams{}, "a@b.example", []string{"mjl@mx.example"}, text); got != "ok, ok, ok" {
 		t.Fatal(got)
 	}
@@ -218,7 +259,9 @@ func TestReverse(t *testing.T) {
 // TestSlowResolver: a message that is given up does not wait for DNS.
 func TestSlowResolver(t *testing.T) {
 	f := setup(t)
-	f.c.Resolver = dns.MockResolver{Delay: map[string]time.Duration{"ptr 10.0.0.2": time.Hour}}
+	z := f.zone
+	z.Delay = map[string]time.Duration{"ptr 10.0.0.2": time.Hour}
+	f.resolve(z)
 	start := time.Now()
 	if got := f.send(t, peer, smtp.MailParams{}, "a@b.example", []string{"nobody@mx.example"}, ""); got != "ok, 550 5.1.1" {
 		t.Fatal(got)
@@ -231,7 +274,7 @@ func TestSlowResolver(t *testing.T) {
 func TestSimulate(t *testing.T) {
 	f := setup(t)
 	f.c.Directory = directory.NewAny(func() *config.Snapshot { return f.Snapshot })
-	f.c.Simulate = true
+	f.c.Local = true
 	for _, tc := range []struct{ from, to, want string }{
 		{"a@b.example", "anyone@anywhere.example", "ok, ok, ok"},
 		{"a@b.example", "rcptto452@anywhere.example", "ok, 452 4.0.0"},

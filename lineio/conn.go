@@ -86,6 +86,9 @@ type Conn struct {
 	w  []byte // pending output, from the pool, nil when empty
 	wp *[]byte
 
+	pace  time.Duration // before each octet of output; 0: none
+	hurry <-chan struct{}
+
 	mu          sync.Mutex
 	nc          net.Conn  // guarded by mu for Close and Interrupt; changed by the owner only
 	hard        time.Time // no read or write goes beyond, unless zero

@@ -13,6 +13,7 @@
 //
 // RFCs: 5321 (sections 2.3.8, 4.1.1.4, 4.5.2, 4.5.3.1), 9051 (literals).
 //
-// Goroutines: none of its own. One goroutine owns a Conn; only Close and Interrupt
-// may be called from others. Lock order: Conn.mu is a leaf.
+// Goroutines: none of its own, but for one that Watch may begin, which has ended when
+// the function it returns has. One goroutine owns a Conn; only Close and Interrupt may
+// be called from others. Lock order: Conn.mu is a leaf.
 package lineio

@@ -1,7 +1,10 @@
 package lineio
 
 import (
+	"errors"
 	"io"
+	"os"
+	"sync"
 	"time"
 )
 
@@ -11,13 +14,12 @@ import (
 // (0: no limit of its own), and with ErrInterrupted after Interrupt. A TLS
 // connection must have done its handshake, which a timeout would spoil for good.
 func (c *Conn) WaitInput(timeout time.Duration) error {
-	if err := c.Flush(); err != nil {
+	if err := c.Park(); err != nil {
 		return err
 	}
 	if c.Buffered() > 0 {
 		return nil
 	}
-	c.releaseRead()
 
 	c.mu.Lock()
 	if c.interrupted {
@@ -48,6 +50,67 @@ func (c *Conn) WaitInput(timeout time.Duration) error {
 		return ErrInterrupted
 	}
 	return err
+}
+
+// Park flushes output and gives up both buffers, but for input that was received
+// already: for an owner that will do something else for a while.
+func (c *Conn) Park() error {
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	c.releaseRead()
+	return nil
+}
+
+// Watch calls gone, once, when the peer has closed the connection while its owner does
+// something else and leaves c alone: from after on, until stop, which returns when it is
+// over. Input that was or is received ends the watch, as the end of the connection may
+// come behind it: a client that says QUIT without waiting and closes is not gone.
+func (c *Conn) Watch(after time.Duration, gone func()) (stop func()) {
+	if c.Buffered() > 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var mu sync.Mutex // guards stopped and the read deadline
+	stopped := false
+	timer := time.AfterFunc(after, func() {
+		defer close(done)
+		mu.Lock()
+		if err := c.nc.SetReadDeadline(time.Time{}); stopped || err != nil && !closedPipe(err) {
+			mu.Unlock()
+			return
+		}
+		mu.Unlock()
+		if c.watch() {
+			gone()
+		}
+	})
+	return func() {
+		if timer.Stop() {
+			return
+		}
+		mu.Lock()
+		stopped = true
+		// Fails only when the connection is closed, and then the watch is over anyway.
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+		mu.Unlock()
+		<-done
+	}
+}
+
+// watch waits for input or the end of the connection, and reports the latter.
+func (c *Conn) watch() bool {
+	ready, err := waitReadable(c.nc)
+	if ready && err == nil {
+		return atEnd(c.nc)
+	}
+	if err == nil {
+		c.ntiny, err = c.nc.Read(c.tiny[:])
+		if c.ntiny > 0 {
+			return false
+		}
+	}
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // Interrupt wakes the owner from WaitInput with ErrInterrupted: from the current

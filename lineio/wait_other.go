@@ -2,17 +2,22 @@
 
 package lineio
 
-import "net"
+import (
+	"net"
+	"syscall"
+)
 
 // waitReadable waits until nc has input, has ended, or its read deadline has
 // passed, without a buffer. It reports false, at once, where nc is not a socket
 // itself (TLS, a pipe in a test).
 func waitReadable(nc net.Conn) (bool, error) {
-	t, ok := nc.(*net.TCPConn)
+	// Whoever wraps a socket and has this method promises that its Read is that of the
+	// socket, as of a connection that only has other addresses.
+	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return false, nil
 	}
-	raw, err := t.SyscallConn()
+	raw, err := sc.SyscallConn()
 	if err != nil {
 		return false, err
 	}
@@ -26,3 +31,7 @@ func waitReadable(nc net.Conn) (bool, error) {
 	})
 	return true, err
 }
+
+// atEnd tells whether a socket that is readable has no input, but its end or an error:
+// here that is not known without reading.
+func atEnd(net.Conn) bool { return false }

@@ -11,13 +11,10 @@ import (
 // passed, without a buffer. It reports false, at once, where nc is not a socket
 // itself (TLS, a pipe in a test).
 func waitReadable(nc net.Conn) (bool, error) {
-	var sc syscall.Conn
-	switch t := nc.(type) {
-	case *net.TCPConn:
-		sc = t
-	case *net.UnixConn:
-		sc = t
-	default:
+	// Whoever wraps a socket and has this method promises that its Read is that of the
+	// socket, as of a connection that only has other addresses.
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
 		return false, nil
 	}
 	raw, err := sc.SyscallConn()
@@ -37,4 +34,19 @@ func waitReadable(nc net.Conn) (bool, error) {
 		}
 	})
 	return true, err
+}
+
+// atEnd tells whether a socket that is readable has no input, but its end or an error.
+func atEnd(nc net.Conn) bool {
+	raw, err := nc.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return true
+	}
+	end := false
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		end = n == 0 && err == nil || err != nil && err != syscall.EAGAIN && err != syscall.EINTR
+	})
+	return end || err != nil
 }

@@ -1,7 +1,9 @@
 package lineio
 
 import (
+	"bytes"
 	"fmt"
+	"time"
 )
 
 // Write buffers p, writing to the network when the buffer is full.
@@ -64,6 +66,15 @@ func (c *Conn) Flush() error {
 }
 
 func (c *Conn) flushBuffer() error {
+	if c.pace > 0 {
+		p := bytes.Clone(c.w)
+		c.releaseWrite()
+		if c.ri == c.rn {
+			c.releaseRead()
+		}
+		_, err := c.netWrite(p)
+		return err
+	}
 	_, err := c.netWrite(c.w)
 	c.w = c.w[:0]
 	return err
@@ -75,6 +86,9 @@ func (c *Conn) netWrite(p []byte) (int, error) {
 	done := 0
 	for len(p) > 0 {
 		k := min(len(p), writeChunk)
+		if c.paced() {
+			k = 1
+		}
 		if err := c.nc.SetWriteDeadline(c.deadline(c.o.WriteTimeout)); err != nil {
 			return done, err
 		}
@@ -86,4 +100,25 @@ func (c *Conn) netWrite(p []byte) (int, error) {
 		p = p[k:]
 	}
 	return done, nil
+}
+
+// SetPace makes output go an octet at a time, with a pause of d before each, until hurry
+// is closed; 0 ends that. Buffers are not held meanwhile. The write timeout is for each
+// octet.
+func (c *Conn) SetPace(d time.Duration, hurry <-chan struct{}) { c.pace, c.hurry = d, hurry }
+
+// paced pauses before the next octet where there is a pace, and reports whether it goes
+// alone.
+func (c *Conn) paced() bool {
+	if c.pace <= 0 {
+		return false
+	}
+	t := time.NewTimer(c.pace)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.hurry:
+		return false
+	}
 }

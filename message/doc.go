@@ -17,7 +17,7 @@
 // The parser: parse.go (the pass over a message), lines.go (its buffer), field.go (the
 // header fields it keeps), contenttype.go (parameters), limits.go. The tree: part.go,
 // section.go, read.go and decode.go (readers over content), binary.go. Words of a
-// header: address.go, addressparse.go, date.go, msgid.go, encodedword.go, charset.go,
+// header: address.go, addressparse.go, authors.go, date.go, msgid.go, encodedword.go, charset.go,
 // utf7.go. IMAP: envelope.go, bodystructure.go, subject.go, sort.go, preview.go,
 // htmltext.go and htmltag.go. Whole headers and composing: header.go, compose.go,
 // composebody.go, encode.go.

@@ -21,12 +21,18 @@ var panicPackages = []string{
 
 // SMTP server.
 var (
-	SMTPServerConnection             = CounterDef{Name: "mox_smtpserver_connection_total", Help: "Connections accepted, by kind: deliver, submit.", Labels: []string{"kind"}}
+	SMTPServerConnection             = CounterDef{Name: "mox_smtpserver_connection_total", Help: "Connections accepted, by kind: deliver, submit, lmtp.", Labels: []string{"kind"}}
 	SMTPServerCommand                = HistogramDef{Name: "mox_smtpserver_command_duration_seconds", Help: "Duration of commands.", Labels: []string{"kind", "cmd", "code", "ecode"}, Buckets: bucketsA120}
 	SMTPServerDelivery               = CounterDef{Name: "mox_smtpserver_delivery_total", Help: "Outcomes of incoming messages, by result (delivered, reject, unknownuser, highrate, checkrates, accounterror, delivererror) and reason.", Labels: []string{"result", "reason"}}
 	SMTPServerSubmission             = CounterDef{Name: "mox_smtpserver_submission_total", Help: "Outcomes of submissions: ok, badmessage, badfrom, badheader, missingsmtputf8, domaindisabled, messagelimiterror, recipientlimiterror, queueerror.", Labels: []string{"result"}}
 	SMTPServerErrors                 = CounterDef{Name: "mox_smtpserver_errors_total", Help: "Internal errors that did not end a transaction: dkimsign, queuedsn.", Labels: []string{"error"}}
 	SMTPServerDeliverySTARTTLS       = CounterDef{Name: "mox_smtpserver_delivery_starttls_total", Help: "STARTTLS started on connections for delivery."}
+	SMTPServerConnectionRefused      = CounterDef{Name: "mox_smtpserver_connection_refused_total", Help: "Connections closed with 421 at their start, by kind (deliver, submit, lmtp) and reason: shutdown, connections (too many in all), address (too many from an address or network, or too many unknown recipients tried).", Labels: []string{"kind", "reason"}}
+	SMTPServerRecipientRefused       = CounterDef{Name: "mox_smtpserver_recipient_refused_total", Help: "Recipients refused for good at RCPT, by kind: deliver, submit, lmtp. Many of them are someone who looks for addresses.", Labels: []string{"kind"}}
+	SMTPServerHarvest                = CounterDef{Name: "mox_smtpserver_harvest_total", Help: "Recipients and connections refused because their network had too many refused recipients within the hour, by what: rcpt, connection.", Labels: []string{"what"}}
+	SMTPServerRateLimited            = CounterDef{Name: "mox_smtpserver_transaction_ratelimited_total", Help: "Transactions refused because their network began too many within the minute, by kind.", Labels: []string{"kind"}}
+	SMTPServerSlow                   = CounterDef{Name: "mox_smtpserver_slow_total", Help: "Suspected spammers, by kind, reason (badcommands, recipients, transactions, suspicious) and what was done: slow, closed (as there were too many slow ones).", Labels: []string{"kind", "reason", "action"}}
+	SMTPServerSlowSessions           = GaugeDef{Name: "mox_smtpserver_slow_sessions", Help: "Open sessions of suspected spammers, which are served an octet a second, by kind.", Labels: []string{"kind"}}
 	SMTPServerDeliverySTARTTLSErrors = CounterDef{Name: "mox_smtpserver_delivery_starttls_errors_total", Help: "TLS handshakes that failed after STARTTLS: eof, sslv2, unsupportedversions, nottls, alert-<num>-<msg>, other.", Labels: []string{"reason"}}
 )
 
@@ -97,6 +103,7 @@ var (
 	MTASTSGet                = HistogramDef{Name: "mox_mtasts_get_duration_seconds", Help: "Lookups of MTA-STS policies: ok, lookuperror, fetcherror.", Labels: []string{"result"}, Buckets: bucketsB20}
 	MTASTSDBGet              = CounterDef{Name: "mox_mtastsdb_get_total", Help: "Uses of the MTA-STS policy cache.", Labels: []string{"result"}}
 	TLSRPTLookup             = HistogramDef{Name: "mox_tlsrpt_lookup_duration_seconds", Help: "Lookups of TLS reporting records.", Labels: []string{"result"}, Buckets: bucketsA30}
+	JunkTrained              = CounterDef{Name: "mox_junk_trained_total", Help: "Messages that junk filters learned from: added, removed, changed (classified otherwise), remade.", Labels: []string{"change"}}
 	SubjectPassGenerate      = CounterDef{Name: "mox_subjectpass_generate_total", Help: "Subjectpass tokens made."}
 	SubjectPassVerify        = CounterDef{Name: "mox_subjectpass_verify_total", Help: "Subjectpass tokens checked: ok, fail.", Labels: []string{"result"}}
 )
@@ -117,6 +124,7 @@ var (
 var (
 	Authentication            = CounterDef{Name: "mox_authentication_total", Help: "Authentication attempts, by kind (submission, imap, webmail, webapi, webaccount, webadmin), variant (mechanism) and result (ok, baduser, badpassword, badcreds, badchanbind, error, aborted, badprotocol, logindisabled).", Labels: []string{"kind", "variant", "result"}}
 	AuthenticationRateLimited = CounterDef{Name: "mox_authentication_ratelimited_total", Help: "Authentication attempts refused for too many failures.", Labels: []string{"kind"}}
+	ProxyRefused              = CounterDef{Name: "mox_proxy_connection_refused_total", Help: "Connections closed on listeners with ProxyProtocol, by listener and reason: untrusted (not from a proxy), header (missing or bad), timeout, eof, pending (too many at once).", Labels: []string{"listener", "reason"}}
 	Connections               = GaugeDef{Name: "mox_connections_count", Help: "Open connections.", Labels: []string{"protocol", "listener"}}
 	Panic                     = CounterDef{Name: "mox_panic_total", Help: "Panics caught, by package.", Labels: []string{"pkg"}}
 	LoggingInfo               = CounterDef{Name: "mox_logging_level_info_total", Help: "Lines logged at level info."}
@@ -134,7 +142,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, WebhookResults,
 		IMAPConnection,
 		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
-		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, SubjectPassGenerate, SubjectPassVerify,
+		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, SubjectPassGenerate, SubjectPassVerify,
 		DMARCDBPolicyEvaluated, DMARCDBDKIMResult, DMARCDBSPFResult, DMARCDBReportQueued, DMARCDBReportError, TLSRPTDBSession, TLSRPTSendReportQueued, TLSRPTSendReportError,
 		Authentication, AuthenticationRateLimited, Panic, LoggingInfo, LoggingWarn, LoggingError,
 	}

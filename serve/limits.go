@@ -10,8 +10,12 @@ import (
 // Limits of what one address may do, over all protocols where they say so. The three
 // numbers are for an address and its two wider networks.
 var (
-	connectionRate    = ratelimit.Window{Span: time.Minute, Limits: [3]int64{300, 900, 2700}}
-	connectionsOpen   = [3]int64{30, 90, 270}
+	connectionRate  = ratelimit.Window{Span: time.Minute, Limits: [3]int64{300, 900, 2700}}
+	connectionsOpen = [3]int64{30, 90, 270}
+	// transactionRate is above what one account takes in a minute: it is for floods.
+	transactionRate = ratelimit.Window{Span: time.Minute, Limits: [3]int64{1000, 3000, 9000}}
+	// refusedRecipients are for those who try which addresses exist.
+	refusedRecipients = ratelimit.Window{Span: time.Hour, Limits: [3]int64{200, 600, 1800}}
 	failuresPerMinute = ratelimit.Window{Span: time.Minute, Limits: [3]int64{10, 30, 90}}
 	failuresPerDay    = ratelimit.Window{Span: 24 * time.Hour, Limits: [3]int64{50, 150, 450}}
 )
@@ -43,6 +47,31 @@ func (l *connectionLimiter) Accept(addr netip.Addr) (release func(), ok bool) {
 	}
 	return func() { l.open.Release(addr) }, true
 }
+
+// mailLimiter bounds what the clients of SMTP do, by address, over all connections and
+// listeners. localserve has none.
+type mailLimiter struct {
+	transactions *ratelimit.Limiter
+	refused      *ratelimit.Limiter
+	now          func() time.Time
+}
+
+func newMailLimiter(now func() time.Time) *mailLimiter {
+	return &mailLimiter{ratelimit.NewLimiter(0, transactionRate), ratelimit.NewLimiter(0, refusedRecipients), now}
+}
+
+// Transaction counts a MAIL and reports whether it may be.
+func (l *mailLimiter) Transaction(addr netip.Addr) bool { return l.transactions.Add(addr, l.now(), 1) }
+
+// Refused counts a refused recipient and reports whether there may be more.
+func (l *mailLimiter) Refused(addr netip.Addr) bool {
+	now := l.now()
+	l.refused.Count(addr, now, 1)
+	return l.refused.Allowed(addr, now, 1)
+}
+
+// Harvested reports whether an address has had too many refused recipients.
+func (l *mailLimiter) Harvested(addr netip.Addr) bool { return !l.refused.Allowed(addr, l.now(), 1) }
 
 // failureLimiter counts failed logins of all doors together; it is an [auth.Limiter].
 type failureLimiter struct{ failures *ratelimit.Limiter }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"mox/config"
+	"mox/metrics"
+	"mox/proxyproto"
 )
 
 // service is a kind of listening socket.
@@ -15,6 +17,7 @@ type service string
 
 const (
 	serviceSMTP        service = "smtp"
+	serviceLMTP        service = "lmtp"
 	serviceSubmission  service = "submission"
 	serviceSubmissions service = "submissions"
 	serviceIMAP        service = "imap"
@@ -39,6 +42,7 @@ var services = []struct {
 	get     func(l *config.ListenerInfo) (enabled bool, port int)
 }{
 	{serviceSMTP, func(l *config.ListenerInfo) (bool, int) { return l.SMTP.Enabled, l.SMTP.Port }},
+	{serviceLMTP, func(l *config.ListenerInfo) (bool, int) { return l.LMTP.Enabled, l.LMTP.Port }},
 	{serviceSubmission, func(l *config.ListenerInfo) (bool, int) { return l.Submission.Enabled, l.Submission.Port }},
 	{serviceSubmissions, func(l *config.ListenerInfo) (bool, int) { return l.Submissions.Enabled, l.Submissions.Port }},
 	{serviceIMAP, func(l *config.ListenerInfo) (bool, int) { return l.IMAP.Enabled, l.IMAP.Port }},
@@ -64,6 +68,32 @@ func endpoints(snap *config.Snapshot) []endpoint {
 		}
 	}
 	return all
+}
+
+// mail tells whether the service is a protocol of mail.
+func (s service) mail() bool {
+	return slices.Contains([]service{serviceSMTP, serviceLMTP, serviceSubmission, serviceSubmissions, serviceIMAP, serviceIMAPS}, s)
+}
+
+// proxied tells whether connections to the service come through the proxies of its
+// listener, if that has any. Those of operators do not.
+func (s service) proxied() bool { return s != serviceMetrics && s != servicePprof }
+
+// wrap puts on a socket what its configuration wants of its connections: that they come
+// through a proxy; and those of mail are counted.
+func (s *Server) wrap(o openSocket) openSocket {
+	if len(o.conf.Proxies) > 0 && o.service.proxied() {
+		refused := s.Registry.Counter(metrics.ProxyRefused)
+		o.Listener = proxyproto.NewListener(o.Listener, proxyproto.Config{
+			Trusted: o.conf.Proxies, Log: s.Log,
+			Refused: func(reason string) { refused.Inc(o.listener, reason) },
+		})
+	}
+	if o.service.mail() {
+		open := s.Registry.Gauge(metrics.Connections)
+		o.Listener = &countedListener{o.Listener, func(n float64) { open.Add(n, string(o.service), o.listener) }}
+	}
+	return o
 }
 
 // error names the endpoint in an error about its socket.

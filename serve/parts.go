@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"net/netip"
 	"time"
 
 	"mox/admin"
@@ -18,7 +17,7 @@ func (s *Server) build() {
 	s.buildAuth()
 	s.Admin = &admin.Admin{
 		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
-		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop,
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces,
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
 			s.Search.Detach(account)
@@ -72,6 +71,7 @@ func (s *Server) buildIMAP() {
 // starters begin to serve a socket, by service.
 var starters = map[service]func(s *Server, o openSocket){
 	serviceSMTP:        (*Server).startSMTP,
+	serviceLMTP:        (*Server).startLMTP,
 	serviceSubmission:  (*Server).startSubmission,
 	serviceSubmissions: (*Server).startSubmission,
 	serviceIMAP:        (*Server).startIMAP,
@@ -103,16 +103,5 @@ func (s *Server) ended(protocol string, o openSocket, err error) {
 	case <-s.stopped:
 	default:
 		s.Log.Error("listener ended", "err", err, "protocol", protocol, "addr", o.addr)
-	}
-}
-
-// admit is the connection limit of an SMTP listener.
-func (s *Server) admit(l *connectionLimiter) func(netip.Addr) (func(), error) {
-	return func(remote netip.Addr) (func(), error) {
-		release, ok := l.Accept(remote)
-		if !ok {
-			return nil, errTooManyConnections
-		}
-		return release, nil
 	}
 }

@@ -43,7 +43,7 @@ const envTestServe = "MOX_TEST_SERVE"
 const testUID = 65534
 
 // ports of the services in tests of processes, on an address of their own.
-var testPorts = map[string]int{"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "metrics": 8010}
+var testPorts = map[string]int{"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "metrics": 8010, "lmtp": 24}
 
 // installation is a configuration directory for "mox serve".
 type installation struct {

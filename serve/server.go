@@ -19,12 +19,14 @@ import (
 	"mox/dns"
 	"mox/imapserver"
 	"mox/inbound"
+	"mox/junk"
 	"mox/metrics"
 	"mox/mlog"
 	"mox/search"
 	"mox/smtpserver"
 	"mox/store"
 	"mox/submit"
+	"mox/tracelog"
 	"mox/webserver"
 )
 
@@ -63,7 +65,10 @@ type Server struct {
 	Auth     *auth.Service
 	Admin    *admin.Admin
 	Search   *search.Manager
+	Junk     *junk.Manager
+	Traces   *tracelog.Log
 
+	dns         *dns.Client // nil: Resolver was given
 	dir         *directory.Directory
 	receivedID  *ReceivedID
 	cids        *mlog.CidGenerator
@@ -71,6 +76,7 @@ type Server struct {
 	submit      *submit.Submit
 	smtp        []*smtpserver.Server // one for each listener
 	smtpLimiter *connectionLimiter
+	mailLimiter *mailLimiter // nil: no limits
 	smtpMetrics smtpserver.Metrics
 	imap        *imapserver.Server
 	web         *webserver.Server
@@ -119,6 +125,9 @@ func New(o Options) (_ *Server, rerr error) {
 	if s.Search, err = search.New(search.Config{Store: s.Store, Log: mlog.New("search", s.Log)}); err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}
+	if err := s.openReception(snap); err != nil {
+		return nil, err
+	}
 	if err := s.openSockets(snap); err != nil {
 		return nil, err
 	}
@@ -138,7 +147,9 @@ func (s *Server) storeOptions() store.Options {
 			}
 			return 0
 		},
-		Added: func(account string) { s.Search.Touch(account) },
+		Added:      func(account string) { s.Search.Touch(account) },
+		Classified: func(account string) { s.Junk.Touch(account) },
+		AutoFlags:  s.autoFlags,
 	}
 }
 
@@ -172,9 +183,6 @@ func (s *Server) setDefaults() {
 	s.Registry = s.Options.Registry
 	if s.Inherited == nil {
 		s.Inherited = &Inherited{}
-	}
-	if s.Resolver == nil {
-		s.Resolver = dns.StdResolver{}
 	}
 	if s.Now == nil {
 		s.Now = time.Now
@@ -237,7 +245,7 @@ func (s *Server) Start() error {
 	s.ctl.Start(control)
 	for _, o := range s.opened {
 		s.Log.Debug("listening", "listener", o.listener, "service", o.service, "addr", o.Addr())
-		starters[o.service](s, o)
+		starters[o.service](s, s.wrap(o))
 	}
 	s.opened = nil
 	notify("READY=1\nSTATUS=serving mail")
@@ -359,6 +367,7 @@ func (s *Server) closeState() error {
 		defer cancel()
 		errs = append(errs, s.Search.Close(ctx))
 	}
+	errs = append(errs, s.closeReception())
 	if s.Store != nil {
 		errs = append(errs, s.Store.Close())
 	}

@@ -3,7 +3,7 @@ package serve
 import (
 	"context"
 	"crypto/tls"
-	"errors"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -16,33 +16,35 @@ import (
 	"mox/submit"
 )
 
-// errTooManyConnections closes a new connection with 421.
-var errTooManyConnections = errors.New("too many connections from your address, try again later")
+// Refusals for what an address or its network has done too often.
+var (
+	errTooManyConnections  = smtp.Errorf(421, "4.7.0", "too many connections from your network, try again in a minute")
+	errTooManyTransactions = smtp.Errorf(452, "4.7.0", "too many messages from your network, try again in a minute")
+	errHarvest             = smtp.Errorf(421, "4.7.0", "too many refused recipients from your network, check your list of addresses and try again in an hour")
+)
 
 // buildSMTP makes the flows behind the SMTP doors.
 func (s *Server) buildSMTP() {
 	hostname := s.Config.Snapshot().Hostname
 	deliverer := deliver.New(deliver.Config{Store: s.Store, Hostname: hostname, ID: s.receivedID.Encode, Log: s.Log, Panic: func(any) { s.Registry.Panic("deliver") }})
-	deliveries, submissions := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SMTPServerSubmission)
-	resolver := s.Resolver
-	if s.Local {
-		resolver = nil // no network is needed: nothing is looked up
-	}
-	s.inbound = inbound.New(inbound.Config{
-		Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: resolver, Simulate: s.Local, Log: s.Log, Now: s.Now,
-		Metrics: inbound.Metrics{Delivery: func(result, reason string) { deliveries.Inc(result, reason) }},
-	})
+	s.buildInbound(deliverer)
+	submissions := s.Registry.Counter(metrics.SMTPServerSubmission)
 	s.submit = submit.New(submit.Config{
 		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Simulate: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: submit.Metrics{Submission: func(result string) { submissions.Inc(result) }},
 	})
 	s.smtpMetrics = s.newSMTPMetrics()
 	s.smtpLimiter = newConnectionLimiter(s.Local, s.Now)
+	if !s.Local {
+		s.mailLimiter = newMailLimiter(s.Now)
+	}
 }
 
 func (s *Server) newSMTPMetrics() smtpserver.Metrics {
 	connections, commands := s.Registry.Counter(metrics.SMTPServerConnection), s.Registry.Histogram(metrics.SMTPServerCommand)
 	starttls, starttlsErrors := s.Registry.Counter(metrics.SMTPServerDeliverySTARTTLS), s.Registry.Counter(metrics.SMTPServerDeliverySTARTTLSErrors)
+	refused, recipients := s.Registry.Counter(metrics.SMTPServerConnectionRefused), s.Registry.Counter(metrics.SMTPServerRecipientRefused)
+	slow, slowSessions := s.Registry.Counter(metrics.SMTPServerSlow), s.Registry.Gauge(metrics.SMTPServerSlowSessions)
 	deliver := smtpserver.Deliver.String()
 	return smtpserver.Metrics{
 		Connection: func(kind string) { connections.Inc(kind) },
@@ -59,32 +61,115 @@ func (s *Server) newSMTPMetrics() smtpserver.Metrics {
 				starttlsErrors.Inc(reason)
 			}
 		},
+		Refused:   func(kind, reason string) { refused.Inc(kind, reason) },
+		Recipient: func(kind string) { recipients.Inc(kind) },
+		Slow: func(kind, reason string, n int) {
+			slowSessions.Add(float64(n), kind)
+			switch n {
+			case 0:
+				slow.Inc(kind, reason, "closed")
+			case 1:
+				slow.Inc(kind, reason, "slow")
+			}
+		},
 		Panic: func(any) { s.Registry.Panic("smtpserver") },
 	}
 }
 
 // smtpConfig is what the SMTP listeners have in common.
 func (s *Server) smtpConfig(o openSocket, kind smtpserver.Kind, tlsConf *tls.Config) smtpserver.Config {
-	return smtpserver.Config{
+	c := smtpserver.Config{
 		Kind:     kind,
 		Hostname: o.conf.Hostname,
 		TLS:      tlsConf,
 		Size:     o.conf.SMTPMaxMessageSize,
 		Pedantic: s.Pedantic,
-		Admit:    s.admit(s.smtpLimiter),
+		Own:      s.own,
 		Log:      s.Log,
 		NewCID:   s.cids.Next,
 		CID:      s.receivedID.Encode,
 		Metrics:  s.smtpMetrics,
 	}
+	if s.Local {
+		// Who tries things out makes mistakes.
+		c.Limits.SlowSessions = -1
+	}
+	return c
+}
+
+// own tells whether a name or address is of this server.
+func (s *Server) own(d smtp.IPDomain) bool {
+	snap := s.Config.Snapshot()
+	if d.IP.IsValid() {
+		return snap.IsOwnIP(d.IP)
+	}
+	return snap.IsHostname(d.Domain)
+}
+
+// limit puts the limits for clients that can be anybody on a listener.
+func (s *Server) limit(c *smtpserver.Config) {
+	c.Admit = func(remote netip.Addr) (func(), error) { return s.admit(c.Kind, remote) }
+	l := s.mailLimiter
+	if l == nil {
+		return
+	}
+	rated, harvest := s.Registry.Counter(metrics.SMTPServerRateLimited), s.Registry.Counter(metrics.SMTPServerHarvest)
+	kind := c.Kind.String()
+	c.Transaction = func(remote netip.Addr) error {
+		if !l.Transaction(remote) {
+			rated.Inc(kind)
+			return errTooManyTransactions
+		}
+		return nil
+	}
+	if c.Kind == smtpserver.Deliver {
+		c.Refused = func(remote netip.Addr) error {
+			if !l.Refused(remote) {
+				harvest.Inc("rcpt")
+				return errHarvest
+			}
+			return nil
+		}
+	}
+}
+
+// admit decides about a new connection.
+func (s *Server) admit(kind smtpserver.Kind, remote netip.Addr) (release func(), _ error) {
+	if l := s.mailLimiter; l != nil && kind == smtpserver.Deliver && l.Harvested(remote) {
+		s.Registry.Counter(metrics.SMTPServerHarvest).Inc("connection")
+		return nil, errHarvest
+	}
+	release, ok := s.smtpLimiter.Accept(remote)
+	if !ok {
+		return nil, errTooManyConnections
+	}
+	return release, nil
 }
 
 // startSMTP serves mail from other servers.
 func (s *Server) startSMTP(o openSocket) {
 	c := s.smtpConfig(o, smtpserver.Deliver, smtpTLSConfig(o.conf))
 	c.RequireTLS = o.conf.SMTP.RequireSTARTTLS
+	door := inbound.Door{DNSBLs: o.conf.DNSBLs, Delay: *o.conf.SMTP.FirstTimeSenderDelay}
+	c.RequireTLSExtension = !o.conf.SMTP.NoRequireTLS
+	c.BinaryMIME = true
+	s.limit(&c)
 	c.Begin = func(ctx context.Context, peer smtp.Peer, _ any) (smtpserver.Transaction, error) {
-		return s.inbound.Begin(ctx, peer)
+		return s.inbound.Begin(ctx, peer, door)
+	}
+	s.startSMTPServer(o, c)
+}
+
+// startLMTP serves other mail servers and programs of ours, which are trusted.
+func (s *Server) startLMTP(o openSocket) {
+	c := s.smtpConfig(o, smtpserver.LMTP, tlsConfig(o.conf))
+	c.RequireTLSExtension, c.BinaryMIME = true, true
+	// A server keeps a connection for as long as it has mail, whatever becomes of it.
+	c.Limits.NonMail, c.Limits.FailedTransactions, c.Limits.Refusals = 100_000, 100_000, 100_000
+	c.Limits.BadCommands, c.Limits.SlowAfter = 100, 100_000
+	c.Limits.Greeting, c.Limits.Idle, c.Limits.Session = 5*time.Minute, 15*time.Minute, 24*time.Hour
+	c.Begin = func(ctx context.Context, peer smtp.Peer, _ any) (smtpserver.Transaction, error) {
+		return s.inbound.Begin(ctx, peer, inbound.Door{})
 	}
 	s.startSMTPServer(o, c)
 }
@@ -96,6 +181,7 @@ func (s *Server) startSubmission(o openSocket) {
 	c.PlainAuth = !c.ImplicitTLS && o.conf.Submission.NoRequireSTARTTLS
 	c.RequireTLS = !c.ImplicitTLS && !o.conf.Submission.NoRequireSTARTTLS
 	c.Auth = smtpAuth{s.Auth}
+	s.limit(&c)
 	c.Begin = func(ctx context.Context, peer smtp.Peer, principal any) (smtpserver.Transaction, error) {
 		p, ok := principal.(*auth.Principal)
 		if !ok {

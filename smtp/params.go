@@ -3,6 +3,7 @@ package smtp
 import (
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Bounds of values, in characters.
@@ -49,7 +50,7 @@ func (m *MailParams) setSize(v string) *Error {
 	p := parser{s: v}
 	n, ok := p.number(20)
 	if !ok || !p.empty() {
-		return badParam("bad SIZE")
+		return badParam("bad SIZE, must be a number of octets")
 	}
 	m.HasSize, m.Size = true, n
 	return nil
@@ -61,7 +62,7 @@ func (m *MailParams) setBody(v string) *Error {
 		m.Body = b
 		return nil
 	}
-	return Errorf(504, "5.5.4", "unknown BODY")
+	return Errorf(504, "5.5.4", "unknown BODY, must be 7BIT, 8BITMIME or BINARYMIME")
 }
 
 func (m *MailParams) setRet(v string) *Error {
@@ -70,13 +71,13 @@ func (m *MailParams) setRet(v string) *Error {
 		m.Ret = r
 		return nil
 	}
-	return badParam("bad RET")
+	return badParam("bad RET, must be FULL or HDRS")
 }
 
 func (m *MailParams) setEnvID(v string) *Error {
 	s, err := DecodeXtext(v)
 	if err != nil || s == "" || len(v) > maxEnvID || !printable(s) {
-		return badParam("bad ENVID")
+		return badParam("bad ENVID, must be xtext of at most %d characters, printable ones only", maxEnvID)
 	}
 	m.EnvID = s
 	return nil
@@ -138,14 +139,15 @@ func (r *RcptParams) setNotify(v string) *Error {
 				bit = e.bit
 			}
 		}
-		if bit == 0 || n&bit != 0 {
-			return badParam("bad NOTIFY")
+		// To name one twice is of no use, but allowed by the grammar.
+		if bit == 0 {
+			return badParam("bad NOTIFY, must be NEVER or a list of SUCCESS, FAILURE and DELAY")
 		}
 		n |= bit
 	}
 	// RFC 3461 4.1: NEVER stands alone.
 	if n&NotifyNever != 0 && n != NotifyNever {
-		return badParam("NOTIFY with NEVER and others")
+		return badParam("bad NOTIFY, NEVER must be alone")
 	}
 	r.Notify = n
 	return nil
@@ -154,7 +156,7 @@ func (r *RcptParams) setNotify(v string) *Error {
 func (r *RcptParams) setORcpt(v string) *Error {
 	typ, addr, ok := strings.Cut(v, ";")
 	typ = strings.ToLower(typ)
-	bad := badParam("bad ORCPT")
+	bad := badParam("bad ORCPT, must be a type, a semicolon and an address as xtext, of at most %d printable characters", maxORcpt)
 	if !ok || typ == "" || len(v) > maxORcpt || strings.ContainsFunc(typ, func(r rune) bool { return r >= 0x80 || !isAtext(byte(r)) }) {
 		return bad
 	}
@@ -163,7 +165,8 @@ func (r *RcptParams) setORcpt(v string) *Error {
 		decode = DecodeUTF8Xtext
 	}
 	s, err := decode(addr)
-	if err != nil || s == "" {
+	// RFC 3461 4.2, RFC 6533 3: what cannot be printed could not be in a notification.
+	if err != nil || s == "" || typ != "utf-8" && !printable(s) || strings.ContainsFunc(s, unicode.IsControl) {
 		return bad
 	}
 	r.ORcpt = ORcpt{typ, s}

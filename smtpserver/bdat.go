@@ -14,7 +14,8 @@ import (
 
 // chunks is the state of a message that comes by BDAT.
 type chunks struct {
-	w      *lines
+	w      io.Writer
+	lines  *lines // w unless the message is binary, which comes byte for byte
 	size   int64
 	failed error // the reply to all chunks from now on
 }
@@ -32,15 +33,19 @@ func (s *session) chunk(ctx context.Context, c smtp.Bdat) (smtp.Reply, error) {
 		if err != nil {
 			return s.refuseChunk(r, c, err)
 		}
-		s.bdat = &chunks{w: &lines{w: w, strict: s.srv.c.Pedantic}}
+		s.bdat = &chunks{w: w}
+		if !s.binary {
+			s.bdat.lines = &lines{w: w, strict: s.srv.c.Pedantic}
+			s.bdat.w = s.bdat.lines
+		}
 	}
 	s.bdat.size += c.Size
 	werr, err := copyMessage(s.bdat.w, r)
 	if err != nil {
 		return smtp.Reply{}, s.chunkLost(err)
 	}
-	if werr == nil && c.Last {
-		werr = s.bdat.w.end()
+	if werr == nil && c.Last && s.bdat.lines != nil {
+		werr = s.bdat.lines.end()
 	}
 	if errors.Is(werr, lineio.ErrBareCR) || errors.Is(werr, lineio.ErrBareLF) {
 		werr = s.dataError(werr)
@@ -96,7 +101,7 @@ func (s *session) refuseChunk(r *lineio.Literal, c smtp.Bdat, why error) (smtp.R
 func (s *session) chunkLost(err error) error {
 	s.endTransaction()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return smtp.WrapErrorf(err, 421, "4.4.2", "timeout during message")
+		return smtp.WrapErrorf(err, 421, "4.4.2", "timeout, the message did not come to its end")
 	}
 	return lost(err)
 }

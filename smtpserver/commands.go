@@ -3,6 +3,7 @@ package smtpserver
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"mox/lineio"
 	"mox/smtp"
@@ -94,7 +95,7 @@ func (s *session) dispatch(ctx context.Context, verb, line string) (smtp.Reply, 
 	if !entry.mail {
 		s.nonMail++
 		if s.nonMail > s.srv.c.Limits.NonMail {
-			return smtp.Reply{}, smtp.Errorf(421, "4.7.0", "too many commands without mail")
+			return smtp.Reply{}, smtp.Errorf(421, "4.7.0", "too many commands without mail, connect anew")
 		}
 	}
 	if entry.in&s.state() == 0 {
@@ -116,7 +117,11 @@ func (s *session) parse(line string) (smtp.Command, error) {
 	lmtp := s.srv.c.Kind == LMTP
 	// RFC 2033 4.1: LHLO takes the place of EHLO and HELO.
 	if v := cmd.Verb(); v == "LHLO" && !lmtp || (v == "EHLO" || v == "HELO") && lmtp {
-		return nil, smtp.Errorf(500, "5.5.1", "unknown command")
+		return nil, smtp.Errorf(500, "5.5.1", "unknown command, this server speaks %s", s.srv.c.Kind.protocol())
+	}
+	// RFC 6531 3.4, RFC 6533 3: UTF-8, also in ORCPT, needs SMTPUTF8 at MAIL.
+	if _, rcpt := cmd.(smtp.Rcpt); rcpt && s.tx != nil && !s.utf8 && strings.ContainsFunc(line, func(r rune) bool { return r >= 0x80 }) {
+		return nil, smtp.Errorf(553, "5.6.7", "address with UTF-8 needs SMTPUTF8 at MAIL")
 	}
 	return cmd, nil
 }
@@ -130,7 +135,7 @@ func (s *session) badCommand(ctx context.Context, verb string, err error) (smtp.
 		// be made to look like commands.
 		s.closing = true
 	case s.bad > s.srv.c.Limits.BadCommands:
-		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.7.0", "too many bad commands")
+		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.7.0", "too many bad commands, the last: %s", smtp.AsError(err).Text)
 	}
 	s.slow(ctx, s.bad, s.srv.c.Limits.SlowDelay)
 	return smtp.Reply{}, err
@@ -141,12 +146,12 @@ func (s *session) badCommand(ctx context.Context, verb string, err error) (smtp.
 func lineError(err error, pedantic bool) *smtp.Error {
 	switch {
 	case errors.Is(err, lineio.ErrLineTooLong):
-		return smtp.Errorf(500, "5.5.2", "line too long")
+		return smtp.Errorf(500, "5.5.2", "command line too long")
 	case errors.Is(err, lineio.ErrBareCR):
-		return smtp.Errorf(500, "5.5.2", "bare CR in line")
+		return smtp.Errorf(500, "5.5.2", "command line has a CR without LF")
 	case errors.Is(err, lineio.ErrBareLF) && pedantic:
 		// RFC 5321 2.3.8: lines end with CRLF.
-		return smtp.Errorf(500, "5.5.2", "line without CR before LF")
+		return smtp.Errorf(500, "5.5.2", "command line ends without CR before LF")
 	}
 	return nil
 }

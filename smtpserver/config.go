@@ -28,6 +28,14 @@ const (
 // String returns the name of the kind in metrics and logs.
 func (k Kind) String() string { return [...]string{"deliver", "submit", "lmtp"}[k] }
 
+// protocol is what the greeting says (RFC 2033 4.4 for LMTP).
+func (k Kind) protocol() string {
+	if k == LMTP {
+		return "LMTP"
+	}
+	return "ESMTP"
+}
+
 // Config is a listener's configuration. It must not change once given to New.
 type Config struct {
 	Kind     Kind
@@ -38,6 +46,17 @@ type Config struct {
 	ImplicitTLS bool
 	// RequireTLS refuses mail without TLS.
 	RequireTLS bool
+
+	// RequireTLSExtension announces REQUIRETLS (RFC 8689) on connections with TLS: the
+	// promise that a message is passed on only over verified TLS.
+	RequireTLSExtension bool
+	// DSN announces DSN (RFC 3461): the promise that its parameters are heeded and
+	// passed on.
+	DSN bool
+	// BinaryMIME announces BINARYMIME (RFC 3030): such messages come byte for byte, and
+	// must stay so.
+	BinaryMIME bool
+
 	// PlainAuth allows mechanisms that give the password away without TLS.
 	PlainAuth bool
 
@@ -53,8 +72,18 @@ type Config struct {
 	Auth Authenticator
 
 	// Admit, when set, decides about each new connection, before anything is said; its
-	// error closes it with 421. release is called when the connection has ended.
+	// error closes it with 421, with the text of an [*smtp.Error]. release is called when
+	// the connection has ended.
 	Admit func(remote netip.Addr) (release func(), err error)
+	// Transaction, when set, decides about each MAIL of an address, before Begin: its
+	// error is the reply.
+	Transaction func(remote netip.Addr) error
+	// Refused, when set, is told of each recipient that was refused for good. An error is
+	// the reply instead: 421 for who has tried too many.
+	Refused func(remote netip.Addr) error
+	// Own, when set, tells whether a name or address is of this server. With
+	// Kind Deliver, a client that says it is us, and is not, is refused.
+	Own func(smtp.IPDomain) bool
 
 	Log *slog.Logger // nil: none
 	// NewCID makes the ids of connections; nil: 1, 2, ...
@@ -76,18 +105,28 @@ type Transaction interface {
 	Mail(ctx context.Context, from smtp.Path, p smtp.MailParams) error
 	// Rcpt adds a recipient, or refuses it.
 	Rcpt(ctx context.Context, to smtp.Path, p smtp.RcptParams) error
-	// Data returns where the message goes, its lines all ending with CRLF. It is called
-	// once at most, and only with at least one recipient.
+	// Data returns where the message goes, its lines all ending with CRLF unless it came
+	// with BODY=BINARYMIME. It is called once at most, and only with at least one
+	// recipient.
 	Data(ctx context.Context) (io.Writer, error)
 	// Finish takes responsibility for the message, once it returns without error: it is
 	// durable. The first result has an entry for each recipient that Rcpt accepted, in
 	// that order, nil where delivered; it may be nil when all have the second as
 	// result. The second is the result for a protocol that has one for all.
+	//
+	// It may take its time: the connection holds no buffers meanwhile. ctx ends with cause
+	// [smtp.ErrDisconnected] when the client closes the connection (unless it has sent
+	// something behind the message, or on Windows without TLS); [smtp.Draining] of it
+	// tells when the server is about to stop.
 	Finish(ctx context.Context) ([]error, error)
 	// Abort ends the transaction without a message. It is called once, unless Finish
 	// was.
 	Abort()
 }
+
+// Suspicious is what errors of a Transaction, or it itself, may implement: a client that
+// is suspected of sending spam is served slowly from then on.
+type Suspicious interface{ Suspicious() bool }
 
 // Authenticator authenticates clients.
 type Authenticator interface {
@@ -110,11 +149,21 @@ type AuthAttempt interface {
 // Metrics are called when set. Kind, verb and reason have few values, whatever clients
 // say.
 type Metrics struct {
-	Connection    func(kind string)
-	Command       func(kind, verb string, code int, enhanced string, d time.Duration)
-	StartTLS      func(kind string)
+	Connection func(kind string)
+	Command    func(kind, verb string, code int, enhanced string, d time.Duration)
+	StartTLS   func(kind string)
+	// StartTLSError is about TLS from the start too.
 	StartTLSError func(kind, reason string)
-	Panic         func(v any)
+	// Refused is called for each connection that is closed with 421 at its start, for
+	// reason "shutdown", "connections" or "address".
+	Refused func(kind, reason string)
+	// Recipient is called for each recipient that is refused for good.
+	Recipient func(kind string)
+	// Slow is called with 1 and -1 at the start and end of serving a client slowly, for
+	// reason "badcommands", "recipients", "transactions" or "suspicious"; with 0, for a
+	// client that was closed instead as there are too many.
+	Slow  func(kind, reason string, n int)
+	Panic func(v any)
 }
 
 // Limits bound what a client may do. A zero field has the default that New fills in,
@@ -171,8 +220,21 @@ type Limits struct {
 	// SlowAfter is from which bad command, refused recipient or failed authentication on
 	// the reply is delayed: 4.
 	SlowAfter int
-	// SlowDelay is by how much: 1 s. For authentications it grows with each.
+	// SlowDelay is by how much: 1 s. For authentications it grows with each. It is also
+	// the pause before a command and after each octet of what a suspected spammer is
+	// served.
 	SlowDelay time.Duration
+	// SlowRefusals is from which refused recipient on a client is suspected to be looking
+	// for addresses, if those accepted are fewer: 10. SlowAfter is the same for bad
+	// commands and for transactions that failed in sequence.
+	SlowRefusals int
+	// SlowSessions is how many clients are served slowly at a time: 500. More are closed
+	// with 421. Less than 0: none is served slowly, and none closed for that. Clients that
+	// are authenticated and those of LMTP never are.
+	SlowSessions int
+	// WatchAfter is after which time in Transaction.Finish the connection is watched for
+	// its end: 1 s.
+	WatchAfter time.Duration
 }
 
 func orElse[T comparable](v *T, def T) {
@@ -204,4 +266,7 @@ func (l *Limits) defaults() {
 	orElse(&l.AuthFailures, 10)
 	orElse(&l.SlowAfter, 4)
 	orElse(&l.SlowDelay, time.Second)
+	orElse(&l.SlowRefusals, 10)
+	orElse(&l.SlowSessions, 500)
+	orElse(&l.WatchAfter, time.Second)
 }

@@ -18,8 +18,13 @@ func (s *session) data(ctx context.Context, _ smtp.Data) (smtp.Reply, error) {
 	if s.accepted == 0 {
 		return smtp.Reply{}, s.errNoRecipients()
 	}
+	if s.binary {
+		// RFC 3030 3: DATA cannot carry it.
+		return smtp.Reply{}, smtp.Errorf(503, "5.5.1", "message with BODY=BINARYMIME must be sent by BDAT")
+	}
 	w, err := s.tx.Data(ctx)
 	if err != nil {
+		err = s.suspectTransaction(ctx, s.tx, err)
 		s.endTransaction()
 		return smtp.Reply{}, err
 	}
@@ -100,13 +105,13 @@ func (s *session) dataError(err error) error {
 		// RFC 5321 4.1.1.4: only CRLF "." CRLF ends the message.
 		return smtp.WrapErrorf(err, 500, "5.5.2", "message has the sequence %s, which may not end it: SMTP smuggling refused", smuggling.Sequence)
 	case errors.Is(err, lineio.ErrBareCR):
-		return smtp.WrapErrorf(err, 500, "5.5.2", "message has a bare CR")
+		return smtp.WrapErrorf(err, 500, "5.5.2", "message has a CR without LF: lines must end with CRLF")
 	case errors.Is(err, lineio.ErrBareLF):
-		return smtp.WrapErrorf(err, 500, "5.5.2", "message has a bare LF")
+		return smtp.WrapErrorf(err, 500, "5.5.2", "message has a LF without CR: lines must end with CRLF")
 	case errors.Is(err, lineio.ErrNoEnd):
-		return smtp.WrapErrorf(err, 500, "5.5.2", "no end of message")
+		return smtp.WrapErrorf(err, 500, "5.5.2", "no end of message found, a line of a single dot")
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return smtp.WrapErrorf(err, 421, "4.4.2", "timeout during message")
+		return smtp.WrapErrorf(err, 421, "4.4.2", "timeout, the message did not come to its end")
 	}
 	return lost(err)
 }
@@ -115,8 +120,9 @@ func (s *session) dataError(err error) error {
 func (s *session) finish(ctx context.Context) (smtp.Reply, error) {
 	tx, n := s.tx, s.accepted
 	s.tx = nil // Finish is its end, also when it panics
-	results, err := tx.Finish(ctx)
+	results, err := s.finishWatched(ctx, tx)
 	s.endTransaction()
+	err = s.suspectTransaction(ctx, tx, err)
 	if s.srv.c.Kind == LMTP {
 		return s.lmtpReplies(ctx, n, results, err)
 	}
@@ -125,6 +131,17 @@ func (s *session) finish(ctx context.Context) (smtp.Reply, error) {
 	}
 	s.delivered()
 	return ok("2.0.0", "accepted"), nil
+}
+
+// finishWatched is Finish of a transaction, which may take long and be of no use once the
+// client has gone. The connection holds no buffers meanwhile.
+func (s *session) finishWatched(ctx context.Context, tx Transaction) ([]error, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// That output cannot be sent shows at the next write.
+	_ = s.c.Park()
+	defer s.c.Watch(s.srv.c.Limits.WatchAfter, func() { cancel(smtp.ErrDisconnected) })()
+	return tx.Finish(ctx)
 }
 
 // delivered forgives what was counted against a client that has sent a message.

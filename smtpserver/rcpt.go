@@ -15,19 +15,31 @@ func (s *session) rcpt(ctx context.Context, c smtp.Rcpt) (smtp.Reply, error) {
 	err := s.addRecipient(ctx, c)
 	if err == nil {
 		s.accepted++
+		s.recipients++
 		return ok("2.1.5", "recipient ok"), nil
 	}
 	s.refused++
 	if s.refused > manyRefused*s.srv.c.Limits.Recipients {
-		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.5.3", "too many recipients")
+		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.5.3", "far too many recipients, send the message to fewer at a time")
+	}
+	if s.tx != nil {
+		err = s.suspectTransaction(ctx, s.tx, err)
 	}
 	if smtp.AsError(err).Code/100 != 5 {
 		return smtp.Reply{}, err
 	}
 	// Who tries addresses to see which exist is slowed down, and stopped.
 	s.refusals++
+	if f := s.srv.c.Metrics.Recipient; f != nil {
+		f(s.srv.c.Kind.String())
+	}
+	if f := s.srv.c.Refused; f != nil {
+		if ferr := f(s.peer.Remote.Addr()); ferr != nil {
+			return smtp.Reply{}, ferr
+		}
+	}
 	if s.refusals > s.srv.c.Limits.Refusals {
-		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.7.0", "too many refused recipients")
+		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.7.0", "too many refused recipients, check your list of addresses")
 	}
 	s.slow(ctx, s.refusals, s.srv.c.Limits.SlowDelay)
 	return smtp.Reply{}, err
@@ -35,19 +47,31 @@ func (s *session) rcpt(ctx context.Context, c smtp.Rcpt) (smtp.Reply, error) {
 
 func (s *session) addRecipient(ctx context.Context, c smtp.Rcpt) error {
 	p := c.Params
-	// DSN (RFC 3461) is not announced.
-	if p.Notify != 0 || p.ORcpt != (smtp.ORcpt{}) || len(p.Other) > 0 {
-		return smtp.Errorf(555, "5.5.4", "RCPT parameter not recognized")
+	if name := s.unknownRcptParam(p); name != "" {
+		return smtp.Errorf(555, "5.5.4", "RCPT parameter %s not recognized", name)
 	}
 	// RFC 6531 3.4: UTF-8 needs SMTPUTF8 at MAIL.
 	if !s.utf8 && c.To.IsInternational() {
-		return smtp.Errorf(553, "5.6.7", "address with UTF-8 needs SMTPUTF8")
+		return smtp.Errorf(553, "5.6.7", "address with UTF-8 needs SMTPUTF8 at MAIL")
 	}
 	// RFC 5321 4.5.3.1.10: too many recipients is 452, not 552.
 	if s.accepted >= s.srv.c.Limits.Recipients {
-		return smtp.Errorf(452, "4.5.3", "too many recipients")
+		return smtp.Errorf(452, "4.5.3", "too many recipients, send the message to the others in another transaction")
 	}
 	return s.tx.Rcpt(ctx, c.To, p)
+}
+
+// unknownRcptParam is unknownParam for RCPT.
+func (s *session) unknownRcptParam(p smtp.RcptParams) string {
+	switch {
+	case len(p.Other) > 0:
+		return p.Other[0].Keyword
+	case p.Notify != 0 && !s.srv.c.DSN:
+		return "NOTIFY"
+	case p.ORcpt != (smtp.ORcpt{}) && !s.srv.c.DSN:
+		return "ORCPT"
+	}
+	return ""
 }
 
 // errNoRecipients is the reply to data for nobody.

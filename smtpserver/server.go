@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ var ErrClosed = errors.New("server closed")
 type Server struct {
 	c       Config
 	lastCID atomic.Int64
+	slow    atomic.Int64  // sessions served slowly
 	stop    chan struct{} // closed by Shutdown: sessions end when they can
 
 	mu        sync.Mutex
@@ -95,7 +97,7 @@ func (s *Server) begin(ctx context.Context, nc net.Conn) {
 	}
 	lc := lineio.New(nc, lineio.Options{ReadTimeout: s.c.Limits.Line, WriteTimeout: s.c.Limits.Write, Discard: s.c.Limits.DiscardLine})
 	s.mu.Lock()
-	refusal := s.refusal()
+	refusal, reason := s.refusal()
 	if refusal == nil {
 		s.conns[lc] = struct{}{}
 		s.wg.Add(1)
@@ -113,34 +115,52 @@ func (s *Server) begin(ctx context.Context, nc net.Conn) {
 			return
 		}
 		s.end(lc)
-		refusal = smtp.WrapErrorf(err, 421, "4.7.0", "too many connections")
+		refusal, reason = smtp.WrapErrorf(err, 421, "4.7.0", "too many connections from your address, try again later"), "address"
+		var e *smtp.Error
+		if errors.As(err, &e) {
+			refusal = smtp.WrapErrorf(err, 421, e.Enhanced, "%s", e.Text)
+		}
+	}
+	if s.c.Metrics.Refused != nil {
+		s.c.Metrics.Refused(s.c.Kind.String(), reason)
 	}
 	go s.refuse(lc, remote, refusal)
 }
 
-// refusal returns why there can be no more connections. s.mu is held.
-func (s *Server) refusal() *smtp.Error {
+// refusal returns why there can be no more connections, for the client and in a word. s.mu
+// is held.
+func (s *Server) refusal() (*smtp.Error, string) {
 	switch {
 	case s.closing:
 		// RFC 5321 3.8: a server that shuts down says so.
-		return smtp.Errorf(421, "4.3.2", "shutting down")
+		return smtp.Errorf(421, "4.3.2", "shutting down, try again later"), "shutdown"
 	case len(s.conns) >= s.c.Limits.Connections:
-		return smtp.Errorf(421, "4.7.0", "too many connections")
+		return smtp.Errorf(421, "4.3.2", "too many connections, try again later"), "connections"
 	}
-	return nil
+	return nil, ""
 }
 
 // refuse tells a client why and closes.
 func (s *Server) refuse(lc *lineio.Conn, remote netip.AddrPort, e *smtp.Error) {
 	defer lc.Close()
-	s.c.Log.Debug("connection refused", "remote", remote.Addr(), "err", e)
+	cid := s.newCID()
+	s.c.Log.DebugContext(mlog.WithCid(context.Background(), cid), "connection refused", "remote", remote.Addr(), "err", e)
 	if s.c.ImplicitTLS {
 		return
 	}
 	lc.SetWriteTimeout(time.Second)
-	lc.Write(smtp.Reply{Code: e.Code, Enhanced: e.Enhanced, Lines: []string{e.Text}}.Append(nil))
+	lc.Write(s.refusalReply(e, cid).Append(nil))
 	// The client is not there, or will see the end.
 	_ = lc.Flush()
+}
+
+// refusalReply makes a reply of an error, with the id by which it is found in the log.
+func (s *Server) refusalReply(e *smtp.Error, cid int64) smtp.Reply {
+	r := smtp.Reply{Code: e.Code, Enhanced: e.Enhanced, Lines: strings.Split(e.Text, "\n")}
+	if s.c.CID != nil {
+		r.Lines[len(r.Lines)-1] += " (" + s.c.CID(cid) + ")"
+	}
+	return r
 }
 
 func (s *Server) end(lc *lineio.Conn) {

@@ -36,6 +36,8 @@ type mail struct {
 	messages []string // guarded by mu; "sender>recipients: content"
 	open     int      // guarded by mu; transactions
 	panics   int      // guarded by mu
+	causes   []error  // guarded by mu; why deliveries were given up
+	params   []string // guarded by mu; parameters of MAIL and RCPT
 }
 
 type transaction struct {
@@ -63,8 +65,9 @@ func (t *transaction) end() {
 	t.m.open--
 }
 
-func (t *transaction) Mail(_ context.Context, from smtp.Path, _ smtp.MailParams) error {
+func (t *transaction) Mail(_ context.Context, from smtp.Path, p smtp.MailParams) error {
 	t.from = from
+	t.note(p.String())
 	switch from.Localpart {
 	case "refused":
 		return smtp.Errorf(550, "5.7.1", "no mail from you")
@@ -74,11 +77,21 @@ func (t *transaction) Mail(_ context.Context, from smtp.Path, _ smtp.MailParams)
 	return nil
 }
 
-func (t *transaction) Rcpt(_ context.Context, to smtp.Path, _ smtp.RcptParams) error {
+// note keeps parameters.
+func (t *transaction) note(s string) {
+	t.m.mu.Lock()
+	defer t.m.mu.Unlock()
+	t.m.params = append(t.m.params, s)
+}
+
+func (t *transaction) Rcpt(_ context.Context, to smtp.Path, p smtp.RcptParams) error {
+	t.note(p.String())
 	if to.IPDomain.Domain.ASCII != "mx.example" && !strings.EqualFold(string(to.Localpart), "postmaster") {
 		return smtp.Errorf(550, "5.7.1", "no relaying")
 	}
 	switch to.Localpart {
+	case "trap":
+		return suspected{smtp.Errorf(550, "5.1.1", "no such address")}
 	case "unknown":
 		return smtp.Errorf(550, "5.1.1", "no such address")
 	case "full":
@@ -91,6 +104,12 @@ func (t *transaction) Rcpt(_ context.Context, to smtp.Path, _ smtp.RcptParams) e
 	t.rcpts = append(t.rcpts, to)
 	return nil
 }
+
+// suspected is an error of a client that sends spam.
+type suspected struct{ error }
+
+func (suspected) Suspicious() bool { return true }
+func (e suspected) Unwrap() error  { return e.error }
 
 func (t *transaction) Data(context.Context) (io.Writer, error) {
 	if t.rcpts[0].Localpart == "nodata" {
@@ -106,8 +125,19 @@ func (t *transaction) Write(p []byte) (int, error) {
 	return t.buf.Write(p)
 }
 
-func (t *transaction) Finish(context.Context) ([]error, error) {
+func (t *transaction) Finish(ctx context.Context) ([]error, error) {
 	t.end()
+	if t.rcpts[0].Localpart == "delay" {
+		select {
+		case <-time.After(time.Minute):
+		case <-smtp.Draining(ctx):
+		case <-ctx.Done():
+			t.m.mu.Lock()
+			defer t.m.mu.Unlock()
+			t.m.causes = append(t.m.causes, context.Cause(ctx))
+			return nil, smtp.WrapErrorf(context.Cause(ctx), 451, "4.4.2", "gone")
+		}
+	}
 	var results []error
 	var to []string
 	var failed error
@@ -265,7 +295,14 @@ var kinds = map[string]func(c *Config){
 	"pedantic": func(c *Config) { c.Pedantic = true },
 	"tlsonly":  func(c *Config) { c.RequireTLS = true },
 	"plain":    func(c *Config) { c.TLS, c.Auth, c.PlainAuth, c.Kind = nil, accounts{}, true, Submit },
-	"full":     func(c *Config) { c.Limits.Connections = 1 },
+	"ext": func(c *Config) {
+		c.RequireTLSExtension, c.DSN, c.BinaryMIME = true, true, true
+		c.Own = func(d smtp.IPDomain) bool {
+			return d.Domain.ASCII == "mx.example" || d.IP.IsValid() && d.IP.String() == "10.0.0.1"
+		}
+	},
+	"slow": func(c *Config) { c.Limits.SlowSessions = 1 },
+	"full": func(c *Config) { c.Limits.Connections = 1 },
 	"few": func(c *Config) {
 		c.Limits = Limits{CommandLine: 100, Recipients: 3, NonMail: 20, Refusals: 6, DiscardData: 5000, DiscardLine: 1000}
 	},
@@ -312,6 +349,15 @@ func (ts *testServer) actions() map[string]func(testing.TB, string) {
 				t.Fatalf("messages %q, want %q", ts.mail.messages, want)
 			}
 			ts.mail.messages = ts.mail.messages[1:]
+		},
+		// params "...": those of MAIL and RCPT since the last params.
+		"params": func(t testing.TB, args string) {
+			ts.mail.mu.Lock()
+			defer ts.mail.mu.Unlock()
+			if got := strings.Join(ts.mail.params, ""); got != " "+args {
+				t.Fatalf("parameters %q", got)
+			}
+			ts.mail.params = nil
 		},
 		"nomessage": func(t testing.TB, _ string) {
 			ts.mail.mu.Lock()

@@ -30,6 +30,7 @@ type session struct {
 	principal any         // nil: not authenticated
 	tx        Transaction // nil: none
 	utf8      bool        // the transaction has SMTPUTF8
+	binary    bool        // the transaction has BODY=BINARYMIME
 	accepted  int         // recipients of the transaction
 	refused   int         // recipients refused in the transaction
 	bdat      *chunks     // nil: no BDAT in the transaction yet
@@ -41,9 +42,11 @@ type session struct {
 	commands     int // so far
 	bad          int // commands that made no sense
 	nonMail      int // since the last message accepted
+	recipients   int // accepted in all
 	refusals     int // recipients refused
 	failed       int // transactions failed since the last accepted
 	authFailures int
+	slowFor      string // why the client is served slowly; empty: it is not
 }
 
 // errGone: the connection is of no more use, and there is nobody to reply to.
@@ -53,7 +56,7 @@ var errGone = errors.New("connection lost")
 func (s *Server) serve(ctx context.Context, lc *lineio.Conn, remote netip.AddrPort, release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	cid := s.newCID()
-	ctx = mlog.WithCid(ctx, cid)
+	ctx = smtp.WithDrain(mlog.WithCid(ctx, cid), s.stop)
 	ses := &session{
 		srv:   s,
 		c:     lc,
@@ -64,6 +67,7 @@ func (s *Server) serve(ctx context.Context, lc *lineio.Conn, remote netip.AddrPo
 	}
 	defer s.end(lc)
 	defer release()
+	defer ses.endSlow()
 	defer cancel()
 	// A context that ends takes the connection with it.
 	defer context.AfterFunc(ctx, func() { lc.Interrupt() })()
@@ -105,7 +109,7 @@ func (s *session) panicked(ctx context.Context, v any) {
 			s.log.ErrorContext(ctx, "panic after panic", "panic", fmt.Sprint(v))
 		}
 	}()
-	s.write(smtp.Reply{Code: 421, Enhanced: "4.3.0", Lines: []string{"internal error"}})
+	s.write(s.srv.refusalReply(smtp.Errorf(421, "4.3.0", "internal error, try again later"), s.peer.CID))
 	_ = s.c.Flush()
 	s.endTransaction()
 }
@@ -128,7 +132,7 @@ func (s *session) run(ctx context.Context) error {
 			return err
 		}
 	}
-	s.write(smtp.Reply{Code: 220, Lines: []string{s.srv.c.Hostname.ASCII + " ESMTP mox"}})
+	s.write(smtp.Reply{Code: 220, Lines: []string{s.srv.c.Hostname.ASCII + " " + s.srv.c.Kind.protocol() + " mox"}})
 	for !s.closing {
 		line, err := s.readCommand(ctx)
 		if e := lineError(err, s.srv.c.Pedantic); e != nil {
@@ -176,11 +180,11 @@ func (s *session) fail(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &e):
 	case errors.Is(err, lineio.ErrInterrupted):
-		e = smtp.Errorf(421, "4.3.2", "shutting down")
+		e = smtp.Errorf(421, "4.3.2", "shutting down, try again later")
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		e = smtp.Errorf(421, "4.4.2", "timeout")
+		e = smtp.Errorf(421, "4.4.2", "timeout, nothing was received for too long")
 	case errors.Is(err, lineio.ErrEndless):
-		e = smtp.Errorf(500, "5.5.2", "line too long")
+		e = smtp.Errorf(500, "5.5.2", "command line too long")
 	default:
 		return err
 	}
@@ -203,8 +207,9 @@ func (s *session) readCommand(ctx context.Context) ([]byte, error) {
 		return nil, lineio.ErrInterrupted
 	}
 	if time.Since(s.start) > l.Session {
-		return nil, smtp.Errorf(421, "4.7.0", "session has lasted too long")
+		return nil, smtp.Errorf(421, "4.7.0", "session has lasted too long, connect anew")
 	}
+	s.pause(ctx)
 	idle := l.Idle
 	if s.commands == 0 {
 		idle = l.Greeting
@@ -258,6 +263,7 @@ func (s *session) command(ctx context.Context, line []byte) error {
 // logged. A reply without code is none: the command has replied itself.
 func (s *session) reply(ctx context.Context, r smtp.Reply, err error) (int, string) {
 	if err != nil {
+		err = s.suspect(ctx, err)
 		e := smtp.AsError(err)
 		level := slog.LevelInfo
 		if e.Code/100 == 4 && e.Err != nil {
@@ -266,10 +272,7 @@ func (s *session) reply(ctx context.Context, r smtp.Reply, err error) (int, stri
 			level = slog.LevelDebug
 		}
 		s.log.Log(ctx, level, "command refused", "code", e.Code, "err", err)
-		r = smtp.Reply{Code: e.Code, Enhanced: e.Enhanced, Lines: strings.Split(e.Text, "\n")}
-		if s.srv.c.CID != nil {
-			r.Lines[len(r.Lines)-1] += " (" + s.srv.c.CID(s.peer.CID) + ")"
-		}
+		r = s.srv.refusalReply(e, s.peer.CID)
 		if e.Code == 421 {
 			// RFC 5321 3.8: 421 is the last that is said.
 			s.closing = true
@@ -290,26 +293,10 @@ func ok(enhanced, text string) smtp.Reply {
 	return smtp.Reply{Code: 250, Enhanced: enhanced, Lines: []string{text}}
 }
 
-// slow delays the reply to a client that has been at it n times, which costs us
-// nothing and the likes of it much.
-func (s *session) slow(ctx context.Context, n int, d time.Duration) {
-	if n < s.srv.c.Limits.SlowAfter {
-		return
-	}
-	_ = s.c.Flush()
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	case <-s.srv.stop:
-	}
-}
-
 // endTransaction forgets the transaction, telling it unless it is finished.
 func (s *session) endTransaction() {
 	tx := s.tx
-	s.tx, s.utf8, s.accepted, s.refused, s.bdat = nil, false, 0, 0, nil
+	s.tx, s.utf8, s.binary, s.accepted, s.refused, s.bdat = nil, false, false, 0, 0, nil
 	if tx != nil {
 		tx.Abort()
 	}
@@ -319,7 +306,7 @@ func (s *session) endTransaction() {
 // unless it is a timeout.
 func lost(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return smtp.WrapErrorf(err, 421, "4.4.2", "timeout")
+		return smtp.WrapErrorf(err, 421, "4.4.2", "timeout, nothing was received for too long")
 	}
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF

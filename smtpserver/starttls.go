@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -15,10 +17,10 @@ import (
 // starttls is RFC 3207.
 func (s *session) starttls(ctx context.Context, _ smtp.StartTLS) (smtp.Reply, error) {
 	if s.peer.TLS != nil {
-		return smtp.Reply{}, smtp.Errorf(503, "5.5.1", "already using TLS")
+		return smtp.Reply{}, smtp.Errorf(503, "5.5.1", "TLS is in use already")
 	}
 	if s.srv.c.TLS == nil {
-		return smtp.Reply{}, smtp.Errorf(502, "5.5.1", "TLS not available")
+		return smtp.Reply{}, smtp.Errorf(502, "5.5.1", "TLS is not available on this server")
 	}
 	if s.principal != nil {
 		// RFC 3207 4.2 has everything forgotten; to forget this would surprise.
@@ -28,7 +30,7 @@ func (s *session) starttls(ctx context.Context, _ smtp.StartTLS) (smtp.Reply, er
 	// was sent without protection and must not be taken for what is said with it.
 	if s.c.Buffered() > 0 {
 		s.closing = true
-		return smtp.Reply{}, smtp.Errorf(503, "5.5.1", "text after STARTTLS, before TLS")
+		return smtp.Reply{}, smtp.Errorf(503, "5.5.1", "something was sent after STARTTLS without waiting for TLS")
 	}
 	s.write(smtp.Reply{Code: 220, Enhanced: "2.0.0", Lines: []string{"go ahead"}})
 	if err := s.c.Flush(); err != nil {
@@ -71,7 +73,6 @@ func (s *session) handshake(ctx context.Context) error {
 // tlsErrorReason returns what went wrong, in few words for metrics.
 func tlsErrorReason(err error) string {
 	var header tls.RecordHeaderError
-	var alert tls.AlertError
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "eof"
@@ -80,10 +81,29 @@ func tlsErrorReason(err error) string {
 			return "sslv2"
 		}
 		return "nottls"
-	case errors.As(err, &alert):
-		return fmt.Sprintf("alert-%d-%s", uint8(alert), strings.ReplaceAll(strings.TrimPrefix(alert.Error(), "tls: "), " ", "-"))
+	case remoteAlert(err) != "":
+		return remoteAlert(err)
 	case strings.Contains(err.Error(), "unsupported versions"):
 		return "unsupportedversions"
 	}
 	return "other"
+}
+
+// remoteAlert returns the alert by which the client has ended a handshake, as
+// "alert-<number>-<words>", empty if it has not.
+func remoteAlert(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" || op.Err == nil {
+		return ""
+	}
+	// The type is not exported; its values are the numbers of RFC 8446 6.
+	v := reflect.ValueOf(op.Err)
+	if v.Kind() != reflect.Uint8 {
+		return ""
+	}
+	words := strings.TrimPrefix(op.Err.Error(), "tls: ")
+	if strings.ContainsAny(words, "()") {
+		words = "unknown"
+	}
+	return fmt.Sprintf("alert-%d-%s", v.Uint(), strings.ReplaceAll(words, " ", "-"))
 }

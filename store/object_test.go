@@ -66,3 +66,25 @@ func TestNewBodiesStaged(t *testing.T) {
 	}
 	want(1, 2, 3)
 }
+
+func TestFindMessageID(t *testing.T) {
+	s := newStore(t, t.TempDir(), Options{})
+	a := testAccount(t, s, "alice")
+	ctx := t.Context()
+	for range 3 {
+		for _, text := range []string{"Message-ID: <a@x>\r\n\r\n", "Message-ID: <b@x>\r\n\r\n", "\r\n"} {
+			if _, err := a.Deliver(ctx, Inbox, NewMessage{Spool: spool(t, s, text)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := a.Deliver(ctx, "Other", NewMessage{Spool: spool(t, s, "Message-ID: <a@x>\r\n\r\n")}); err != nil {
+		t.Fatal(err)
+	}
+	inbox, _ := a.MailboxByName(Inbox)
+	for id, want := range map[string]string{"<a@x>": "1,4,7", "b@x": "2,5,8", "<c@x>": "", "": "", "<>": ""} {
+		if got, err := a.FindMessageID(ctx, inbox.ID, id); err != nil || got.String() != want {
+			t.Errorf("%q: %s, %v; want %s", id, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package dns
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestMockResolver(t *testing.T) {
+	ctx := context.Background()
+	r := MockResolver{
+		PTR:       map[string][]string{"10.0.0.1": {"mx.example"}},
+		A:         map[string][]string{"mx.example": {"10.0.0.1"}, "v4.example": {"10.0.0.2"}},
+		AAAA:      map[string][]string{"mx.example": {"2001:db8::1"}},
+		TXT:       map[string][]string{"example": {"v=spf1 -all"}},
+		MX:        map[string][]MX{"example": {{20, "b.example"}, {10, "mx.example"}}},
+		CNAME:     map[string]string{"www.example": "mx.example", "loop.example": "loop.example"},
+		Fail:      map[string]error{"mx broken.example": nil},
+		Authentic: []string{"txt example", "a v4.example"},
+	}
+	if l, _, err := r.LookupAddr(ctx, netip.MustParseAddr("::ffff:10.0.0.1")); err != nil || !cmp.Equal(l, []string{"mx.example"}) {
+		t.Error(l, err)
+	}
+	if l, res, err := r.LookupIP(ctx, "ip", "WWW.example."); err != nil || len(l) != 2 || res.Authentic {
+		t.Error(l, err)
+	}
+	if l, res, err := r.LookupIP(ctx, "ip4", "v4.example"); err != nil || len(l) != 1 || !res.Authentic {
+		t.Error(l, res, err)
+	}
+	if _, _, err := r.LookupIP(ctx, "ip6", "v4.example"); !IsNotFound(err) || IsTemporary(err) {
+		t.Error(err)
+	}
+	if l, res, err := r.LookupTXT(ctx, "example"); err != nil || len(l) != 1 || !res.Authentic {
+		t.Error(l, res, err)
+	}
+	if l, _, err := r.LookupMX(ctx, "example"); err != nil || l[0].Host != "mx.example" {
+		t.Error(l, err)
+	}
+	var e *Error
+	if _, _, err := r.LookupMX(ctx, "none.example"); !errors.As(err, &e) || !e.NXDomain {
+		t.Error(err)
+	}
+	if _, _, err := r.LookupMX(ctx, "broken.example"); !IsTemporary(err) {
+		t.Error(err)
+	}
+	if _, _, err := r.LookupTXT(ctx, "loop.example"); !IsTemporary(err) {
+		t.Error(err)
+	}
+	if s, _, err := r.LookupCNAME(ctx, "www.example"); err != nil || s != "mx.example" {
+		t.Error(s, err)
+	}
+}
+
+func TestMockDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := MockResolver{TXT: map[string][]string{"slow.example": {"x"}}, Delay: map[string]time.Duration{"txt slow.example": time.Minute}}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		var e *Error
+		if _, _, err := r.LookupTXT(ctx, "slow.example"); !errors.As(err, &e) || !e.Timeout {
+			t.Error(err)
+		}
+		if _, _, err := r.LookupTXT(t.Context(), "slow.example"); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,13 @@
+// Package dsn has delivery status notifications: it composes the messages by which a
+// sender hears what became of a message, and parses those of others.
+//
+// A notification is a multipart/report of a text for people, a [Status] for programs,
+// and the returned message or its header. It is sent with the null reverse-path, and
+// never about a message that has that itself: this is up to the caller.
+//
+// RFCs: 3464 (status), 6522 (multipart/report), 3461 (what a sender may ask for), 6533
+// (UTF-8), 3834 5 (Auto-Submitted), 3463 (status codes).
+//
+// Files: dsn.go has the types, status.go prints and parsestatus.go parses a status,
+// compose.go makes messages, text.go the text for people, parse.go reads messages.
+package dsn
