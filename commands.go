@@ -41,6 +41,7 @@ func commands() []command {
 		{words: "helpall", short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
 	},
 		dmarcCommands(),
+		dnsCommands(),
 		junkCommands(),
 		spfCommands(),
 		traceCommands(),

@@ -1,10 +1,32 @@
 package main
 
-import "mox/dns"
+import (
+	"flag"
 
+	"mox/dns"
+)
+
+// resolver returns the resolver of diagnostic commands: the system's.
 func (p *program) resolver() dns.Resolver {
-	if p.dns != nil {
-		return p.dns
+	if p.dns == nil {
+		// The only errors are those of addresses of servers.
+		p.dns, _ = dns.System(dns.Options{})
 	}
-	return dns.StdResolver{}
+	return p.dns
+}
+
+// resolverFlag defines flag -resolver, for p.resolverAt.
+func resolverFlag(fs *flag.FlagSet) *string {
+	return fs.String("resolver", "", "DNS resolver to ask, as `address[:port]`, in place of those of the system; what it says about DNSSEC is believed")
+}
+
+// resolverAt returns the resolver of a command with flag -resolver.
+func (p *program) resolverAt(addr string) (dns.Resolver, error) {
+	if addr == "" {
+		return p.resolver(), nil
+	}
+	if _, err := dns.ParseServer(addr); err != nil {
+		return nil, usageError{err.Error()}
+	}
+	return dns.NewClient(dns.Options{Servers: []string{addr}, TrustServers: true})
 }

@@ -146,6 +146,7 @@ func TestStaticErrors(t *testing.T) {
 			`Transports.x.Submissions.Host: bad domain "10.0.0.1": looks like an IP address`, "Transports.x.Submissions.NoSTARTTLS: has no meaning for Submissions, where TLS starts at once", "Transports.x.Submissions.Auth.Username: is empty", "Transports.x.Submissions.Auth.Password: is empty",
 			`Transports.x.Submissions.Auth.Mechanisms[0]: unknown value "LOGIN", known are SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, SCRAM-SHA-1, CRAM-MD5, PLAIN`),
 		e(host, tr("\t\tSocks:\n\t\t\tAddress: 127.0.0.1§\n\t\t\tRemoteIPs:§\n\t\t\tRemoteHostname: _x§\n"), `Transports.x.Socks.Address: bad address "127.0.0.1", must be host:port`, "Transports.x.Socks.RemoteIPs: at least one address is needed", `Transports.x.Socks.RemoteHostname: bad domain "_x": to ASCII: idna: disallowed rune U+005F`),
+		e(host, with("DNSResolvers:\n\t- 127.0.0.1\n\t- [::1]:5353\n\t- localhost§\n\t- 127.0.0.1:53§\n\t- 0.0.0.0§\n"), `DNSResolvers[2]: bad address of DNS resolver "localhost", need an IP address, with or without port`, "DNSResolvers[3]: resolver 127.0.0.1:53 is listed twice", "DNSResolvers[4]: address 0.0.0.0 is not that of a host"),
 		e(host, with("QuotaMessageSize: -1§\n"), "QuotaMessageSize: must not be negative; leave it out for no limit"),
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -34,6 +35,7 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	for _, name := range sorted(s.ACME) {
 		c.checkACME(root.Key("ACME", name), s.ACME[name])
 	}
+	c.checkResolvers(root.Key("DNSResolvers"), s.DNSResolvers)
 	c.checkListeners(root.Key("Listeners"), s, info)
 	c.mailbox(root.Key("Postmaster", "Mailbox"), s.Postmaster.Mailbox)
 	if t := s.HostTLSRPT; t != nil {
@@ -58,6 +60,22 @@ func (c *checker) logLevel(p sconf.Path, name string) slog.Level {
 		c.oneOf(p, name, mlog.LevelNames()...)
 	}
 	return level
+}
+
+func (c *checker) checkResolvers(p sconf.Path, addrs []string) {
+	seen := map[netip.AddrPort]bool{}
+	for i, s := range addrs {
+		ap, err := dns.ParseServer(s)
+		switch {
+		case err != nil:
+			c.errorf(p.Index(i), "%v", err)
+		case ap.Addr().IsUnspecified() || ap.Addr().IsMulticast():
+			c.errorf(p.Index(i), "address %s is not that of a host", ap.Addr())
+		case seen[ap]:
+			c.errorf(p.Index(i), "resolver %s is listed twice", ap)
+		}
+		seen[ap] = err == nil
+	}
 }
 
 func (c *checker) checkCA(p sconf.Path, ca *CA) *x509.CertPool {

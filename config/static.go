@@ -11,7 +11,6 @@ type Static struct {
 	User                            string               `sconf:"optional" sconf-doc:"User to run as when started as root: privileged ports are bound and TLS keys opened as root, all else happens as this user. A name that does not exist must be a number and is used as both user and group id. Default: mox."`
 	NoFixPermissions                bool                 `sconf:"optional" sconf-doc:"When started as root, do not repair owner and mode of files in the configuration and data directories. For setups in which something else looks after them."`
 	Hostname                        string               `sconf-doc:"Full name of this machine in DNS, such as mail.example.org. Used in the SMTP greeting and EHLO, in Received headers, as target of MX records, and for TLS certificates. Forward and reverse DNS should agree with it. Names with other than ASCII characters are written in Unicode, not with xn--."`
-	DNSResolvers                    []string             `sconf:"optional" sconf-doc:"Addresses (IP or IP:port) of DNS resolvers to ask in place of those of /etc/resolv.conf. They must validate DNSSEC, and the way to them must be safe, such as through loopback: what they say is believed."`
 	CheckUpdates                    bool                 `sconf:"optional" sconf-doc:"Ask once a day (with a DNS lookup) whether there is a newer version of mox, and if so deliver the changelog to the postmaster mailbox."`
 	Pedantic                        bool                 `sconf:"optional" sconf-doc:"Refuse protocol deviations that are common and normally tolerated. For testing other software; do not use it where mail has to arrive."`
 	TLS                             GlobalTLS            `sconf:"optional" sconf-doc:"Settings for all TLS connections that mox makes."`
@@ -26,6 +25,7 @@ type Static struct {
 	NoOutgoingDMARCReports          bool                 `sconf:"optional" sconf-doc:"Do not send DMARC aggregate reports to domains that ask for them."`
 	NoOutgoingTLSReports            bool                 `sconf:"optional" sconf-doc:"Do not send TLS reports to domains that ask for them."`
 	OutgoingTLSReportsForAllSuccess bool                 `sconf:"optional" sconf-doc:"Send TLS reports also for days on which there was no failure."`
+	DNSResolvers                    []string             `sconf:"optional" sconf-doc:"Addresses (IP or IP:port) of DNS resolvers to ask in place of those of /etc/resolv.conf. They must validate DNSSEC and the path to them must be trusted: what they say about DNSSEC is believed. Default: the resolvers of /etc/resolv.conf, believed about DNSSEC when on a loopback address or when that file has \"options trust-ad\". A validating resolver on this machine is best; without one that is believed, DANE is not used."`
 	QuotaMessageSize                int64                `sconf:"optional" sconf-doc:"Total size in bytes of all messages an account may store, unless the account has its own setting. Delivery to a full account is refused with a temporary error. Databases and search index need about 15% more. Default: 0, no limit."`
 }
 

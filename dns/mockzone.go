@@ -76,7 +76,7 @@ func (r MockResolver) addString(typ uint16, name, s string) error {
 	case mdns.TypeNS:
 		r.NS[name] = append(r.NS[name], s)
 	case mdns.TypePTR:
-		ip, ok := parseReverse(name)
+		ip, ok := ParseReverseName(name)
 		if !ok {
 			return fmt.Errorf("name is not that of an address")
 		}
@@ -85,8 +85,8 @@ func (r MockResolver) addString(typ uint16, name, s string) error {
 	return nil
 }
 
-// parseReverse is the opposite of ReverseName.
-func parseReverse(name string) (netip.Addr, bool) {
+// ParseReverseName is the opposite of [ReverseName].
+func ParseReverseName(name string) (netip.Addr, bool) {
 	if s, ok := strings.CutSuffix(name, ".in-addr.arpa"); ok {
 		l := strings.Split(s, ".")
 		if len(l) != 4 {
