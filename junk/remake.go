@@ -78,27 +78,32 @@ func (a *account) stepRemake(ctx context.Context) (more bool, err error) {
 }
 
 // Retrain makes all that an account has learned anew of its messages, and returns when that
-// is done; it goes on in the background when ctx ends before, also after a restart. Others
-// go on judging and learning meanwhile.
+// is done. It goes on in the background when ctx ends before, also after a restart, when the
+// account is next used. Others go on judging and learning meanwhile.
 func (m *Manager) Retrain(ctx context.Context, name string) error {
 	a, err := m.acquire(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer m.release(a)
 	done, err := a.request(ctx)
+	m.schedule(name, 0, false)
+	m.release(a)
 	if err != nil {
 		return err
 	}
-	m.schedule(name, 0, false)
 	for {
 		select {
 		case <-done:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-m.ctx.Done():
-			return errClosed
+		case <-a.gone: // it was detached, or all is closed
+			select {
+			case <-done:
+				return nil
+			default:
+				return errClosed
+			}
 		case <-time.After(time.Minute): // after failures, the worker waits longer each time
 			m.schedule(name, 0, false)
 		}
