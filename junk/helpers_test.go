@@ -213,7 +213,7 @@ func (f *fixture) settled() {
 		}
 		a := x.a
 		done := !a.bad.Load() && !a.wantCompare && a.compare == nil && len(a.pending) == 0 && a.remake.next >= a.remake.last &&
-			store.ModSeq(a.seq.Load()) == f.acc.ModSeq()
+			store.ModSeq(a.seq.Load()) == f.acc.ModSeq() && *a.params.Load() == fingerprint(f.c.Params("alice"))
 		a.unlock()
 		if done {
 			return

@@ -12,6 +12,9 @@ import (
 // next, up to last.
 type remake struct{ next, last int64 }
 
+// awaits tells whether an example is still to be made anew: what it has is not to be copied.
+func (r remake) awaits(id int64) bool { return id > r.next && id <= r.last }
+
 // stepParams begins to make examples anew when words are to be taken in another way.
 func (a *account) stepParams(ctx context.Context) (bool, error) {
 	if p := fingerprint(a.m.c.Params(a.name)); p != *a.params.Load() {
