@@ -113,7 +113,7 @@ func BenchmarkTrain(b *testing.B) {
 // BenchmarkFeed is what messages that nobody classifies cost: delivered one by one and each
 // followed at once, as when each is judged, and followed many at a time.
 func BenchmarkFeed(b *testing.B) {
-	for _, every := range []int{1, 100, 1000} {
+	for _, every := range []int{1, 100} {
 		b.Run(fmt.Sprint(every), func(b *testing.B) {
 			f := newFixture(b, Config{Linger: time.Hour})
 			sp := f.spool(f.mail())
