@@ -13,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mox": func() { os.Exit(mainStatus()) }})
+	testscript.Main(m, map[string]func(){"mox": func() { os.Exit(scriptStatus()) }})
 }
 
 // TestScripts runs testdata/script/*.txt: each uses the program as a person would.
@@ -24,7 +24,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MOXCONF", "")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer},
 	})
 }
 

@@ -275,8 +275,10 @@ func (d *Deliverer) delay(ctx context.Context, jobs []*job) error {
 	select {
 	case <-t.C:
 		return nil
+	case <-smtp.Draining(ctx):
+		return nil // the server is about to stop
 	case <-ctx.Done():
-		return smtp.WrapErrorf(ctx.Err(), 451, "4.3.2", "interrupted, try again")
+		return smtp.WrapErrorf(context.Cause(ctx), 451, "4.3.2", "interrupted, try again")
 	}
 }
 

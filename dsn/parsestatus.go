@@ -65,6 +65,8 @@ func ParseStatus(b []byte) (*Status, error) {
 	seen := map[string]bool{}
 	for i, group := range groups(b) {
 		var r Recipient
+		var other []Field
+		ofMessage := false // the group has a field of the message
 		seenHere := map[string]bool{}
 		for _, f := range message.ParseHeader(group).Fields() {
 			name, value := strings.ToLower(f.Name()), clean(f.Value())
@@ -77,20 +79,23 @@ func ParseStatus(b []byte) (*Status, error) {
 				if !seen[name] {
 					set(s, value)
 				}
-				seen[name] = true
+				seen[name], ofMessage = true, true
 			} else if set := knownRecipient[name]; set != nil {
 				if !seenHere[name] {
 					set(&r, value)
 				}
 				seenHere[name] = true
-			} else if i == 0 && len(s.Other) < maxOther {
-				s.Other = append(s.Other, Field{f.Name(), value})
-			} else if i > 0 && len(r.Other) < maxOther {
-				r.Other = append(r.Other, Field{f.Name(), value})
+			} else if len(other) < maxOther {
+				other = append(other, Field{f.Name(), value})
 			}
 		}
 		if r.Final.Address == "" {
 			r.Final = r.Original
+		}
+		if i == 0 && (ofMessage || r.Final.Address == "") {
+			s.Other = other
+		} else {
+			r.Other = other
 		}
 		if r.Final.Address == "" {
 			continue

@@ -247,14 +247,101 @@ case_node() {
 	NODE_EXTRA_CA_CERTS=$data/localhost.crt node clients.mjs
 }
 
+# listeners adds to the configuration of localserve a listener for LMTP, and one behind a
+# proxy, both on 127.0.0.1.
+listeners() {
+	"$work/mox" localserve -dir "$data" -ip 127.0.0.1 -initonly >"$work/init.log" 2>&1 || { tail "$work/init.log"; die "no configuration"; }
+	awk '{ print } /^Listeners:/ {
+		print "\tlmtp:\n\t\tIPs:\n\t\t\t- 127.0.0.1\n\t\tLMTP:\n\t\t\tEnabled: true\n\t\t\tPort: 2424"
+		print "\tproxied:\n\t\tIPs:\n\t\t\t- 127.0.0.1\n\t\tProxyProtocol:\n\t\t\t- 127.0.0.1"
+		print "\t\tTLS:\n\t\t\tKeyCerts:\n\t\t\t\t-\n\t\t\t\t\tCertFile: localhost.crt\n\t\t\t\t\tKeyFile: localhost.key"
+		print "\t\tSMTP:\n\t\t\tEnabled: true\n\t\t\tPort: 3025\n\t\tIMAP:\n\t\t\tEnabled: true\n\t\t\tPort: 3143\n\t\t\tNoRequireSTARTTLS: true"
+		print "\t\tIMAPS:\n\t\t\tEnabled: true\n\t\t\tPort: 3993"
+	}' "$data/mox.conf" >"$work/mox.conf"
+	cat "$work/mox.conf" >"$data/mox.conf"
+}
+
+case_lmtp_python() {
+	python3 "$here/lmtp.py" 2424
+	sent python-lmtp
+}
+
+# A postfix of its own, that delivers what it gets by sendmail through LMTP.
+case_lmtp_postfix() {
+	local dir=$PWD
+	chmod 755 "$work" "$dir"
+	mkdir -p etc spool lib
+	cat >etc/main.cf <<-EOF
+		compatibility_level = 3.6
+		queue_directory = $dir/spool
+		data_directory = $dir/lib
+		mail_owner = postfix
+		setgid_group = postdrop
+		myhostname = postfix.example
+		mydestination =
+		inet_interfaces = loopback-only
+		inet_protocols = ipv4
+		default_transport = lmtp:inet:127.0.0.1:2424
+		maillog_file = $dir/log.postfix
+		maillog_file_prefixes = $work
+		smtputf8_enable = no
+	EOF
+	cp /etc/postfix/master.cf etc/master.cf 2>/dev/null || cp /usr/share/postfix/master.cf.dist etc/master.cf
+	sed -i -e '/^smtp .*inet/d' -e 's/^\([a-z].*[ \t]\)y\([ \t].*[ \t]\)\(smtp\|lmtp\|bounce\|cleanup\)$/\1n\2\3/' etc/master.cf
+	postconf -c etc -F '*/*/chroot=n'
+	grep -q '^postlog' etc/master.cf || echo 'postlog unix-dgram n - n - 1 postlogd' >>etc/master.cf
+	chown postfix lib
+	postfix -c "$dir/etc" start
+	message postfix-lmtp e@remote.example | sendmail -C "$dir/etc" -f e@remote.example mox@localhost mox+tag@localhost
+	for _ in $(seq 100); do
+		grep -c 'relay=127.0.0.1.*status=sent' log.postfix | grep -q '^2$' && break
+		sleep 0.1
+	done
+	postfix -c "$dir/etc" stop
+	cat log.postfix
+	grep -q 'relay=127.0.0.1\[127.0.0.1\]:2424.*dsn=2.0.0, status=sent' log.postfix
+	sent postfix-lmtp
+}
+
+# SMTP and IMAP through haproxy, with both versions of the PROXY protocol.
+case_haproxy() {
+	cat >cfg <<-EOF
+		defaults
+			mode tcp
+			timeout connect 5s
+			timeout client 1m
+			timeout server 1m
+	EOF
+	local version
+	for version in "1 send-proxy" "2 send-proxy-v2" "3 send-proxy-v2 proxy-v2-options crc32c,unique-id"; do
+		for port in 025 143 993; do
+			printf 'listen l%s_%s\n\tbind 127.0.0.1:4%s%s\n' "${version%% *}" "$port" "${version%% *}" "$port"
+			[[ $version == 3* ]] && printf '\tunique-id-format %%{+X}o\\ %%ci:%%cp\n'
+			printf '\tserver mox 127.0.0.1:3%s %s\n' "$port" "${version#* }"
+		done
+	done >>cfg
+	haproxy -f cfg -D -p pid
+	trap 'kill $(cat pid)' RETURN
+	for v in 1 2 3; do
+		wait_port "4${v}025"
+		swaks --server 127.0.0.1 --port "4${v}025" --tls --from alice@remote.example --to mox@localhost --header "Subject: haproxy-$v" >out
+		sent "haproxy-$v"
+		curl -sS --user mox@localhost:moxmoxmox "imap://127.0.0.1:4${v}143/" | grep -q INBOX
+		curl -sS --cacert "$data/localhost.crt" --user mox@localhost:moxmoxmox "imaps://localhost:4${v}993/" | grep -q INBOX
+	done
+	# Without the header there is nothing.
+	! swaks --server 127.0.0.1 --port 3025 --from alice@remote.example --to mox@localhost
+}
+
 # libnet-ssleay-perl gives swaks TLS, libsasl2-modules gives neomutt PLAIN.
 if command -v dpkg-query >/dev/null && [ "$(id -u)" = 0 ]; then
-	install swaks libnet-ssleay-perl curl msmtp isync neomutt libsasl2-modules fetchmail offlineimap3 bsdutils
+	install swaks libnet-ssleay-perl curl msmtp isync neomutt libsasl2-modules fetchmail offlineimap3 bsdutils haproxy postfix
 	for pair in python3=python3 node=nodejs npm=npm; do
 		command -v "${pair%%=*}" >/dev/null || install "${pair#*=}"
 	done
 fi
 CGO_ENABLED=0 go build -o "$work/mox" . || die "build failed"
+listeners
 "$work/mox" -loglevel info localserve -dir "$data" -ip 127.0.0.1 >"$work/server.log" 2>&1 &
 server=$!
 if ! wait_port 1025 || ! wait_port 1143; then
@@ -272,6 +359,9 @@ run neomutt case_neomutt
 run fetchmail case_fetchmail
 run offlineimap case_offlineimap
 run python case_python
+run lmtp-python case_lmtp_python
+run lmtp-postfix case_lmtp_postfix
+run haproxy case_haproxy
 run node case_node
 
 if grep -E 'panic|m="unhandled' "$work/server.log"; then

@@ -70,9 +70,11 @@ func WithLog(level slog.Level) Option { return func(o *options) { o.level = leve
 // Server is a running mox.
 type Server struct {
 	*serve.Server
-	DNS     *dns.MockResolver // what its lookups see
-	RootCAs *x509.CertPool    // to verify its certificate, for Hostname and 127.0.0.1
-	Dir     string            // of configuration and data
+	// DNS is what its lookups see. Loopback addresses have a name in it, and there is
+	// the domain remote.example, for mail from outside. It may be changed before the lookups.
+	DNS     *dns.MockResolver
+	RootCAs *x509.CertPool // to verify its certificate, for Hostname and 127.0.0.1
+	Dir     string         // of configuration and data
 
 	t         testing.TB
 	accounts  []string // names, sorted
@@ -92,12 +94,23 @@ func New(t testing.TB, opts ...Option) *Server {
 		o.accounts["mox"] = []string{"mox@" + Domain}
 	}
 	s := &Server{
-		DNS: &dns.MockResolver{}, Dir: t.TempDir(), t: t,
+		DNS: zone(), Dir: t.TempDir(), t: t,
 		accounts: slices.Sorted(maps.Keys(o.accounts)), addresses: o.accounts, listeners: map[string]*listener{},
 	}
 	s.writeFiles(o)
 	s.start(o)
 	return s
+}
+
+// zone is DNS as it is to begin with.
+func zone() *dns.MockResolver {
+	return &dns.MockResolver{
+		A:    map[string][]string{"localhost": {"127.0.0.1"}, "remote.example": {"127.0.0.1"}},
+		AAAA: map[string][]string{"localhost": {"::1"}},
+		PTR:  map[string][]string{"127.0.0.1": {"localhost"}, "::1": {"localhost"}},
+		MX:   map[string][]dns.MX{"remote.example": {{Preference: 10, Host: "remote.example"}}},
+		TXT:  map[string][]string{"remote.example": {"v=spf1 ip4:127.0.0.0/8 ip6:::1 -all"}},
+	}
 }
 
 // start composes and starts the server, and sees to its end.
@@ -162,7 +175,7 @@ func (s *Server) writeFiles(o options) {
 	s.writeCertificate()
 	l := config.Listener{IPs: []string{"127.0.0.1"}, Hostname: Hostname}
 	l.TLS = &config.TLS{KeyCerts: []config.KeyCert{{CertFile: "cert.pem", KeyFile: "key.pem"}}}
-	l.SMTP = config.SMTP{Enabled: true}
+	l.SMTP = config.SMTP{Enabled: true, FirstTimeSenderDelay: new(time.Duration)}
 	l.Submission = config.Submission{Enabled: true, NoRequireSTARTTLS: true}
 	l.Submissions = config.Submissions{Enabled: true}
 	l.IMAP = config.IMAP{Enabled: true, NoRequireSTARTTLS: true}

@@ -363,6 +363,9 @@ func (d *decider) words() bool {
 		return false
 	}
 	threshold, why := d.threshold()
+	if !w.Significant {
+		threshold, why = d.s.Threshold, "" // what little it knows is no reason to be strict
+	}
 	if w.Probability <= threshold {
 		d.note("junk-content", "+", "the words are %.1f%% junk, threshold %.0f%%%s", 100*w.Probability, 100*threshold, why)
 		return false

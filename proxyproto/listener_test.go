@@ -64,6 +64,22 @@ func setup(t *testing.T, c Config) *fixture {
 	return f
 }
 
+// waiting returns how many connections have not sent their header.
+func (f *fixture) waiting() int {
+	f.Listener.mu.Lock()
+	defer f.Listener.mu.Unlock()
+	return len(f.pending)
+}
+
+// seen returns what was accepted and refused since the last call.
+func (f *fixture) seen() (accepted, refused []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	accepted, refused = f.accepted, f.refused
+	f.accepted, f.refused = nil, nil
+	return accepted, refused
+}
+
 // dial connects, says something, and returns what comes back.
 func (f *fixture) dial(t *testing.T, from netip.AddrPort, say string) string {
 	t.Helper()
@@ -100,12 +116,10 @@ func TestListener(t *testing.T) {
 				t.Errorf("%q: took %v", tc.say, d)
 			}
 			synctest.Wait()
-			f.mu.Lock()
-			if tc.addr != "" && !slices.Equal(f.accepted, []string{tc.addr}) || tc.refused != "" && !slices.Equal(f.refused, []string{tc.refused}) {
-				t.Errorf("%q: accepted %q, refused %q", tc.say, f.accepted, f.refused)
+			accepted, refused := f.seen()
+			if tc.addr != "" && !slices.Equal(accepted, []string{tc.addr}) || tc.refused != "" && !slices.Equal(refused, []string{tc.refused}) {
+				t.Errorf("%q: accepted %q, refused %q", tc.say, accepted, refused)
 			}
-			f.accepted, f.refused = nil, nil
-			f.mu.Unlock()
 		}
 	})
 }
@@ -113,8 +127,9 @@ func TestListener(t *testing.T) {
 func TestPassOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, Config{PassOthers: true})
-		if got := f.dial(t, others, "abcd"); got != "abcd" || f.accepted[0] != "10.1.0.2:1000 10.0.0.1:25" {
-			t.Error(got, f.accepted)
+		got := f.dial(t, others, "abcd")
+		if accepted, _ := f.seen(); got != "abcd" || !slices.Equal(accepted, []string{"10.1.0.2:1000 10.0.0.1:25"}) {
+			t.Error(got, accepted)
 		}
 		if got := f.dial(t, proxy, "EHLO abcdefgh"); got != "" {
 			t.Errorf("proxy without header got %q", got)
@@ -133,7 +148,7 @@ func TestPending(t *testing.T) {
 			}
 			defer nc.Close()
 			synctest.Wait()
-			if len(f.pending) == 1 {
+			if f.waiting() == 1 {
 				if got := f.dial(t, proxy, header+"abcd"); got != "abcd" {
 					t.Errorf("second got %q", got)
 				}
@@ -144,8 +159,8 @@ func TestPending(t *testing.T) {
 			t.Errorf("third got %q", got)
 		}
 		synctest.Wait()
-		if !slices.Equal(f.refused, []string{"pending"}) {
-			t.Error(f.refused)
+		if _, refused := f.seen(); !slices.Equal(refused, []string{"pending"}) {
+			t.Error(refused)
 		}
 		time.Sleep(5*time.Second + 1)
 		synctest.Wait()

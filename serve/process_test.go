@@ -22,6 +22,8 @@ import (
 
 	"mox/config"
 	"mox/ctl"
+	"mox/dns"
+	"mox/dns/dnstest"
 )
 
 // TestMain lets the test binary be "mox serve": tests start it with envTestServe set to
@@ -91,14 +93,14 @@ func install(t *testing.T, ip string, change func(*config.Static, *config.Dynami
 func (in *installation) conf() (*config.Static, *config.Dynamic) {
 	l := config.Listener{IPs: []string{in.ip}, Hostname: "localhost"}
 	l.TLS = &config.TLS{KeyCerts: []config.KeyCert{{CertFile: "cert.pem", KeyFile: "key.pem"}}}
-	l.SMTP = config.SMTP{Enabled: true, Port: in.port["smtp"]}
+	l.SMTP = config.SMTP{Enabled: true, Port: in.port["smtp"], FirstTimeSenderDelay: new(time.Duration)}
 	l.Submission = config.Submission{Enabled: true, Port: in.port["submission"]}
 	l.Submissions = config.Submissions{Enabled: true, Port: in.port["submissions"]}
 	l.IMAP = config.IMAP{Enabled: true, Port: in.port["imap"]}
 	l.IMAPS = config.IMAPS{Enabled: true, Port: in.port["imaps"]}
 	l.MetricsHTTP = config.PlainService{Enabled: true, Port: in.port["metrics"]}
 	static := &config.Static{
-		DataDir: "../data", LogLevel: "debug", Hostname: "localhost", User: strconv.Itoa(testUID),
+		DataDir: "../data", LogLevel: "debug", Hostname: "localhost", User: strconv.Itoa(testUID), DNSResolvers: []string{testDNS(in.t)},
 		Listeners:  map[string]config.Listener{"local": l},
 		Postmaster: config.Postmaster{Account: "mox", Mailbox: "Inbox"},
 	}
@@ -107,6 +109,20 @@ func (in *installation) conf() (*config.Static, *config.Dynamic) {
 		Accounts: map[string]config.Account{"mox": {Domain: "mox.example", Destinations: map[string]config.Destination{"mox@mox.example": {}}}},
 	}
 	return static, dynamic
+}
+
+// testDNS starts a DNS server that knows the domain that tests send from.
+func testDNS(t *testing.T) string {
+	t.Helper()
+	s, err := dnstest.Start(dns.MockResolver{
+		A:   map[string][]string{"remote.example": {"127.0.0.1"}, "localhost": {"127.0.0.1"}},
+		PTR: map[string][]string{"127.0.0.1": {"localhost"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s.Addr
 }
 
 func (in *installation) config(name string) string { return filepath.Join(in.dir, "config", name) }

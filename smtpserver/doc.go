@@ -9,12 +9,17 @@
 //
 // Nothing a client says is answered before it is done: replies of pipelined commands
 // (RFC 2920) are collected and sent when there is no more to read, or before waiting
-// for anything.
+// for anything. While a transaction takes its time to finish, the connection holds no
+// buffers and is watched for its end.
+//
+// A client that is suspected (slow.go) is served an octet a second: it is kept busy at
+// the cost of a goroutine. There is a bound on how many; more are closed.
 //
 // RFCs: 5321 (SMTP), 6409 (submission), 2033 (LMTP), 1870 (SIZE), 2034 (enhanced
-// status codes), 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 4954 (AUTH),
-// 6152 (8BITMIME), 6531 (SMTPUTF8), 8314 (implicit TLS), 9422 (LIMITS).
+// status codes), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME), 3207 (STARTTLS), 3461
+// (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 6533 (DSN with UTF-8), 8314
+// (implicit TLS), 8689 (REQUIRETLS), 9422 (LIMITS).
 //
 // Goroutines: Serve runs one for each connection, which ends with it; Shutdown waits
-// for all. Lock order: Server.mu is taken alone.
+// for all. A delivery of more than a second has another. Lock order: Server.mu is taken alone.
 package smtpserver
