@@ -43,6 +43,7 @@ func commands() []command {
 		dmarcCommands(),
 		dnsCommands(),
 		junkCommands(),
+		retrainCommands(),
 		spfCommands(),
 		traceCommands(),
 	)

@@ -20,14 +20,13 @@ var testParams = &config.JunkFilter{Threshold: 0.95, Params: config.JunkParams{O
 
 // fixture is an account and a Manager.
 type fixture struct {
-	t    testing.TB
-	ctx  context.Context
-	s    *store.Store
-	acc  *store.Account
-	m    *Manager
-	c    Config
-	n    int // messages made
-	flip bool
+	t   testing.TB
+	ctx context.Context
+	s   *store.Store
+	acc *store.Account
+	m   *Manager
+	c   Config
+	n   int // messages made
 }
 
 func newFixture(t testing.TB, c Config) *fixture {
@@ -214,7 +213,7 @@ func (f *fixture) settled() {
 		}
 		a := x.a
 		done := !a.bad.Load() && !a.wantCompare && a.compare == nil && len(a.pending) == 0 && a.remake.next >= a.remake.last &&
-			store.ModSeq(a.seq.Load()) == f.acc.ModSeq()
+			store.ModSeq(a.seq.Load()) == f.acc.ModSeq() && *a.params.Load() == fingerprint(f.c.Params("alice"))
 		a.unlock()
 		if done {
 			return
