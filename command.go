@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"mox/dns"
 	"mox/sconf"
 )
 
@@ -52,6 +53,7 @@ type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
+	dns            dns.Resolver // nil: the system's
 
 	// Global flags, given before the subcommand.
 	configPath       string

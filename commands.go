@@ -3,7 +3,7 @@ package main
 // commands is the table of subcommands. Usage, help, completion and the reference in
 // docs/commands.txt are made from it.
 func commands() []command {
-	return []command{
+	l := []command{
 		{words: "serve", short: "run the mail server", max: 0, run: runServe, help: serveHelp},
 		{words: "localserve", short: "run a mail server for testing, on this machine, with throwaway data", max: 0, setup: setupLocalserve, help: localserveHelp},
 		{words: "stop", short: "stop the running server and wait until it is gone", max: 0, run: ctlSimple("stop")},
@@ -38,6 +38,8 @@ func commands() []command {
 		{words: "help", args: "[command]", short: "tell about a command", max: -1, run: runHelp},
 		{words: "helpall", short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
 	}
+	l = append(l, dkimCommands()...)
+	return l
 }
 
 const serveHelp = `

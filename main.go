@@ -23,12 +23,16 @@ func mainStatus() int {
 		os.Stderr.WriteString("mox: refusing to run setgid: effective and real group differ\n")
 		return 1
 	}
-	p := &program{
+	return processProgram().main(os.Args[1:])
+}
+
+// processProgram is the program with the process's own streams and environment.
+func processProgram() *program {
+	return &program{
 		commands: commands(),
 		stdin:    os.Stdin,
 		stdout:   os.Stdout,
 		stderr:   os.Stderr,
 		getenv:   os.Getenv,
 	}
-	return p.main(os.Args[1:])
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mox": func() { os.Exit(mainStatus()) }})
+	testscript.Main(m, map[string]func(){"mox": func() { os.Exit(scriptStatus()) }})
 }
 
 // TestScripts runs testdata/script/*.txt: each uses the program as a person would.
@@ -91,7 +91,7 @@ func TestCommands(t *testing.T) {
 
 func TestComplete(t *testing.T) {
 	for _, tc := range []struct{ typed, want string }{
-		{"", "serve localserve stop loglevels cid setaccountpassword setadminpassword config completion version help"},
+		{"", "serve localserve stop loglevels cid setaccountpassword setadminpassword config completion version help dkim arc"},
 		{"se", "serve setaccountpassword setadminpassword"},
 		{"config acc", "account"},
 		{"config account ", "list addresses add rm disable enable"},

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"mox/dns"
+)
+
+// scriptStatus is mainStatus for scripts: with $MOCKDNS, the name of a file, DNS is answered
+// from it. The file is a dns.MockResolver as JSON, with a list "ServerFailure" of lookups, in
+// the form of MockResolver.Fail, that fail.
+func scriptStatus() int {
+	name := os.Getenv("MOCKDNS")
+	if name == "" {
+		return mainStatus()
+	}
+	zone, err := readMockDNS(name)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 3
+	}
+	p := processProgram()
+	p.dns = zone
+	return p.main(os.Args[1:])
+}
+
+func readMockDNS(name string) (dns.MockResolver, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return dns.MockResolver{}, err
+	}
+	var zone struct {
+		dns.MockResolver
+		ServerFailure []string
+	}
+	if err := json.Unmarshal(b, &zone); err != nil {
+		return dns.MockResolver{}, fmt.Errorf("%s: %w", name, err)
+	}
+	r := zone.MockResolver
+	r.Fail = map[string]error{}
+	for _, key := range zone.ServerFailure {
+		r.Fail[key] = nil
+	}
+	return r, nil
+}
