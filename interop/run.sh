@@ -247,9 +247,13 @@ case_node() {
 	NODE_EXTRA_CA_CERTS=$data/localhost.crt node clients.mjs
 }
 
+# The tests of the packages that talk to other implementations; they skip without this variable.
+case_dkim() { (cd "$here/.." && MOX_INTEROP=$here go test -count=1 -timeout 20m -run 'TestInterop' ./dkim ./arc); }
+
 # libnet-ssleay-perl gives swaks TLS, libsasl2-modules gives neomutt PLAIN.
 if command -v dpkg-query >/dev/null && [ "$(id -u)" = 0 ]; then
-	install swaks libnet-ssleay-perl curl msmtp isync neomutt libsasl2-modules fetchmail offlineimap3 bsdutils
+	install swaks libnet-ssleay-perl curl msmtp isync neomutt libsasl2-modules fetchmail offlineimap3 bsdutils \
+		python3-dkim python3-nacl python3-authres opendkim opendkim-tools libmail-dkim-perl
 	for pair in python3=python3 node=nodejs npm=npm; do
 		command -v "${pair%%=*}" >/dev/null || install "${pair#*=}"
 	done
@@ -273,6 +277,7 @@ run fetchmail case_fetchmail
 run offlineimap case_offlineimap
 run python case_python
 run node case_node
+run dkim case_dkim
 
 if grep -E 'panic|m="unhandled' "$work/server.log"; then
 	echo "FAIL  the server logged a panic"
