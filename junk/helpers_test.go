@@ -2,6 +2,7 @@ package junk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -169,11 +170,17 @@ func (f *fixture) setFlags(mailbox string, uid store.UID, op store.FlagOp, flags
 
 func (f *fixture) filter() *Filter {
 	f.t.Helper()
-	x, err := f.m.Account(f.ctx, f.acc)
-	if err != nil {
-		f.t.Fatal(err)
+	for {
+		x, err := f.m.Account(f.ctx, f.acc)
+		if errors.Is(err, errClosed) && f.ctx.Err() == nil {
+			time.Sleep(time.Millisecond) // the worker is about to let go of it
+			continue
+		}
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return x
 	}
-	return x
 }
 
 func (f *fixture) reputation(facts trace.Facts) trace.Reputation {
