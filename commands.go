@@ -45,6 +45,7 @@ func commands() []command {
 		dnsCommands(),
 		junkCommands(),
 		retrainCommands(),
+		simulateCommands(),
 		spfCommands(),
 		traceCommands(),
 	)

@@ -15,6 +15,7 @@ import (
 	"mox/atomicfile"
 	"mox/auth"
 	"mox/config"
+	"mox/inbound"
 	"mox/mlog"
 	"mox/store"
 	"mox/tracelog"
@@ -33,6 +34,10 @@ type Admin struct {
 	Now    func() time.Time
 	Stop   func()        // begins a graceful stop and returns at once
 	Traces *tracelog.Log // of decisions about messages; nil: not kept
+
+	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.
+	Inbound *inbound.Inbound
+	Door    inbound.Door
 
 	// Junk is the junk filters of accounts.
 	Junk Retrainer

@@ -45,13 +45,26 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 
 // Do sends a request and copies its output to w. An error that the server answers is
 // returned with its text.
-func (c *Client) Do(r Request, w io.Writer) error {
+func (c *Client) Do(r Request, w io.Writer) error { return c.DoInput(r, nil, w) }
+
+// DoInput is Do with input for the command, at most 32 MiB; nil for none.
+func (c *Client) DoInput(r Request, in io.Reader, w io.Writer) error {
+	r.Input = in != nil
 	b, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encoding request: %w", err)
 	}
 	if _, err := c.conn.Write(append(b, '\n')); err != nil {
 		return fmt.Errorf("sending request: %w", err)
+	}
+	if in != nil {
+		cw := chunkWriter{bufio.NewWriter(c.conn)}
+		if _, err := io.Copy(cw, in); err != nil {
+			return fmt.Errorf("sending input: %w", err)
+		}
+		if err := cw.end(); err != nil {
+			return fmt.Errorf("sending input: %w", err)
+		}
 	}
 	line, err := readLine(c.r)
 	if err != nil {

@@ -35,7 +35,7 @@ func startServer(t *testing.T) (path string, levels *mlog.Levels, stopped chan s
 func do(t *testing.T, c *Client, command string, params ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := c.Do(Request{command, params}, &out)
+	err := c.Do(Request{Command: command, Params: params}, &out)
 	return out.String(), err
 }
 

@@ -16,6 +16,8 @@ const (
 
 	maxLine  = 64 * 1024
 	maxChunk = 64 * 1024
+	// maxInput is the most octets of input of a request; it is held in memory.
+	maxInput = 32 << 20
 )
 
 // ErrProtocol is wrapped by errors about what the other side sent.
@@ -25,6 +27,8 @@ var ErrProtocol = errors.New("control protocol error")
 type Request struct {
 	Command string   `json:"command"`
 	Params  []string `json:"params,omitempty"`
+	// Input: chunks follow the request, whose content is one more parameter, the last.
+	Input bool `json:"input,omitempty"`
 }
 
 // parseRequest reads a request line. Unknown fields are an error: both sides are the
@@ -96,6 +100,19 @@ func readChunks(r *bufio.Reader, w io.Writer) error {
 			return err
 		}
 	}
+}
+
+// limitedWriter fails when more than n bytes are written.
+type limitedWriter struct {
+	w io.Writer
+	n int
+}
+
+func (l *limitedWriter) Write(p []byte) (int, error) {
+	if l.n -= len(p); l.n < 0 {
+		return 0, fmt.Errorf("%w: more than %d bytes of input", ErrProtocol, maxInput)
+	}
+	return l.w.Write(p)
 }
 
 // parseAnswer returns nil for "ok" and the server's error otherwise.

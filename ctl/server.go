@@ -133,7 +133,7 @@ func (s *Server) serve(conn net.Conn) {
 		} else if err != nil {
 			return
 		}
-		if err := s.answer(ctx, line, w); err != nil {
+		if err := s.answer(ctx, line, r, w); err != nil {
 			s.Log.Debug("control connection", "err", err)
 			return
 		}
@@ -143,9 +143,16 @@ func (s *Server) serve(conn net.Conn) {
 // answer runs one request. Output is held until the command's end, so that an error
 // can still be told as such; commands with large output stream in a later version of
 // the protocol.
-func (s *Server) answer(ctx context.Context, line []byte, w *bufio.Writer) error {
+func (s *Server) answer(ctx context.Context, line []byte, r *bufio.Reader, w *bufio.Writer) error {
 	var out bytes.Buffer
 	req, err := parseRequest(line)
+	if err == nil && req.Input {
+		var in bytes.Buffer
+		if err := readChunks(r, &limitedWriter{&in, maxInput}); err != nil {
+			return err
+		}
+		req.Params = append(req.Params, in.String())
+	}
 	if err == nil {
 		err = s.run(ctx, req, &out)
 	}

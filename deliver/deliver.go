@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,6 +144,42 @@ func (d *Deliverer) Deliver(ctx context.Context, m *Message, rcpts []Recipient) 
 	collect(jobs, results)
 	d.remember(m, once, jobs)
 	return results
+}
+
+// Judge asks m.Judge about each account that Deliver would deliver to, tells Done what
+// would come of it, and does no more.
+func (d *Deliverer) Judge(ctx context.Context, m *Message, rcpts []Recipient) error {
+	if err := checkLoop(m); err != nil {
+		return err
+	}
+	view := see(m)
+	for _, j := range plan(view, rcpts) {
+		if err := d.judge(ctx, view, j); err != nil {
+			return err
+		}
+		if err := d.foretell(ctx, m, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// foretell tells Done what would come of the judgment.
+func (d *Deliverer) foretell(ctx context.Context, m *Message, j *job) error {
+	if j.Done == nil {
+		return nil
+	}
+	if j.Refusal != nil {
+		j.Done(j.Refusal)
+		return nil
+	}
+	acc, err := d.c.Store.Account(ctx, j.target.Account)
+	if err != nil {
+		return err
+	}
+	defer acc.Release()
+	j.Done(room(acc.Quota(), m.Spool.Size()+int64(len(d.prefix(m, j)))))
+	return nil
 }
 
 // each calls f for each job that is to be done, some at a time.
@@ -318,7 +355,7 @@ func (d *Deliverer) deliver(ctx context.Context, m *Message, j *job) {
 	}
 	e := Error(err)
 	level := slog.LevelError
-	if errors.Is(err, store.ErrQuota) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, context.Canceled) {
+	if e.Err == nil || errors.Is(err, store.ErrQuota) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, context.Canceled) {
 		level = slog.LevelInfo
 	}
 	d.c.Log.Log(ctx, level, "not delivered", append(attrs, "code", e.Code, "err", err)...)
@@ -357,7 +394,11 @@ func (d *Deliverer) act(ctx context.Context, m *Message, j *job) error {
 	if err := d.forget(ctx, acc, j.Rejects, nm.Spool); err != nil {
 		d.c.Log.WarnContext(ctx, "removing copy that was refused before", "account", j.target.Account, "err", err)
 	}
-	if _, err = acc.Deliver(ctx, j.Mailbox, nm); err != nil {
+	_, err = acc.Deliver(ctx, j.Mailbox, nm)
+	if errors.Is(err, store.ErrQuota) {
+		// It may be one that will never fit.
+		return cmp.Or(room(acc.Quota(), nm.Spool.Size()+int64(len(nm.Prefix))), err)
+	} else if err != nil {
 		return err
 	}
 	d.warnQuota(ctx, acc, m.Received)

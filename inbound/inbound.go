@@ -26,6 +26,8 @@ type Config struct {
 	Directory *directory.Directory
 	Deliverer *deliver.Deliverer
 	Store     *store.Store
+	// Resolver is for simulations; nil: they have to say all.
+	Resolver dns.Resolver
 	// Checker finds out about senders; nil: none is checked.
 	Checker *msgauth.Checker
 	// Junk has what accounts were taught; nil: nothing is known.
@@ -217,7 +219,7 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	if err := tx.simulated(ctx); err != nil {
 		return nil, err
 	}
-	m := &deliver.Message{Spool: tx.spool, From: tx.from, Peer: tx.peer, SMTPUTF8: tx.params.SMTPUTF8, Received: tx.in.c.Now()}
+	m := tx.message()
 	j := tx.judge(ctx, m)
 	m.Judge = j.judge
 	results := make([]error, len(tx.rcpts))
@@ -233,6 +235,11 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	}
 	tx.suspicious = j.suspicious.Load()
 	return results, deliver.Merge(tx.rcpts, results)
+}
+
+// message is what is to be delivered.
+func (tx *Transaction) message() *deliver.Message {
+	return &deliver.Message{Spool: tx.spool, From: tx.from, Peer: tx.peer, SMTPUTF8: tx.params.SMTPUTF8, Received: tx.in.c.Now()}
 }
 
 // simulated returns the outcome that one of the addresses asks for.

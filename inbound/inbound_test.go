@@ -218,7 +218,7 @@ func TestInbound(t *testing.T) {
 func TestFull(t *testing.T) {
 	f := setup(t)
 	big := text + strings.Repeat("0123456789\r\n", 100)
-	if got := f.send(t, peer, smtp.MailParams{}, "a@b.example", []string{"small@mx.example"}, big); got != "ok, ok, 452 4.2.2" {
+	if got := f.send(t, peer, smtp.MailParams{}, "a@b.example", []string{"small@mx.example"}, big); got != "ok, ok, 552 5.2.2" {
 		t.Error(got)
 	}
 	if n := len(f.Messages(t, "small", "Inbox")); n != 0 {
@@ -271,7 +271,7 @@ func TestSlowResolver(t *testing.T) {
 	}
 }
 
-func TestSimulate(t *testing.T) {
+func TestLocal(t *testing.T) {
 	f := setup(t)
 	f.c.Directory = directory.NewAny(func() *config.Snapshot { return f.Snapshot })
 	f.c.Local = true

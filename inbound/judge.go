@@ -36,6 +36,9 @@ type judge struct {
 	subject    string         // decoded
 	recipients []smtp.Address // in To and Cc
 	suspicious atomic.Bool
+
+	dry      bool // nothing is to be changed
+	wordless bool // the words are not those of the message to come
 }
 
 // maxSubject is how much of a subject is in a trace, in octets.
@@ -293,7 +296,7 @@ func (j *judge) words(ctx context.Context, a *recipient) *trace.Words {
 	if a.filter == nil {
 		return &trace.Words{Problem: "no filter"}
 	}
-	if j.m.Spool == nil {
+	if j.wordless {
 		return &trace.Words{Problem: "no message"}
 	}
 	w, err := a.filter.Words(ctx, j.m.Spool.Part(), j.m.Spool)
@@ -316,7 +319,7 @@ func (j *judge) judgment(ctx context.Context, t *trace.Trace, d policy.Decision,
 	switch d.Action {
 	case trace.Reject:
 		j.suspicious.Store(true)
-		if d.Token {
+		if d.Token && !j.dry {
 			t.Verdict.Text += j.token(ctx, c.Account, c.Target.Base, t.Facts.From)
 		}
 		out.Refusal = smtp.Errorf(d.Code, d.Enhanced, "%s", t.Verdict.Text)

@@ -64,6 +64,9 @@ func (k *Check) Message(ctx context.Context, part *message.Part, r io.ReaderAt) 
 	})
 	d := dkims.wait()
 	res.DKIM = d.l
+	for _, d := range k.assumed {
+		res.DKIM = append(res.DKIM, dkim.Result{Status: dkim.StatusPass, Signature: &dkim.Signature{Domain: d}})
+	}
 	if d.err != nil {
 		res.dkimProblem = d.err.Error()
 	}

@@ -69,6 +69,8 @@ type Check struct {
 	hello  *pending[spf.Result]
 	sender *pending[error]
 	dnsbl  *pending[[]dnsbl.Listing] // nil: not asked yet
+
+	assumed []dns.Domain // have valid signatures
 }
 
 // reverse is the name of the client's address, if it is confirmed.
@@ -174,6 +176,10 @@ func (c *Checker) senderDomain(ctx context.Context, d dns.Domain) error {
 	}
 	return smtp.Errorf(550, "5.1.8", "domain of MAIL FROM, %s, has neither MX nor address records in DNS, so nothing can be returned to it", d.ASCII)
 }
+
+// Assume makes Message take it that signatures of these domains are valid: for trying out
+// what would happen.
+func (k *Check) Assume(dkim []dns.Domain) { k.assumed = dkim }
 
 // SenderDomain returns an [*smtp.Error] when the domain of the reverse-path cannot have
 // mail.

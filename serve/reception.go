@@ -140,7 +140,7 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer) {
 	})
 	deliveries, given, checked := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SubjectPassGenerate), s.Registry.Counter(metrics.SubjectPassVerify)
 	s.inbound = inbound.New(inbound.Config{
-		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Checker: checker, Junk: s.Junk, Trace: s.Traces.Add,
+		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Trace: s.Traces.Add,
 		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: inbound.Metrics{
 			Delivery: func(result, reason string) { deliveries.Inc(result, reason) },
@@ -172,4 +172,23 @@ func (s *Server) checkMetrics() msgauth.Metrics {
 		},
 		Panic: func(check string) { s.Registry.Panic(check) },
 	}
+}
+
+// door is what a listener has set for mail of other servers.
+func door(l *config.ListenerInfo) inbound.Door {
+	return inbound.Door{DNSBLs: l.DNSBLs, Delay: *l.SMTP.FirstTimeSenderDelay}
+}
+
+// publicDoor is that of the listener called public, or else of any that takes mail.
+func (s *Server) publicDoor() inbound.Door {
+	snap := s.Config.Snapshot()
+	if l := snap.Listeners["public"]; l != nil && l.SMTP.Enabled {
+		return door(l)
+	}
+	for _, l := range snap.Listeners {
+		if l.SMTP.Enabled {
+			return door(l)
+		}
+	}
+	return inbound.Door{}
 }

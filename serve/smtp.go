@@ -150,12 +150,11 @@ func (s *Server) admit(kind smtpserver.Kind, remote netip.Addr) (release func(),
 func (s *Server) startSMTP(o openSocket) {
 	c := s.smtpConfig(o, smtpserver.Deliver, smtpTLSConfig(o.conf))
 	c.RequireTLS = o.conf.SMTP.RequireSTARTTLS
-	door := inbound.Door{DNSBLs: o.conf.DNSBLs, Delay: *o.conf.SMTP.FirstTimeSenderDelay}
 	c.RequireTLSExtension = !o.conf.SMTP.NoRequireTLS
 	c.BinaryMIME = true
 	s.limit(&c)
 	c.Begin = func(ctx context.Context, peer smtp.Peer, _ any) (smtpserver.Transaction, error) {
-		return s.inbound.Begin(ctx, peer, door)
+		return s.inbound.Begin(ctx, peer, door(o.conf))
 	}
 	s.startSMTPServer(o, c)
 }
