@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,34 +156,15 @@ func (res *Results) validate(ctx context.Context, c *Checker) {
 	if from.IsZero() {
 		return
 	}
-	passed := res.passed()
-	var related []dns.Domain
-	for _, d := range passed {
-		if d == from {
-			res.Validation = trace.ValidationStrict
-		} else if within(d, from) || within(from, d) || sibling(d, from) {
-			related = append(related, d)
-		}
-	}
 	res.OrgDomain = res.DMARC.OrgDomain
 	if res.OrgDomain.IsZero() {
 		res.OrgDomain = c.organizationalDomain(ctx, from)
 	}
-	if res.Validation != trace.ValidationNone {
-		return
-	}
-	if res.DMARC.Status == dmarc.StatusPass {
+	switch {
+	case slices.Contains(res.Verified(), from):
+		res.Validation = trace.ValidationStrict
+	case res.DMARC.Status == dmarc.StatusPass:
 		res.Validation = trace.ValidationDMARC
-		return
-	}
-	if res.DMARC.Status != dmarc.StatusNone || res.OrgDomain.IsZero() {
-		return
-	}
-	for _, d := range related {
-		if c.organizationalDomain(ctx, d) == res.OrgDomain {
-			res.Validation = trace.ValidationRelaxed
-			return
-		}
 	}
 }
 
@@ -195,8 +177,9 @@ func (c *Checker) organizationalDomain(ctx context.Context, d dns.Domain) dns.Do
 	return org
 }
 
-// passed returns the domains that SPF and DKIM verified.
-func (res *Results) passed() []dns.Domain {
+// Verified returns the domains that SPF and DKIM verified: that someone has shown to act
+// for.
+func (res *Results) Verified() []dns.Domain {
 	var l []dns.Domain
 	if res.SPF.Status == spf.StatusPass {
 		l = append(l, res.SPF.Domain)
@@ -210,24 +193,6 @@ func (res *Results) passed() []dns.Domain {
 		}
 	}
 	return l
-}
-
-// Verified returns the domains that someone has shown to act for, for rulesets.
-func (res *Results) Verified() []dns.Domain { return res.passed() }
-
-// within tells whether d is below parent.
-func within(d, parent dns.Domain) bool { return strings.HasSuffix(d.ASCII, "."+parent.ASCII) }
-
-// sibling tells whether two domains have the same last two labels, as domains of one
-// organization have.
-func sibling(a, b dns.Domain) bool { return lastLabels(a.ASCII) == lastLabels(b.ASCII) }
-
-func lastLabels(s string) string {
-	i := strings.LastIndexByte(s, '.')
-	if i < 0 {
-		return s
-	}
-	return s[strings.LastIndexByte(s[:i], '.')+1:]
 }
 
 // Facts adds what was found to the facts of a message.

@@ -80,11 +80,10 @@ type Facts struct {
 type Validation string
 
 const (
-	ValidationNone    Validation = ""        // not, or it has no From
-	ValidationStrict  Validation = "strict"  // by DKIM or SPF of that very domain
-	ValidationDMARC   Validation = "dmarc"   // DMARC passed, with a domain of the same organization
-	ValidationRelaxed Validation = "relaxed" // by a domain of the same organization, without DMARC
-	ValidationARC     Validation = "arc"     // by a trusted forwarder, who says that DMARC passed there
+	ValidationNone   Validation = ""       // not, or it has no From
+	ValidationStrict Validation = "strict" // by DKIM or SPF of that very domain
+	ValidationDMARC  Validation = "dmarc"  // DMARC passed, with a domain of the same organization
+	ValidationARC    Validation = "arc"    // by a trusted forwarder, who says that DMARC passed there
 )
 
 // IPRev is the check of the name that the client's address has (RFC 8601 3).
