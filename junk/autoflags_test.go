@@ -38,16 +38,31 @@ func TestAutoFlags(t *testing.T) {
 		{"^junk", "^inbox", "^archive", "Archive", 0, isHam},
 	} {
 		info := &config.AccountInfo{Config: &config.Account{AutomaticJunkFlags: config.AutomaticJunkFlags{Enabled: true}}, JunkMailbox: re(tc.junk), NeutralMailbox: re(tc.neutral), NotJunkMailbox: re(tc.ham)}
-		set, clear := AutoFlags(info, tc.mailbox, tc.use)
+		set, clear := AutoFlags(info, "", tc.mailbox, tc.use)
 		if got := (flags{set, clear}); got != tc.want {
 			t.Errorf("%+v: %v", tc, got)
 		}
 		info.Config.AutomaticJunkFlags.Enabled = false
-		if set, clear := AutoFlags(info, tc.mailbox, tc.use); set != 0 || clear != 0 {
+		if set, clear := AutoFlags(info, "", tc.mailbox, tc.use); set != 0 || clear != 0 {
 			t.Errorf("%+v: not enabled", tc)
 		}
 	}
-	if set, clear := AutoFlags(nil, "Junk", store.UseJunk); set != 0 || clear != 0 {
+	if set, clear := AutoFlags(nil, "", "Junk", store.UseJunk); set != 0 || clear != 0 {
 		t.Error("no account")
+	}
+	// Out of the mailbox for rejects.
+	info := &config.AccountInfo{Config: &config.Account{}, RejectsMailbox: "Rejects"}
+	for _, tc := range []struct {
+		mailbox string
+		use     store.SpecialUse
+		want    flags
+	}{{"Inbox", 0, isHam}, {"Rejects", 0, as}, {"Trash", store.UseTrash, as}, {"Junk", store.UseJunk, as}} {
+		if set, clear := AutoFlags(info, "Rejects", tc.mailbox, tc.use); (flags{set, clear}) != tc.want {
+			t.Errorf("from Rejects to %s: %v %v", tc.mailbox, set, clear)
+		}
+	}
+	info.Config.AutomaticJunkFlags.Enabled, info.NeutralMailbox = true, re("^inbox")
+	if set, clear := AutoFlags(info, "Rejects", "Inbox", 0); (flags{set, clear}) != isHam {
+		t.Error("neutral Inbox:", set, clear)
 	}
 }

@@ -121,8 +121,8 @@ func organization(domain string) string {
 }
 
 // autoFlags are the flags for messages on their way into a mailbox.
-func (s *Server) autoFlags(account, mailbox string, use store.SpecialUse) (set, clear store.Flags) {
-	return junk.AutoFlags(s.Config.Snapshot().Accounts[account], mailbox, use)
+func (s *Server) autoFlags(account, from, mailbox string, use store.SpecialUse) (set, clear store.Flags) {
+	return junk.AutoFlags(s.Config.Snapshot().Accounts[account], from, mailbox, use)
 }
 
 // buildInbound makes the flow for mail of other servers.

@@ -8,16 +8,17 @@ func (t *tx) judged(f Flags) { t.classified = t.classified || f&flagsJudged != 0
 
 // autoFlags returns the flags that a message with flags f has once it is in d.
 func (a *Account) autoFlags(d *mailbox, f Flags) Flags {
-	set, clear := a.flagsFor(d)
+	set, clear := a.flagsFor("", d)
 	return f&^clear | set
 }
 
-// flagsFor returns which flags messages get and lose on their way into d.
-func (a *Account) flagsFor(d *mailbox) (set, clear Flags) {
+// flagsFor returns which flags messages get and lose on their way from a mailbox, if any,
+// into d.
+func (a *Account) flagsFor(from string, d *mailbox) (set, clear Flags) {
 	if a.s.o.AutoFlags == nil {
 		return 0, 0
 	}
-	set, clear = a.s.o.AutoFlags(a.name, d.Name, d.SpecialUse)
+	set, clear = a.s.o.AutoFlags(a.name, from, d.Name, d.SpecialUse)
 	return set & FlagsAll, clear & FlagsAll
 }
 
@@ -26,7 +27,7 @@ func (t *tx) setAutoFlags(src, d *mailbox, msgs []Message) {
 	if src.ID == d.ID {
 		return
 	}
-	set, clear := t.a.flagsFor(d)
+	set, clear := t.a.flagsFor(src.Name, d)
 	for i := range msgs {
 		msgs[i].Flags = msgs[i].Flags&^clear | set
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // junkFlags are AutoFlags of a mailbox for junk and one for what is not; Inbox is neutral.
-func junkFlags(account, mailbox string, use SpecialUse) (set, clear Flags) {
+func junkFlags(account, _, mailbox string, use SpecialUse) (set, clear Flags) {
 	switch {
 	case use&UseJunk != 0:
 		return FlagJunk, FlagNotJunk

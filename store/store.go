@@ -38,9 +38,10 @@ type Options struct {
 	// delivered by Deliver, moved or copied there from another one; not when added by Add,
 	// since clients that append a message have said which flags it has. RFC 9051 6.4.7: COPY
 	// should preserve flags; this is so that who has no button for junk has a mailbox for it.
-	// use is what the mailbox is for. It is called within operations: it must be quick and call
+	// from is the mailbox that they come from, empty for Deliver; use is what the mailbox that
+	// they come into is for. It is called within operations: it must be quick and call
 	// nothing of the account. nil: none.
-	AutoFlags func(account, mailbox string, use SpecialUse) (set, clear Flags)
+	AutoFlags func(account, from, mailbox string, use SpecialUse) (set, clear Flags)
 	// Classified is called when messages came, went or changed that have or had $Junk or
 	// $NotJunk, once that is durable; it must be quick and call nothing of the account. nil: none.
 	Classified func(account string)
