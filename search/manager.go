@@ -28,9 +28,11 @@ type Config struct {
 	// Cache bounds the decompressed parts of indexes that are kept, of all accounts, in
 	// bytes. Default 32 MiB.
 	Cache int64
-	// Linger is how long after a delivery its account is indexed, so that several
-	// deliveries become one batch. Default 1 s.
-	Linger time.Duration
+	// Linger is how long an account must be quiet after a delivery before it is indexed,
+	// and MaxLinger how long after the first delivery it is indexed anyway: while much
+	// comes in, delivery has the machine for itself. Searches look through what is not
+	// indexed yet. Default 1 s and 15 s.
+	Linger, MaxLinger time.Duration
 	// Idle is after what time without search or work an index is closed. Default 2 min.
 	Idle time.Duration
 	// MaxOpen is the number of indexes kept open that nobody uses, at most. Default 64.
@@ -52,6 +54,7 @@ func (c *Config) setDefaults() {
 	c.MessageText = cmp.Or(c.MessageText, 8<<20)
 	c.Cache = cmp.Or(c.Cache, 32<<20)
 	c.Linger = cmp.Or(c.Linger, time.Second)
+	c.MaxLinger = cmp.Or(c.MaxLinger, 15*time.Second)
 	c.Idle = cmp.Or(c.Idle, 2*time.Minute)
 	c.MaxOpen = cmp.Or(c.MaxOpen, 64)
 	c.SweepEvery = cmp.Or(c.SweepEvery, 12*time.Hour)
@@ -77,6 +80,7 @@ type Manager struct {
 	closed  bool
 	open    map[string]*account
 	queue   map[string]time.Time // when to work on an account next
+	touched map[string]time.Time // queued by Touch: when first
 	retries map[string]int       // failures in a row
 	busy    bool                 // the worker works on an account
 }
@@ -115,7 +119,7 @@ func New(c Config) (*Manager, error) {
 	}
 	m := &Manager{
 		c: c, codec: codec, cache: newCache(c.Cache), wake: make(chan struct{}, 1),
-		open: map[string]*account{}, queue: map[string]time.Time{}, retries: map[string]int{},
+		open: map[string]*account{}, queue: map[string]time.Time{}, touched: map[string]time.Time{}, retries: map[string]int{},
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.ended.Go(m.work)
@@ -165,7 +169,35 @@ func (m *Manager) accounts() []*account {
 // Touch says that an account may have new messages. It never waits. Accounts whose
 // index is open are watched and need not be touched; for all others, who delivers
 // should, or their messages are indexed only when somebody searches.
-func (m *Manager) Touch(name string) { m.schedule(name, m.c.Linger, false) }
+func (m *Manager) Touch(name string) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first, again := m.touched[name]
+	if _, queued := m.queue[name]; m.closed || queued && !again {
+		return // it is worked on soon anyway, or has failed and must wait
+	}
+	if !again {
+		first = now
+		m.touched[name] = first
+	}
+	at, latest := now.Add(m.c.Linger), first.Add(m.c.MaxLinger)
+	if at.After(latest) {
+		at = latest
+	}
+	m.queue[name] = at
+	if !again {
+		m.wakeUp()
+	}
+}
+
+// wakeUp makes the worker look at the queue again. m.mu is held.
+func (m *Manager) wakeUp() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
 
 // schedule makes the worker work on an account after a while, or, later being set, at
 // the later of two times.
@@ -181,10 +213,7 @@ func (m *Manager) schedule(name string, after time.Duration, later bool) {
 		return
 	}
 	m.queue[name] = at
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
+	m.wakeUp()
 }
 
 // Detach closes the index of an account, and with it what the Manager holds of the
@@ -193,6 +222,7 @@ func (m *Manager) schedule(name string, after time.Duration, later bool) {
 func (m *Manager) Detach(name string) {
 	m.mu.Lock()
 	delete(m.queue, name)
+	delete(m.touched, name)
 	a := m.open[name]
 	m.mu.Unlock()
 	if a == nil {

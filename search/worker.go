@@ -74,6 +74,7 @@ func (m *Manager) next() (name string, wait time.Duration) {
 		return "", wait
 	}
 	delete(m.queue, name)
+	delete(m.touched, name)
 	m.busy = true
 	return name, 0
 }
