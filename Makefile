@@ -8,7 +8,7 @@ UNSUPPORTED = netbsd/arm64
 FUZZTIME = 20s
 CRASH_ROUNDS = 200
 
-.PHONY: build test race lint interop browser fuzz bench crash buildall docs docscheck publicsuffix
+.PHONY: build test race lint interop browser fuzz bench junkbench crash buildall docs docscheck publicsuffix
 
 build:
 	go build -trimpath -o mox .
@@ -59,6 +59,11 @@ fuzz:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+# The measurement of docs/junk.md. DIR has the directories easy-ham-1, hard-ham-1 and spam-1 of the
+# SpamAssassin public corpus, a mail in each file *.txt.
+junkbench:
+	go test -run TestCorpus -v -count 1 -timeout 60m ./classifier -corpus $(abspath $(DIR))
 
 # The long form of the store's crash suite: kill -9 at random points under load,
 # CRASH_ROUNDS times.

@@ -163,7 +163,7 @@ func (m *junkMail) readHeader(f io.ReaderAt, fallback time.Time) error {
 		m.start, m.size = m.start+int64(line), m.size-int64(line)
 	}
 	h := message.ParseHeader(b)
-	if fields := h.Fields(); len(fields) == 0 || fields[0].Name() == "" {
+	if fields := h.Fields(); len(fields) == 0 || !isFieldName(fields[0].Name()) {
 		return errNoMail
 	}
 	m.date = fallback
@@ -177,6 +177,12 @@ func (m *junkMail) readHeader(f io.ReaderAt, fallback time.Time) error {
 		}
 	}
 	return nil
+}
+
+// isFieldName reports a name as mail has them, narrower than RFC 5322 3.6.8, by which
+// a line of many other formats begins like a mail.
+func isFieldName(s string) bool {
+	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
 }
 
 // order sorts by time, or at random for a seed other than 0.

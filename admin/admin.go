@@ -34,9 +34,19 @@ type Admin struct {
 	Stop   func()        // begins a graceful stop and returns at once
 	Traces *tracelog.Log // of decisions about messages; nil: not kept
 
+	// Junk is the junk filters of accounts.
+	Junk Retrainer
+
 	// Disconnect ends all sessions of an account, and whatever else keeps its files open,
 	// before its data is removed. It need not wait for the sessions.
 	Disconnect func(account string)
+}
+
+// Retrainer makes all that the junk filter of an account has learned anew of its messages,
+// and returns when that is done, or when ctx ends; then it goes on in the background. It is
+// a *junk.Manager.
+type Retrainer interface {
+	Retrain(ctx context.Context, account string) error
 }
 
 // Errors by which callers can tell what is wrong with a request. Their texts, and those

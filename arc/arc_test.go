@@ -29,10 +29,11 @@ func domain(t testing.TB, s string) dns.Domain {
 type hops struct {
 	t        testing.TB
 	resolver dns.MockResolver
+	now      func() time.Time
 }
 
 func newHops(t testing.TB) *hops {
-	return &hops{t, dns.MockResolver{AllAuthentic: true, TXT: map[string][]string{}, Fail: map[string]error{}}}
+	return &hops{t, dns.MockResolver{AllAuthentic: true, TXT: map[string][]string{}, Fail: map[string]error{}}, now}
 }
 
 func (h *hops) options(name string) SealOptions {
@@ -53,7 +54,7 @@ func (h *hops) options(name string) SealOptions {
 
 func (h *hops) verify(msg string) Result {
 	h.t.Helper()
-	res, err := Verify(h.t.Context(), discard, h.resolver, Options{Now: now}, strings.NewReader(msg))
+	res, err := Verify(h.t.Context(), discard, h.resolver, Options{Now: h.now}, strings.NewReader(msg))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -225,7 +226,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(h.seal(h.options("two"), one, footer))
 	f.Add("ARC-Seal: i=1; cv=none\r\nARC-Message-Signature: i=1\r\nARC-Authentication-Results: i=1;\r\n")
 	f.Fuzz(func(t *testing.T, msg string) {
-		h := &hops{t, h.resolver}
+		h := &hops{t, h.resolver, now}
 		res := h.verify(msg)
 		if res.Status == StatusPass && len(res.Sets) == 0 {
 			t.Errorf("pass without sets")

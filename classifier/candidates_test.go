@@ -14,11 +14,12 @@ import (
 // candidates are what was measured. The one in use is the second.
 func candidates() []candidate {
 	ones, twos := ourTokens(Options{Onegrams: true}), ourTokens(DefaultOptions)
-	none := func(m *mail) []Token { return ourTokens(Options{Onegrams: true, Twograms: true})(m) }
 	return []candidate{
 		{"existing", existingTokens, func() method { return &existing{maxPower: 0.01, ignore: 0.1, top: 10, rare: 2} }},
-		{"**mox**", none, func() method { return &ours{params: DefaultParams} }},
+		{"**mox**", twos, func() method { return &ours{params: DefaultParams} }},
 		{"mox, single words", ones, func() method { return &ours{params: DefaultParams} }},
+		{"mox, RareWords 2", twos, func() method { p := DefaultParams; p.RareWords = 2; return &ours{params: p} }},
+		{"mox, single words, TopWords 10", ones, func() method { p := DefaultParams; p.TopWords = 10; return &ours{params: p} }},
 		{"existing combining, our tokens", ones, func() method { return &existing{maxPower: 0.01, ignore: 0.1, top: 10, rare: 2} }},
 		{"Robinson/Fisher", twos, func() method { return &fisher{} }},
 		{"naive Bayes, all words", twos, func() method { return &bayes{} }},

@@ -67,9 +67,11 @@ const (
 	// pull is how many messages' worth of doubt a word's rate in ham and in spam has:
 	// it is pulled to its rate in all messages as if that many more had been seen.
 	pull = 20
-	// caution is subtracted from the sum, so that the probability of 0.95 means few
-	// false positives; see docs/junk.md.
-	caution = 1.0
+	// Doubt that is subtracted from the sum: for words never seen before, in full where
+	// all are, since a message like no other is more often a new correspondent than
+	// junk; and for how little was trained of the kind with less, divided by the square
+	// root of that.
+	doubtUnknown, doubtUntrained = 2.0, 8.0
 )
 
 // Word is a token that counted in a result.
@@ -102,7 +104,8 @@ type Result struct {
 // A word's weight is the logarithm of how much more frequent it is in junk than in ham,
 // both rates pulled to that in all messages. The weights of the strongest words are
 // summed and divided by the square root of their number, because words of a message
-// depend on each other: twice the words are not twice the evidence.
+// depend on each other: twice the words are not twice the evidence. Then doubt is
+// subtracted, for what is unknown of the message and for how little was trained.
 func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result {
 	r := Result{Probability: 0.5, Significant: totals.Ham >= SignificantHam, Tokens: len(tokens)}
 	w := p.weighing(totals)
@@ -139,7 +142,8 @@ func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result 
 	slices.SortStableFunc(r.Words, func(a, b Word) int {
 		return cmp.Compare(math.Abs(b.Probability-0.5), math.Abs(a.Probability-0.5))
 	})
-	r.Probability = logistic(sum/math.Sqrt(float64(n)) - caution)
+	doubt := doubtUnknown*float64(r.Tokens-r.Known)/float64(r.Tokens) + doubtUntrained/math.Sqrt(float64(min(totals.Ham, totals.Spam))+1)
+	r.Probability = logistic(sum/math.Sqrt(float64(n)) - doubt)
 	return r
 }
 

@@ -32,7 +32,7 @@ func NewAccount(domain, address string) Account {
 		},
 		JunkFilter: &JunkFilter{
 			Threshold: 0.95,
-			Params:    JunkParams{Onegrams: true, MaxPower: 0.01, TopWords: 10, IgnoreWords: 0.1, RareWords: 2},
+			Params:    JunkParams{Onegrams: true, Twograms: true, MaxPower: 0.01, TopWords: 100, IgnoreWords: 0.1, RareWords: 1},
 		},
 		NoCustomPassword: true,
 	}

@@ -77,6 +77,9 @@ var commands = map[string]struct {
 		return a.SetAccountPassword(ctx, actor, p[0], p[1])
 	}},
 	"trace": {1, 5, findTraces},
+	"retrain": {0, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
+		return a.Retrain(ctx, actor, p[0], func(account string) { fmt.Fprintf(out, "%s: retrained\n", account) })
+	}},
 }
 
 // actor is who the audit lines name for what comes through the socket.

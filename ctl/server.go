@@ -25,6 +25,8 @@ type Server struct {
 
 	listener net.Listener
 	wg       sync.WaitGroup
+	ctx      context.Context // of requests; ends with Close
+	cancel   context.CancelFunc
 
 	mu     sync.Mutex // guards the below
 	conns  map[net.Conn]bool
@@ -54,6 +56,7 @@ func Listen(path string) (net.Listener, error) {
 // Start answers connections of l until Close.
 func (s *Server) Start(l net.Listener) {
 	s.listener, s.conns = l, map[net.Conn]bool{}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.wg.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -88,7 +91,7 @@ func (s *Server) track(conn net.Conn, open bool) bool {
 	return true
 }
 
-// Close stops accepting, ends all connections and waits for them. Call it last: a
+// Close stops accepting, ends all connections with what they wait for, and waits for them. Call it last: a
 // client of "stop" waits for its connection to end.
 func (s *Server) Close() error {
 	s.mu.Lock()
@@ -97,6 +100,7 @@ func (s *Server) Close() error {
 		conn.Close()
 	}
 	s.mu.Unlock()
+	s.cancel()
 	err := s.listener.Close()
 	s.wg.Wait()
 	return err
@@ -112,7 +116,7 @@ func (s *Server) serve(conn net.Conn) {
 			}
 		}
 	}()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	r, w := bufio.NewReaderSize(conn, maxLine), bufio.NewWriter(conn)
 	w.WriteString(greeting + "\n")

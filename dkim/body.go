@@ -23,14 +23,17 @@ type BodyDigest struct {
 	Length int64
 }
 
-// bodyChunk is how much is read and hashed at a time.
-const bodyChunk = 32 << 10
+// bodyChunk is how much is read at a time, hashChunk how much is hashed.
+const (
+	bodyChunk = 32 << 10
+	hashChunk = 8 << 10
+)
 
 // HashBody hashes the body in all formats, reading it once.
 func (m *Message) HashBody(formats []BodyFormat) (map[BodyFormat]BodyDigest, error) {
 	var canons []*bodyCanon
 	for _, c := range []Canonicalization{Simple, Relaxed} {
-		canon := &bodyCanon{relaxed: c == Relaxed}
+		canon := &bodyCanon{relaxed: c == Relaxed, out: make([]byte, 0, hashChunk+1<<10)}
 		for _, f := range formats {
 			if f.Canonicalization == c {
 				canon.add(f)
@@ -44,18 +47,13 @@ func (m *Message) HashBody(formats []BodyFormat) (map[BodyFormat]BodyDigest, err
 	if len(canons) == 0 {
 		return digests, nil
 	}
-	buf := make([]byte, bodyChunk)
-	for off := m.body; ; {
-		n, err := m.r.ReadAt(buf, off)
-		off += int64(n)
+	err := m.eachChunk(func(p []byte) {
 		for _, c := range canons {
-			c.write(buf[:n])
+			c.write(p)
 		}
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, fmt.Errorf("reading body: %w", err)
-		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range canons {
 		c.close()
@@ -66,6 +64,25 @@ func (m *Message) HashBody(formats []BodyFormat) (map[BodyFormat]BodyDigest, err
 		}
 	}
 	return digests, nil
+}
+
+// eachChunk calls f with the body, piece by piece.
+func (m *Message) eachChunk(f func([]byte)) error {
+	f(m.start)
+	if m.all {
+		return nil
+	}
+	buf := make([]byte, bodyChunk)
+	for off := m.body + int64(len(m.start)); ; {
+		n, err := m.r.ReadAt(buf, off)
+		off += int64(n)
+		f(buf[:n])
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("reading body: %w", err)
+		}
+	}
 }
 
 // bodyCanon canonicalizes a body that is written to it (RFC 6376 3.4.3, 3.4.4) and
@@ -128,17 +145,35 @@ func (c *bodyCanon) segment(p []byte) {
 		return
 	}
 	for len(p) > 0 {
-		n := 0
+		if p[0] == ' ' || p[0] == '\t' {
+			c.space = true
+			p = p[1:]
+			continue
+		}
+		if !c.content {
+			c.startLine()
+		}
+		if c.space {
+			c.out = append(c.out, ' ')
+			c.space = false
+		}
+		n := 1
 		for n < len(p) && p[n] != ' ' && p[n] != '\t' {
 			n++
 		}
-		c.put(p[:n])
+		c.out = append(c.out, p[:n]...)
 		p = p[n:]
-		if len(p) > 0 {
-			c.space = true
-			p = bytes.TrimLeft(p, " \t")
-		}
 	}
+	c.flush(hashChunk)
+}
+
+// startLine begins a line that has content: the empty lines before it count.
+func (c *bodyCanon) startLine() {
+	for ; c.empty > 0; c.empty-- {
+		c.out = append(c.out, '\r', '\n')
+		c.flush(hashChunk)
+	}
+	c.content = true
 }
 
 // put adds content to the current line.
@@ -146,17 +181,15 @@ func (c *bodyCanon) put(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	for ; c.empty > 0; c.empty-- {
-		c.out = append(c.out, '\r', '\n')
-		c.flush(bodyChunk)
+	if !c.content {
+		c.startLine()
 	}
 	if c.space {
 		c.out = append(c.out, ' ')
 		c.space = false
 	}
-	c.content = true
 	c.out = append(c.out, p...)
-	c.flush(bodyChunk)
+	c.flush(hashChunk)
 }
 
 func (c *bodyCanon) endLine() {

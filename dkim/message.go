@@ -25,6 +25,8 @@ type Message struct {
 	fields []message.Field
 	byName map[string][]int // indexes in fields by lower-case name
 	body   int64            // offset of the body
+	start  []byte           // of the body, what was read with the header
+	all    bool             // start is all of the body
 	odd    bool             // a byte order mark, or the envelope of a mailbox file, is before the fields
 }
 
@@ -33,15 +35,16 @@ type Message struct {
 // errors are those of r.
 func ReadMessage(r io.ReaderAt, maxHeader int) (*Message, error) {
 	maxHeader = cmp.Or(maxHeader, DefaultMaxHeader)
-	header, body, err := readHeader(r, maxHeader)
+	buf, header, body, eof, err := readHeader(r, maxHeader)
 	if err != nil {
 		return nil, err
 	}
-	m := &Message{r: r, body: int64(body), byName: map[string][]int{}}
-	if n := len(header); n > 0 && header[n-1] != '\n' {
-		header = append(header[:n:n], "\r\n"...) // a last line without end is a line
+	m := &Message{r: r, body: int64(body), start: buf[body:], all: eof, byName: map[string][]int{}}
+	fieldBytes := buf[:header]
+	if header > 0 && buf[header-1] != '\n' {
+		fieldBytes = append(buf[:header:header], "\r\n"...) // a last line without end is a line
 	}
-	fields, mark := bytes.CutPrefix(header, []byte("\xef\xbb\xbf"))
+	fields, mark := bytes.CutPrefix(fieldBytes, []byte("\xef\xbb\xbf"))
 	m.fields = message.ParseHeader(fields).Fields()
 	m.odd = mark || len(m.fields) > 0 && m.fields[0].Name() == ""
 	for i, f := range m.fields {
@@ -51,12 +54,13 @@ func ReadMessage(r io.ReaderAt, maxHeader int) (*Message, error) {
 	return m, nil
 }
 
-// readHeader returns the fields of a header and where its body begins.
-func readHeader(r io.ReaderAt, maxHeader int) (header []byte, body int, err error) {
-	buf := make([]byte, 0, 16<<10)
+// readHeader returns the start of a message, where in it the fields of its header end, and
+// where its body begins. With eof that is all of the message.
+func readHeader(r io.ReaderAt, maxHeader int) (buf []byte, header, body int, eof bool, err error) {
+	buf = make([]byte, 0, 16<<10)
 	pos := 0         // start of the first line not looked at
 	inField := false // a continuation line may follow
-	for eof := false; ; {
+	for {
 		for {
 			end := bytes.IndexByte(buf[pos:], '\n')
 			if end < 0 && (!eof || pos == len(buf)) {
@@ -68,23 +72,23 @@ func readHeader(r io.ReaderAt, maxHeader int) (header []byte, body int, err erro
 			}
 			switch {
 			case len(trimLineEnd(line)) == 0:
-				return buf[:pos], pos + len(line), nil
+				return buf, pos, pos + len(line), eof, nil
 			case inField && (line[0] == ' ' || line[0] == '\t'):
 			case isField(line):
 				inField = true
 			case pos > 0 || !isMboxLine(line):
 				// As package message sees it: a line that is no field starts the body.
-				return buf[:pos], pos, nil
+				return buf, pos, pos, eof, nil
 			}
 			if pos += len(line); pos > maxHeader {
-				return nil, 0, fmt.Errorf("%w: more than %d bytes", ErrHeaderTooLarge, maxHeader)
+				return nil, 0, 0, false, fmt.Errorf("%w: more than %d bytes", ErrHeaderTooLarge, maxHeader)
 			}
 		}
 		if eof {
-			return buf, len(buf), nil
+			return buf, len(buf), len(buf), true, nil
 		}
 		if len(buf) > maxHeader {
-			return nil, 0, fmt.Errorf("%w: more than %d bytes", ErrHeaderTooLarge, maxHeader)
+			return nil, 0, 0, false, fmt.Errorf("%w: more than %d bytes", ErrHeaderTooLarge, maxHeader)
 		}
 		if len(buf) == cap(buf) {
 			buf = append(make([]byte, 0, 4*cap(buf)), buf...)
@@ -92,7 +96,7 @@ func readHeader(r io.ReaderAt, maxHeader int) (header []byte, body int, err erro
 		n, err := r.ReadAt(buf[len(buf):cap(buf)], int64(len(buf)))
 		buf = buf[:len(buf)+n]
 		if eof = errors.Is(err, io.EOF); err != nil && !eof {
-			return nil, 0, fmt.Errorf("reading header: %w", err)
+			return nil, 0, 0, false, fmt.Errorf("reading header: %w", err)
 		}
 	}
 }

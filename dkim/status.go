@@ -25,7 +25,7 @@ var (
 	ErrQuery       = errors.New("no known query method for the key")    // neutral
 	ErrTooMany     = errors.New("too many signatures, not verified")    // neutral
 	ErrHistoric    = errors.New("historic signing algorithm")           // permerror, RFC 8301 3.1
-	ErrFromMissing = errors.New("From is not signed")                   // permerror
+	ErrFromMissing = errors.New("field From is not signed")             // permerror
 	ErrIdentity    = errors.New("identity is not below the domain")     // permerror
 	ErrTimes       = errors.New("expires before it was signed")         // permerror
 	ErrExpired     = errors.New("signature has expired")                // policy

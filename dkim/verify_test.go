@@ -396,6 +396,15 @@ func FuzzSignVerify(f *testing.F) {
 	})
 }
 
+func newRSAKey(t testing.TB) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // benchMessage is a message of about that size, of lines of words.
 func benchMessage(size int) string {
 	line := "Some words of a message in lines as people write, about seventy bytes.\r\n"
@@ -404,10 +413,7 @@ func benchMessage(size int) string {
 }
 
 func bench(b *testing.B, run func(b *testing.B, msg string, s Selector)) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		b.Fatal(err)
-	}
+	key := newRSAKey(b)
 	for _, size := range []int{10 << 10, 1 << 20} {
 		msg := benchMessage(size)
 		for name, s := range map[string]Selector{

@@ -333,9 +333,13 @@ case_haproxy() {
 	! swaks --server 127.0.0.1 --port 3025 --from alice@remote.example --to mox@localhost
 }
 
+# The tests of the packages that talk to other implementations; they skip without this variable.
+case_dkim() { (cd "$here/.." && MOX_INTEROP=$here go test -count=1 -timeout 20m -run 'TestInterop' ./dkim ./arc); }
+
 # libnet-ssleay-perl gives swaks TLS, libsasl2-modules gives neomutt PLAIN.
 if command -v dpkg-query >/dev/null && [ "$(id -u)" = 0 ]; then
-	install swaks libnet-ssleay-perl curl msmtp isync neomutt libsasl2-modules fetchmail offlineimap3 bsdutils haproxy postfix
+	install swaks libnet-ssleay-perl curl msmtp isync neomutt libsasl2-modules fetchmail offlineimap3 bsdutils haproxy postfix \
+		python3-dkim python3-nacl python3-authres opendkim opendkim-tools libmail-dkim-perl
 	for pair in python3=python3 node=nodejs npm=npm; do
 		command -v "${pair%%=*}" >/dev/null || install "${pair#*=}"
 	done
@@ -363,6 +367,7 @@ run lmtp-python case_lmtp_python
 run lmtp-postfix case_lmtp_postfix
 run haproxy case_haproxy
 run node case_node
+run dkim case_dkim
 
 if grep -E 'panic|m="unhandled' "$work/server.log"; then
 	echo "FAIL  the server logged a panic"

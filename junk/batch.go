@@ -63,7 +63,7 @@ func (b *batch) add(ctx context.Context, box store.MailboxID, m *store.Message, 
 			b.flip(twin.id, c)
 		}
 		return nil
-	case twin.id != 0:
+	case twin.id != 0 && !b.a.remake.awaits(twin.id):
 		b.ops = append(b.ops, func(conn *db.Conn) error {
 			_, f, _, err := readExample(conn, twin.id)
 			if err != nil {

@@ -3,9 +3,7 @@ package junk
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
-	"time"
 
 	"mox/db"
 	"mox/store"
@@ -26,8 +24,17 @@ const (
 type span struct {
 	box  store.MailboxID
 	uids store.UIDSet
-	sent bool // what was added to the mailbox for sent mail: recipients are noted
+	what what
 }
+
+// what says what to look for in a span.
+type what uint8
+
+const (
+	changed what = iota // anything
+	added               // messages that can have no example yet, but for one that is looked at again
+	sent                // recipients of what was added to the mailbox for sent mail
+)
 
 // catchUp learns what the user has said until now, as far as that is little work; what
 // others are at is waited for a short time.
@@ -43,8 +50,17 @@ func (a *account) catchUp(ctx context.Context) error {
 	defer a.unlock()
 	for budget := judgeExamples; budget > 0; {
 		n, more, err := a.follow(ctx, min(budget, turnExamples))
-		if err != nil || !more {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case isDamage(err):
 			return err
+		case err != nil:
+			// What is known is better than nothing. The worker meets the same, and logs it.
+			a.m.schedule(a.name, 0, false)
+			return nil
+		case !more:
+			return nil
 		}
 		budget -= max(n, 1)
 	}
@@ -74,12 +90,12 @@ func (a *account) follow(ctx context.Context, max int) (n int, more bool, err er
 	for len(a.pending) > 0 && n < max {
 		p := &a.pending[0]
 		some, rest := splitSet(p.uids, spanBatch)
-		if p.sent {
+		if p.what == sent {
 			err = a.noteSent(ctx, p.box, some)
 		} else {
 			var k int
 			var left store.UIDSet
-			k, left, err = a.settle(ctx, p.box, some, max-n)
+			k, left, err = a.settle(ctx, p.box, some, p.what, max-n)
 			n += k
 			rest = append(left, rest...)
 		}
@@ -138,7 +154,7 @@ func (a *account) readLog(ctx context.Context) error {
 	if len(list) >= logBatch {
 		target = min(target, list[len(list)-1].ModSeq)
 	}
-	var come, sent, gone spans
+	var come, edited, mailed, gone spans
 	for i := range list {
 		c := &list[i]
 		if c.ModSeq > target {
@@ -147,17 +163,17 @@ func (a *account) readLog(ctx context.Context) error {
 		switch c.Kind {
 		case store.MessagesAdded:
 			if box, _ := a.acc.MailboxByID(c.Mailbox); box.SpecialUse&store.UseSent != 0 {
-				sent.add(c)
+				mailed.add(c)
 			}
 			come.add(c)
 		case store.MessagesChanged:
-			come.add(c)
+			edited.add(c)
 		case store.MessagesExpunged:
 			gone.add(c)
 		}
 	}
 	// What came is looked at before what went: then a message that was moved is recognized.
-	a.pending, a.pendingTo = slices.Concat(come.list(false), sent.list(true), gone.list(false)), target
+	a.pending, a.pendingTo = slices.Concat(come.list(added), edited.list(changed), mailed.list(sent), gone.list(changed)), target
 	if len(a.pending) == 0 {
 		a.seq.Store(int64(target))
 	}
@@ -181,10 +197,10 @@ func (s *spans) add(c *store.Change) {
 	s.sets[c.Mailbox] = append(set, c.UIDs...)
 }
 
-func (s *spans) list(sent bool) []span {
+func (s *spans) list(w what) []span {
 	var l []span
 	for _, id := range s.order {
-		l = append(l, span{id, s.sets[id].Normal(), sent})
+		l = append(l, span{id, s.sets[id].Normal(), w})
 	}
 	return l
 }
@@ -226,10 +242,13 @@ func (e *existing) class() class {
 
 // settle makes the examples of the messages in set what the messages are now, at most max
 // of them. It returns how many it changed, and what is left of set.
-func (a *account) settle(ctx context.Context, box store.MailboxID, set store.UIDSet, max int) (n int, rest store.UIDSet, err error) {
+func (a *account) settle(ctx context.Context, box store.MailboxID, set store.UIDSet, w what, max int) (n int, rest store.UIDSet, err error) {
 	msgs, err := a.acc.MessagesAt(ctx, box, set)
 	if err != nil && !errors.Is(err, store.ErrNoMailbox) {
 		return 0, nil, err
+	}
+	if w == added && !slices.ContainsFunc(msgs, func(m store.Message) bool { return classOf(m.Flags) != unclassified }) {
+		return 0, nil, nil // by far the most often
 	}
 	have, err := a.examples(ctx, box, set)
 	if err != nil {
@@ -312,243 +331,4 @@ func scanExamples(list []existing, rows *db.Stmt) []existing {
 		list = append(list, existing{rows.Int64(0), store.MailboxID(rows.Int64(1)), store.UID(rows.Int64(2)), rows.Int64(3) != 0})
 	}
 	return list
-}
-
-// comparison compares all messages with the examples.
-type comparison struct {
-	begun bool
-	boxes []store.MailboxID // to be done
-	after store.UID         // done in the first
-	done  bool              // for sent mail, of the present piece
-}
-
-// startCompare begins to compare all messages with the examples; the change log is followed
-// from now. The token is held.
-func (a *account) startCompare(ctx context.Context) error {
-	seq := a.acc.ModSeq()
-	err := a.write(ctx, func(c *db.Conn) error {
-		return c.ExecInts("UPDATE state SET compare=1, modseq=? WHERE id=1", int64(seq))
-	})
-	if err != nil {
-		return err
-	}
-	a.m.c.Log.Info("comparing all messages with what was learned", "account", a.name)
-	a.m.c.Metrics.Rebuilt("log")
-	a.saved, a.pending, a.wantCompare, a.compare = seq, nil, false, &comparison{}
-	a.seq.Store(int64(seq))
-	a.m.schedule(a.name, 0, false)
-	return nil
-}
-
-// compareBatch is how many messages a step compares.
-const compareBatch = 2000
-
-// stepCompare does a piece of a comparison.
-func (a *account) stepCompare(ctx context.Context) (more bool, err error) {
-	p := a.compare
-	if p == nil {
-		return false, nil
-	}
-	if !p.begun {
-		if p.boxes, err = a.allBoxes(ctx); err != nil {
-			return false, err
-		}
-		p.begun = true
-	}
-	if len(p.boxes) == 0 {
-		err := a.write(ctx, func(c *db.Conn) error { return c.Exec("UPDATE state SET compare=0 WHERE id=1") })
-		if err == nil {
-			a.compare = nil
-		}
-		return false, err
-	}
-	return true, a.compareSome(ctx, p)
-}
-
-// compareSome does a piece of a mailbox.
-func (a *account) compareSome(ctx context.Context, p *comparison) error {
-	id := p.boxes[0]
-	upper := store.UID(math.MaxUint32)
-	box, err := a.acc.OpenBox(ctx, id)
-	if err == nil {
-		defer box.Close()
-		v := box.View()
-		i, _ := v.Find(p.after + 1)
-		if i+compareBatch < v.Len() {
-			upper = v.At(i + compareBatch - 1).UID
-		}
-	} else if !errors.Is(err, store.ErrNoMailbox) {
-		return err
-	}
-	set := store.UIDSet{{Start: p.after + 1, End: upper}}
-	if box != nil && box.Mailbox().SpecialUse&store.UseSent != 0 && !p.done {
-		if err := a.noteSent(ctx, id, set); err != nil {
-			return err
-		}
-		p.done = true
-	}
-	_, rest, err := a.settle(ctx, id, set, turnExamples)
-	if err != nil {
-		return err
-	}
-	switch {
-	case len(rest) > 0:
-		p.after = rest[0].Start - 1
-	case upper == math.MaxUint32:
-		p.boxes, p.after, p.done = p.boxes[1:], 0, false
-	default:
-		p.after, p.done = upper, false
-	}
-	return nil
-}
-
-// allBoxes returns the mailboxes that exist, and those of which there are examples.
-func (a *account) allBoxes(ctx context.Context) ([]store.MailboxID, error) {
-	var ids []store.MailboxID
-	for _, b := range a.acc.Mailboxes() {
-		ids = append(ids, b.ID)
-	}
-	err := a.read(ctx, func(c *db.Conn) error {
-		for last, found := int64(-1), true; found; {
-			var err error
-			if last, found, err = c.QueryInt64("SELECT mailbox_id FROM example WHERE mailbox_id>? ORDER BY mailbox_id LIMIT 1", last); err != nil {
-				return err
-			}
-			if id := store.MailboxID(last); found && !slices.Contains(ids, id) {
-				ids = append(ids, id)
-			}
-		}
-		return nil
-	})
-	return ids, err
-}
-
-// remake is which examples are to be made anew of their messages: those with ids above
-// next, up to last.
-type remake struct{ next, last int64 }
-
-// stepParams begins to make examples anew when words are to be taken in another way.
-func (a *account) stepParams(ctx context.Context) (bool, error) {
-	if p := fingerprint(a.m.c.Params(a.name)); p != *a.params.Load() {
-		a.m.c.Log.Info("learning words anew: parameters have changed", "account", a.name)
-		return true, a.startRemake(ctx, p, "params")
-	}
-	return false, nil
-}
-
-func (a *account) startRemake(ctx context.Context, params, why string) error {
-	var last int64
-	err := a.write(ctx, func(c *db.Conn) (err error) {
-		if last, _, err = c.QueryInt64("SELECT max(id) FROM example"); err != nil {
-			return err
-		}
-		return c.Exec("UPDATE state SET remake_next=0, remake_last=?, params=? WHERE id=1", last, params)
-	})
-	if err != nil {
-		return err
-	}
-	if last > 0 {
-		a.m.c.Metrics.Rebuilt(why)
-	}
-	a.remake = remake{0, last}
-	a.params.Store(&params)
-	return nil
-}
-
-// stepRemake makes some examples anew.
-func (a *account) stepRemake(ctx context.Context) (more bool, err error) {
-	r := a.remake
-	if r.next >= r.last {
-		return false, nil
-	}
-	type row struct {
-		id   int64
-		body store.BodyID
-	}
-	var list []row
-	err = a.read(ctx, func(c *db.Conn) error {
-		rows := c.QueryInts("SELECT id, body_id FROM example WHERE id>? AND id<=? ORDER BY id LIMIT ?", r.next, r.last, turnExamples)
-		for rows.Next() {
-			list = append(list, row{rows.Int64(0), store.BodyID(rows.Int64(1))})
-		}
-		return rows.Close()
-	})
-	if err != nil {
-		return false, err
-	}
-	r.next = r.last
-	if len(list) == turnExamples {
-		r.next = list[len(list)-1].id
-	}
-	b := batch{a: a, remade: &r}
-	for _, e := range list {
-		if err := b.remake(ctx, e.id, e.body); err != nil {
-			return false, err
-		}
-	}
-	if err := b.apply(ctx); err != nil {
-		return false, err
-	}
-	return r.next < r.last, nil
-}
-
-// Retrain makes all that an account has learned anew of its messages, and returns when that
-// is done; it goes on in the background when ctx ends before, also after a restart. Others
-// go on judging and learning meanwhile.
-func (m *Manager) Retrain(ctx context.Context, name string) error {
-	a, err := m.acquire(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer m.release(a)
-	done, err := a.request(ctx)
-	if err != nil {
-		return err
-	}
-	m.schedule(name, 0, false)
-	for {
-		select {
-		case <-done:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-m.ctx.Done():
-			return errClosed
-		case <-time.After(time.Minute): // after failures, the worker waits longer each time
-			m.schedule(name, 0, false)
-		}
-	}
-}
-
-// request begins to make all anew, and returns what is closed when that is done.
-func (a *account) request(ctx context.Context) (<-chan struct{}, error) {
-	if err := a.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer a.unlock()
-	if a.bad.Load() {
-		if err := a.repair(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if err := a.startRemake(ctx, fingerprint(a.m.c.Params(a.name)), "request"); err != nil {
-		return nil, err
-	}
-	if err := a.startCompare(ctx); err != nil {
-		return nil, err
-	}
-	done := make(chan struct{})
-	a.jobs = append(a.jobs, done)
-	return done, nil
-}
-
-// finishJobs tells those who asked for it that all is made anew.
-func (a *account) finishJobs() {
-	if a.wantCompare || a.compare != nil || a.remake.next < a.remake.last {
-		return
-	}
-	for _, done := range a.jobs {
-		close(done)
-	}
-	a.jobs = nil
 }

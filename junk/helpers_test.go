@@ -2,6 +2,7 @@ package junk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -20,14 +21,13 @@ var testParams = &config.JunkFilter{Threshold: 0.95, Params: config.JunkParams{O
 
 // fixture is an account and a Manager.
 type fixture struct {
-	t    testing.TB
-	ctx  context.Context
-	s    *store.Store
-	acc  *store.Account
-	m    *Manager
-	c    Config
-	n    int // messages made
-	flip bool
+	t   testing.TB
+	ctx context.Context
+	s   *store.Store
+	acc *store.Account
+	m   *Manager
+	c   Config
+	n   int // messages made
 }
 
 func newFixture(t testing.TB, c Config) *fixture {
@@ -170,11 +170,17 @@ func (f *fixture) setFlags(mailbox string, uid store.UID, op store.FlagOp, flags
 
 func (f *fixture) filter() *Filter {
 	f.t.Helper()
-	x, err := f.m.Account(f.ctx, f.acc)
-	if err != nil {
-		f.t.Fatal(err)
+	for {
+		x, err := f.m.Account(f.ctx, f.acc)
+		if errors.Is(err, errClosed) && f.ctx.Err() == nil {
+			time.Sleep(time.Millisecond) // the worker is about to let go of it
+			continue
+		}
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return x
 	}
-	return x
 }
 
 func (f *fixture) reputation(facts trace.Facts) trace.Reputation {
@@ -214,7 +220,7 @@ func (f *fixture) settled() {
 		}
 		a := x.a
 		done := !a.bad.Load() && !a.wantCompare && a.compare == nil && len(a.pending) == 0 && a.remake.next >= a.remake.last &&
-			store.ModSeq(a.seq.Load()) == f.acc.ModSeq()
+			store.ModSeq(a.seq.Load()) == f.acc.ModSeq() && *a.params.Load() == fingerprint(f.c.Params("alice"))
 		a.unlock()
 		if done {
 			return

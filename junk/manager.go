@@ -131,7 +131,9 @@ func (m *Manager) Close(ctx context.Context) error {
 	go func() {
 		defer close(done)
 		for _, name := range m.names() {
-			m.Detach(name)
+			if gone := m.detach(name); gone != nil {
+				<-gone
+			}
 		}
 		m.ended.Wait()
 	}()
@@ -179,15 +181,19 @@ func (m *Manager) schedule(name string, after time.Duration, later bool) {
 }
 
 // Detach closes the data of an account, and with it what the Manager holds of the account,
-// so that it can be removed. It waits for those who use it. When the account is used or
-// touched again, it is opened again.
-func (m *Manager) Detach(name string) {
+// so that it can be removed. Where someone uses it, it is closed as soon as they are done,
+// and nobody else can use it until then; Detach does not wait for that. When the account is
+// used or touched later, it is opened again.
+func (m *Manager) Detach(name string) { m.detach(name) }
+
+// detach is Detach, and returns what is closed when all is, nil when nothing is open.
+func (m *Manager) detach(name string) <-chan struct{} {
 	m.mu.Lock()
 	delete(m.queue, name)
 	a := m.open[name]
 	if a == nil {
 		m.mu.Unlock()
-		return
+		return nil
 	}
 	a.leaving = true
 	last := a.refs == 0
@@ -195,7 +201,7 @@ func (m *Manager) Detach(name string) {
 	if last {
 		m.finish(a)
 	}
-	<-a.gone
+	return a.gone
 }
 
 // acquire returns an open account; release gives it back.

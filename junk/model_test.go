@@ -2,6 +2,7 @@ package junk
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,13 +15,15 @@ var someFlags = []store.Flags{0, store.FlagJunk, store.FlagNotJunk, store.FlagJu
 // TestModel does things to an account at random, and compares what is learned with what
 // reading all messages gives.
 func TestModel(t *testing.T) {
-	for seed := range uint64(4) {
-		f := newFixture(t, Config{Linger: time.Hour})
-		model(f, rand.New(rand.NewPCG(seed, 1)), 250)
+	for seed := range uint64(5) {
+		params := &atomic.Pointer[config.JunkFilter]{}
+		params.Store(testParams)
+		f := newFixture(t, Config{Linger: time.Hour, Params: func(string) *config.JunkFilter { return params.Load() }})
+		model(f, params, rand.New(rand.NewPCG(seed, 1)), 250)
 	}
 }
 
-func model(f *fixture, r *rand.Rand, steps int) {
+func model(f *fixture, params *atomic.Pointer[config.JunkFilter], r *rand.Rand, steps int) {
 	t := f.t
 	t.Helper()
 	now := time.Now()
@@ -66,6 +69,12 @@ func model(f *fixture, r *rand.Rand, steps int) {
 			f.start()
 		},
 		func(string, string) { f.words(f.mail()) },
+		func(string, string) { // words are taken otherwise, now and then
+			three := *testParams
+			three.Params.Threegrams = true
+			params.Store([]*config.JunkFilter{testParams, testParams, &three, nil}[r.IntN(4)])
+			f.m.schedule("alice", 0, false)
+		},
 		func(string, string) { f.reputation(sender(r.IntN(9))) },
 		func(string, string) {
 			f.words(f.mail())

@@ -21,7 +21,7 @@ type said struct {
 	ago  time.Duration
 }
 
-func facts(change func(*trace.Facts)) trace.Facts {
+func mailFacts(change func(*trace.Facts)) trace.Facts {
 	f := trace.Facts{Mailbox: "Inbox", From: "bob@news.example.org", OrgDomain: "example.org", Validation: trace.ValidationStrict}
 	if change != nil {
 		change(&f)
@@ -76,13 +76,13 @@ func many(f func(i int) trace.Facts, n, junk int, ago time.Duration) []said {
 func same(f trace.Facts) func(int) trace.Facts { return func(int) trace.Facts { return f } }
 
 func users(i int) trace.Facts {
-	return facts(from(fmt.Sprintf("user%d@news.example.org", i)))
+	return mailFacts(from(fmt.Sprintf("user%d@news.example.org", i)))
 }
 
 func TestReputation(t *testing.T) {
 	const hour = time.Hour
-	bob := facts(nil)
-	forgedBob := facts(forged)
+	bob := mailFacts(nil)
+	forgedBob := mailFacts(forged)
 	type result struct {
 		Method, Judgment string
 		Conclusive       bool
@@ -96,16 +96,16 @@ func TestReputation(t *testing.T) {
 	}{
 		{"nothing", nil, nil, bob, result{"none", "", false}},
 		{"no sender", []said{{bob, true, hour}}, nil, trace.Facts{Mailbox: "Inbox"}, result{"none", "", false}},
-		{"other mailbox", []said{{bob, true, hour}}, nil, facts(func(f *trace.Facts) { f.Mailbox = "Lists" }), result{"none", "", false}},
+		{"other mailbox", []said{{bob, true, hour}}, nil, mailFacts(func(f *trace.Facts) { f.Mailbox = "Lists" }), result{"none", "", false}},
 
 		{"last is ham", []said{{bob, false, hour}, {bob, true, 2 * hour}}, nil, bob, result{"msgfromfull", "ham", true}},
 		{"last is junk, one before is ham", []said{{bob, true, hour}, {bob, false, 2 * hour}}, nil, bob, result{"msgfromfull", "ham", true}},
 		{"only one, junk", []said{{bob, true, hour}}, nil, bob, result{"msgfromfull", "junk", true}},
 		{"last two are junk", []said{{bob, true, hour}, {bob, true, 2 * hour}, {bob, false, 3 * hour}}, nil, bob, result{"msgfromfull", "junk", true}},
-		{"other case of address", []said{{bob, true, hour}}, nil, facts(from("BOB@News.Example.org")), result{"msgfromfull", "junk", true}},
+		{"other case of address", []said{{bob, true, hour}}, nil, mailFacts(from("BOB@News.Example.org")), result{"msgfromfull", "junk", true}},
 		{"3 years ago", []said{{bob, true, 3*year - hour}}, nil, bob, result{"msgfromfull", "junk", true}},
 		{"more than 3 years ago", []said{{bob, true, 3*year + hour}}, nil, bob, result{"none", "", false}},
-		{"other way of validation", []said{{bob, true, hour}}, nil, facts(func(f *trace.Facts) { f.Validation = trace.ValidationDMARC }), result{"msgfromfull", "junk", true}},
+		{"other way of validation", []said{{bob, true, hour}}, nil, mailFacts(func(f *trace.Facts) { f.Validation = trace.ValidationDMARC }), result{"msgfromfull", "junk", true}},
 		{"not validated", []said{{forgedBob, false, hour}}, nil, forgedBob, result{"msgfromfull", "ham", false}},
 		{"not validated, history is, ham", []said{{bob, false, hour}}, nil, forgedBob, result{"msgfromfull", "junk", false}},
 		{"not validated, history is, junk", []said{{bob, true, hour}}, nil, forgedBob, result{"msgfromfull", "junk", true}},
@@ -127,11 +127,11 @@ func TestReputation(t *testing.T) {
 		{"domain, not validated, history is ham", many(users, 3, 1, hour), nil, forgedBob, result{"msgfromdomain", "junk", false}},
 		{"wrote to domain", nil, []string{"carol@news.example.org"}, bob, result{"msgtodomain", "ham", true}},
 		{"wrote to domain, after its history", many(users, 2, 2, hour), []string{"carol@news.example.org"}, bob, result{"msgfromdomain", "junk", false}},
-		{"organization", many(users, 6, 0, hour), nil, facts(from("bob@other.example.org")), result{"msgfromorgdomain", "ham", true}},
-		{"organization, not validated", many(users, 6, 6, hour), nil, facts(func(f *trace.Facts) { from("bob@other.example.org")(f); forged(f) }), result{"msgfromorgdomain", "junk", true}},
+		{"organization", many(users, 6, 0, hour), nil, mailFacts(from("bob@other.example.org")), result{"msgfromorgdomain", "ham", true}},
+		{"organization, not validated", many(users, 6, 6, hour), nil, mailFacts(func(f *trace.Facts) { from("bob@other.example.org")(f); forged(f) }), result{"msgfromorgdomain", "junk", true}},
 		{"wrote to organization", nil, []string{"carol@mail.example.org"}, bob, result{"msgtoorgdomain", "ham", true}},
-		{"wrote to organization, after its history", many(users, 1, 1, hour), []string{"carol@mail.example.org"}, facts(from("bob@other.example.org")), result{"msgfromorgdomain", "junk", false}},
-		{"wrote to domain, before organization", many(users, 1, 1, hour), []string{"carol@other.example.org"}, facts(from("bob@other.example.org")), result{"msgtodomain", "ham", true}},
+		{"wrote to organization, after its history", many(users, 1, 1, hour), []string{"carol@mail.example.org"}, mailFacts(from("bob@other.example.org")), result{"msgfromorgdomain", "junk", false}},
+		{"wrote to domain, before organization", many(users, 1, 1, hour), []string{"carol@other.example.org"}, mailFacts(from("bob@other.example.org")), result{"msgtodomain", "ham", true}},
 
 		{"dkim, ham", many(same(dkim("a.example")), 2, 0, hour), nil, dkim("a.example"), result{"dkimspf", "ham", true}},
 		{"dkim, one junk", many(same(dkim("a.example")), 1, 1, hour), nil, dkim("a.example"), result{"dkimspf", "junk", false}},
@@ -206,7 +206,7 @@ func lastTwo(d string) string {
 // TestAtOnce: what the user just said holds for the next message.
 func TestAtOnce(t *testing.T) {
 	f := newFixture(t, Config{Now: func() time.Time { return now }, Linger: time.Hour})
-	bob := facts(nil)
+	bob := mailFacts(nil)
 	for i := range 20 {
 		uid := f.classified(bob, 0, now.Add(time.Duration(i)*time.Second))
 		f.setFlags("Inbox", uid, store.FlagsAdd, store.FlagJunk)

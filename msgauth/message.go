@@ -136,7 +136,9 @@ func (k *Check) dmarc(ctx context.Context, res *Results) {
 		in.From = append(in.From, a.Domain)
 	}
 	for _, d := range res.DKIM {
-		in.DKIM = append(in.DKIM, dmarc.DKIM{Status: string(d.Status), Domain: d.Domain()})
+		if !d.Testing {
+			in.DKIM = append(in.DKIM, dmarc.DKIM{Status: string(d.Status), Domain: d.Domain()})
+		}
 	}
 	res.DMARC = dmarc.Verify(ctx, k.c.c.Log, k.c.c.Resolver, in)
 	if m := k.c.c.Metrics.DMARC; m != nil {
@@ -200,7 +202,7 @@ func (res *Results) passed() []dns.Domain {
 		l = append(l, res.Hello.Domain)
 	}
 	for _, d := range res.DKIM {
-		if d.Status == dkim.StatusPass {
+		if d.Status == dkim.StatusPass && !d.Testing {
 			l = append(l, d.Domain())
 		}
 	}
@@ -261,6 +263,10 @@ func dkimFact(r dkim.Result) trace.DKIM {
 	f := trace.DKIM{Domain: r.Domain().ASCII, Status: string(r.Status), Authentic: r.Authentic, Problem: problem(r.Err)}
 	if r.Signature != nil {
 		f.Selector = r.Signature.Selector.ASCII
+	}
+	if r.Testing && r.Status == dkim.StatusPass {
+		// RFC 6376 3.6.1: as if it were not signed.
+		f.Status = "testing"
 	}
 	return f
 }

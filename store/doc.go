@@ -40,6 +40,10 @@
 // overlay, which is joined to that of the commit when it succeeds, and that becomes
 // visible when the commit has. See state.go.
 //
+// Messages that are delivered, moved or copied into a mailbox get the flags that
+// Options.AutoFlags has for it: COPY thus does not always preserve flags, as RFC 9051 6.4.7
+// would have it, on purpose; APPEND leaves them as the client says.
+//
 // # States of a body
 //
 //	staged     refs = 0, freed in the future: its message is to come; freed after an hour

@@ -112,7 +112,7 @@ func (f *finder) run(ctx context.Context) (*db.DB, error) {
 		var blobs []stored
 		used, err := f.l.read(ctx, func(c *db.Conn) (err error) {
 			if first {
-				span, last, err = spans(c)
+				span, last, err = f.l.spans(c)
 			}
 			if err == nil {
 				blobs, err = f.entries(c, span)
@@ -142,14 +142,14 @@ func (l *Log) read(ctx context.Context, fn func(*db.Conn) error) (*db.DB, error)
 }
 
 // spans returns the newest span with entries and the oldest one; 0, 1 if there are none.
-func spans(c *db.Conn) (newest, oldest int64, err error) {
+func (l *Log) spans(c *db.Conn) (newest, oldest int64, err error) {
 	id, ok, err := c.QueryInt64("SELECT id FROM entry ORDER BY id DESC LIMIT 1")
 	if err != nil || !ok {
 		return 0, 1, err
 	}
-	newest = id / spanSize
+	newest = id / l.o.span
 	id, _, err = c.QueryInt64("SELECT id FROM entry ORDER BY id LIMIT 1")
-	return newest, id / spanSize, err
+	return newest, id / l.o.span, err
 }
 
 // stored is an entry as it was read.

@@ -41,6 +41,8 @@ type Options struct {
 	Retention time.Duration // how long entries are kept; 0: 30 days
 	Max       int           // entries kept, at most; 0: 100,000
 	Queue     int           // entries that may wait to be written; 0: 4096
+
+	span int64 // 0: spanSize, as in all files but those of tests
 }
 
 func (o *Options) setDefaults() {
@@ -53,6 +55,7 @@ func (o *Options) setDefaults() {
 	o.Retention = cmp.Or(o.Retention, 30*24*time.Hour)
 	o.Max = cmp.Or(o.Max, 100_000)
 	o.Queue = cmp.Or(o.Queue, 4096)
+	o.span = cmp.Or(o.span, spanSize)
 }
 
 // Log is an open log of decisions. It is safe for concurrent use.

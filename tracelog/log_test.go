@@ -153,9 +153,9 @@ func TestFind(t *testing.T) {
 
 // Limit and Since, over more than two spans, before and after it was opened again.
 func TestSpans(t *testing.T) {
+	const span, n = 300, 2*300 + 500
 	path := filepath.Join(t.TempDir(), FileName)
-	l := openLog(t, path, Options{})
-	const n = 2*spanSize + 100
+	l := openLog(t, path, Options{span: span})
 	fill(t, l, 0, n)
 	check := func(l *Log) {
 		t.Helper()
@@ -198,6 +198,9 @@ func TestSpans(t *testing.T) {
 		}
 	}
 	check(l)
+	if count(t, l, "(SELECT DISTINCT span FROM lookup)") != n/span+1 {
+		t.Error("spans")
+	}
 	l.Add(sample(n)) // Close writes it
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -212,7 +215,7 @@ func TestSpans(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Error("second Close", err)
 	}
-	l = openLog(t, path, Options{})
+	l = openLog(t, path, Options{span: span})
 	if got := find(t, l, Query{Text: sample(n).ID}); len(got) != 1 {
 		t.Error("lost by Close")
 	}
@@ -288,8 +291,9 @@ func TestDrop(t *testing.T) {
 }
 
 func TestPruneCount(t *testing.T) {
-	l := newLog(t, Options{Max: 1000})
-	fill(t, l, 0, 3*spanSize)
+	const n = 2000
+	l := newLog(t, Options{Max: 1000, span: 300})
+	fill(t, l, 0, n)
 	if n := count(t, l, "entry"); n < 1000 || n > 1000+batchSize {
 		t.Errorf("%d entries are left", n)
 	}
@@ -299,14 +303,14 @@ func TestPruneCount(t *testing.T) {
 		t.Errorf("%d entries are left", n)
 	}
 	// Lookup rows go with their span.
-	if n := count(t, l, "(SELECT DISTINCT span FROM lookup)"); n != 2 {
+	if n := count(t, l, "(SELECT DISTINCT span FROM lookup)"); n != 4 {
 		t.Errorf("rows of %d spans are left", n)
 	}
-	if got := find(t, l, Query{Text: "recipient.example", Limit: 1000}); len(got) != 1000 || got[999] != sample(3*spanSize-1000).ID {
+	if got := find(t, l, Query{Text: "recipient.example", Limit: 1000}); len(got) != 1000 || got[999] != sample(n-1000).ID {
 		t.Errorf("%d found", len(got))
 	}
 	// Rows that lost their entries find nothing.
-	if got := find(t, l, Query{Text: sample(3*spanSize - 1001).ID}); got != nil {
+	if got := find(t, l, Query{Text: sample(n - 1001).ID}); got != nil {
 		t.Error(got)
 	}
 }
@@ -321,19 +325,19 @@ func TestPruneAge(t *testing.T) {
 		return now
 	}
 	l := openLog(t, path, Options{Now: clock, Retention: 10 * 24 * time.Hour})
-	fill(t, l, 0, 3000)
-	if l.sweepNow(t) || count(t, l, "entry") != 3000 {
+	fill(t, l, 0, 1500)
+	if l.sweepNow(t) || count(t, l, "entry") != 1500 {
 		t.Error("removed too early")
 	}
 	mu.Lock()
-	now = sample(2000).Time.Add(10 * 24 * time.Hour)
+	now = sample(1000).Time.Add(10 * 24 * time.Hour)
 	mu.Unlock()
 	for step := int64(1); l.sweepNow(t); step++ {
-		if n := count(t, l, "entry"); n < 3000-step*sweepRows {
+		if n := count(t, l, "entry"); n < 1500-step*sweepRows {
 			t.Errorf("a step left %d", n)
 		}
 	}
-	if n := count(t, l, "entry"); n != 1000 {
+	if n := count(t, l, "entry"); n != 500 {
 		t.Errorf("%d are left", n)
 	}
 	// All of them, then the ids go on.
@@ -356,7 +360,7 @@ func TestPruneAge(t *testing.T) {
 	settle(t, l)
 	_, err := l.read(context.Background(), func(c *db.Conn) error {
 		id, _, err := c.QueryInt64("SELECT id FROM entry WHERE time = ?", now.Unix())
-		if id != 3001 {
+		if id != 1501 {
 			t.Errorf("id %d", id)
 		}
 		return err
@@ -420,20 +424,20 @@ func TestOpenDamaged(t *testing.T) {
 // Damage that shows only in use.
 func TestDamage(t *testing.T) {
 	for name, use := range map[string]func(t *testing.T, l *Log){
-		"write": func(t *testing.T, l *Log) { fill(t, l, 2000, 2500) },
+		"write": func(t *testing.T, l *Log) { fill(t, l, 600, 700) },
 		"read": func(t *testing.T, l *Log) {
 			if _, err := l.Find(context.Background(), Query{Text: "recipient.example"}); !errors.Is(err, db.ErrCorrupt) {
 				t.Error(err)
 			}
-			fill(t, l, 2000, 2500)
+			fill(t, l, 600, 700)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLog(t, Options{})
-			fill(t, l, 0, 2000)
+			fill(t, l, 0, 600)
 			damagePages(t, l)
 			use(t, l)
-			if got := find(t, l, Query{Text: sample(2499).ID}); len(got) != 1 || l.Dropped() != 0 {
+			if got := find(t, l, Query{Text: sample(699).ID}); len(got) != 1 || l.Dropped() != 0 {
 				t.Errorf("%v found, %d dropped", got, l.Dropped())
 			}
 			if _, err := os.Stat(l.path + ".aside"); err != nil {
@@ -487,12 +491,12 @@ func TestDamagedEntry(t *testing.T) {
 }
 
 func TestConcurrent(t *testing.T) {
-	l := newLog(t, Options{Max: 2000})
+	l := newLog(t, Options{Max: 1000})
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
-			for i := range 1500 {
-				l.Add(sample(g*1500 + i))
+			for i := range 500 {
+				l.Add(sample(g*500 + i))
 			}
 		})
 		wg.Go(func() {
@@ -505,8 +509,8 @@ func TestConcurrent(t *testing.T) {
 	}
 	wg.Wait()
 	settle(t, l)
-	if n := l.next - 1 + l.Dropped(); n != 6000 {
-		t.Errorf("%d of 6000 are accounted for", n)
+	if n := l.next - 1 + l.Dropped(); n != 2000 {
+		t.Errorf("%d of 2000 are accounted for", n)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

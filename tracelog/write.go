@@ -40,16 +40,20 @@ func (l *Log) run() {
 	for {
 		select {
 		case <-l.wake:
-			if n := l.waiting(); n > 0 && n < batchSize {
-				if !gathering {
-					gather.Reset(batchDelay)
-				}
+			n := l.waiting()
+			if n > 0 && n < batchSize && !gathering {
+				gather.Reset(batchDelay)
 				gathering = true
+			}
+			if n < batchSize {
 				continue
 			}
 		case <-gather.C:
 		case a := <-l.asks:
+			gather.Stop()
+			gathering = false
 			l.answer(a)
+			continue
 		case <-sweep.C:
 			if l.sweep() {
 				sweep.Reset(sweepPause)
@@ -107,12 +111,12 @@ func (l *Log) flush() {
 // write adds entries in one transaction. Damage of the file gives it a second try.
 func (l *Log) write(batch []*trace.Trace) error {
 	rows := l.rows(batch)
-	bad, err := l.transaction(func(c *db.Conn) error { return insert(c, l.next, rows) })
+	bad, err := l.transaction(func(c *db.Conn) error { return l.insert(c, rows) })
 	if unusable(err) || bad == nil {
 		if err := l.renew(bad, err); err != nil {
 			return err
 		}
-		_, err = l.transaction(func(c *db.Conn) error { return insert(c, l.next, rows) })
+		_, err = l.transaction(func(c *db.Conn) error { return l.insert(c, rows) })
 	}
 	if err == nil {
 		l.next += int64(len(rows))
@@ -150,20 +154,20 @@ func (l *Log) rows(batch []*trace.Trace) []row {
 	return rows
 }
 
-// insert adds rows with ids from next.
-func insert(c *db.Conn, next int64, rows []row) error {
+// insert adds rows with ids from l.next.
+func (l *Log) insert(c *db.Conn, rows []row) error {
 	for i, r := range rows {
-		id := next + int64(i)
+		id := l.next + int64(i)
 		if err := c.Exec("INSERT INTO entry (id, time, trace) VALUES (?, ?, ?)", id, r.time, r.trace); err != nil {
 			return err
 		}
 		for _, key := range r.keys {
-			if err := c.ExecInts("INSERT INTO lookup (span, hash, entry) VALUES (?, ?, ?)", id/spanSize, key, id); err != nil {
+			if err := c.ExecInts("INSERT INTO lookup (span, hash, entry) VALUES (?, ?, ?)", id/l.o.span, key, id); err != nil {
 				return err
 			}
 		}
 	}
-	return c.ExecInts("UPDATE log SET next = ?", next+int64(len(rows)))
+	return c.ExecInts("UPDATE log SET next = ?", l.next+int64(len(rows)))
 }
 
 // readState finds which ids are in use.
@@ -216,7 +220,7 @@ func (l *Log) remove(c *db.Conn) (more bool, err error) {
 	if l.first, err = oldest(c, l.next); err != nil {
 		return false, err
 	}
-	lookups, err := removeLookups(c, l.first/spanSize)
+	lookups, err := removeLookups(c, l.first/l.o.span)
 	return removed >= sweepRows || lookups, err
 }
 
@@ -238,8 +242,11 @@ func removeLookups(c *db.Conn, end int64) (more bool, err error) {
 // complain logs an error, and how many decisions were dropped, once a minute at most.
 func (l *Log) complain(err error, last bool) {
 	dropped := l.dropped.Load()
+	if err == nil && dropped == l.reported {
+		return
+	}
 	now := l.o.Now()
-	if err == nil && dropped == l.reported || !last && !l.complained.IsZero() && now.Sub(l.complained).Abs() < complainEvery {
+	if !last && !l.complained.IsZero() && now.Sub(l.complained).Abs() < complainEvery {
 		return
 	}
 	l.complained = now

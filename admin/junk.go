@@ -1,0 +1,29 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+)
+
+// Retrain makes what the junk filter of an account, or of all when account is empty, has
+// learned anew of the flags of its messages. Mail goes on meanwhile. done is called after
+// each account. When ctx ends, the account that is under way is done in the background.
+func (a *Admin) Retrain(ctx context.Context, actor Actor, account string, done func(account string)) (rerr error) {
+	defer func() { a.audit(ctx, actor, "retrain junk filter", rerr, "account", account) }()
+	names := []string{account}
+	if account == "" {
+		names = names[:0]
+		for _, acc := range a.Accounts() {
+			names = append(names, acc.Name)
+		}
+	} else if _, ok := a.Config.Snapshot().Dynamic.Accounts[account]; !ok {
+		return fmt.Errorf("account %q: %w", account, ErrNotFound)
+	}
+	for _, name := range names {
+		if err := a.Junk.Retrain(ctx, name); err != nil {
+			return fmt.Errorf("retraining junk filter of account %q: %w", name, err)
+		}
+		done(name)
+	}
+	return nil
+}
