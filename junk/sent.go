@@ -174,7 +174,7 @@ func (e *LimitError) Error() string {
 	s := fmt.Sprintf("%d of at most %d %s in 24 hours used, %d more wanted", e.Used, e.Limit, what, e.Wanted)
 	if e.Wait > 0 {
 		// Whole minutes, and not one too early.
-		s += "; possible in " + strings.TrimSuffix(((e.Wait + time.Minute - 1) / time.Minute * time.Minute).String(), "0s")
+		s += "; possible in " + strings.TrimSuffix(((e.Wait+time.Minute-1)/time.Minute*time.Minute).String(), "0s")
 	}
 	return s
 }
