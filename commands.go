@@ -45,6 +45,8 @@ func commands() []command {
 		dnsCommands(),
 		junkCommands(),
 		retrainCommands(),
+		messageCommands(),
+		publicSuffixCommands(),
 		spfCommands(),
 		traceCommands(),
 	)
