@@ -44,6 +44,8 @@ func commands() []command {
 		dmarcCommands(),
 		dnsCommands(),
 		junkCommands(),
+		messageCommands(),
+		publicSuffixCommands(),
 		retrainCommands(),
 		simulateCommands(),
 		spfCommands(),

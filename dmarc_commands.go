@@ -23,9 +23,9 @@ import (
 
 func dmarcCommands() []command {
 	return []command{
-		{words: "dmarc lookup", args: "domain", short: "find the DMARC policy for mail from a domain and explain it", min: 1, max: 1, run: runDMARCLookup, help: dmarcLookupHelp},
-		{words: "dmarc verify", args: "remoteip mailfrom helo", short: "evaluate DMARC for the message on standard input", min: 3, max: 3, run: runDMARCVerify, help: dmarcVerifyHelp},
-		{words: "dmarc checkreportaddrs", args: "domain", short: "check that the report addresses in a DMARC record have agreed to get reports", min: 1, max: 1, run: runDMARCCheckReportAddrs, help: dmarcCheckHelp},
+		{words: "dmarc lookup", args: "domain", short: "find the DMARC policy for mail from a domain and explain it", min: 1, max: 1, setup: withResolver(runDMARCLookup), help: dmarcLookupHelp},
+		{words: "dmarc verify", args: "remoteip mailfrom helo", short: "evaluate DMARC for the message on standard input", min: 3, max: 3, setup: withResolver(runDMARCVerify), help: dmarcVerifyHelp},
+		{words: "dmarc checkreportaddrs", args: "domain", short: "check that the report addresses in a DMARC record have agreed to get reports", min: 1, max: 1, setup: withResolver(runDMARCCheckReportAddrs), help: dmarcCheckHelp},
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 
 	"mox/dns"
@@ -29,4 +30,20 @@ func (p *program) resolverAt(addr string) (dns.Resolver, error) {
 		return nil, usageError{err.Error()}
 	}
 	return dns.NewClient(dns.Options{Servers: []string{addr}, TrustServers: true})
+}
+
+// withResolver is the setup of a command with flag -resolver. What the flag says, run finds
+// by p.resolver.
+func withResolver(run runFunc) func(fs *flag.FlagSet) runFunc {
+	return func(fs *flag.FlagSet) runFunc {
+		addr := resolverFlag(fs)
+		return func(ctx context.Context, p *program, args []string) error {
+			r, err := p.resolverAt(*addr)
+			if err != nil {
+				return err
+			}
+			p.dns = r
+			return run(ctx, p, args)
+		}
+	}
 }

@@ -18,7 +18,7 @@ import (
 func spfCommands() []command {
 	return []command{
 		{words: "spf check", args: "domain|address ip", short: "check whether a host may send mail for a domain", min: 2, max: 2, setup: setupSPFCheck, help: spfCheckHelp},
-		{words: "spf lookup", args: "domain", short: "look up the SPF record of a domain", min: 1, max: 1, run: runSPFLookup, help: spfLookupHelp},
+		{words: "spf lookup", args: "domain", short: "look up the SPF record of a domain", min: 1, max: 1, setup: withResolver(runSPFLookup), help: spfLookupHelp},
 		{words: "spf parse", args: "txtrecord", short: "explain an SPF record", min: 1, max: 1, run: runSPFParse, help: spfParseHelp},
 	}
 }
@@ -41,9 +41,9 @@ not meant. The record is one argument: quote it. Exits with 1 if it is not valid
 
 func setupSPFCheck(fs *flag.FlagSet) runFunc {
 	helo := fs.String("helo", "", "`name` that the client gives in EHLO (default the domain)")
-	return func(ctx context.Context, p *program, args []string) error {
+	return withResolver(func(ctx context.Context, p *program, args []string) error {
 		return runSPFCheck(ctx, p, args[0], args[1], *helo)
-	}
+	})(fs)
 }
 
 func runSPFCheck(ctx context.Context, p *program, sender, ip, helo string) error {

@@ -31,6 +31,8 @@ type Message struct {
 	Reverse string
 	// NoClient leaves out of the Received field who the client is: for submission.
 	NoClient bool
+	// Generated: the message was made here, not received. It gets no Received field.
+	Generated bool
 	// Fields are complete header fields between Return-Path and Received.
 	Fields []byte
 	// Add are complete header fields below Received: of the message's own.

@@ -49,7 +49,9 @@ func (d *Deliverer) prefix(m *Message, j *job) []byte {
 	// RFC 5321 4.4: the reverse-path, at final delivery.
 	writeField(&b, "Return-Path: <"+m.From.XString(m.SMTPUTF8)+">")
 	b.Write(m.Fields)
-	b.WriteString(d.received(m, j.to))
+	if !m.Generated {
+		b.WriteString(d.received(m, j.to))
+	}
 	b.Write(m.Add)
 	return b.Bytes()
 }

@@ -3,6 +3,7 @@ package deliver
 import (
 	"crypto/sha256"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -29,6 +30,15 @@ func (m *memory) add(d digest, now time.Time) {
 		delete(m.at, m.order[0])
 		m.order = m.order[1:]
 	}
+}
+
+// remove forgets one.
+func (m *memory) remove(d digest) {
+	if _, ok := m.at[d]; !ok {
+		return
+	}
+	delete(m.at, d)
+	m.order = slices.DeleteFunc(m.order, func(o digest) bool { return o == d })
 }
 
 // earlier finds what is remembered of one message. Nil: nothing, as mostly.
@@ -102,5 +112,19 @@ func (d *Deliverer) remember(m *Message, e *earlier, jobs []*job) {
 		if j.err == nil {
 			d.done.add(e.key(j), m.Received)
 		}
+	}
+}
+
+// Settle forgets the deliveries of a message that failed for others: its sender learns of
+// that otherwise, and will not send it again. What is sent once more then is meant to be.
+func (d *Deliverer) Settle(m *Message, rcpts []Recipient) {
+	e := d.remembered(m)
+	if e == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, j := range plan(see(m), rcpts) {
+		d.done.remove(e.key(j))
 	}
 }

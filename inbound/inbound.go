@@ -175,7 +175,7 @@ func (tx *Transaction) refused(to smtp.Path, target deliver.Target, err error) {
 // newTrace returns a trace with what is known of client and envelope.
 func (tx *Transaction) newTrace() *trace.Trace {
 	t := &trace.Trace{Time: tx.in.c.Now(), ID: tx.in.c.ID(tx.peer.CID)}
-	envelopeFacts(&t.Facts, tx.peer, tx.from)
+	deliver.ClientFacts(&t.Facts, tx.peer, tx.from)
 	t.Facts.RequireTLS = tx.params.RequireTLS
 	return t
 }

@@ -3,7 +3,6 @@ package inbound
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,9 +40,6 @@ type judge struct {
 	wordless bool // the words are not those of the message to come
 }
 
-// maxSubject is how much of a subject is in a trace, in octets.
-const maxSubject = 200
-
 // judge finds out all about the message that does not depend on the account, and fills
 // in what is delivered with it.
 func (tx *Transaction) judge(ctx context.Context, m *deliver.Message) *judge {
@@ -64,32 +60,11 @@ func (tx *Transaction) judge(ctx context.Context, m *deliver.Message) *judge {
 	return j
 }
 
-// envelopeFacts are those of client and reverse-path.
-func envelopeFacts(f *trace.Facts, peer smtp.Peer, from smtp.Path) {
-	f.Remote = peer.Remote.Addr().Unmap().WithZone("")
-	f.Hello = peer.Hello.Raw
-	if f.Hello == "" {
-		f.Hello = peer.Hello.IPDomain.XString(true)
-	}
-	if peer.TLS != nil {
-		f.TLS = strings.ReplaceAll(tls.VersionName(peer.TLS.Version), " ", "")
-	}
-	if !from.IsZero() {
-		f.MailFrom = from.XString(true)
-	}
-}
-
 func (j *judge) messageFacts() {
-	j.facts.Size = j.m.Spool.Size()
+	j.subject = j.m.Facts(&j.facts)
 	e := j.m.Spool.Part().Envelope
 	if e == nil {
 		return
-	}
-	j.facts.MessageID = e.MessageID
-	j.subject = message.DecodeWords(e.Subject)
-	j.facts.Subject = j.subject
-	if len(j.subject) > maxSubject {
-		j.facts.Subject = strings.ToValidUTF8(j.subject[:maxSubject], "")
 	}
 	for _, l := range [][]message.Address{e.To, e.Cc} {
 		for _, a := range l {
@@ -143,15 +118,10 @@ func (j *judge) newTrace(to smtp.Path, account string) *trace.Trace {
 
 // report tells whoever listens of a decision whose outcome is err.
 func (j *judge) report(t *trace.Trace, err error) {
+	t, failed := deliver.Outcome(t, err)
 	reason := t.Verdict.Reason
-	if err != nil && t.Verdict.Action != trace.Reject {
-		// It was to be accepted, but could not be.
-		e := smtp.AsError(err)
-		c := *t
-		c.Verdict.Action, c.Verdict.Code, c.Verdict.Enhanced, c.Verdict.Text = trace.Reject, e.Code, e.Enhanced, e.Text
-		c.Verdict.Reason = "delivery-error"
-		c.Verdict.Steps = append(slices.Clone(t.Verdict.Steps), trace.Step{Check: "delivery-error", Effect: "-", Text: e.Text})
-		t, reason = &c, ""
+	if failed {
+		reason = ""
 	}
 	j.in.count(err, reason)
 	if j.in.c.Trace != nil {
@@ -186,16 +156,7 @@ func (j *judge) filter(ctx context.Context, acc *store.Account) (*junk.Filter, e
 
 // recipientFacts are those that depend on the account, and cost nothing.
 func (j *judge) recipientFacts(f *trace.Facts, info *config.AccountInfo, c deliver.Case) {
-	f.Mailbox = c.Mailbox
-	if r := c.Rule; r != nil {
-		f.Ruleset = &trace.Ruleset{
-			Index: c.RuleIndex, Comment: r.Config.Comment, Forward: r.Config.IsForward, VerifiedDomain: r.VerifiedDomain.ASCII,
-			ListAllowDomain: r.ListAllowDomain.ASCII, RejectsMailbox: r.AcceptRejectsToMailbox,
-		}
-		if !r.ListAllowDomain.IsZero() && slices.Contains(j.m.Verified, r.ListAllowDomain) {
-			f.Ruleset.ListAllow = r.ListAllowDomain.ASCII
-		}
-	}
+	c.Facts(f, j.m)
 	if f.Trusted != "" {
 		return
 	}

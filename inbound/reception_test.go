@@ -10,6 +10,7 @@ import (
 	"mox/junk"
 	"mox/smtp"
 	"mox/store"
+	"mox/storetest"
 	"mox/trace"
 )
 
@@ -88,7 +89,7 @@ func TestStoredTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer acc.Release()
-	tr := storedTrace(t, acc, "Inbox")
+	tr := storetest.LastTrace(t, acc, "Inbox")
 	want := *f.last(t)
 	want.Version = trace.Version
 	a, _ := json.Marshal(tr)
@@ -100,30 +101,6 @@ func TestStoredTrace(t *testing.T) {
 	if fs.From != "x@a.example" || fs.Validation != trace.ValidationStrict || fs.MessageID != "<1@a.example>" || fs.Subject != "hé" || fs.IPRev.Name != "rev.example" || tr.Verdict.Mailbox != "Inbox" {
 		t.Errorf("%s", a)
 	}
-}
-
-// storedTrace returns that of the last message in a mailbox.
-func storedTrace(t *testing.T, acc *store.Account, mailbox string) *trace.Trace {
-	t.Helper()
-	mb, _ := acc.MailboxByName(mailbox)
-	box, err := acc.OpenBox(t.Context(), mb.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer box.Close()
-	v := box.View()
-	for r, err := range acc.Rendered(t.Context(), []*store.Message{v.At(v.Len() - 1)}, store.FieldTrace, false) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		tr, err := trace.Decode(r.Trace)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tr
-	}
-	t.Fatal("no message")
-	return nil
 }
 
 // flag flags all messages of a mailbox.

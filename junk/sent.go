@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"mox/db"
@@ -172,7 +173,8 @@ func (e *LimitError) Error() string {
 	}
 	s := fmt.Sprintf("%d of at most %d %s in 24 hours used, %d more wanted", e.Used, e.Limit, what, e.Wanted)
 	if e.Wait > 0 {
-		s += fmt.Sprintf("; possible in %v", e.Wait.Round(time.Minute))
+		// Whole minutes, and not one too early.
+		s += "; possible in " + strings.TrimSuffix(((e.Wait+time.Minute-1)/time.Minute*time.Minute).String(), "0s")
 	}
 	return s
 }
@@ -208,19 +210,65 @@ func (f *Filter) MaySend(ctx context.Context, addresses []string, limits Limits,
 		if err != nil {
 			return err
 		}
-		if e := slots.check(limits.Recipients, len(keys), now, func(s *sendSlot) int { return s.recipients }); e != nil {
+		if e := slots.exceeded(limits, len(keys), first, now); e != nil {
 			return e
 		}
-		if e := slots.check(limits.FirstTime, first, now, func(s *sendSlot) int { return s.first }); e != nil {
-			e.FirstTime = true
-			return e
+		// Slots that count no more, and those of a time to come, of a clock that was wrong.
+		present := now.Unix() / int64(slotSpan/time.Second)
+		if err := c.ExecInts("DELETE FROM outgoing WHERE slot<? OR slot>?", present-int64(day/slotSpan), present); err != nil {
+			return err
 		}
 		return c.ExecInts("INSERT INTO outgoing (slot, recipients, first) VALUES (?,?,?) ON CONFLICT (slot) DO UPDATE SET recipients=recipients+excluded.recipients, first=first+excluded.first",
-			now.Unix()/int64(slotSpan/time.Second), int64(len(keys)), int64(first))
+			present, int64(len(keys)), int64(first))
 	})
 	if err != nil {
 		return fmt.Errorf("checking limits: %w", err)
 	}
+	return nil
+}
+
+// Plan is a message whose recipients become known one after the other. The zero value has
+// none yet. It belongs to one goroutine.
+type Plan struct {
+	slots sendSlots
+	begun bool
+	seen  map[int64]bool
+	first int
+}
+
+// MayAdd asks whether the user may send to this recipient too, with those added before, and
+// if so adds it. It tells early what MaySend would say to all of them, and counts nothing.
+// The error is a *LimitError, and the recipient is not added, or another one.
+func (f *Filter) MayAdd(ctx context.Context, p *Plan, address string, limits Limits, now time.Time) error {
+	k, ok := f.a.sentKeys(address)
+	if !ok || p.seen[k[0]] {
+		return nil
+	}
+	first := 0
+	err := f.a.read(ctx, func(c *db.Conn) error {
+		if _, known, err := c.QueryInt64("SELECT time FROM sent WHERE key=?", k[0]); err != nil {
+			return err
+		} else if !known {
+			first = 1
+		}
+		if p.begun {
+			return nil
+		}
+		var err error
+		p.slots, err = readSlots(c, now)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("checking limits: %w", err)
+	}
+	if e := p.slots.exceeded(limits, len(p.seen)+1, p.first+first, now); e != nil {
+		return e
+	}
+	if p.seen == nil {
+		p.seen = map[int64]bool{}
+	}
+	p.seen[k[0]] = true
+	p.begun, p.first = true, p.first+first
 	return nil
 }
 
@@ -237,18 +285,27 @@ func (s *sendSlot) ends() time.Time {
 
 type sendSlots []sendSlot
 
-// readSlots removes slots that count no more, and reads the others. Those of a time to come
-// are of a clock that was wrong.
+// readSlots reads the slots that count.
 func readSlots(c *db.Conn, now time.Time) (slots sendSlots, err error) {
 	present := now.Unix() / int64(slotSpan/time.Second)
-	if err := c.ExecInts("DELETE FROM outgoing WHERE slot<? OR slot>?", present-int64(day/slotSpan), present); err != nil {
-		return nil, err
-	}
-	rows := c.QueryInts("SELECT slot, recipients, first FROM outgoing ORDER BY slot")
+	rows := c.QueryInts("SELECT slot, recipients, first FROM outgoing WHERE slot BETWEEN ? AND ? ORDER BY slot", present-int64(day/slotSpan), present)
 	for rows.Next() {
 		slots = append(slots, sendSlot{rows.Int64(0), int(rows.Int64(1)), int(rows.Int64(2))})
 	}
 	return slots, rows.Close()
+}
+
+// exceeded returns an error when so many recipients more, first of them never written to,
+// exceed a limit; nil when not.
+func (l sendSlots) exceeded(limits Limits, recipients, first int, now time.Time) error {
+	if e := l.check(limits.Recipients, recipients, now, func(s *sendSlot) int { return s.recipients }); e != nil {
+		return e
+	}
+	if e := l.check(limits.FirstTime, first, now, func(s *sendSlot) int { return s.first }); e != nil {
+		e.FirstTime = true
+		return e
+	}
+	return nil
 }
 
 // check returns an error when n more exceed limit.

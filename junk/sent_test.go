@@ -96,7 +96,7 @@ func TestMaySend(t *testing.T) {
 	e := may(address(4))
 	if e == nil || !e.FirstTime || e.Used != 4 || e.Limit != 4 || e.Wait != 18*time.Hour+15*time.Minute {
 		t.Errorf("fifth first-time recipient: %+v", e)
-	} else if want := "4 of at most 4 first-time recipients in 24 hours used, 1 more wanted; possible in 18h15m0s"; e.Error() != want {
+	} else if want := "4 of at most 4 first-time recipients in 24 hours used, 1 more wanted; possible in 18h15m"; e.Error() != want {
 		t.Errorf("%q, want %q", e.Error(), want)
 	}
 	f.m.Detach("alice") // it is on disk

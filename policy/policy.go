@@ -148,6 +148,8 @@ func (d *decider) trusted() bool {
 		return d.allow("submission", "submitted by an account of this server")
 	case "lmtp":
 		return d.allow("lmtp", "handed over by a program on our own network")
+	case "dsn":
+		return d.allow("dsn", "this server tells what became of a message of the user's")
 	}
 	return d.allow(d.f.Trusted, "senders are not checked")
 }

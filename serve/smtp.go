@@ -30,7 +30,8 @@ func (s *Server) buildSMTP() {
 	s.buildInbound(deliverer)
 	submissions := s.Registry.Counter(metrics.SMTPServerSubmission)
 	s.submit = submit.New(submit.Config{
-		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Simulate: s.Local, Log: s.Log, Now: s.Now,
+		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Junk: s.Junk, Trace: s.Traces.Add,
+		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: submit.Metrics{Submission: func(result string) { submissions.Inc(result) }},
 	})
 	s.smtpMetrics = s.newSMTPMetrics()
@@ -180,6 +181,8 @@ func (s *Server) startSubmission(o openSocket) {
 	c.PlainAuth = !c.ImplicitTLS && o.conf.Submission.NoRequireSTARTTLS
 	c.RequireTLS = !c.ImplicitTLS && !o.conf.Submission.NoRequireSTARTTLS
 	c.Auth = smtpAuth{s.Auth}
+	// All recipients are here, and so is the sender: what is asked for can be done.
+	c.DSN = true
 	s.limit(&c)
 	c.Begin = func(ctx context.Context, peer smtp.Peer, principal any) (smtpserver.Transaction, error) {
 		p, ok := principal.(*auth.Principal)

@@ -14,6 +14,7 @@ import (
 	"mox/config"
 	"mox/directory"
 	"mox/store"
+	"mox/trace"
 )
 
 // Static is a mox.conf for tests; the host is mx.example.
@@ -147,4 +148,28 @@ func (f *Fixture) Spool(t testing.TB, message string) *store.Spool {
 		t.Fatal(err)
 	}
 	return sp
+}
+
+// LastTrace returns the decision trace of the last message in a mailbox.
+func LastTrace(t testing.TB, acc *store.Account, mailbox string) *trace.Trace {
+	t.Helper()
+	mb, _ := acc.MailboxByName(mailbox)
+	box, err := acc.OpenBox(t.Context(), mb.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	v := box.View()
+	for r, err := range acc.Rendered(t.Context(), []*store.Message{v.At(v.Len() - 1)}, store.FieldTrace, false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := trace.Decode(r.Trace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tr
+	}
+	t.Fatal("no message")
+	return nil
 }

@@ -85,6 +85,7 @@ func (tx *Transaction) check(h *message.Header) error {
 			return err
 		}
 	}
+	tx.authors = from
 	return nil
 }
 

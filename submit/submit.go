@@ -8,12 +8,15 @@ import (
 	"log/slog"
 	"time"
 
+	"mox/authres"
 	"mox/deliver"
 	"mox/directory"
 	"mox/dns"
+	"mox/junk"
 	"mox/mlog"
 	"mox/smtp"
 	"mox/store"
+	"mox/trace"
 )
 
 // Config is what transactions need. It must not change once in use.
@@ -22,20 +25,30 @@ type Config struct {
 	Directory *directory.Directory
 	Deliverer *deliver.Deliverer
 	Store     *store.Store
+	// Junk counts what accounts send, against their limits, and learns to whom they write.
+	// Nil: no limits, and nothing is learned.
+	Junk *junk.Manager
+	// Trace gets the decision about each message for each account; nil: nobody. It must
+	// not change it.
+	Trace func(*trace.Trace)
+	// ID makes of a connection's id what is shown of it; nil: nothing is shown.
+	ID func(cid int64) string
 	// Recipients is the most recipients of a message; 0: 1000.
 	Recipients int
-	// Simulate makes some localparts have outcomes, see [deliver.Simulated].
-	Simulate bool
-	Log      *slog.Logger     // nil: none
-	Now      func() time.Time // nil: time.Now
-	Random   io.Reader        // nil: crypto/rand
-	Metrics  Metrics
+	// Local is for servers to try things out: some localparts have outcomes, see
+	// [deliver.Simulated], and accounts have no limits.
+	Local   bool
+	Log     *slog.Logger     // nil: none
+	Now     func() time.Time // nil: time.Now
+	Random  io.Reader        // nil: crypto/rand
+	Metrics Metrics
 }
 
 // Metrics are called when set.
 type Metrics struct {
 	// Submission is called for each message with "ok", "badmessage", "badfrom",
-	// "badheader", "missingsmtputf8", "domaindisabled" or "delivererror".
+	// "badheader", "missingsmtputf8", "domaindisabled", "messagelimiterror",
+	// "recipientlimiterror" or "delivererror".
 	Submission func(result string)
 }
 
@@ -53,6 +66,9 @@ func New(c Config) *Submit {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
+	if c.ID == nil {
+		c.ID = func(int64) string { return "" }
+	}
 	c.Log = mlog.New("submit", c.Log)
 	return &Submit{c}
 }
@@ -65,14 +81,17 @@ type Sender struct {
 
 // Transaction takes one message. It belongs to one goroutine.
 type Transaction struct {
-	s      *Submit
-	dir    directory.View
-	peer   smtp.Peer
-	sender Sender
-	from   smtp.Path
-	params smtp.MailParams
-	rcpts  []deliver.Recipient
-	spool  *store.Spool
+	s       *Submit
+	dir     directory.View
+	peer    smtp.Peer
+	sender  Sender
+	from    smtp.Path
+	params  smtp.MailParams
+	rcpts   []deliver.Recipient
+	notify  []smtp.RcptParams // of each of rcpts
+	plan    junk.Plan         // rcpts, as far as limits are about them
+	spool   *store.Spool
+	authors []smtp.Address // of From, once checked
 }
 
 // Begin starts a transaction for a user.
@@ -86,7 +105,7 @@ func (s *Submit) Begin(_ context.Context, peer smtp.Peer, sender Sender) (*Trans
 // Mail takes the reverse-path, which must be one of the user's addresses or null (for
 // notifications that mail programs send).
 func (tx *Transaction) Mail(ctx context.Context, from smtp.Path, p smtp.MailParams) error {
-	if tx.s.c.Simulate {
+	if tx.s.c.Local {
 		if err := deliver.SimulatedAt(ctx, "mailfrom", from.Localpart); err != nil {
 			return err
 		}
@@ -114,11 +133,11 @@ func (tx *Transaction) mayUse(a smtp.Address, where string) error {
 }
 
 // Rcpt adds a recipient.
-func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams) error {
+func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, p smtp.RcptParams) error {
 	if len(tx.rcpts) >= tx.s.c.Recipients {
 		return smtp.Errorf(452, "4.5.3", "too many recipients")
 	}
-	if tx.s.c.Simulate {
+	if tx.s.c.Local {
 		if err := deliver.SimulatedAt(ctx, "rcptto", to.Localpart); err != nil {
 			return err
 		}
@@ -127,7 +146,10 @@ func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams
 	if err != nil {
 		return err
 	}
-	tx.rcpts = append(tx.rcpts, deliver.Recipient{To: to, Target: target})
+	if err := tx.mayAdd(ctx, to); err != nil {
+		return err
+	}
+	tx.rcpts, tx.notify = append(tx.rcpts, deliver.Recipient{To: to, Target: target}), append(tx.notify, p)
 	return nil
 }
 
@@ -157,15 +179,19 @@ func (tx *Transaction) Abort() {
 	}
 }
 
-// Finish checks and completes the message and delivers it.
+// Finish checks and completes the message and delivers it. When it returns nil, the
+// message is safe with every recipient, or the sender has a notification about those that
+// it could not be delivered to.
 func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	defer tx.Abort()
 	if err := tx.spool.Finish(); err != nil {
 		tx.count("badmessage")
 		return nil, deliver.Error(err)
 	}
-	if err := tx.simulated(ctx); err != nil {
-		return nil, err
+	if tx.s.c.Local {
+		if err := deliver.SimulatedAt(ctx, "", tx.from.Localpart); err != nil {
+			return nil, err
+		}
 	}
 	m := &deliver.Message{
 		From:     tx.from,
@@ -183,32 +209,49 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 		defer spool.Close()
 	}
 	m.Spool, m.Add = spool, added
-	results := tx.s.c.Deliverer.Deliver(ctx, m, tx.rcpts)
-	err = deliver.Merge(tx.rcpts, results)
+	if err := tx.maySend(ctx); err != nil {
+		return nil, err
+	}
+	m.Verified = tx.verified()
+	m.Judge = tx.newJudge(m).judge
+	results := tx.deliver(ctx, m)
+	tx.sent(ctx, results)
+	err = tx.report(ctx, m, results)
 	if err != nil {
 		tx.count("delivererror")
 		return results, err
 	}
 	tx.count("ok")
-	return results, nil
+	return nil, nil
+}
+
+// deliver returns the results of recipients.
+func (tx *Transaction) deliver(ctx context.Context, m *deliver.Message) []error {
+	results := make([]error, len(tx.rcpts))
+	var rcpts []deliver.Recipient
+	var index []int
+	for i, r := range tx.rcpts {
+		if tx.s.c.Local {
+			results[i] = deliver.SimulatedAt(ctx, "", r.To.Localpart)
+		}
+		if results[i] == nil {
+			rcpts, index = append(rcpts, r), append(index, i)
+		}
+	}
+	for i, err := range tx.s.c.Deliverer.Deliver(ctx, m, rcpts) {
+		results[index[i]] = err
+	}
+	return results
 }
 
 // authResults is the Authentication-Results field (RFC 8601 2.7.4): what was checked is
 // that the user may send as this address.
 func (tx *Transaction) authResults() []byte {
-	s := "Authentication-Results: " + tx.s.c.Hostname.XName(tx.params.SMTPUTF8) + ";\r\n\tauth=pass"
+	auth := authres.Method{Method: "auth", Result: "pass"}
 	if !tx.from.IsZero() {
-		s += " smtp.mailfrom=" + tx.from.XString(tx.params.SMTPUTF8)
+		auth.Props = []authres.Prop{{Type: "smtp", Property: "mailfrom", Value: tx.from.XString(tx.params.SMTPUTF8)}}
 	}
-	return []byte(s + "\r\n")
-}
-
-// simulated returns the outcome that one of the addresses asks for.
-func (tx *Transaction) simulated(ctx context.Context) error {
-	if !tx.s.c.Simulate {
-		return nil
-	}
-	return deliver.SimulatedData(ctx, tx.from, tx.rcpts)
+	return []byte(authres.Results{Hostname: tx.s.c.Hostname.XName(tx.params.SMTPUTF8), Methods: []authres.Method{auth}}.Field())
 }
 
 func (tx *Transaction) count(result string) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 	"mox/deliver"
 	"mox/directory"
 	"mox/dns"
+	"mox/junk"
 	"mox/smtp"
 	"mox/storetest"
+	"mox/trace"
 )
 
 const dynamic = `Domains:
@@ -29,6 +32,11 @@ const dynamic = `Domains:
 			private:
 				Addresses:
 					- other@mx.example
+			team:
+				Addresses:
+					- other@mx.example
+					- third@mx.example
+				PostPublic: true
 	off.example:
 		Disabled: true
 Accounts:
@@ -42,17 +50,51 @@ Accounts:
 		Domain: mx.example
 		Destinations:
 			other@mx.example: nil
+	third:
+		Domain: mx.example
+		Destinations:
+			third@mx.example: nil
+	small:
+		Domain: mx.example
+		QuotaMessageSize: 3000
+		Destinations:
+			small@mx.example: nil
+	few:
+		Domain: mx.example
+		MaxOutgoingMessagesPerDay: 4
+		MaxFirstTimeRecipientsPerDay: 2
+		Destinations:
+			few@mx.example: nil
 `
 
 type fixture struct {
 	*storetest.Fixture
 	c       Config
 	results []string
+	traces  []*trace.Trace
+	mu      sync.Mutex // guards traces
 }
 
 func setup(t *testing.T) *fixture {
 	f := &fixture{Fixture: storetest.New(t, dynamic)}
+	m, err := junk.New(junk.Config{Store: f.Store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// The context of the test has ended.
+		if err := m.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	f.c = Config{
+		Junk: m,
+		Trace: func(tr *trace.Trace) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.traces = append(f.traces, tr)
+		},
+		ID:        func(cid int64) string { return fmt.Sprint("id", cid) },
 		Hostname:  f.Snapshot.Hostname,
 		Directory: f.Directory,
 		Store:     f.Store,
@@ -75,35 +117,66 @@ func path(t *testing.T, s string) smtp.Path {
 
 var peer = smtp.Peer{Remote: netip.MustParseAddrPort("10.0.0.2:1234"), ESMTP: true, Auth: true, Hello: smtp.Host{IPDomain: smtp.IPDomain{Domain: dns.Domain{ASCII: "laptop.example"}}}}
 
-func (f *fixture) send(t *testing.T, utf8 bool, from, to, text string) (string, *smtp.Error) {
+// rcpt is a recipient of a submission.
+type rcpt struct {
+	to string
+	smtp.RcptParams
+}
+
+// submission is one that the account sends. It ends where it is refused.
+type submission struct {
+	account, from string
+	params        smtp.MailParams
+	rcpts         []rcpt
+	text          string
+}
+
+// give gives a submission to a new transaction, up to the end of its data.
+func (f *fixture) give(t *testing.T, s submission) (tx *Transaction, at string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	tx, err := New(f.c).Begin(ctx, peer, Sender{Account: "mjl", Login: "mjl@mx.example"})
+	ctx := t.Context()
+	tx, err = New(f.c).Begin(ctx, peer, Sender{Account: s.account})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var reverse smtp.Path
-	if from != "" {
-		reverse = path(t, from)
+	if s.from != "" {
+		reverse = path(t, s.from)
 	}
-	if err := tx.Mail(ctx, reverse, smtp.MailParams{SMTPUTF8: utf8}); err != nil {
-		tx.Abort()
-		return "mail", smtp.AsError(err)
+	if err := tx.Mail(ctx, reverse, s.params); err != nil {
+		return tx, "mail", err
 	}
-	if err := tx.Rcpt(ctx, path(t, to), smtp.RcptParams{}); err != nil {
-		tx.Abort()
-		return "rcpt", smtp.AsError(err)
+	for _, r := range s.rcpts {
+		if err := tx.Rcpt(ctx, path(t, r.to), r.RcptParams); err != nil {
+			return tx, "rcpt", err
+		}
 	}
 	w, err := tx.Data(ctx)
+	if err == nil {
+		_, err = io.WriteString(w, s.text)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(w, text); err != nil {
-		t.Fatal(err)
+	return tx, "data", nil
+}
+
+func (f *fixture) submit(t *testing.T, s submission) (string, *smtp.Error) {
+	t.Helper()
+	tx, at, err := f.give(t, s)
+	if err != nil {
+		tx.Abort()
+		return at, smtp.AsError(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
 	_, err = tx.Finish(ctx)
-	return "data", smtp.AsError(err)
+	return at, smtp.AsError(err)
+}
+
+func (f *fixture) send(t *testing.T, utf8 bool, from, to, text string) (string, *smtp.Error) {
+	t.Helper()
+	return f.submit(t, submission{"mjl", from, smtp.MailParams{SMTPUTF8: utf8}, []rcpt{{to: to}}, text})
 }
 
 func TestSubmit(t *testing.T) {
@@ -213,12 +286,12 @@ func TestNoAccount(t *testing.T) {
 // TestLocalserve: with a directory that knows everybody, mail for anyone stays here.
 func TestLocalserve(t *testing.T) {
 	f := setup(t)
-	f.c.Directory, f.c.Simulate = directory.NewAny(func() *config.Snapshot { return f.Snapshot }), true
+	f.c.Directory, f.c.Local = directory.NewAny(func() *config.Snapshot { return f.Snapshot }), true
 	const text = "From: <mjl@mx.example>\r\n\r\ntext\r\n"
 	if at, err := f.send(t, false, "mjl@mx.example", "anyone@elsewhere.example", text); err != nil {
 		t.Fatal(at, err)
 	}
-	if n := len(f.Messages(t, "mjl", "Inbox")); n != 1 {
+	if n := len(f.Messages(t, "few", "Inbox")); n != 1 {
 		t.Error(n)
 	}
 	for to, want := range map[string]string{"rcpttopermerror@x.example": "rcpt 550", "x421@x.example": "data 421"} {

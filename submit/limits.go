@@ -1,0 +1,98 @@
+package submit
+
+import (
+	"context"
+	"errors"
+
+	"mox/junk"
+	"mox/smtp"
+)
+
+// filter returns what counts for the account, nil when nothing does. It must be released.
+func (tx *Transaction) filter(ctx context.Context) (*junk.Filter, error) {
+	if tx.s.c.Junk == nil {
+		return nil, nil
+	}
+	acc, err := tx.s.c.Store.Account(ctx, tx.sender.Account)
+	if err != nil {
+		return nil, err
+	}
+	defer acc.Release()
+	return tx.s.c.Junk.Account(ctx, acc)
+}
+
+// limits are those of the account.
+func (tx *Transaction) limits() junk.Limits {
+	info := tx.dir.Snapshot.Accounts[tx.sender.Account]
+	if info == nil || tx.s.c.Local {
+		return junk.Limits{}
+	}
+	return junk.Limits{Recipients: info.MaxOutgoingMessagesPerDay, FirstTime: info.MaxFirstTimeRecipientsPerDay}
+}
+
+// mayAdd tells at RCPT what maySend would say after the message, and does not count.
+func (tx *Transaction) mayAdd(ctx context.Context, to smtp.Path) error {
+	limits := tx.limits()
+	if limits == (junk.Limits{}) {
+		return nil
+	}
+	f, err := tx.filter(ctx)
+	if f == nil {
+		return err
+	}
+	defer f.Release()
+	err = f.MayAdd(ctx, &tx.plan, to.String(), limits, tx.s.c.Now())
+	if len(tx.rcpts) == 0 {
+		return tx.limited(err, 451, "4.7.1")
+	}
+	// RFC 5321 4.5.3.1.10: the client may send to those before, and later to this one.
+	return tx.limited(err, 452, "4.5.3")
+}
+
+// maySend counts the recipients against the limits of the account.
+func (tx *Transaction) maySend(ctx context.Context) error {
+	f, err := tx.filter(ctx)
+	if f == nil {
+		return err
+	}
+	defer f.Release()
+	return tx.limited(f.MaySend(ctx, addressesOf(tx, nil), tx.limits(), tx.s.c.Now()), 451, "4.7.1")
+}
+
+// limited makes the error of a limit a reply.
+func (tx *Transaction) limited(err error, code int, enhanced string) error {
+	var e *junk.LimitError
+	if !errors.As(err, &e) {
+		return err
+	}
+	if e.FirstTime {
+		tx.count("recipientlimiterror")
+	} else {
+		tx.count("messagelimiterror")
+	}
+	return smtp.Errorf(code, enhanced, "limit of your account: %s", e)
+}
+
+// sent notes that the user has written to those who have the message now.
+func (tx *Transaction) sent(ctx context.Context, results []error) {
+	f, err := tx.filter(ctx)
+	if err == nil && f != nil {
+		defer f.Release()
+		// The client may be gone by now.
+		err = f.Sent(context.WithoutCancel(ctx), addressesOf(tx, results), tx.s.c.Now())
+	}
+	if err != nil {
+		tx.s.c.Log.ErrorContext(ctx, "noting recipients", "account", tx.sender.Account, "err", err)
+	}
+}
+
+// addressesOf returns the addresses of recipients, except those with an error.
+func addressesOf(tx *Transaction, results []error) []string {
+	var l []string
+	for i, r := range tx.rcpts {
+		if results == nil || results[i] == nil {
+			l = append(l, r.To.String())
+		}
+	}
+	return l
+}
