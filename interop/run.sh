@@ -363,6 +363,7 @@ run lmtp-python case_lmtp_python
 run lmtp-postfix case_lmtp_postfix
 run haproxy case_haproxy
 run node case_node
+. "$here/reception.sh"
 
 if grep -E 'panic|m="unhandled' "$work/server.log"; then
 	echo "FAIL  the server logged a panic"
