@@ -194,7 +194,7 @@ begin retry
         self.process.terminate()
         self.process.wait(10)
 
-    delivered = rf"=> {{}}.* T=remote .*H={re.escape(HOST)} \[{re.escape(MX)}\]"
+    delivered = rf"[-=]> {{}} .*T=remote .*H={re.escape(HOST)} \[{re.escape(MX)}\]"
     refused = r"\*\* {}.*550 {}"
     encrypted = r"X=TLS1\.[23]:\S+ CV=yes"
 
@@ -286,10 +286,7 @@ def tls(world, s):
 
 def dialog(world, s):
     """What mox traced of the server's connections."""
-    log = world.log()
-    cids = set(re.findall(rf"cid=(\w+)[^\n]*{re.escape(s.ip)}|{re.escape(s.ip)}[^\n]*cid=(\w+)", log))
-    cids = {a or b for a, b in cids}
-    return "\n".join(l for l in log.splitlines() if any(f"cid={c} " in l + " " for c in cids))
+    return "\n".join(l for l in world.log().splitlines() if f"remote={s.ip} " in l)
 
 
 def lines(world, s):

@@ -103,6 +103,8 @@ victim.example. A 10.0.0.4
 victim.example. TXT "v=spf1 -all"
 _dmarc.victim.example. TXT "v=DMARC1; p=reject"
 listed.example. A 10.0.0.5
+listed.example. TXT "v=spf1 ip4:127.0.0.0/8 -all"
+_dmarc.listed.example. TXT "v=DMARC1; p=none"
 2.0.0.127.bl.example. A 127.0.0.2
 """
 
