@@ -27,7 +27,7 @@ var layers = []struct {
 	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webserver", "adminapi", "accountapi", "mailapi", "webadmin", "webaccount", "webmail"}},
 	// The root package is between: it composes all doors, and moxtest embeds it.
 	{"serving", []string{"serve"}},
-	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration"}},
+	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration", "interop"}},
 }
 
 // anywhere lists test helpers that tests of any layer may import.

@@ -36,7 +36,7 @@ func Resolve(dir directory.View, to smtp.Path) (Target, error) {
 	case errors.Is(err, directory.ErrNoAddress):
 		return Target{}, smtp.WrapErrorf(err, 550, "5.1.1", "no such address")
 	case errors.Is(err, directory.ErrDomainDisabled):
-		return Target{}, smtp.WrapErrorf(err, 450, "4.2.1", "domain is disabled for the time being")
+		return Target{}, smtp.Errorf(450, "4.2.1", "domain is disabled for the time being")
 	case err != nil:
 		return Target{}, err
 	case r.Alias != nil:

@@ -117,6 +117,9 @@ func (f *fixture) send(t *testing.T, peer smtp.Peer, params smtp.MailParams, fro
 			return true
 		}
 		e := smtp.AsError(err)
+		if e.Code < 500 && e.Err != nil {
+			t.Errorf("%v would be logged as a failure of our own", err)
+		}
 		replies = append(replies, fmt.Sprintf("%d %s", e.Code, e.Enhanced))
 		return false
 	}

@@ -368,6 +368,7 @@ run lmtp-postfix case_lmtp_postfix
 run haproxy case_haproxy
 run node case_node
 run dkim case_dkim
+. "$here/reception.sh"
 
 if grep -E 'panic|m="unhandled' "$work/server.log"; then
 	echo "FAIL  the server logged a panic"

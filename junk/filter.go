@@ -56,7 +56,8 @@ func fingerprint(f *config.JunkFilter) string {
 const topWords = 20
 
 // Words returns what the words of a message, whose parts were read from ra, say by what the
-// user has taught: nil without a filter. What the user said just before is learned first.
+// user has taught: nil without a filter, and not significant, with no more about them, as
+// long as it has not learned enough. What the user said just before is learned first.
 func (f *Filter) Words(ctx context.Context, part *message.Part, ra io.ReaderAt) (*trace.Words, error) {
 	a := f.a
 	params := a.m.c.Params(a.name)
@@ -71,6 +72,10 @@ func (f *Filter) Words(ctx context.Context, part *message.Part, ra io.ReaderAt) 
 		a.m.schedule(a.name, 0, false)
 	}
 	p := &params.Params
+	if _, totals, err := a.counts(ctx, nil); err == nil && totals.Ham < classifier.SignificantHam {
+		// What is not listened to need not be found out.
+		return &trace.Words{Probability: 0.5}, nil
+	}
 	tokens, err := classifier.Tokens(ctx, part, ra, options(p))
 	if err != nil {
 		return nil, fmt.Errorf("judging words: %w", err)

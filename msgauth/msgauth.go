@@ -154,7 +154,8 @@ func (c *Checker) senderDomain(ctx context.Context, d dns.Domain) error {
 		return nil // an address literal
 	}
 	later := func(err error) error {
-		return smtp.WrapErrorf(err, 451, "4.4.3", "domain of MAIL FROM, %s, could not be looked up for now: %v", d.ASCII, err)
+		// Not wrapped: a failure of the sender's servers is not one of ours.
+		return smtp.Errorf(451, "4.4.3", "domain of MAIL FROM, %s, could not be looked up for now: %v", d.ASCII, err)
 	}
 	mx, _, err := c.c.Resolver.LookupMX(ctx, d.ASCII)
 	switch {

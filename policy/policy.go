@@ -360,14 +360,11 @@ func (d *decider) words() bool {
 	case w.Problem != "":
 		d.note("junk-classify-error", "", "the words could not be judged: %s", w.Problem)
 		return false
-	case !w.Significant && !d.doubtfulNetwork():
+	case !w.Significant:
 		d.note("junk-content", "", "the junk filter has not learned enough yet")
 		return false
 	}
 	threshold, why := d.threshold()
-	if !w.Significant {
-		threshold, why = d.s.Threshold, "" // what little it knows is no reason to be strict
-	}
 	if w.Probability <= threshold {
 		d.note("junk-content", "+", "the words are %.1f%% junk, threshold %.0f%%%s", 100*w.Probability, 100*threshold, why)
 		return false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"mox/dns"
 	"mox/smtp"
 )
 
@@ -23,6 +24,9 @@ func (s *session) checkHello(h smtp.Host) error {
 	}
 	// The address that the client connected to is ours, whatever is configured.
 	own := func(d smtp.IPDomain) bool { return d.IP.IsValid() && d.IP == local || s.srv.c.Own(d) }
+	if d, err := dns.ParseDomain(strings.TrimSuffix(h.Raw, ".")); err == nil {
+		h.IPDomain.Domain = d // a name with final dot, as no name has it in SMTP
+	}
 	if h.IPDomain == (smtp.IPDomain{}) || own(smtp.IPDomain{IP: remote}) || !own(h.IPDomain) {
 		return nil
 	}

@@ -22,28 +22,33 @@ import (
 	"mox/dns"
 )
 
-// Server is a server on a loopback port, over UDP and TCP.
+// Server is a server on an address, usually a loopback port, over UDP and TCP.
 type Server struct {
-	Addr     string // "127.0.0.1:port"
+	Addr     string // "ip:port"
 	resolver dns.Resolver
 	udp, tcp *mdns.Server
 }
 
 // Start starts a server on 127.0.0.1 with a port that is free for UDP and TCP.
 func Start(r dns.Resolver) (*Server, error) {
-	var pc net.PacketConn
-	var l net.Listener
-	for try := 0; l == nil; try++ {
-		var err error
-		if pc, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
-			return nil, err
+	for try := 0; ; try++ {
+		s, err := Listen("127.0.0.1:0", r)
+		if err == nil || try == 10 {
+			return s, err
 		}
-		if l, err = net.Listen("tcp", pc.LocalAddr().String()); err != nil {
-			pc.Close()
-			if try == 10 {
-				return nil, err
-			}
-		}
+	}
+}
+
+// Listen starts a server on an address, "ip:port".
+func Listen(addr string, r dns.Resolver) (*Server, error) {
+	pc, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", pc.LocalAddr().String())
+	if err != nil {
+		pc.Close()
+		return nil, err
 	}
 	s := &Server{Addr: pc.LocalAddr().String(), resolver: r}
 	s.udp = &mdns.Server{PacketConn: pc, Handler: s}

@@ -1,0 +1,70 @@
+"""Runs the cases of reception; see ../reception.sh. Arguments: the mox binary, the
+directory with dnsserver and the unpacked packages, and a word that names of cases must
+have."""
+import concurrent.futures
+import sys
+import threading
+import time
+import traceback
+
+import hostile
+import judging
+import servers
+from world import World, network
+
+mox, parts, only = sys.argv[1:4]
+# Cases of one group run one after the other, the groups side by side.
+groups = []
+for module in (servers, hostile, judging):
+    for group in module.GROUPS:
+        chosen = [c for c in group if only in "reception-" + c[0] or only == ""]
+        if chosen:
+            groups.append(chosen)
+printing = threading.Lock()
+failures = []
+
+
+def show(*lines):
+    with printing:
+        print(*lines, sep="\n", flush=True)
+
+
+def run(name, function, *args):
+    start = time.monotonic()
+    try:
+        note = function(*args)
+    except Exception as e:
+        failures.append(name)
+        trace = traceback.format_exc().splitlines()
+        show(f"FAIL  reception-{name}", *["      " + l for l in (trace[-8:] + str(e).splitlines())[-60:]])
+        return False
+    show(f"ok    reception-{name} ({time.monotonic() - start:.0f} s)" + (f": {note}" if note else ""))
+    return True
+
+
+def run_group(world, group):
+    for name, function, *args in group:
+        run(name, function, world, *args)
+
+
+def main():
+    if not groups:
+        return
+    network()
+    world = World(mox, parts)
+    if not run("start", world.start):
+        return
+    with concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
+        for f in [pool.submit(run_group, world, g) for g in groups]:
+            f.result()
+    servers.stop()
+    import os; os.system("cp /mnt/interop/mox.log /tmp/inter-run/mox.log; for f in postfix/log opensmtpd/log; do cat /mnt/interop/$f > /tmp/inter-run/${f%%/*}.log; done; cp /var/log/exim4/* /tmp/inter-run/")
+    run("stop", world.stop)
+    if failures and "-v" in sys.argv:
+        print(world.log())
+    for p in world.processes:
+        p.kill()
+
+
+main()
+sys.stdout.flush()
