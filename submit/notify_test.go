@@ -62,12 +62,12 @@ func TestNotify(t *testing.T) {
 		"alias":            {"mjl", env, []rcpt{with("team", success, "")}, "ok", "QQ 314; team@mx.example expanded 2.0.0; full false"},
 		"alias of one":     {"sales", env, []rcpt{with("sales", success, "")}, "ok", "QQ 314; sales@mx.example delivered 2.0.0; full false"},
 		"null":             {"", env, []rcpt{with("other", success, "")}, "ok", ""},
-		"one of two":       {"mjl", full, []rcpt{with("other", 0, ""), with("small", 0, "s@a.example")}, "ok", "; small@mx.example failed 4.2.2 s@a.example 452 4.2.2; full true"},
-		"both":             {"mjl+x", env, []rcpt{with("other", success, ""), with("small", failure, "")}, "ok", "QQ 314; other@mx.example delivered 2.0.0; small@mx.example failed 4.2.2 452 4.2.2; full false"},
-		"failed, never":    {"mjl", env, []rcpt{with("other", 0, ""), with("small", never, "")}, "451 4.3.0", ""},
-		"failed, success":  {"mjl", env, []rcpt{with("other", success, ""), with("small", success, "")}, "451 4.3.0", ""},
-		"failed, null":     {"", env, []rcpt{with("other", 0, ""), with("small", 0, "")}, "451 4.3.0", ""},
-		"failed for all":   {"mjl", env, []rcpt{with("small", success|failure, "")}, "452 4.2.2", ""},
+		"one of two":       {"mjl", full, []rcpt{with("other", 0, ""), with("small", 0, "s@a.example")}, "ok", "; small@mx.example failed 5.2.2 s@a.example 552 5.2.2; full true"},
+		"both":             {"mjl+x", env, []rcpt{with("other", success, ""), with("small", failure, "")}, "ok", "QQ 314; other@mx.example delivered 2.0.0; small@mx.example failed 5.2.2 552 5.2.2; full false"},
+		"failed, never":    {"mjl", env, []rcpt{with("other", 0, ""), with("small", never, "")}, "554 5.0.0", ""},
+		"failed, success":  {"mjl", env, []rcpt{with("other", success, ""), with("small", success, "")}, "554 5.0.0", "QQ 314; other@mx.example delivered 2.0.0; full false"},
+		"failed, null":     {"", env, []rcpt{with("other", 0, ""), with("small", 0, "")}, "554 5.0.0", ""},
+		"failed for all":   {"mjl", env, []rcpt{with("small", success|failure, "")}, "552 5.2.2", ""},
 		"only to yourself": {"mjl", env, []rcpt{with("mjl", success, "")}, "ok", "QQ 314; mjl@mx.example delivered 2.0.0; full false"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,11 +117,11 @@ func TestNotifyFull(t *testing.T) {
 	text := strings.ReplaceAll(large, "<mjl@", "<small@")
 	s := submission{account: "small", from: "small@mx.example", rcpts: []rcpt{with("other", 0, ""), with("small", 0, "")}, text: text}
 	s.params.Ret = smtp.RetFull
-	if _, err := f.submit(t, s); err == nil || err.Code != 451 {
+	if _, err := f.submit(t, s); err == nil || err.Code != 554 {
 		t.Error(err)
 	}
 	// Sent again, nobody gets it twice.
-	if _, err := f.submit(t, s); err == nil || err.Code != 451 {
+	if _, err := f.submit(t, s); err == nil || err.Code != 554 {
 		t.Error(err)
 	}
 	if n := len(f.Messages(t, "other", "Inbox")); n != 1 {
