@@ -3,6 +3,7 @@ package junk
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"mox/db"
@@ -44,6 +45,12 @@ type judge struct {
 	s       trace.Sender
 	org     func(string) string
 	now     time.Time
+
+	// Most senders are strangers: which keys they have is found out first, with collecting
+	// set, and then with one question which of those there is any history of.
+	collecting    bool
+	signals, sent []int64
+	known         map[int64]bool
 }
 
 // methods are tried in this order; one returns nil when it has no history.
@@ -65,6 +72,50 @@ var methods = []func(*judge) (*trace.Reputation, error){
 }
 
 func (j *judge) run() (trace.Reputation, error) {
+	j.collecting = true
+	if _, err := j.decide(); err != nil {
+		return trace.Reputation{}, err
+	}
+	j.collecting = false
+	if err := j.lookUp(); err != nil {
+		return trace.Reputation{}, err
+	}
+	if len(j.known) == 0 {
+		return trace.Reputation{Method: "none"}, nil
+	}
+	return j.decide()
+}
+
+// atOnce is how many keys are looked up with one statement.
+const atOnce = 12
+
+// lookUp finds which keys there is anything about.
+func (j *judge) lookUp() error {
+	j.known = map[int64]bool{}
+	for _, q := range []struct {
+		keys []int64
+		sql  string
+	}{
+		{j.signals, "WITH k(key) AS (VALUES (?),(?),(?),(?),(?),(?),(?),(?),(?),(?),(?),(?)) SELECT key FROM k WHERE EXISTS (SELECT 1 FROM signal s WHERE s.key=k.key)"},
+		{j.sent, "WITH k(key) AS (VALUES (?),(?),(?),(?),(?),(?),(?),(?),(?),(?),(?),(?)) SELECT key FROM k WHERE EXISTS (SELECT 1 FROM sent s WHERE s.key=k.key)"},
+	} {
+		for some := range slices.Chunk(q.keys, atOnce) {
+			for len(some) < atOnce {
+				some = append(some[:len(some):len(some)], some[0])
+			}
+			rows := j.c.QueryInts(q.sql, some...)
+			for rows.Next() {
+				j.known[rows.Int64(0)] = true
+			}
+			if err := rows.Close(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (j *judge) decide() (trace.Reputation, error) {
 	for _, m := range methods {
 		if r, err := m(j); err != nil {
 			return trace.Reputation{}, err
@@ -110,7 +161,14 @@ func (j *judge) last(k kind, value string, span time.Duration, n int64) (h histo
 	if value == "" {
 		return h, nil
 	}
-	rows := j.c.QueryInts("SELECT junk, who FROM signal WHERE key=? AND time>=? ORDER BY time DESC, example DESC LIMIT ?", k.key(j.mailbox, value), j.now.Add(-span).Unix(), n)
+	key := k.key(j.mailbox, value)
+	if j.collecting {
+		j.signals = append(j.signals, key)
+	}
+	if !j.known[key] {
+		return h, nil
+	}
+	rows := j.c.QueryInts("SELECT junk, who FROM signal WHERE key=? AND time>=? ORDER BY time DESC, example DESC LIMIT ?", key, j.now.Add(-span).Unix(), n)
 	for rows.Next() {
 		h.junk, h.who = append(h.junk, rows.Int64(0) != 0), append(h.who, rows.Int64(1))
 	}
@@ -122,7 +180,14 @@ func (j *judge) sentTo(k kind, value string, span time.Duration) (bool, error) {
 	if value == "" {
 		return false, nil
 	}
-	at, ok, err := j.c.QueryInt64("SELECT time FROM sent WHERE key=?", k.key("", value))
+	key := k.key("", value)
+	if j.collecting {
+		j.sent = append(j.sent, key)
+	}
+	if !j.known[key] {
+		return false, nil
+	}
+	at, ok, err := j.c.QueryInt64("SELECT time FROM sent WHERE key=?", key)
 	return ok && at >= j.now.Add(-span).Unix(), err
 }
 
@@ -163,13 +228,14 @@ func (j *judge) fromFull() (*trace.Reputation, error) {
 	return r, nil
 }
 
-// toFull: who the user writes to may answer.
+// toFull: who the user writes to may answer. A From that is not verified may be anybody's,
+// and decides nothing.
 func (j *judge) toFull() (*trace.Reputation, error) {
 	ok, err := j.sentTo(kindSentAddress, j.s.From, 3*year)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return &trace.Reputation{Method: "msgtofull", Key: j.s.From, Judgment: isHam, Conclusive: true, KnownAddress: true}, nil
+	return &trace.Reputation{Method: "msgtofull", Key: j.s.From, Judgment: isHam, Conclusive: j.s.Validated(), KnownAddress: true}, nil
 }
 
 // fromDomain is the history of a domain of From.
@@ -183,7 +249,7 @@ func (j *judge) fromDomain(method string, k kind, domain string) (*trace.Reputat
 		ham, _ := h.counts()
 		switch {
 		case ham*10 > len(h.junk)*8:
-			return h.judged(method, domain, isHam, true), nil
+			return h.judged(method, domain, isHam, valid), nil
 		case ham == 0:
 			return h.judged(method, domain, isJunk, h.senders() >= 3), nil
 		}
@@ -213,7 +279,7 @@ func (j *judge) toDomain(method string, k kind, domain string) (*trace.Reputatio
 	if err != nil || !ok {
 		return nil, err
 	}
-	return &trace.Reputation{Method: method, Key: domain, Judgment: isHam, Conclusive: true}, nil
+	return &trace.Reputation{Method: method, Key: domain, Judgment: isHam, Conclusive: j.s.Validated()}, nil
 }
 
 // toOrgDomain looks for the organization as recipients were noted: by Config.OrgDomain.
