@@ -311,12 +311,14 @@ func (s *Server) DialIMAP(t testing.TB, account ...string) *imapclient.Client {
 // Send delivers a message by SMTP, in memory, as another server would.
 func (s *Server) Send(t testing.TB, from, to, msg string) {
 	t.Helper()
-	if err := s.send(t, from, to, msg); err != nil {
+	if err := s.TrySend(t, from, to, msg); err != nil {
 		t.Fatalf("moxtest: sending to %s: %v", to, err)
 	}
 }
 
-func (s *Server) send(t testing.TB, from, to, msg string) error {
+// TrySend is Send that returns the refusal, a *textproto.Error. Who is refused is served
+// slowly, an octet a second, which takes no time in a testing/synctest bubble.
+func (s *Server) TrySend(t testing.TB, from, to, msg string) error {
 	c, err := smtp.NewClient(s.Dial(t, "smtp"), Hostname)
 	if err != nil {
 		return err
