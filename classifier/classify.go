@@ -44,7 +44,7 @@ type Params struct {
 	// at least MaxPower and at most 1-MaxPower. 0 is no bound.
 	MaxPower float64
 	// TopWords is how many words count, the strongest, of those for and of those
-	// against junk. 0 is no bound.
+	// against junk, in header and in body each. 0 is no bound.
 	TopWords int
 	// IgnoreWords leaves out words whose probability is closer than this to 0.5.
 	IgnoreWords float64
@@ -104,40 +104,28 @@ type Result struct {
 // A word's weight is the logarithm of how much more frequent it is in junk than in ham,
 // both rates pulled to that in all messages. The weights of the strongest words are
 // summed and divided by the square root of their number, because words of a message
-// depend on each other: twice the words are not twice the evidence. Then doubt is
+// depend on each other: twice the words are not twice the evidence. Header and body are
+// two such views of a message, so that neither drowns the other: a long text says no more
+// about who sent it. Their sum is divided by the square root of their number too. Then doubt is
 // subtracted, for what is unknown of the message and for how little was trained.
 func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result {
 	r := Result{Probability: 0.5, Significant: totals.Ham >= SignificantHam, Tokens: len(tokens)}
-	w := p.weighing(totals)
-	spam := make([]weighed, 0, len(tokens)/2)
-	ham := make([]weighed, 0, len(tokens)/2)
-	for i := range min(len(tokens), len(counts)) {
-		c := counts[i]
-		if c == (Counts{}) {
+	views := p.weigh(tokens, counts, totals, &r)
+	sum, n := 0.0, 0
+	for _, v := range views {
+		if len(v.spam)+len(v.ham) == 0 {
 			continue
 		}
-		r.Known++
-		x := weighed{w.weight(c), i}
-		switch {
-		case math.Abs(x.weight) <= w.ignore:
-		case x.weight > 0:
-			spam = append(spam, x)
-		default:
-			ham = append(ham, x)
+		n++
+		for _, list := range [2][]weighed{v.spam, v.ham} {
+			for _, x := range list {
+				r.Words = append(r.Words, Word{tokens[x.index], counts[x.index], logistic(x.weight)})
+			}
 		}
+		sum += v.sum()
 	}
-	spam, ham = p.strongest(spam, tokens), p.strongest(ham, tokens)
-	n := len(spam) + len(ham)
 	if n == 0 {
 		return r
-	}
-	sum := 0.0
-	r.Words = make([]Word, 0, n)
-	for _, list := range [2][]weighed{spam, ham} {
-		for _, x := range list {
-			sum += x.weight
-			r.Words = append(r.Words, Word{tokens[x.index], counts[x.index], logistic(x.weight)})
-		}
 	}
 	slices.SortStableFunc(r.Words, func(a, b Word) int {
 		return cmp.Compare(math.Abs(b.Probability-0.5), math.Abs(a.Probability-0.5))
@@ -145,6 +133,52 @@ func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result 
 	doubt := doubtUnknown*float64(r.Tokens-r.Known)/float64(r.Tokens) + doubtUntrained/math.Sqrt(float64(min(totals.Ham, totals.Spam))+1)
 	r.Probability = logistic(sum/math.Sqrt(float64(n)) - doubt)
 	return r
+}
+
+// view is the words of the header or of the body that count.
+type view struct {
+	spam, ham []weighed
+}
+
+// sum is how much the words say together.
+func (v *view) sum() float64 {
+	sum := 0.0
+	for _, x := range v.spam {
+		sum += x.weight
+	}
+	for _, x := range v.ham {
+		sum += x.weight
+	}
+	return sum / math.Sqrt(float64(len(v.spam)+len(v.ham)))
+}
+
+// weigh returns the words of header and body that count, and counts in r those known.
+func (p Params) weigh(tokens []Token, counts []Counts, totals Counts, r *Result) (views [2]view) {
+	w := p.weighing(totals)
+	for i := range min(len(tokens), len(counts)) {
+		c := counts[i]
+		if c == (Counts{}) {
+			continue
+		}
+		r.Known++
+		v := &views[0]
+		if !tokens[i].Header {
+			v = &views[1]
+		}
+		x := weighed{w.weight(c), i}
+		switch {
+		case math.Abs(x.weight) <= w.ignore:
+		case x.weight > 0:
+			v.spam = append(v.spam, x)
+		default:
+			v.ham = append(v.ham, x)
+		}
+	}
+	for i := range views {
+		v := &views[i]
+		v.spam, v.ham = p.strongest(v.spam, tokens), p.strongest(v.ham, tokens)
+	}
+	return views
 }
 
 // weighed is the weight of a token.
