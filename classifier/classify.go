@@ -71,7 +71,7 @@ const (
 	// all are, since a message like no other is more often a new correspondent than
 	// junk; and for how little was trained of the kind with less, divided by the square
 	// root of that.
-	doubtUnknown, doubtUntrained = 2.0, 8.0
+	doubtUnknown, doubtUntrained = 3.0, 14.0
 )
 
 // Word is a token that counted in a result.
@@ -90,8 +90,8 @@ type Result struct {
 	// Significant says that enough ham was trained for the probability to mean
 	// anything; otherwise it must be ignored.
 	Significant bool
-	// Words that counted, the strongest first, those for before those against junk where
-	// equal, then by text.
+	// Words that counted, the strongest first; where equal, those for before those against
+	// junk, those of the header before those of the body, then by text.
 	Words []Word
 	// Tokens is how many the message has, Known how many of them were seen in training.
 	Tokens, Known int
@@ -111,21 +111,22 @@ type Result struct {
 func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result {
 	r := Result{Probability: 0.5, Significant: totals.Ham >= SignificantHam, Tokens: len(tokens)}
 	views := p.weigh(tokens, counts, totals, &r)
-	sum, n := 0.0, 0
+	words, sum, n := 0, 0.0, 0
 	for _, v := range views {
-		if len(v.spam)+len(v.ham) == 0 {
-			continue
+		if k := len(v.spam) + len(v.ham); k > 0 {
+			words += k
+			sum += v.sum()
+			n++
 		}
-		n++
-		for _, list := range [2][]weighed{v.spam, v.ham} {
-			for _, x := range list {
-				r.Words = append(r.Words, Word{tokens[x.index], counts[x.index], logistic(x.weight)})
-			}
-		}
-		sum += v.sum()
 	}
-	if n == 0 {
+	if words == 0 {
 		return r
+	}
+	r.Words = make([]Word, 0, words)
+	for _, list := range [...][]weighed{views[0].spam, views[1].spam, views[0].ham, views[1].ham} {
+		for _, x := range list {
+			r.Words = append(r.Words, Word{tokens[x.index], counts[x.index], logistic(x.weight)})
+		}
 	}
 	slices.SortStableFunc(r.Words, func(a, b Word) int {
 		return cmp.Compare(math.Abs(b.Probability-0.5), math.Abs(a.Probability-0.5))
@@ -155,6 +156,15 @@ func (v *view) sum() float64 {
 // weigh returns the words of header and body that count, and counts in r those known.
 func (p Params) weigh(tokens []Token, counts []Counts, totals Counts, r *Result) (views [2]view) {
 	w := p.weighing(totals)
+	inHeader := 0
+	for _, t := range tokens {
+		if t.Header {
+			inHeader++
+		}
+	}
+	for i, n := range [2]int{inHeader, len(tokens) - inHeader} {
+		views[i] = view{make([]weighed, 0, n/2), make([]weighed, 0, n/2)}
+	}
 	for i := range min(len(tokens), len(counts)) {
 		c := counts[i]
 		if c == (Counts{}) {

@@ -60,7 +60,6 @@ func Tokens(ctx context.Context, part *message.Part, ra io.ReaderAt, o Options) 
 type span struct {
 	hash       uint64
 	start, end int32
-	header     bool
 }
 
 // tokenizer gathers the tokens of one message.
@@ -71,9 +70,9 @@ type tokenizer struct {
 
 	text  []byte // of all tokens
 	spans []span
-	// inHeader says that what is looked at is the header of the message.
-	inHeader bool
-	seen     hashSet
+	// headers is how many of spans, the first, are of the header of the message.
+	headers int
+	seen    hashSet
 
 	prefix string    // of words: "Subject:", "" in text
 	prev   [2][]byte // the last two words, [1] nearer
@@ -96,7 +95,7 @@ func (t *tokenizer) result() []Token {
 	all := string(t.text)
 	tokens := make([]Token, len(t.spans))
 	for i, s := range t.spans {
-		tokens[i] = Token{s.hash, all[s.start:s.end], s.header}
+		tokens[i] = Token{s.hash, all[s.start:s.end], i < t.headers}
 	}
 	return tokens
 }
@@ -129,7 +128,7 @@ func (t *tokenizer) commit(start int) {
 		t.text = t.text[:start]
 		return
 	}
-	t.spans = append(t.spans, span{h, int32(start), int32(len(t.text)), t.inHeader})
+	t.spans = append(t.spans, span{h, int32(start), int32(len(t.text))})
 }
 
 // fact adds a token that is no word: name and value are put together.
@@ -176,11 +175,11 @@ func (t *tokenizer) within(prefix string) {
 
 // message adds the tokens of the header and of all texts.
 func (t *tokenizer) message(ctx context.Context, p *message.Part, ra io.ReaderAt) error {
-	t.inHeader = true
-	if err := t.header(p, ra); err != nil {
+	err := t.header(p, ra)
+	t.headers = len(t.spans)
+	if err != nil {
 		return err
 	}
-	t.inHeader = false
 	return t.part(ctx, p, ra)
 }
 
