@@ -81,7 +81,7 @@ func setupJunk(run func(ctx context.Context, p *program, f *junkFlags, args []st
 		fs.BoolVar(&o.Threegrams, "three-grams", o.Threegrams, "look at three words in a row")
 		fs.Float64Var(&p.MaxPower, "max-power", p.MaxPower, "how sure one word can be: its `probability` is between this and 1 less this")
 		fs.Float64Var(&p.IgnoreWords, "ignore-words", p.IgnoreWords, "leave out words with a probability closer than this `distance` to 0.5")
-		fs.IntVar(&p.TopWords, "top-words", p.TopWords, "`number` of strongest words that count, of those for and of those against junk")
+		fs.IntVar(&p.TopWords, "top-words", p.TopWords, "`number` of strongest words that count, of those for and of those against junk, in header and in text each")
 		fs.IntVar(&p.RareWords, "rare-words", p.RareWords, "words in about this `number` of mails count less")
 		fs.Float64Var(&f.threshold, "spam-threshold", 0.95, "`probability` from which a mail is junk")
 		fs.Float64Var(&f.ratio, "train-ratio", 0.5, "`part` of the mails to train with, for analyze")

@@ -78,7 +78,7 @@ func existingTokens(m *mail) []Token {
 		}) {
 			if len(w) > least && existingWord(w) && !seen[prefix+w] {
 				seen[prefix+w] = true
-				tokens = append(tokens, Token{Hash(prefix + w), prefix + w})
+				tokens = append(tokens, Token{Hash: Hash(prefix + w), Text: prefix + w})
 			}
 		}
 	}

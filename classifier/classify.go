@@ -44,7 +44,7 @@ type Params struct {
 	// at least MaxPower and at most 1-MaxPower. 0 is no bound.
 	MaxPower float64
 	// TopWords is how many words count, the strongest, of those for and of those
-	// against junk. 0 is no bound.
+	// against junk, in header and in body each. 0 is no bound.
 	TopWords int
 	// IgnoreWords leaves out words whose probability is closer than this to 0.5.
 	IgnoreWords float64
@@ -71,7 +71,7 @@ const (
 	// all are, since a message like no other is more often a new correspondent than
 	// junk; and for how little was trained of the kind with less, divided by the square
 	// root of that.
-	doubtUnknown, doubtUntrained = 2.0, 8.0
+	doubtUnknown, doubtUntrained = 3.0, 14.0
 )
 
 // Word is a token that counted in a result.
@@ -90,8 +90,8 @@ type Result struct {
 	// Significant says that enough ham was trained for the probability to mean
 	// anything; otherwise it must be ignored.
 	Significant bool
-	// Words that counted, the strongest first, those for before those against junk where
-	// equal, then by text.
+	// Words that counted, the strongest first; where equal, those for before those against
+	// junk, those of the header before those of the body, then by text.
 	Words []Word
 	// Tokens is how many the message has, Known how many of them were seen in training.
 	Tokens, Known int
@@ -104,38 +104,27 @@ type Result struct {
 // A word's weight is the logarithm of how much more frequent it is in junk than in ham,
 // both rates pulled to that in all messages. The weights of the strongest words are
 // summed and divided by the square root of their number, because words of a message
-// depend on each other: twice the words are not twice the evidence. Then doubt is
+// depend on each other: twice the words are not twice the evidence. Header and body are
+// two such views of a message, so that neither drowns the other: a long text says no more
+// about who sent it. Their sum is divided by the square root of their number too. Then doubt is
 // subtracted, for what is unknown of the message and for how little was trained.
 func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result {
 	r := Result{Probability: 0.5, Significant: totals.Ham >= SignificantHam, Tokens: len(tokens)}
-	w := p.weighing(totals)
-	spam := make([]weighed, 0, len(tokens)/2)
-	ham := make([]weighed, 0, len(tokens)/2)
-	for i := range min(len(tokens), len(counts)) {
-		c := counts[i]
-		if c == (Counts{}) {
-			continue
-		}
-		r.Known++
-		x := weighed{w.weight(c), i}
-		switch {
-		case math.Abs(x.weight) <= w.ignore:
-		case x.weight > 0:
-			spam = append(spam, x)
-		default:
-			ham = append(ham, x)
+	views := p.weigh(tokens, counts, totals, &r)
+	words, sum, n := 0, 0.0, 0
+	for _, v := range views {
+		if k := len(v.spam) + len(v.ham); k > 0 {
+			words += k
+			sum += v.sum()
+			n++
 		}
 	}
-	spam, ham = p.strongest(spam, tokens), p.strongest(ham, tokens)
-	n := len(spam) + len(ham)
-	if n == 0 {
+	if words == 0 {
 		return r
 	}
-	sum := 0.0
-	r.Words = make([]Word, 0, n)
-	for _, list := range [2][]weighed{spam, ham} {
+	r.Words = make([]Word, 0, words)
+	for _, list := range [...][]weighed{views[0].spam, views[1].spam, views[0].ham, views[1].ham} {
 		for _, x := range list {
-			sum += x.weight
 			r.Words = append(r.Words, Word{tokens[x.index], counts[x.index], logistic(x.weight)})
 		}
 	}
@@ -145,6 +134,61 @@ func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result 
 	doubt := doubtUnknown*float64(r.Tokens-r.Known)/float64(r.Tokens) + doubtUntrained/math.Sqrt(float64(min(totals.Ham, totals.Spam))+1)
 	r.Probability = logistic(sum/math.Sqrt(float64(n)) - doubt)
 	return r
+}
+
+// view is the words of the header or of the body that count.
+type view struct {
+	spam, ham []weighed
+}
+
+// sum is how much the words say together.
+func (v *view) sum() float64 {
+	sum := 0.0
+	for _, x := range v.spam {
+		sum += x.weight
+	}
+	for _, x := range v.ham {
+		sum += x.weight
+	}
+	return sum / math.Sqrt(float64(len(v.spam)+len(v.ham)))
+}
+
+// weigh returns the words of header and body that count, and counts in r those known.
+func (p Params) weigh(tokens []Token, counts []Counts, totals Counts, r *Result) (views [2]view) {
+	w := p.weighing(totals)
+	inHeader := 0
+	for _, t := range tokens {
+		if t.Header {
+			inHeader++
+		}
+	}
+	for i, n := range [2]int{inHeader, len(tokens) - inHeader} {
+		views[i] = view{make([]weighed, 0, n/2), make([]weighed, 0, n/2)}
+	}
+	for i := range min(len(tokens), len(counts)) {
+		c := counts[i]
+		if c == (Counts{}) {
+			continue
+		}
+		r.Known++
+		v := &views[0]
+		if !tokens[i].Header {
+			v = &views[1]
+		}
+		x := weighed{w.weight(c), i}
+		switch {
+		case math.Abs(x.weight) <= w.ignore:
+		case x.weight > 0:
+			v.spam = append(v.spam, x)
+		default:
+			v.ham = append(v.ham, x)
+		}
+	}
+	for i := range views {
+		v := &views[i]
+		v.spam, v.ham = p.strongest(v.spam, tokens), p.strongest(v.ham, tokens)
+	}
+	return views
 }
 
 // weighed is the weight of a token.

@@ -3,6 +3,7 @@ package classifier
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"mox/message"
@@ -13,9 +14,9 @@ const (
 	maxAddresses = 20      // of one field
 )
 
-// header adds what the header of a message says about it. Trace fields, results of
-// checks, and dates are left out: they say how a message came to us, and other parts
-// of a server judge that.
+// header adds what the header of a message says about it. Trace fields and results of
+// checks are left out: they say how a message came to us, and other parts of a server
+// judge that. Of the date, only how it is written counts.
 func (t *tokenizer) header(p *message.Part, ra io.ReaderAt) error {
 	if e := p.Envelope; e != nil {
 		t.envelope(e)
@@ -44,6 +45,8 @@ func (t *tokenizer) header(p *message.Part, ra io.ReaderAt) error {
 			t.named("Organization:", message.DecodeWords(value))
 		case takeList:
 			t.named("List:", value)
+		case takeDate:
+			t.date(value)
 		case takeValue:
 			t.fact(strings.ToLower(f.Name())+":", strings.ToLower(value))
 		}
@@ -62,6 +65,7 @@ const (
 	takeMailer          // name of a program
 	takeWords           // words of text
 	takeList            // id of a list
+	takeDate            // a date
 	takeValue           // one of few values
 )
 
@@ -72,6 +76,7 @@ var fields = map[string]take{
 	"user-agent":     takeMailer,
 	"organization":   takeWords,
 	"list-id":        takeList,
+	"date":           takeDate,
 	"precedence":     takeValue,
 	"x-priority":     takeValue,
 	"importance":     takeValue,
@@ -100,7 +105,9 @@ func (t *tokenizer) envelope(e *message.Envelope) {
 	subject := message.DecodeWords(limit(e.Subject, maxField))
 	t.named("Subject:", subject)
 	t.shape("Subject:", subject)
+	t.lastShape("Subject:", subject)
 	t.addresses("From:", e.From)
+	t.fromName(e.From)
 	t.addresses("To:", e.To)
 	t.addresses("Cc:", e.Cc)
 	t.addresses("Reply-To:", e.ReplyTo)
@@ -145,6 +152,70 @@ func (t *tokenizer) shape(prefix, s string) {
 	if strings.TrimSpace(s) == "" {
 		t.fact(prefix, "odd:none")
 	}
+}
+
+// lastShape adds the shape of the last word, each run of characters of one kind as one:
+// "aA0!" of "word9!" and the like. Junk has numbers, random letters and exclamation
+// marks there.
+func (t *tokenizer) lastShape(prefix, s string) {
+	const most = 10
+	words := strings.Fields(s)
+	if len(words) == 0 {
+		return
+	}
+	shape := make([]byte, 0, most)
+	for _, c := range words[len(words)-1] {
+		var k byte
+		switch {
+		case c >= 0x80:
+			k = 'h'
+		case c >= '0' && c <= '9':
+			k = '0'
+		case c >= 'A' && c <= 'Z':
+			k = 'A'
+		case c >= 'a' && c <= 'z':
+			k = 'a'
+		default:
+			k = byte(c)
+		}
+		if n := len(shape); n == most {
+			break
+		} else if n == 0 || shape[n-1] != k {
+			shape = append(shape, k)
+		}
+	}
+	t.fact(prefix+"odd:end ", string(shape))
+}
+
+// fromName adds how many words the author's name has, and whether it is one.
+func (t *tokenizer) fromName(from []message.Address) {
+	if len(from) == 0 {
+		return
+	}
+	name := limit(from[0].DisplayName(), maxField)
+	t.fact("From:odd:words ", strconv.Itoa(min(len(strings.Fields(name)), 6)))
+	if name != "" && strings.EqualFold(name, from[0].Mailbox) {
+		t.fact("From:", "odd:name is mailbox")
+	}
+}
+
+// date adds the zone of a date and how it is written: programs of mass mailers often have
+// a way of their own.
+func (t *tokenizer) date(s string) {
+	s, _, comment := strings.Cut(s, "(")
+	f := strings.Fields(s)
+	if len(f) == 0 {
+		return
+	}
+	t.fact("Date:zone ", strings.ToLower(limit(f[len(f)-1], 10)))
+	form := strconv.Itoa(min(len(f), 9))
+	if strings.Contains(s, ",") {
+		form += " comma"
+	}
+	if comment {
+		form += " comment"
+	}
+	t.fact("Date:form ", form)
 }
 
 // addresses adds names, addresses and domains.

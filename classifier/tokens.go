@@ -11,7 +11,7 @@ import (
 
 // Version is that of the tokens: messages give other hashes when it changes, so that
 // counts of different versions never mix.
-const Version = 1
+const Version = 2
 
 // Token is one thing that a message has: a word, several in a row, a host of a link, a
 // fact of the header. Each occurs once in the tokens of a message.
@@ -22,6 +22,8 @@ type Token struct {
 	// Text is the token for people, in UTF-8 and lower case, such as "free money" or
 	// "Subject:free".
 	Text string
+	// Header says that it was found in the header of the message, not in its body.
+	Header bool
 }
 
 // Options say what tokens of a message are wanted. With none of Onegrams, Twograms and
@@ -68,7 +70,9 @@ type tokenizer struct {
 
 	text  []byte // of all tokens
 	spans []span
-	seen  hashSet
+	// headers is how many of spans, the first, are of the header of the message.
+	headers int
+	seen    hashSet
 
 	prefix string    // of words: "Subject:", "" in text
 	prev   [2][]byte // the last two words, [1] nearer
@@ -91,7 +95,7 @@ func (t *tokenizer) result() []Token {
 	all := string(t.text)
 	tokens := make([]Token, len(t.spans))
 	for i, s := range t.spans {
-		tokens[i] = Token{s.hash, all[s.start:s.end]}
+		tokens[i] = Token{s.hash, all[s.start:s.end], i < t.headers}
 	}
 	return tokens
 }
@@ -171,7 +175,9 @@ func (t *tokenizer) within(prefix string) {
 
 // message adds the tokens of the header and of all texts.
 func (t *tokenizer) message(ctx context.Context, p *message.Part, ra io.ReaderAt) error {
-	if err := t.header(p, ra); err != nil {
+	err := t.header(p, ra)
+	t.headers = len(t.spans)
+	if err != nil {
 		return err
 	}
 	return t.part(ctx, p, ra)

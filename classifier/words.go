@@ -139,17 +139,22 @@ func (t *tokenizer) asciiWord(w []byte) {
 		for i := 0; i < len(w); i += 2 {
 			t.fold = append(t.fold, w[i]|0x20)
 		}
-		t.folded(t.fold, len(t.fold))
+		t.folded(t.fold, len(t.fold), false)
 		return
 	}
 	t.fold = t.fold[:0]
+	capitals, lower := 0, 0
 	for _, c := range w {
-		if c >= 'A' && c <= 'Z' {
+		switch {
+		case c >= 'A' && c <= 'Z':
 			c += 'a' - 'A'
+			capitals++
+		case c >= 'a' && c <= 'z':
+			lower++
 		}
 		t.fold = append(t.fold, c)
 	}
-	t.folded(t.fold, len(t.fold))
+	t.folded(t.fold, len(t.fold), capitals >= leastCapitals && lower == 0)
 }
 
 // addressWord adds the parts of what looks like a mail address.
@@ -188,8 +193,12 @@ func spaced(w []byte) bool {
 	return true
 }
 
-// folded adds a word in lower case of n characters.
-func (t *tokenizer) folded(w []byte, n int) {
+// leastCapitals is from how many letters on a word in capitals is a token: shorter ones are
+// often abbreviations.
+const leastCapitals = 4
+
+// folded adds a word in lower case of n characters, that was in capitals or not.
+func (t *tokenizer) folded(w []byte, n int, capitals bool) {
 	digits, letters := 0, 0
 	for _, c := range w {
 		switch charClass[c] {
@@ -211,6 +220,11 @@ func (t *tokenizer) folded(w []byte, n int) {
 		t.skip(nil)
 	default:
 		t.word(w)
+		if capitals && t.o.Onegrams {
+			start := len(t.text)
+			t.text = append(append(append(t.text, t.prefix...), "caps:"...), w...)
+			t.commit(start)
+		}
 	}
 }
 
@@ -287,13 +301,13 @@ func (t *tokenizer) highWords(b []byte) {
 		}
 	}
 	t.fold = t.fold[:0]
-	n, scripts := 0, 0
+	n, scripts, capitals, lower := 0, 0, 0, 0
 	var last rune // of a script without spaces
 	flush := func() {
 		if n > 0 {
-			t.foldedHigh(n, scripts)
+			t.foldedHigh(n, scripts, capitals >= leastCapitals && lower == 0)
 		}
-		t.fold, n, scripts = t.fold[:0], 0, 0
+		t.fold, n, scripts, capitals, lower = t.fold[:0], 0, 0, 0, 0
 	}
 	for len(s) > 0 {
 		r, size := utf8.DecodeRune(s)
@@ -309,7 +323,13 @@ func (t *tokenizer) highWords(b []byte) {
 			continue
 		case unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r):
 			scripts |= script(r)
-			t.fold = utf8.AppendRune(t.fold, unicode.ToLower(r))
+			small := unicode.ToLower(r)
+			if small != r {
+				capitals++
+			} else if unicode.IsLetter(r) {
+				lower++
+			}
+			t.fold = utf8.AppendRune(t.fold, small)
 			n++
 		case r < 0x80 && charClass[r] >= charInner && n > 0 || r == '’':
 			if r == '’' {
@@ -328,8 +348,8 @@ func (t *tokenizer) highWords(b []byte) {
 	flush()
 }
 
-// foldedHigh adds the word in fold, of n characters.
-func (t *tokenizer) foldedHigh(n, scripts int) {
+// foldedHigh adds the word in fold, of n characters, that was in capitals or not.
+func (t *tokenizer) foldedHigh(n, scripts int, capitals bool) {
 	w := bytes.TrimRight(t.fold, "'-._@&+$")
 	n -= len(t.fold) - len(w)
 	if len(w) == 0 {
@@ -338,7 +358,7 @@ func (t *tokenizer) foldedHigh(n, scripts int) {
 	if scripts&scriptLatin != 0 && scripts&(scriptCyrillic|scriptGreek) != 0 {
 		t.fact(t.prefix, "odd:mixed-script")
 	}
-	t.folded(w, n)
+	t.folded(w, n, capitals)
 }
 
 // unspaced adds a character of a script without spaces: pairs of them stand for words.

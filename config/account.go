@@ -68,7 +68,7 @@ type JunkParams struct {
 	Twograms    bool    `sconf:"optional" sconf-doc:"Look at pairs of words. Recommended, together with Onegrams."`
 	Threegrams  bool    `sconf:"optional" sconf-doc:"Look at three words in a row."`
 	MaxPower    float64 `sconf-doc:"How sure a single word can make, between 0 and 0.5: with 0.01 words count as at most 99% and at least 1% junk. Example: 0.01"`
-	TopWords    int     `sconf-doc:"How many of the strongest words are used, of those for and of those against junk; 0 is all. Example: 100"`
+	TopWords    int     `sconf-doc:"How many of the strongest words are used, of those for and of those against junk, in header and in text each; 0 is all. Example: 100"`
 	IgnoreWords float64 `sconf:"optional" sconf-doc:"Words that say little are left out: those whose probability is closer than this to 0.5. Between 0 and 0.5. Default: 0. Example: 0.1"`
 	RareWords   int     `sconf:"optional" sconf-doc:"Words seen in about this many messages count less: the weight of one seen n times is multiplied by n/(n+RareWords/2). Default: 0. Example: 1"`
 }
