@@ -17,9 +17,10 @@ const maxHeader = 1 << 20
 
 // seen is what rulesets look at, found when first asked for. Safe for concurrent use.
 type seen struct {
-	m      *Message
-	fields func() [][2]string // names and values, in lower case
-	author func() []smtp.Address
+	m         *Message
+	delivered []string           // Delivered-To fields
+	fields    func() [][2]string // names and values, in lower case
+	author    func() []smtp.Address
 }
 
 func see(m *Message) *seen {
