@@ -220,6 +220,9 @@ func TestRulesets(t *testing.T) {
 		{"a@b.example", "From: <news@news.example>\r\nLIST-ID: News <NEWS.example>", "News"},
 		{"a@b.example", "From: <news@news.example>", "Inbox"},
 		{"a@b.example", "From: <news@news.example>, <b@news.example>\r\nList-Id: <news.example>", "Inbox"},
+		// Who wrote it is not clear.
+		{"a@b.example", "From: <news@news.example>\r\nFrom: <b@news.example>\r\nList-Id: <news.example>", "Inbox"},
+		{"a@b.example", "From: \"<news@news.example>\" <b@news.example>\r\nList-Id: <news.example>", "Inbox"},
 	} {
 		before := len(f.Messages(t, "mjl", tc.mailbox))
 		m := f.message(t, tc.from, tc.header+"\r\n\r\ntext\r\n")
