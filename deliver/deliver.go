@@ -122,13 +122,15 @@ type job struct {
 // an alias is served if any of its members is.
 func (d *Deliverer) Deliver(ctx context.Context, m *Message, rcpts []Recipient) []error {
 	results := make([]error, len(rcpts))
-	if err := checkLoop(m); err != nil {
+	delivered, err := checkLoop(m)
+	if err != nil {
 		for i := range results {
 			results[i] = err
 		}
 		return results
 	}
 	view := see(m)
+	view.delivered = delivered
 	jobs := plan(view, rcpts)
 	once := d.remembered(m)
 	for _, j := range jobs {
@@ -151,10 +153,12 @@ func (d *Deliverer) Deliver(ctx context.Context, m *Message, rcpts []Recipient) 
 // Judge asks m.Judge about each account that Deliver would deliver to, tells Done what
 // would come of it, and does no more.
 func (d *Deliverer) Judge(ctx context.Context, m *Message, rcpts []Recipient) error {
-	if err := checkLoop(m); err != nil {
+	delivered, err := checkLoop(m)
+	if err != nil {
 		return err
 	}
 	view := see(m)
+	view.delivered = delivered
 	for _, j := range plan(view, rcpts) {
 		if err := d.judge(ctx, view, j); err != nil {
 			return err
@@ -276,6 +280,9 @@ func collect(jobs []*job, results []error) {
 
 // judge finds out what is to be done for one account.
 func (d *Deliverer) judge(ctx context.Context, s *seen, j *job) error {
+	if err := s.checkAddress(d.whole(j.to)); err != nil {
+		return err
+	}
 	rule, index := s.rule(j.target)
 	j.Mailbox = j.target.Mailbox
 	if rule != nil {
@@ -357,7 +364,8 @@ func (d *Deliverer) deliver(ctx context.Context, m *Message, j *job) {
 	}
 	e := Error(err)
 	level := slog.LevelError
-	if e.Err == nil || errors.Is(err, store.ErrQuota) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, context.Canceled) {
+	var refusal *smtp.Error
+	if errors.As(err, &refusal) || errors.Is(err, store.ErrQuota) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, context.Canceled) {
 		level = slog.LevelInfo
 	}
 	d.c.Log.Log(ctx, level, "not delivered", append(attrs, "code", e.Code, "err", err)...)

@@ -220,6 +220,9 @@ func TestRulesets(t *testing.T) {
 		{"a@b.example", "From: <news@news.example>\r\nLIST-ID: News <NEWS.example>", "News"},
 		{"a@b.example", "From: <news@news.example>", "Inbox"},
 		{"a@b.example", "From: <news@news.example>, <b@news.example>\r\nList-Id: <news.example>", "Inbox"},
+		// Who wrote it is not clear.
+		{"a@b.example", "From: <news@news.example>\r\nFrom: <b@news.example>\r\nList-Id: <news.example>", "Inbox"},
+		{"a@b.example", "From: \"<news@news.example>\" <b@news.example>\r\nList-Id: <news.example>", "Inbox"},
 	} {
 		before := len(f.Messages(t, "mjl", tc.mailbox))
 		m := f.message(t, tc.from, tc.header+"\r\n\r\ntext\r\n")
@@ -327,6 +330,33 @@ func TestLoop(t *testing.T) {
 		if got := codes(f.d.Deliver(t.Context(), m, f.rcpts(t, "mjl@mx.example"))); got != want {
 			t.Errorf("%d: %s", n, got)
 		}
+	}
+}
+
+// TestForwardingLoop: RFC 9228 5.
+func TestForwardingLoop(t *testing.T) {
+	f := setup(t)
+	for _, tc := range []struct{ header, to, want string }{
+		{"Delivered-To: mjl@mx.example\r\n", "mjl@mx.example", "ok"},
+		{"Delivered-To: mjl@mx.example\r\nDELIVERED-TO:MJL@mx.EXAMPLE \r\n", "mjl@mx.example", "550 5.4.6"},
+		{"Delivered-To: mjl@mx.example\r\nX:\r\n Delivered-To: mjl@mx.example\r\n", "mjl@mx.example", "ok"},
+		{"Delivered-To: mjl@mx.example\r\nDelivered-To: mjl@mx.example\r\n", "mjl+x@mx.example", "ok"},
+		{"Delivered-To: mjl@mx.example\r\nDelivered-To: mjl@mx.example\r\n", "other@mx.example", "ok"},
+		{"Delivered-To: team@mx.example\r\nDelivered-To: team@mx.example\r\n", "team@mx.example", "550 5.4.6"},
+		{"Delivered-To: postmaster@mx.example\r\nDelivered-To: postmaster@mx.example\r\n", "Postmaster", "550 5.4.6"},
+		// In the body it is text.
+		{"Delivered-To: mjl@mx.example\r\n\r\nDelivered-To: mjl@mx.example\r\n", "mjl@mx.example", "ok"},
+		{strings.Repeat("Delivered-To: a@b.example\r\n", 1000), "mjl@mx.example", "ok"},
+	} {
+		m := f.message(t, "a@b.example", tc.header+text)
+		if got := codes(f.d.Deliver(t.Context(), m, f.rcpts(t, tc.to))); got != tc.want {
+			t.Errorf("%q to %s: %s, want %s", tc.header, tc.to, got, tc.want)
+		}
+	}
+	// Others get it.
+	m := f.message(t, "a@b.example", strings.Repeat("Delivered-To: mjl@mx.example\r\n", 2)+text)
+	if got := codes(f.d.Deliver(t.Context(), m, f.rcpts(t, "mjl@mx.example", "other@mx.example"))); got != "550 5.4.6, ok" {
+		t.Error(got)
 	}
 }
 

@@ -14,7 +14,7 @@
 // some days, to whom it was delivered, and does not deliver it there again.
 //
 // RFCs: 5321 4.4 (trace information), 3848 and 6531 4.3 (protocol names), 9228
-// (Delivered-To).
+// (Delivered-To, by which forwarding loops are found).
 //
 // Goroutines: a message with several recipients is delivered by some at a time; all
 // have ended when Deliver returns. Lock order: Deliverer.mu is a leaf.

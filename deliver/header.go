@@ -17,26 +17,54 @@ import (
 // 5321 6.3).
 const MaxReceived = 100
 
-// checkLoop refuses a message that goes around in circles.
-func checkLoop(m *Message) error {
+// maxDeliveredTo is how many Delivered-To fields are looked at.
+const maxDeliveredTo = 200
+
+// checkLoop refuses a message that goes around in circles, and returns the addresses that
+// it was delivered to before (RFC 9228).
+func checkLoop(m *Message) (delivered []string, _ error) {
 	r := bufio.NewReader(m.Spool.Part().Header(m.Spool))
 	n, start := 0, true
 	for {
 		line, err := r.ReadSlice('\n')
-		const name = "received:"
-		if start && len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name)) {
+		const deliveredTo = "delivered-to:"
+		switch {
+		case !start:
+		case hasName(line, "received:"):
 			n++
+		case hasName(line, deliveredTo) && len(delivered) < maxDeliveredTo:
+			delivered = append(delivered, string(bytes.TrimSpace(line[len(deliveredTo):])))
 		}
 		// A line longer than the buffer comes in pieces.
 		start = err == nil
 		if err == io.EOF || n > MaxReceived {
 			break
 		} else if err != nil && err != bufio.ErrBufferFull {
-			return Error(err)
+			return nil, Error(err)
 		}
 	}
 	if n > MaxReceived {
-		return smtp.Errorf(550, "5.4.6", "more than %d Received fields, routing loop", MaxReceived)
+		return nil, smtp.Errorf(550, "5.4.6", "more than %d Received fields, routing loop", MaxReceived)
+	}
+	return delivered, nil
+}
+
+// hasName tells whether a line begins with the name of a field and a colon.
+func hasName(line []byte, name string) bool {
+	return len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name))
+}
+
+// checkAddress refuses a message that was delivered to the very address twice before.
+// Once may be a message that its recipient has sent again as it was.
+func (s *seen) checkAddress(to smtp.Path) error {
+	n := 0
+	for _, a := range s.delivered {
+		if strings.EqualFold(a, to.XString(true)) || strings.EqualFold(a, to.XString(false)) {
+			n++
+		}
+	}
+	if n >= 2 {
+		return smtp.Errorf(550, "5.4.6", "mail forwarding loop for <%s>", to)
 	}
 	return nil
 }
@@ -58,11 +86,13 @@ func (d *Deliverer) prefix(m *Message, j *job) []byte {
 
 // address returns a recipient as it is in header fields: the postmaster without domain
 // gets ours.
-func (d *Deliverer) address(m *Message, to smtp.Path) string {
+func (d *Deliverer) address(m *Message, to smtp.Path) string { return d.whole(to).XString(m.SMTPUTF8) }
+
+func (d *Deliverer) whole(to smtp.Path) smtp.Path {
 	if to.IPDomain.IsZero() {
 		to.IPDomain.Domain = d.c.Hostname
 	}
-	return to.XString(m.SMTPUTF8)
+	return to
 }
 
 func writeField(b *bytes.Buffer, s string) {

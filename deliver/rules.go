@@ -17,45 +17,34 @@ const maxHeader = 1 << 20
 
 // seen is what rulesets look at, found when first asked for. Safe for concurrent use.
 type seen struct {
-	m      *Message
-	fields func() [][2]string // names and values, in lower case
-	author func() []smtp.Address
+	m         *Message
+	delivered []string              // Delivered-To fields
+	fields    func() [][2]string    // names and values, in lower case
+	author    func() []smtp.Address // those that some reader may take for it, see message.Authors
 }
 
 func see(m *Message) *seen {
 	s := &seen{m: m}
-	s.fields = sync.OnceValue(s.readFields)
-	s.author = sync.OnceValue(s.readAuthor)
+	header := sync.OnceValue(s.readHeader)
+	s.fields = sync.OnceValue(func() [][2]string { return lower(header()) })
+	s.author = sync.OnceValue(func() []smtp.Address { l, _ := message.Authors(header()); return l })
 	return s
 }
 
-func (s *seen) readFields() [][2]string {
+// readHeader returns the header, an empty one if it is too large: it has nothing that a
+// rule is about.
+func (s *seen) readHeader() *message.Header {
 	h, err := message.ReadHeader(bufio.NewReader(s.m.Spool.Part().Header(s.m.Spool)), maxHeader)
 	if err != nil {
-		return nil // too large: it has nothing that a rule is about
+		return &message.Header{}
 	}
+	return h
+}
+
+func lower(h *message.Header) [][2]string {
 	var l [][2]string
 	for _, f := range h.Fields() {
 		l = append(l, [2]string{strings.ToLower(f.Name()), strings.ToLower(strings.TrimSpace(f.Value()))})
-	}
-	return l
-}
-
-// readAuthor returns the addresses of the From field.
-func (s *seen) readAuthor() []smtp.Address {
-	e := s.m.Spool.Part().Envelope
-	if e == nil {
-		return nil
-	}
-	var l []smtp.Address
-	for _, a := range e.From {
-		if a.Kind != message.AddressMailbox {
-			continue
-		}
-		addr, err := smtp.ParseAddressLax(smtp.Localpart(a.Mailbox).String() + "@" + a.Host)
-		if err == nil {
-			l = append(l, addr)
-		}
 	}
 	return l
 }

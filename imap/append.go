@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strconv"
 	"time"
@@ -50,12 +51,14 @@ func AppendLiteral[S ~string | ~[]byte](b []byte, s S) []byte {
 	b = append(b, "}\r\n"...)
 	at := len(b)
 	b = append(b, s...)
-	for i := at; i < len(b); i++ {
-		if b[i] == 0 {
-			b[i] = 0x1a
+	for {
+		i := bytes.IndexByte(b[at:], 0)
+		if i < 0 {
+			return b
 		}
+		at += i
+		b[at] = 0x1a
 	}
-	return b
 }
 
 // AppendLiteral8 writes a literal8 (RFC 3516 4.4).

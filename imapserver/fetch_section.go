@@ -118,7 +118,10 @@ func clip(n int64, p *imap.Partial) (off, count int64) {
 func appendData(b, data []byte, p *imap.Partial) []byte {
 	off, count := clip(int64(len(data)), p)
 	b = literalHead(b, count)
-	return append(b, data[off:off+count]...)
+	at := len(b)
+	b = append(b, data[off:off+count]...)
+	withoutNUL(b[at:])
+	return b
 }
 
 func literalHead(b []byte, n int64) []byte {
@@ -129,10 +132,53 @@ func literalHead(b []byte, n int64) []byte {
 
 // appendRange writes octets of the message as a literal, streaming.
 func (f *fetcher) appendRange(b []byte, start, end int64, p *imap.Partial) ([]byte, error) {
+	return f.copyRange(b, literalWriter{bodyWriter{f.s}}, start, end, p)
+}
+
+// copyRange is appendRange by way of w.
+func (f *fetcher) copyRange(b []byte, w io.Writer, start, end int64, p *imap.Partial) ([]byte, error) {
 	off, count := clip(end-start, p)
 	f.s.out = literalHead(b, count)
-	n, err := f.body.CopyRange(bodyWriter{f.s}, start+off, count)
+	n, err := f.body.CopyRange(w, start+off, count)
 	return f.s.output(), brokenLiteral(n, count, err)
+}
+
+// withoutNUL replaces each NUL, of which a literal can have none (RFC 9051 9, CHAR8): only a
+// literal8, which is for BINARY. Messages may well have some, those with
+// Content-Transfer-Encoding binary above all. 0x80 is what clients get from other servers
+// too; the size stays the same.
+func withoutNUL(b []byte) {
+	for {
+		i := bytes.IndexByte(b, 0)
+		if i < 0 {
+			return
+		}
+		b[i] = 0x80
+		b = b[i+1:]
+	}
+}
+
+// literalWriter writes what a literal may have.
+type literalWriter struct{ w bodyWriter }
+
+func (w literalWriter) Write(p []byte) (int, error) {
+	if bytes.IndexByte(p, 0) < 0 {
+		return w.w.Write(p)
+	}
+	// p belongs to who calls: the replacing is done in the output buffer.
+	s, n := w.w.s, 0
+	for n < len(p) {
+		b := s.output()
+		at := len(b)
+		b = append(b, p[n:min(len(p), n+outputFull)]...)
+		withoutNUL(b[at:])
+		n += len(b) - at
+		s.out = b
+		if err := s.spill(); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // brokenLiteral is the error after writing a literal: when it is not whole nothing
@@ -184,7 +230,7 @@ func (f *fetcher) appendBinary(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, er
 		return append(b, "NIL"...), err
 	}
 	if p == nil {
-		return f.appendRange(append(b, '~'), 0, f.body.Size(), a.Partial)
+		return f.copyRange(append(b, '~'), bodyWriter{f.s}, 0, f.body.Size(), a.Partial)
 	}
 	size, err := p.BinarySize(f.body)
 	if err != nil {

@@ -234,6 +234,13 @@ func (g Gauge) Add(n float64, labels ...string) {
 	}
 }
 
+// Delete ends the showing of a value, until it is set again.
+func (g Gauge) Delete(labels ...string) {
+	if g.vec != nil {
+		g.vec.DeleteLabelValues(labels...)
+	}
+}
+
 // Histogram counts durations in buckets, for each combination of label values. The
 // zero value does nothing.
 type Histogram struct {

@@ -84,6 +84,9 @@ func TestRegistry(t *testing.T) {
 	g.Add(2, "smtp", "public")
 	g.Add(-1, "smtp", "public")
 	g.Set(1)
+	g.Set(3, "imap", "public")
+	g.Delete("imap", "public")
+	g.Delete("never", "set")
 	h := r.Histogram(IMAPCommand)
 	h.Observe(2*time.Second, "fetch", "ok")
 	h.Observe(0)
@@ -101,6 +104,9 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("missing %s", want)
 		}
 	}
+	if strings.Contains(text, `protocol="imap"`) {
+		t.Error("a deleted gauge is shown")
+	}
 	v, err := r.Gather("mox_smtpserver_connection_total")
 	if err != nil || fmt.Sprint(v) != "map[kind=deliver:2]" {
 		t.Error(v, err)
@@ -109,6 +115,7 @@ func TestRegistry(t *testing.T) {
 	// Zero values do nothing.
 	Counter{}.Inc("x")
 	Gauge{}.Set(1)
+	Gauge{}.Delete()
 	Histogram{}.Observe(1)
 }
 

@@ -191,7 +191,7 @@ func (s *Server) writeFiles(o options) {
 		Accounts: map[string]config.Account{},
 	}
 	for name, addresses := range o.accounts {
-		acc := config.Account{Domain: Domain, Destinations: map[string]config.Destination{}}
+		acc := config.NewAccount(Domain, "")
 		for _, address := range addresses {
 			acc.Destinations[address] = config.Destination{}
 		}

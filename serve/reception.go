@@ -128,15 +128,10 @@ func (s *Server) autoFlags(account, from, mailbox string, use store.SpecialUse) 
 // buildInbound makes the flow for mail of other servers.
 func (s *Server) buildInbound(deliverer *deliver.Deliverer) {
 	hostname := s.Config.Snapshot().Hostname
-	lists := s.Registry.Histogram(metrics.DNSBLLookup)
+	s.blocklists = s.newBlocklists()
 	checker := msgauth.New(msgauth.Config{
 		Resolver: s.Resolver, Hostname: hostname, Log: s.Log, Now: s.Now, Metrics: s.checkMetrics(),
-		DNSBL: &dnsbl.Checker{
-			Resolver: s.Resolver, Now: s.Now, Log: mlog.New("dnsbl", s.Log),
-			Observe: func(zone dns.Domain, status dnsbl.Status, d time.Duration) {
-				lists.Observe(d, zone.ASCII, string(status))
-			},
-		},
+		DNSBL: s.blocklists,
 	})
 	deliveries, given, checked := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SubjectPassGenerate), s.Registry.Counter(metrics.SubjectPassVerify)
 	s.inbound = inbound.New(inbound.Config{
@@ -154,6 +149,17 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer) {
 			},
 		},
 	})
+}
+
+// newBlocklists makes what asks DNS blocklists.
+func (s *Server) newBlocklists() *dnsbl.Checker {
+	lookups := s.Registry.Histogram(metrics.DNSBLLookup)
+	return &dnsbl.Checker{
+		Resolver: s.Resolver, Now: s.Now, Log: mlog.New("dnsbl", s.Log),
+		Observe: func(zone dns.Domain, status dnsbl.Status, d time.Duration) {
+			lookups.Observe(d, zone.ASCII, string(status))
+		},
+	}
 }
 
 func (s *Server) checkMetrics() msgauth.Metrics {

@@ -17,6 +17,7 @@ import (
 	"mox/ctl"
 	"mox/directory"
 	"mox/dns"
+	"mox/dnsbl"
 	"mox/imapserver"
 	"mox/inbound"
 	"mox/junk"
@@ -69,6 +70,7 @@ type Server struct {
 	Traces   *tracelog.Log
 
 	dns         *dns.Client // nil: Resolver was given
+	blocklists  *dnsbl.Checker
 	dir         *directory.Directory
 	receivedID  *ReceivedID
 	cids        *mlog.CidGenerator
@@ -250,6 +252,9 @@ func (s *Server) Start() error {
 	s.opened = nil
 	notify("READY=1\nSTATUS=serving mail")
 	s.serving.Go(s.watchdog)
+	if !s.Local {
+		s.serving.Go(func() { s.newOwnListings().run(s.ctx) })
+	}
 	mlog.Print(s.ctx, s.Log, "mox is serving", "version", s.Version)
 	return nil
 }
