@@ -6,7 +6,7 @@
 # not installed, since Debian has one mail server at a time.
 
 reception() {
-	local dir=$work/reception package line
+	local dir=$work/reception server line
 	mkdir -p "$dir"
 	if ! unshare --mount --net --uts --pid --fork true 2>/dev/null; then
 		echo "FAIL  reception: needs root and namespaces"
@@ -14,10 +14,10 @@ reception() {
 		return
 	fi
 	install postfix openssl iproute2 swaks libnet-ssleay-perl
-	for package in exim4-daemon-light opensmtpd; do
+	for server in exim4-daemon-light opensmtpd; do
 		# shellcheck disable=SC2046 # a word for each library
-		install $(apt-cache depends "$package" | sed -n 's/^ *|\?Depends: \(lib[^<>]*\)$/\1/p')
-		(cd "$dir" && { apt-get download -qq "$package" || { apt-get update -qq && apt-get download -qq "$package"; }; }) >"$dir/apt.log" 2>&1 || { cat "$dir/apt.log"; die "could not get $package"; }
+		install $(apt-cache depends "$server" | sed -n 's/^ *|\?Depends: \(lib[^<>]*\)$/\1/p')
+		(cd "$dir" && { apt-get download -qq "$server" || { apt-get update -qq && apt-get download -qq "$server"; }; }) >"$dir/apt.log" 2>&1 || { cat "$dir/apt.log"; die "could not get $server"; }
 		dpkg -x "$dir/$package"_*.deb "$dir/$package"
 	done
 	CGO_ENABLED=0 go build -o "$dir/dnsserver" ./interop/dnsserver || die "build failed"
