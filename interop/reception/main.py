@@ -44,7 +44,8 @@ def run(name, function, *args):
 
 def run_group(world, group):
     for name, function, *args in group:
-        run(name, function, world, *args)
+        if not run(name, function, world, *args) and name.endswith("-start"):
+            return
 
 
 def keep():
