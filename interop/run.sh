@@ -5,6 +5,8 @@
 #
 #	interop/run.sh            all cases
 #	interop/run.sh mbsync     only those whose name contains the word
+#	interop/run.sh reception  a mox as on the internet; with $INTEROP_LOGS, a directory,
+#	                          its log and those of the other servers are kept there
 set -u
 cd "$(dirname "$0")/.."
 here=$PWD/interop

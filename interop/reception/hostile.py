@@ -56,7 +56,7 @@ def injection(world):
             c.cmd("EHLO mail.c17.example", "250")
             c.cmd("RCPT TO:<bob@mox.example>", "503")
             return "discarded"
-        return reply
+        return reply.split(" (")[0]
 
 def after_tls(world):
     """What was said before TLS is forgotten, RFC 3207 4.2."""
@@ -71,8 +71,7 @@ def hello(world):
     """Who says it is us, by name or address."""
     for name in (HOST, HOST.upper(), f"[{MX}]", HOST + "."):
         with Client(client_ip(18)) as c:
-            got = c.cmd("EHLO " + name)
-            check(got.startswith("550 5.7.1") or name.endswith("."), f"{name}: {got}")
+            c.cmd("EHLO " + name, "550 5.7.1")
     with Client(client_ip(18)) as c:
         c.cmd("HELO " + HOST, "550 5.7.1")
         c.cmd("MAIL FROM:<a@c18.example>", "503")
@@ -263,7 +262,7 @@ def requiretls(world):
         c.starttls(world.ca)
         c.cmd("EHLO mail.c30.example", "250")
         c.cmd("MAIL FROM:<a@c30.example> REQUIRETLS", "250")
-    return got.split(":")[0]
+    return got.split(" (")[0]
 
 
 def listed(world):

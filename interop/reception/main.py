@@ -1,7 +1,9 @@
 """Runs the cases of reception; see ../reception.sh. Arguments: the mox binary, the
 directory with dnsserver and the unpacked packages, and a word that names of cases must
-have."""
+have. With $INTEROP_LOGS, a directory, the logs of all servers are kept there."""
 import concurrent.futures
+import os
+import shutil
 import sys
 import threading
 import time
@@ -10,7 +12,7 @@ import traceback
 import hostile
 import judging
 import servers
-from world import World, network
+from world import ROOT, World, network
 
 mox, parts, only = sys.argv[1:4]
 # Cases of one group run one after the other, the groups side by side.
@@ -21,7 +23,6 @@ for module in (servers, hostile, judging):
         if chosen:
             groups.append(chosen)
 printing = threading.Lock()
-failures = []
 
 
 def show(*lines):
@@ -34,7 +35,6 @@ def run(name, function, *args):
     try:
         note = function(*args)
     except Exception as e:
-        failures.append(name)
         trace = traceback.format_exc().splitlines()
         show(f"FAIL  reception-{name}", *["      " + l for l in (trace[-8:] + str(e).splitlines())[-60:]])
         return False
@@ -44,7 +44,17 @@ def run(name, function, *args):
 
 def run_group(world, group):
     for name, function, *args in group:
-        run(name, function, world, *args)
+        if not run(name, function, world, *args) and name.endswith("-start"):
+            return
+
+
+def keep():
+    """Copies the logs to a directory, for who looks for the reason of a failure."""
+    to = os.environ.get("INTEROP_LOGS")
+    if to:
+        os.makedirs(to, exist_ok=True)
+        for name in [ROOT + "/mox.log"] + [s.log_name for s in servers.Server.running]:
+            shutil.copy(name, f"{to}/{name.strip('/').replace('/', '-')}")
 
 
 def main():
@@ -58,13 +68,10 @@ def main():
         for f in [pool.submit(run_group, world, g) for g in groups]:
             f.result()
     servers.stop()
-    import os; os.system("cp /mnt/interop/mox.log /tmp/inter-run/mox.log; for f in postfix/log opensmtpd/log; do cat /mnt/interop/$f > /tmp/inter-run/${f%%/*}.log; done; cp /var/log/exim4/* /tmp/inter-run/")
+    keep()
     run("stop", world.stop)
-    if failures and "-v" in sys.argv:
-        print(world.log())
     for p in world.processes:
         p.kill()
 
 
 main()
-sys.stdout.flush()
