@@ -71,7 +71,9 @@ account.
 The outcome of a delivery can be asked for by the localpart of sender or recipient: with
 suffix temperror the answer is 451, with permerror 550, with timeout there is none for an
 hour, and three last digits from 400 to 599 are the code. With prefix mailfrom (sender) or
-rcptto (recipient) it is the answer to MAIL or RCPT, otherwise to the data.`
+rcptto (recipient) it is the answer to MAIL or RCPT, otherwise to the data. A message that is
+submitted to several recipients of which only some fail so is accepted, and a notification
+(DSN) tells of those.`
 
 const loglevelsHelp = `
 Without arguments, prints the default level and those of packages with their own. With a

@@ -15,7 +15,8 @@
 // # Goroutines
 //
 // One per listening socket, owned by the door that serves it; the control socket's; the
-// configuration watcher's; the systemd watchdog's. Stop ends them in the order in which
+// configuration watcher's; the systemd watchdog's; one that looks for our own addresses in
+// blocklists (ownlistings.go). Stop ends them in the order in which
 // [Server.Stop] lists them and waits.
 //
 // # Stopping

@@ -49,13 +49,14 @@ func TestOwnListings(t *testing.T) {
 			lists:    &dnsbl.Checker{Resolver: zone, Now: time.Now, Observe: func(dns.Domain, dnsbl.Status, time.Duration) {}},
 			gauge:    registry.Gauge(metrics.DNSBLIPsSuccess), log: slog.New(slog.NewTextHandler(&log, nil)), known: map[ownListing]dnsbl.Status{},
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); o.run(ctx) }()
-		check := func(after time.Duration, want string, errors int) {
+		check := func(want string, errors int) {
 			t.Helper()
-			time.Sleep(after)
-			synctest.Wait()
+			start := time.Now()
+			o.look(t.Context())
+			// One lookup a second.
+			if d, n := time.Since(start), len(ownListingsOf(snap)); d != time.Duration(n-1)*time.Second {
+				t.Errorf("%d lookups took %v", n, d)
+			}
 			v, err := registry.Gather(metrics.DNSBLIPsSuccess.Name)
 			if err != nil {
 				t.Fatal(err)
@@ -67,30 +68,44 @@ func TestOwnListings(t *testing.T) {
 				t.Errorf("%d errors, want %d: %s", n, errors, log.String())
 			}
 		}
-		check(59*time.Second, "map[]", 0)
-		// One lookup a second.
-		check(time.Second, "map[ip=192.0.2.1,zone=bl.example:0]", 1)
-		check(time.Second, "map[ip=192.0.2.1,zone=bl.example:0 ip=2001:db8::1,zone=bl.example:1]", 1)
 		const all = "map[ip=192.0.2.1,zone=bl.example:%d ip=192.0.2.1,zone=other.example:1 ip=2001:db8::1,zone=bl.example:1 ip=2001:db8::1,zone=other.example:1]"
-		check(time.Minute, fmt.Sprintf(all, 0), 1)
+		check(fmt.Sprintf(all, 0), 1)
 		if !strings.Contains(log.String(), `zone=bl.example ip=192.0.2.1 codes=[127.0.0.4] explanation="see https://bl.example/"`) {
 			t.Error(log.String())
 		}
 		// Still listed: it was said.
-		check(3*time.Hour, fmt.Sprintf(all, 0), 1)
+		check(fmt.Sprintf(all, 0), 1)
 		// No answer is no news.
 		zone.Fail = map[string]error{"ip4 " + name: nil, "a " + name: nil, "ip " + name: nil}
-		check(3*time.Hour, fmt.Sprintf(all, 0), 1)
+		check(fmt.Sprintf(all, 0), 1)
 		zone.Fail = nil
 		delete(zone.A, name)
-		check(3*time.Hour, fmt.Sprintf(all, 1), 1)
+		check(fmt.Sprintf(all, 1), 1)
 		if !strings.Contains(log.String(), "no longer") {
 			t.Error(log.String())
 		}
 		// Listed again, it is said again. What is configured no longer is not shown.
 		zone.A[name] = []string{"127.0.0.2"}
 		on.DNSBLs = nil
-		check(3*time.Hour, "map[ip=192.0.2.1,zone=bl.example:0 ip=2001:db8::1,zone=bl.example:1]", 2)
+		check("map[ip=192.0.2.1,zone=bl.example:0 ip=2001:db8::1,zone=bl.example:1]", 2)
+	})
+}
+
+// TestOwnListingsTimes: a minute after the start, and every three hours.
+func TestOwnListingsTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		looks := make(chan time.Duration, 10)
+		start := time.Now()
+		snap := &config.Snapshot{StaticInfo: &config.StaticInfo{}}
+		o := &ownListings{snapshot: func() *config.Snapshot { looks <- time.Since(start); return snap }}
+		done := make(chan struct{})
+		go func() { defer close(done); o.run(ctx) }()
+		for i := range time.Duration(3) {
+			if at := <-looks; at != time.Minute+i*3*time.Hour {
+				t.Errorf("look %d after %v", i, at)
+			}
+		}
 		cancel()
 		<-done
 	})
