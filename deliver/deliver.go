@@ -67,7 +67,8 @@ type Judgment struct {
 	Trace []byte // as stored, see package trace
 	// Fields are complete header fields at the very top.
 	Fields []byte
-	// Done is called with the result, nil if delivered; it may be nil.
+	// Done is called with the result, nil if delivered; it may be nil. As Judge, it is
+	// called concurrently.
 	Done func(err error)
 }
 

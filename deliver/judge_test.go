@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,11 +66,16 @@ func TestRejects(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	f := setup(t)
-	var done []string
+	var mu sync.Mutex
+	var done []string // guarded by mu
 	m := f.message(t, "a@b.example", text)
 	m.Verified = []dns.Domain{{ASCII: "sub.list.example"}}
 	m.Judge = func(_ context.Context, c Case) Judgment {
-		j := Judgment{Mailbox: c.Mailbox + "/Judged", Done: func(err error) { done = append(done, c.Account.Name()+" "+codes([]error{err})) }}
+		j := Judgment{Mailbox: c.Mailbox + "/Judged", Done: func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			done = append(done, c.Account.Name()+" "+codes([]error{err}))
+		}}
 		switch {
 		case c.Account.Name() == "other":
 			j.Refusal = smtp.Errorf(550, "5.7.1", "no")

@@ -30,26 +30,27 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), flag.Arg(1), *authentic, fail); err != nil {
+	r, err := readZone(flag.Arg(1))
+	if err == nil {
+		r.AllAuthentic, r.Fail = *authentic, fail
+		_, err = dnstest.Listen(flag.Arg(0), r)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "dnsserver:", err)
 		os.Exit(1)
 	}
+	fmt.Println("serving DNS on", flag.Arg(0))
+	select {}
 }
 
-func run(addr, zone string, authentic bool, fail map[string]error) error {
-	text, err := os.ReadFile(zone)
+func readZone(name string) (dns.MockResolver, error) {
+	text, err := os.ReadFile(name)
 	if err != nil {
-		return err
+		return dns.MockResolver{}, err
 	}
 	r, err := dns.MockZone(string(text))
 	if err != nil {
-		return fmt.Errorf("%s: %w", zone, err)
+		return dns.MockResolver{}, fmt.Errorf("%s: %w", name, err)
 	}
-	r.AllAuthentic, r.Fail = authentic, fail
-	s, err := dnstest.Listen(addr, r)
-	if err != nil {
-		return err
-	}
-	fmt.Println("serving DNS on", s.Addr)
-	select {}
+	return r, nil
 }
