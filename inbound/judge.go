@@ -279,7 +279,9 @@ func (j *judge) judgment(ctx context.Context, t *trace.Trace, d policy.Decision,
 	}
 	switch d.Action {
 	case trace.Reject:
-		j.suspicious.Store(true)
+		if !honest[d.Reason] {
+			j.suspicious.Store(true)
+		}
 		if d.Token && !j.dry {
 			t.Verdict.Text += j.token(ctx, c.Account, c.Target.Base, t.Facts.From)
 		}
@@ -297,6 +299,10 @@ func (j *judge) judgment(ctx context.Context, t *trace.Trace, d policy.Decision,
 	}
 	return out
 }
+
+// honest are the reasons of refusals that forwarders and misconfigured servers meet too:
+// they do not make a client suspicious.
+var honest = map[string]bool{"dmarc-policy": true, "spf-policy": true, "msg-auth-required": true, "from": true}
 
 // reasonField is the header field that tells users why a message is where it is.
 func reasonField(t *trace.Trace) []byte {

@@ -124,7 +124,7 @@ func (s *Server) start(o options) {
 	}
 	s.Server, err = serve.New(serve.Options{
 		Config: manager, Log: log, Levels: mlog.NewLevels(o.level, nil), Registry: metrics.New(),
-		Resolver: s.DNS, Version: "(test)",
+		Resolver: s.DNS, Version: "(test)", NoSlow: true,
 		Listen: func(service, _ string) (net.Listener, error) {
 			l, err := newListener(o.network)
 			s.listeners[service] = l
@@ -316,8 +316,7 @@ func (s *Server) Send(t testing.TB, from, to, msg string) {
 	}
 }
 
-// TrySend is Send that returns the refusal, a *textproto.Error. Who is refused is served
-// slowly, an octet a second, which takes no time in a testing/synctest bubble.
+// TrySend is Send that returns the refusal, a *textproto.Error.
 func (s *Server) TrySend(t testing.TB, from, to, msg string) error {
 	c, err := smtp.NewClient(s.Dial(t, "smtp"), Hostname)
 	if err != nil {

@@ -52,6 +52,8 @@ type Options struct {
 	// Local makes the server that of localserve: any recipient is accepted, outcomes
 	// can be asked for by localpart, addresses are not limited.
 	Local bool
+	// NoSlow serves suspicious clients as quickly as others: for tests.
+	NoSlow bool
 	// Overview is the page that localserve shows on its web port.
 	Overview *webserver.Overview
 	// Confine restricts the process to its directories once everything is open.

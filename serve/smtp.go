@@ -91,7 +91,7 @@ func (s *Server) smtpConfig(o openSocket, kind smtpserver.Kind, tlsConf *tls.Con
 		CID:      s.receivedID.Encode,
 		Metrics:  s.smtpMetrics,
 	}
-	if s.Local {
+	if s.Local || s.NoSlow {
 		// Who tries things out makes mistakes.
 		c.Limits.SlowSessions = -1
 	}
