@@ -47,22 +47,28 @@ func (k *Check) Message(ctx context.Context, part *message.Part, r io.ReaderAt) 
 	ctx, cancel := context.WithTimeout(ctx, k.c.c.Timeout)
 	defer cancel()
 	res := &Results{hostname: k.c.c.Hostname, peer: k.peer, args: k.args}
-	res.readFrom(part, r)
+	h := res.readFrom(part, r)
 	type dkimDone struct {
 		l   []dkim.Result
 		err error
 	}
-	dkims := start(ctx, k, "dkimverify", dkimDone{}, func(ctx context.Context) (d dkimDone) {
-		d.l, d.err = dkim.Verify(ctx, k.c.c.Log, k.c.c.Resolver, dkim.Options{Timeout: k.c.c.Timeout, Now: k.c.c.Now, Observe: k.observeDKIM}, r)
-		return d
-	})
-	arcs := start(ctx, k, "arcverify", arc.Result{Status: arc.StatusNone}, func(ctx context.Context) arc.Result {
-		a, err := arc.Verify(ctx, k.c.c.Log, k.c.c.Resolver, arc.Options{Timeout: k.c.c.Timeout, Now: k.c.c.Now}, r)
-		if err != nil {
-			return arc.Result{Status: arc.StatusNone, Err: err}
-		}
-		return a
-	})
+	dkims, arcs := done(dkimDone{}), done(arc.Result{Status: arc.StatusNone})
+	// Most mail has one of them, and reading it again is saved for what has not.
+	if h == nil || h.Has("DKIM-Signature") {
+		dkims = start(ctx, k, "dkimverify", dkimDone{}, func(ctx context.Context) (d dkimDone) {
+			d.l, d.err = dkim.Verify(ctx, k.c.c.Log, k.c.c.Resolver, dkim.Options{Timeout: k.c.c.Timeout, Now: k.c.c.Now, Observe: k.observeDKIM}, r)
+			return d
+		})
+	}
+	if h == nil || h.Has("ARC-Seal") || h.Has("ARC-Message-Signature") || h.Has("ARC-Authentication-Results") {
+		arcs = start(ctx, k, "arcverify", arc.Result{Status: arc.StatusNone}, func(ctx context.Context) arc.Result {
+			a, err := arc.Verify(ctx, k.c.c.Log, k.c.c.Resolver, arc.Options{Timeout: k.c.c.Timeout, Now: k.c.c.Now}, r)
+			if err != nil {
+				return arc.Result{Status: arc.StatusNone, Err: err}
+			}
+			return a
+		})
+	}
 	d := dkims.wait()
 	res.DKIM = d.l
 	for _, d := range k.assumed {
@@ -93,12 +99,12 @@ func (k *Check) observeDKIM(algorithm string, status dkim.Status, took time.Dura
 // maxHeader is how much of a header is looked at for From, in octets.
 const maxHeader = 1 << 20
 
-// readFrom finds the author.
-func (res *Results) readFrom(part *message.Part, r io.ReaderAt) {
+// readFrom finds the author, and returns the header, nil if it is too large.
+func (res *Results) readFrom(part *message.Part, r io.ReaderAt) *message.Header {
 	h, err := message.ReadHeader(bufio.NewReader(part.Header(r)), maxHeader)
 	if err != nil {
 		res.FromProblem = "header too large"
-		return
+		return nil
 	}
 	res.From, res.FromProblem = message.Authors(h)
 	switch {
@@ -110,6 +116,7 @@ func (res *Results) readFrom(part *message.Part, r io.ReaderAt) {
 	case len(res.From) > 1:
 		res.FromProblem = "more than one author in From"
 	}
+	return h
 }
 
 func severalDomains(l []smtp.Address) bool {

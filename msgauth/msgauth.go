@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"mox/dmarc"
 	"mox/dns"
 	"mox/dnsbl"
 	"mox/iprev"
@@ -93,6 +94,13 @@ func (p *pending[T]) wait() T {
 	return p.v
 }
 
+// done is a result that is there already.
+func done[T any](v T) *pending[T] {
+	p := &pending[T]{make(chan struct{}), v}
+	close(p.done)
+	return p
+}
+
 // start runs a check. If it panics its result is failed.
 func start[T any](ctx context.Context, k *Check, name string, failed T, f func(ctx context.Context) T) *pending[T] {
 	p := &pending[T]{done: make(chan struct{})}
@@ -144,6 +152,14 @@ func (c *Checker) Begin(ctx context.Context, peer smtp.Peer, from smtp.Path) *Ch
 		return k
 	}
 	k.spf = start(ctx, k, "spfverify", failed, check(spf.CheckMailFrom))
+	// The author's domain likely is that of the reverse-path: its policy is then known when
+	// the message comes.
+	start(ctx, k, "dmarc", struct{}{}, func(ctx context.Context) struct{} {
+		if d := from.IPDomain.Domain; !d.IsZero() {
+			dmarc.Lookup(ctx, c.c.Log, c.c.Resolver, d)
+		}
+		return struct{}{}
+	})
 	k.sender = start(ctx, k, "sender", nil, func(ctx context.Context) error { return c.senderDomain(ctx, from.IPDomain.Domain) })
 	return k
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -54,9 +55,11 @@ func (c *codec) close() {
 // stays as it is: reading it is then free.
 func (c *codec) encode(raw []byte) []byte {
 	if len(raw) > 64 {
-		out := c.enc.EncodeAll(raw, append(make([]byte, 0, len(raw)/2+64), chunkZstd))
+		buf := c.bufs.Get().(*[]byte)
+		defer c.bufs.Put(buf)
+		out := c.enc.EncodeAll(raw, append((*buf)[:0], chunkZstd))
 		if len(out) < len(raw)-len(raw)/8 {
-			return out
+			return slices.Clone(out)
 		}
 	}
 	return append([]byte{chunkRaw}, raw...)
