@@ -75,6 +75,7 @@ type Client struct {
 	o     Options
 	cache cache
 	slots chan struct{} // One for each query under way.
+	reuse bool          // Sockets are those of the system, and may be used again.
 	turn  atomic.Uint32 // Which server is first with option rotate.
 
 	ctx  context.Context // Of all flights: ends at Close.
@@ -116,10 +117,11 @@ func NewClient(o Options) (*Client, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Dial == nil {
+	reuse := o.Dial == nil
+	if reuse {
 		o.Dial = new(net.Dialer).DialContext
 	}
-	c := &Client{o: o, slots: make(chan struct{}, o.MaxQueries), flights: map[question]*flight{}}
+	c := &Client{o: o, reuse: reuse, slots: make(chan struct{}, o.MaxQueries), flights: map[question]*flight{}}
 	c.cache.maxEntries, c.cache.maxBytes = o.CacheEntries, o.CacheBytes
 	c.cache.init()
 	if len(o.Servers) > 0 {
@@ -145,6 +147,11 @@ func (c *Client) Close() error {
 	c.stop()
 	c.mu.Unlock()
 	c.wg.Wait()
+	c.confMu.Lock()
+	defer c.confMu.Unlock()
+	if c.conf != nil {
+		c.conf.close()
+	}
 	return nil
 }
 

@@ -133,21 +133,47 @@ func (c *Client) dial(ctx context.Context, network string, s *server) (net.Conn,
 	if err != nil {
 		return nil, nil, err
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := bound(ctx, conn)
 	return conn, func() { stop(); conn.Close() }, nil
 }
 
+// bound makes operations of conn end with ctx. What it returns tells whether that did not
+// happen, and ends it.
+func bound(ctx context.Context, conn net.Conn) (stop func() bool) {
+	deadline, _ := ctx.Deadline() // the zero time is none
+	conn.SetDeadline(deadline)
+	return context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+}
+
 // udp asks over a socket, and so a port, of its own (RFC 5452 9.2) and returns the
-// first packet that is the answer, passing over others.
+// first packet that is the answer, passing over others. To a server on this machine, whose
+// address nobody outside can forge, sockets are used again.
 func (c *Client) udp(ctx context.Context, s *server, q *query, buf []byte) ([]byte, error) {
-	conn, done, err := c.dial(ctx, "udp", s)
+	select {
+	case conn := <-s.idle:
+		msg, err := c.over(ctx, s, conn, q, buf)
+		if err == nil || ctx.Err() != nil {
+			return msg, err
+		}
+		// The server may have been started anew since.
+	default:
+	}
+	conn, err := c.o.Dial(ctx, "udp", s.name)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	return c.over(ctx, s, conn, q, buf)
+}
+
+// over asks over a socket, and keeps or closes it.
+func (c *Client) over(ctx context.Context, s *server, conn net.Conn, q *query, buf []byte) (msg []byte, err error) {
+	stop := bound(ctx, conn)
+	defer func() {
+		if stop() && err == nil && c.keep(s, conn) {
+			return
+		}
+		conn.Close()
+	}()
 	if _, err := conn.Write(q.msg()); err != nil {
 		return nil, err
 	}
@@ -161,6 +187,19 @@ func (c *Client) udp(ctx context.Context, s *server, q *query, buf []byte) ([]by
 		}
 	}
 	return nil, errForged
+}
+
+// keep keeps a socket for later, and tells whether it does.
+func (c *Client) keep(s *server, conn net.Conn) bool {
+	if s.idle == nil || !c.reuse || c.ctx.Err() != nil {
+		return false
+	}
+	select {
+	case s.idle <- conn:
+		return true
+	default:
+		return false
+	}
 }
 
 // tcp asks over a connection (RFC 7766 8: with two octets of length).

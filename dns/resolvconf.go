@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -31,16 +32,40 @@ type conf struct {
 	tcp      bool          // Never ask over UDP.
 }
 
+// close closes sockets that are kept.
+func (c *conf) close() {
+	for _, s := range c.servers {
+		for {
+			select {
+			case conn := <-s.idle:
+				conn.Close()
+				continue
+			default:
+			}
+			break
+		}
+	}
+}
+
 type server struct {
 	addr    netip.AddrPort
 	name    string // addr as text
 	trusted bool   // Its AD bit is believed.
 	// failed is when it last did not answer, in Unix nanoseconds; 0: it did answer.
 	failed atomic.Int64
+	// idle are UDP sockets to be used again; nil: each query has one of its own.
+	idle chan net.Conn
 }
 
+// maxIdle is how many sockets to a server are kept.
+const maxIdle = 8
+
 func newServer(addr netip.AddrPort, trusted bool) *server {
-	return &server{addr: addr, name: addr.String(), trusted: trusted}
+	s := &server{addr: addr, name: addr.String(), trusted: trusted}
+	if addr.Addr().Unmap().IsLoopback() {
+		s.idle = make(chan net.Conn, maxIdle)
+	}
+	return s
 }
 
 // ParseServer parses the address of a server: an IP address, or one with a port as in
@@ -145,6 +170,9 @@ func (c *Client) current() *conf {
 		if c.conf != nil {
 			// Others may be trusted for DNSSEC now.
 			c.cache.clear()
+		}
+		if c.conf != nil {
+			c.conf.close()
 		}
 		c.conf = next
 	}
