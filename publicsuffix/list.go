@@ -3,6 +3,7 @@ package publicsuffix
 import (
 	"bytes"
 	"compress/flate"
+	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"io"
@@ -130,6 +131,11 @@ func Compile(published []byte) ([]byte, error) {
 	if ended != 2 || len(rules) == 0 {
 		return nil, fmt.Errorf("list has not both of its sections")
 	}
+	if version == "" {
+		// It can still be told which file it is.
+		sum := sha256.Sum256(published)
+		version = fmt.Sprintf("%d names, SHA-256 %x...", len(rules), sum[:8])
+	}
 	return pack(version, rules)
 }
 
@@ -155,9 +161,6 @@ func pack(version string, rules map[string]byte) ([]byte, error) {
 	w, err := flate.NewWriter(&b, flate.BestCompression)
 	if err != nil {
 		return nil, err
-	}
-	if version == "" {
-		version = fmt.Sprintf("unknown, %d names", len(names))
 	}
 	fmt.Fprintf(w, "%s\n", version)
 	for _, n := range names {
