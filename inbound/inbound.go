@@ -219,6 +219,10 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	if err := tx.simulated(ctx); err != nil {
 		return nil, err
 	}
+	if n := tx.spool.Part().HeaderSize(); n > msgauth.MaxHeader {
+		// Nobody could tell who it is from.
+		return nil, smtp.Errorf(552, "5.3.4", "header of %d octets, at most %d are accepted", n, msgauth.MaxHeader)
+	}
 	m := tx.message()
 	j := tx.judge(ctx, m)
 	m.Judge = j.judge

@@ -3,6 +3,7 @@ package inbound
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,25 @@ func TestReputation(t *testing.T) {
 	f.flag(t, "Inbox", store.FlagNotJunk) // both is neither
 	if got := f.sendText(t, "x@a.example", "mjl@mx.example", text); got != "ok, ok, ok" {
 		t.Error(got, f.last(t).Verdict)
+	}
+}
+
+// TestLargeHeader: a header too large to find the author in does not get past DMARC.
+func TestLargeHeader(t *testing.T) {
+	f := setup(t)
+	pad := strings.Repeat("X-Pad: "+strings.Repeat("x", 900)+"\r\n", 1300)
+	if got := f.sendText(t, "x@b.example", "mjl@mx.example", pad+"From: <x@a.example>\r\n\r\n"); got != "ok, ok, 552 5.3.4" {
+		t.Error(got)
+	}
+	if got := f.sendText(t, "x@b.example", "mjl@mx.example", pad[:900<<10]+"\r\nFrom: <x@a.example>\r\n\r\n"); got != "ok, ok, 550 5.7.26" {
+		t.Error(got)
+	}
+	many := "From: <x@b.example>" + strings.Repeat(",\r\n <x@b.example>", 3)
+	for i := range 150 {
+		many += fmt.Sprintf(",\r\n <%d@b.example>", i)
+	}
+	if got := f.sendText(t, "x@b.example", "mjl@mx.example", many+",\r\n <x@a.example>\r\n\r\n"); got != "ok, ok, 550 5.7.26" {
+		t.Error(got)
 	}
 }
 

@@ -96,12 +96,13 @@ func (k *Check) observeDKIM(algorithm string, status dkim.Status, took time.Dura
 	}
 }
 
-// maxHeader is how much of a header is looked at for From, in octets.
-const maxHeader = 1 << 20
+// MaxHeader is how much of a header is looked at for From, in octets. Messages with a larger
+// one must not come here: nothing would be known of their author.
+const MaxHeader = 1 << 20
 
 // readFrom finds the author, and returns the header, nil if it is too large.
 func (res *Results) readFrom(part *message.Part, r io.ReaderAt) *message.Header {
-	h, err := message.ReadHeader(bufio.NewReader(part.Header(r)), maxHeader)
+	h, err := message.ReadHeader(bufio.NewReader(part.Header(r)), MaxHeader)
 	if err != nil {
 		res.FromProblem = "header too large"
 		return nil
@@ -111,6 +112,8 @@ func (res *Results) readFrom(part *message.Part, r io.ReaderAt) *message.Header 
 	case len(res.From) == 1:
 		// There is no doubt who the author is, however it is written.
 		res.FromProblem = ""
+	case len(res.From) == message.MaxAuthors:
+		res.FromProblem = "multiple authors in From, too many to verify"
 	case severalDomains(res.From):
 		res.FromProblem = "multiple domains in From"
 	case len(res.From) > 1:
