@@ -70,7 +70,7 @@ def words(world):
     fields, body = world.one("carol", "Rejects", "promotion")
     check(field(fields, "X-Mox-Reason").startswith("junk-content"), f"{fields}")
     check(b"GTUBE" in body, "body")
-    world.explained("<promotion@interop.example>", "refused (junk-content)", "451 4.7.1", "words: 99", "casino", "in 0 messages not junk and 12 junk", "threshold 95%")
+    world.explained("<promotion@interop.example>", "refused (junk-content)", "451 4.7.1", "words: 9", "casino", "in 0 messages not junk and 12 junk", "threshold 95%")
     # The sender tries again: there is still one copy.
     refused(world, 64, "promo@c64.example", text("promotion", "promo@c64.example", "carol@mox.example", JUNK), "451 4.7.1", rcpt="carol@mox.example")
     check(len(world.find("carol", "Rejects", "promotion")) == 1, "copies in Rejects")
