@@ -109,7 +109,7 @@ func (c *dynamicChecker) checkSelector(p sconf.Path, name string, conf Selector)
 	s.Domain = domain
 	if c.oneOf(p.Key("Hash"), s.Hash, "sha256", "sha1") && s.Hash == "sha1" {
 		// RFC 8301 3.1.
-		c.warnf(p.Key("Hash"), "signatures with sha1 are not accepted by others")
+		c.warnf(p.Key("Hash"), "sha1 is not accepted by others (RFC 8301): signatures are made with sha256")
 	}
 	c.checkSignedHeaders(p.Key("Headers"), s)
 	if conf.Expiration != "" {
