@@ -305,7 +305,7 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		`13 Listeners.local.AdminHTTP.Path: path "/admin" should end with a slash, taking it as /admin/`,
 		"16 Listeners.local.IMAPS.EnabledOnHTTPS: has no effect, there is no HTTPS service on this listener",
-		"10 Domains.example.org.DKIM.Selectors.a.Hash: signatures with sha1 are not accepted by others",
+		"10 Domains.example.org.DKIM.Selectors.a.Hash: sha1 is not accepted by others (RFC 8301): signatures are made with sha256",
 		`4 Domains.example.org.MTASTS.PolicyID: bad id "a-b", others expect at most 32 letters and digits`,
 		"6 Domains.example.org.MTASTS.MaxAge: is more than the most that others accept, 8766h",
 		"19 Accounts.mjl.JunkFilter.Params: none of Onegrams, Twograms and Threegrams is set, so the filter has nothing to look at",
