@@ -22,20 +22,5 @@ func simulate(ctx context.Context, a *admin.Admin, p []string, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	for i, t := range found {
-		if p[1] == "json" {
-			err = enc.Encode(t)
-		} else {
-			if i > 0 {
-				fmt.Fprintln(out)
-			}
-			err = t.Explain(out)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return printTraces(out, found, p[1] == "json")
 }

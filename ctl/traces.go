@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mox/admin"
+	"mox/trace"
 	"mox/tracelog"
 )
 
@@ -41,15 +42,22 @@ func findTraces(ctx context.Context, a *admin.Admin, p []string, out io.Writer) 
 	} else if err != nil {
 		return err
 	}
+	return printTraces(out, found, p[4] == "json")
+}
+
+// printTraces prints decisions in words, or as a line of JSON each.
+func printTraces(out io.Writer, l []*trace.Trace, asJSON bool) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	for i, t := range found {
-		if p[4] == "json" {
+	for i, t := range l {
+		var err error
+		switch {
+		case asJSON:
 			err = enc.Encode(t)
-		} else {
-			if i > 0 {
-				fmt.Fprintln(out)
-			}
+		case i > 0:
+			fmt.Fprintln(out)
+			err = t.Explain(out)
+		default:
 			err = t.Explain(out)
 		}
 		if err != nil {
