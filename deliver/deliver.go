@@ -42,6 +42,9 @@ type Message struct {
 	// Judge decides for each account what becomes of the message. Nil: it is accepted.
 	// It is called concurrently.
 	Judge func(ctx context.Context, c Case) Judgment
+	// Unjudged, when set, is told of accounts that Judge could not be asked about, and why.
+	// It is called concurrently.
+	Unjudged func(account string, to smtp.Path, err error)
 }
 
 // Case is a message for one account, to be judged.
@@ -125,8 +128,11 @@ func (d *Deliverer) Deliver(ctx context.Context, m *Message, rcpts []Recipient) 
 	results := make([]error, len(rcpts))
 	delivered, err := checkLoop(m)
 	if err != nil {
-		for i := range results {
+		for i, r := range rcpts {
 			results[i] = err
+			if m.Unjudged != nil {
+				m.Unjudged(r.Target.Account, r.To, err)
+			}
 		}
 		return results
 	}
@@ -347,8 +353,11 @@ func (d *Deliverer) deliver(ctx context.Context, m *Message, j *job) {
 	if err == nil {
 		err = d.safely(func() error { return d.act(ctx, m, j) })
 	}
-	if j.Done != nil {
+	switch {
+	case j.Done != nil:
 		defer func() { j.Done(j.err) }()
+	case j.err != nil && m.Unjudged != nil:
+		defer func() { m.Unjudged(j.target.Account, j.to, j.err) }()
 	}
 	attrs := []any{"account", j.target.Account, "from", m.From.LogString(), "to", j.to.LogString(), "size", m.Spool.Size()}
 	switch {

@@ -225,7 +225,7 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	}
 	m := tx.message()
 	j := tx.judge(ctx, m)
-	m.Judge = j.judge
+	m.Judge, m.Unjudged = j.judge, j.unjudged
 	results := make([]error, len(tx.rcpts))
 	var rcpts []deliver.Recipient
 	var index []int

@@ -129,6 +129,11 @@ func (j *judge) report(t *trace.Trace, err error) {
 	}
 }
 
+// unjudged reports what failed before there was anything to decide.
+func (j *judge) unjudged(account string, to smtp.Path, err error) {
+	j.report(j.newTrace(to, account), err)
+}
+
 // judge decides for one account.
 func (j *judge) judge(ctx context.Context, c deliver.Case) deliver.Judgment {
 	account := c.Account.Name()

@@ -162,6 +162,19 @@ func TestLargeHeader(t *testing.T) {
 	}
 }
 
+// TestUnjudged: what fails before it can be judged is told too.
+func TestUnjudged(t *testing.T) {
+	f := setup(t)
+	loop := strings.Repeat("Received: x\r\n", 101) + "From: <x@a.example>\r\n\r\n"
+	if got := f.sendText(t, "x@a.example", "mjl@mx.example", loop); got != "ok, ok, 550 5.4.6" {
+		t.Error(got)
+	}
+	v := f.last(t).Verdict
+	if v.Reason != "delivery-error" || v.Action != trace.Reject || v.Code != 550 || len(v.Steps) != 1 {
+		t.Errorf("%+v", v)
+	}
+}
+
 func TestSubjectPass(t *testing.T) {
 	f := setup(t)
 	acc, err := f.Store.Account(t.Context(), "mjl")
