@@ -161,3 +161,35 @@ func FuzzResolvConf(f *testing.F) {
 		}
 	})
 }
+
+// TestReuse: a socket to a resolver on this machine is used again, also after the resolver
+// was away, and none is kept after Close.
+func TestReuse(t *testing.T) {
+	s := loopbackServer(t, func(w mdns.ResponseWriter, q *mdns.Msg) {
+		m := reply(q)
+		rr, _ := mdns.NewRR(q.Question[0].Name + ` 60 IN TXT "text"`)
+		m.Answer = append(m.Answer, rr)
+		w.WriteMsg(m)
+	})
+	c, err := NewClient(Options{Servers: []string{s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle := c.conf.servers[0].idle
+	for _, name := range []string{"a.example", "b.example", "c.example"} {
+		if _, _, err := c.LookupTXT(t.Context(), name); err != nil || len(idle) != 1 {
+			t.Errorf("%v, %d sockets kept", err, len(idle))
+		}
+	}
+	// One that has died is replaced.
+	conn := <-idle
+	conn.Close()
+	idle <- conn
+	if _, _, err := c.LookupTXT(t.Context(), "d.example"); err != nil || len(idle) != 1 {
+		t.Error(err, len(idle))
+	}
+	c.Close()
+	if len(idle) != 0 {
+		t.Error("kept after Close")
+	}
+}
