@@ -66,6 +66,9 @@ type SignOptions struct {
 // message that r has from its offset 0 to its end. They are to be put on top of it. The
 // error is ErrSign, that of a key, or that of r.
 func Sign(ctx context.Context, log *slog.Logger, o SignOptions, selectors []Selector, r io.ReaderAt) (string, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	if o.Domain.IsZero() {
 		return "", fmt.Errorf("%w: no domain", ErrSign)
 	}
