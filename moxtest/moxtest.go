@@ -59,8 +59,8 @@ func WithConfig(f func(*config.Static, *config.Dynamic)) Option {
 	return func(o *options) { o.configure = append(o.configure, f) }
 }
 
-// WithoutNetwork opens no ports: only [Server.Dial] connects. It is what tests in a
-// testing/synctest bubble need.
+// WithoutNetwork opens no ports: only [Server.Dial] connects. The control socket is there
+// all the same, so that time stands still in a testing/synctest bubble.
 func WithoutNetwork() Option { return func(o *options) { o.network = false } }
 
 // WithLog sets the level from which log lines appear in the test's output; the default
