@@ -74,10 +74,17 @@ type tokenizer struct {
 	headers int
 	seen    hashSet
 
-	prefix string    // of words: "Subject:", "" in text
-	prev   [2][]byte // the last two words, [1] nearer
-	fold   []byte    // word being folded
-	raw    []byte    // text being read
+	prefix     string      // of words: "Subject:", "" in text
+	prefixHash uint64      // of prefix
+	prev       [2]previous // the last two words, [1] nearer
+	fold       []byte      // word being folded
+	raw        []byte      // text being read
+}
+
+// previous is a word before the next one; without text there is none.
+type previous struct {
+	hash uint64 // of the prefix and text
+	text []byte
 }
 
 func newTokenizer(o Options) *tokenizer {
@@ -87,7 +94,7 @@ func newTokenizer(o Options) *tokenizer {
 	if o.MaxTokens <= 0 {
 		o.MaxTokens = defaultMaxTokens
 	}
-	return &tokenizer{o: o, left: o.MaxText, text: make([]byte, 0, 8<<10), spans: make([]span, 0, 512), seen: newHashSet(1024)}
+	return &tokenizer{o: o, left: o.MaxText, prefixHash: begun, text: make([]byte, 0, 8<<10), spans: make([]span, 0, 512), seen: newHashSet(1024)}
 }
 
 // result makes the tokens; their texts share one string.
@@ -110,52 +117,67 @@ const (
 // Hash returns the hash of a token's text, as in [Token].
 func Hash(text string) uint64 {
 	h := uint64(fnvOffset)
-	h = (h ^ Version) * fnvPrime
-	for i := range len(text) {
-		h = (h ^ uint64(text[i])) * fnvPrime
+	return extend((h^Version)*fnvPrime, text)
+}
+
+// extend continues a hash with more of a token's text.
+func extend[T []byte | string](h uint64, s T) uint64 {
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * fnvPrime
 	}
 	return h
 }
 
-// commit makes a token of what was appended to text since start.
-func (t *tokenizer) commit(start int) {
-	h := uint64(fnvOffset)
-	h = (h ^ Version) * fnvPrime
-	for _, c := range t.text[start:] {
-		h = (h ^ uint64(c)) * fnvPrime
-	}
-	if t.full() || !t.seen.add(h) {
-		t.text = t.text[:start]
-		return
-	}
+// begun is the hash of no text.
+var begun = Hash("")
+
+// add tells whether a token with a hash is to be added, and remembers it. The caller
+// then appends its text, and calls added.
+func (t *tokenizer) add(h uint64) bool { return !t.full() && t.seen.add(h) }
+
+// added makes a token of what was appended to text since start.
+func (t *tokenizer) added(h uint64, start int) {
 	t.spans = append(t.spans, span{h, int32(start), int32(len(t.text))})
 }
 
 // fact adds a token that is no word: name and value are put together.
 func (t *tokenizer) fact(name, value string) {
-	start := len(t.text)
-	t.text = append(t.text, name...)
-	t.text = append(t.text, strings.ToValidUTF8(limit(value, maxTokenText), "")...)
-	t.commit(start)
+	value = strings.ToValidUTF8(limit(value, maxTokenText), "")
+	if h := extend(extend(begun, name), value); t.add(h) {
+		start := len(t.text)
+		t.text = append(append(t.text, name...), value...)
+		t.added(h, start)
+	}
 }
 
 // word adds a folded word, and the pair and triple that end with it.
 func (t *tokenizer) word(w []byte) {
-	if t.o.Onegrams {
+	h := extend(t.prefixHash, w)
+	if t.o.Onegrams && t.add(h) {
 		start := len(t.text)
 		t.text = append(append(t.text, t.prefix...), w...)
-		t.commit(start)
+		t.added(h, start)
 	}
-	if t.o.Twograms && len(t.prev[1]) > 0 {
-		t.gram(t.prev[1], w)
+	if p := &t.prev[1]; t.o.Twograms && len(p.text) > 0 {
+		if h := extend(extend(p.hash, " "), w); t.add(h) {
+			t.gram(h, p.text, w)
+		}
 	}
-	if t.o.Threegrams && len(t.prev[0]) > 0 {
-		t.gram(t.prev[0], t.prev[1], w)
+	if p := &t.prev[0]; t.o.Threegrams && len(p.text) > 0 {
+		if h := extend(extend(extend(extend(p.hash, " "), t.prev[1].text), " "), w); t.add(h) {
+			t.gram(h, p.text, t.prev[1].text, w)
+		}
 	}
-	t.prev[0], t.prev[1] = t.prev[1], append(t.prev[0][:0], w...)
+	t.follow(h, w)
 }
 
-func (t *tokenizer) gram(words ...[]byte) {
+// follow makes a word, whose hash with the prefix is h, the one before the next.
+func (t *tokenizer) follow(h uint64, w []byte) {
+	t.prev[0], t.prev[1] = t.prev[1], previous{h, append(t.prev[0].text[:0], w...)}
+}
+
+// gram appends the text of several words in a row as a token.
+func (t *tokenizer) gram(h uint64, words ...[]byte) {
 	start := len(t.text)
 	t.text = append(t.text, t.prefix...)
 	for i, w := range words {
@@ -164,13 +186,13 @@ func (t *tokenizer) gram(words ...[]byte) {
 		}
 		t.text = append(t.text, w...)
 	}
-	t.commit(start)
+	t.added(h, start)
 }
 
 // within sets the prefix for what follows; no pair spans such a border.
 func (t *tokenizer) within(prefix string) {
-	t.prefix = prefix
-	t.prev[0], t.prev[1] = t.prev[0][:0], t.prev[1][:0]
+	t.prefix, t.prefixHash = prefix, extend(begun, prefix)
+	t.prev[0].text, t.prev[1].text = t.prev[0].text[:0], t.prev[1].text[:0]
 }
 
 // message adds the tokens of the header and of all texts.
