@@ -59,21 +59,11 @@ type Exchanges struct {
 // it. Any other is temporary: a domain whose security cannot be found out is not treated
 // as insecure (RFC 7672 2.1.2).
 func GatherMX(ctx context.Context, r Resolver, domain Domain) (Exchanges, error) {
-	var x Exchanges
-	// What the name is an alias of is asked beside the MX records.
-	alias := make(chan aliasEnd, 1)
-	go func() { alias <- lookupAliasEnd(ctx, r, domain) }()
 	l, res, err := lookupMX(ctx, r, domain)
-	end := <-alias
-
-	if err != nil && !IsNotFound(err) {
+	if IsTemporary(err) {
 		return Exchanges{}, err
 	}
-	x.Domain, x.Authentic = end.domain, res.Authentic
-	if end.err != nil && x.Authentic {
-		// The name is one that the host may prove to have (RFC 7672 3.2.2).
-		return Exchanges{}, end.err
-	}
+	x := Exchanges{Domain: aliasEnd(domain, res), Authentic: res.Authentic}
 	if e := (*Error)(nil); errors.As(err, &e) && e.NXDomain {
 		// RFC 5321 5.1: a domain that does not exist is an error, also for the target of an
 		// alias.
@@ -171,54 +161,62 @@ func GatherIPs(ctx context.Context, r Resolver, host Domain) (Addresses, error) 
 		return c
 	}
 	ip4, ip6 := lookup("ip4"), lookup("ip6")
-	end := lookupAliasEnd(ctx, r, host)
 	v4, v6 := <-ip4, <-ip6
 
-	a := Addresses{Host: end.domain, AliasAuthentic: end.firstAuthentic, Authentic: true}
+	a := Addresses{Authentic: true}
+	var res Result
 	for _, f := range []found{v4, v6} {
 		if f.err == nil {
 			a.IPs = append(a.IPs, f.ips...)
 			a.Authentic = a.Authentic && f.res.Authentic
+			res = f.res
 		}
 	}
 	if len(a.IPs) == 0 {
-		a.Authentic = v4.res.Authentic && v6.res.Authentic
 		// That one kind does not exist says nothing when the other failed.
 		if IsTemporary(v4.err) {
 			return Addresses{}, v4.err
 		} else if IsTemporary(v6.err) {
 			return Addresses{}, v6.err
 		}
+		a.Authentic = v4.res.Authentic && v6.res.Authentic
+		a.Host = aliasEnd(host, v4.res)
 		return a, v4.err
 	}
-	if end.err != nil && a.Authentic {
-		return Addresses{}, end.err
+	a.Host = aliasEnd(host, res)
+	a.AliasAuthentic = a.Authentic && res.Name != ""
+	if a.Authentic || res.Name == "" {
+		return a, nil
+	}
+	// RFC 7672 2.2.2: the alias can be secure though the addresses are not, and then its
+	// owner can have TLSA records. A failure is not taken for insecure.
+	var err error
+	a.AliasAuthentic, err = aliasAuthentic(ctx, r, host)
+	if err != nil {
+		return Addresses{}, err
 	}
 	return a, nil
 }
 
-// aliasEnd is where a chain of aliases ends.
-type aliasEnd struct {
-	domain         Domain // the name itself when it is no alias, or err is set
-	firstAuthentic bool   // the name is an alias, and that is authentic
-	err            error  // of a lookup that failed
-}
-
-// lookupAliasEnd follows the aliases of a name. The lack of a name at the end is no error:
-// who asks for records there finds out.
-func lookupAliasEnd(ctx context.Context, r Resolver, domain Domain) aliasEnd {
+func aliasAuthentic(ctx context.Context, r Resolver, host Domain) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, GatherTimeout)
 	defer cancel()
-	name, res, err := r.LookupCNAME(ctx, domain.ASCII)
-	if IsNotFound(err) {
-		return aliasEnd{domain: domain}
-	} else if err != nil {
-		return aliasEnd{domain: domain, err: err}
+	_, res, err := r.LookupCNAME(ctx, host.ASCII)
+	if IsTemporary(err) {
+		return false, err
 	}
-	end, err := ParseDomainLax(strings.TrimSuffix(name, "."))
+	return res.AliasAuthentic, nil
+}
+
+// aliasEnd returns the name at the end of the aliases of a domain, the domain itself
+// when it is no alias or what it is an alias of cannot be that of a host.
+func aliasEnd(domain Domain, res Result) Domain {
+	if res.Name == "" {
+		return domain
+	}
+	end, err := ParseDomainLax(res.Name)
 	if err != nil {
-		// No host can prove that it has such a name.
-		return aliasEnd{domain: domain}
+		return domain
 	}
-	return aliasEnd{domain: end, firstAuthentic: end != domain && res.Authentic}
+	return end
 }

@@ -35,13 +35,12 @@ func TestGatherMX(t *testing.T) {
 		A: map[string][]string{"host.example": {"192.0.2.1"}},
 		CNAME: map[string]string{
 			"alias.example": "alias2.example", "alias2.example": "mx.example", "aliashost.example": "host.example",
-			"dangling.example": "gone.example", "loop.example": "loop2.example", "loop2.example": "loop.example",
+			"dangling.example": "gone.example", "aliasfail.example": "mx.example", "loop.example": "loop2.example", "loop2.example": "loop.example",
 		},
-		Fail:         map[string]error{"mx fail.example": nil, "cname signed.example": nil, "cname unsigned.example": nil},
+		Fail:         map[string]error{"mx fail.example": nil, "cname aliasfail.example": nil},
 		AllAuthentic: true,
 		Inauthentic:  []string{"mx unsigned.example", "mx none.example", "cname alias2.example"},
 	}
-	r.MX["signed.example"] = []MX{{1, "a.example"}}
 	r.MX["unsigned.example"] = []MX{{1, "a.example"}}
 	const auth, insecure = true, false
 	for _, tt := range []struct {
@@ -60,7 +59,7 @@ func TestGatherMX(t *testing.T) {
 		{"null.example", "[]", "null.example", auth, false, ErrNullMX},
 		{"none.example", "[]", "none.example", insecure, false, ErrNoMXHost},
 		{"missing.example", "[]", "missing.example", auth, false, ErrNoDomain},
-		{"dangling.example", "[]", "dangling.example", auth, false, ErrNoDomain},
+		{"dangling.example", "[]", "gone.example", auth, false, ErrNoDomain},
 	} {
 		x, err := GatherMX(t.Context(), r, mustDomain(t, tt.domain))
 		if !errors.Is(err, tt.err) || (tt.err != nil) != errors.Is(err, ErrNoMail) {
@@ -74,8 +73,8 @@ func TestGatherMX(t *testing.T) {
 			t.Errorf("%s: got %s %v", tt.domain, got, x)
 		}
 	}
-	// What cannot be found out is temporary, a name that a host may prove included.
-	for _, d := range []string{"fail.example", "loop.example", "signed.example"} {
+	// What cannot be found out is temporary.
+	for _, d := range []string{"fail.example", "loop.example", "aliasfail.example"} {
 		if x, err := GatherMX(t.Context(), r, mustDomain(t, d)); !IsTemporary(err) || errors.Is(err, ErrNoMail) || len(x.Hosts) > 0 {
 			t.Errorf("%s: %v %v", d, x, err)
 		}
@@ -103,15 +102,15 @@ func TestDropSelf(t *testing.T) {
 
 func TestGatherIPs(t *testing.T) {
 	r := MockResolver{
-		A:     map[string][]string{"both.example": {"192.0.2.1"}, "v4.example": {"192.0.2.4"}, "half.example": {"192.0.2.5"}, "insecure.example": {"192.0.2.6"}, "odd.example": {"192.0.2.7"}},
+		A:     map[string][]string{"both.example": {"192.0.2.1"}, "v4.example": {"192.0.2.4"}, "half.example": {"192.0.2.5"}, "insecure.example": {"192.0.2.6"}},
 		AAAA:  map[string][]string{"both.example": {"2001:db8::1"}, "v6.example": {"2001:db8::6"}},
 		TXT:   map[string][]string{"empty.example": {"x"}},
-		CNAME: map[string]string{"alias.example": "both.example", "toinsecure.example": "insecure.example", "dangling.example": "gone.example"},
+		CNAME: map[string]string{"alias.example": "both.example", "toinsecure.example": "insecure.example", "chain.example": "toinsecure.example", "odd.example": "insecure.example", "unsigned.example": "both.example", "dangling.example": "gone.example"},
 		Fail: map[string]error{
 			"aaaa half.example": nil, "a bogus.example": nil, "aaaa bogus.example": nil, "a nov4.example": nil, "cname odd.example": nil,
 		},
 		AllAuthentic: true,
-		Inauthentic:  []string{"a insecure.example", "aaaa insecure.example"},
+		Inauthentic:  []string{"a insecure.example", "aaaa insecure.example", "cname unsigned.example", "cname toinsecure.example"},
 	}
 	for _, tt := range []struct {
 		host, ips, end   string
@@ -124,7 +123,10 @@ func TestGatherIPs(t *testing.T) {
 		{"half.example", "[192.0.2.5]", "half.example", true, false},
 		{"alias.example", "[192.0.2.1 2001:db8::1]", "both.example", true, true},
 		{"insecure.example", "[192.0.2.6]", "insecure.example", false, false},
-		{"toinsecure.example", "[192.0.2.6]", "insecure.example", false, true},
+		{"toinsecure.example", "[192.0.2.6]", "insecure.example", false, false},
+		// The first alias is secure, and what follows is not.
+		{"chain.example", "[192.0.2.6]", "insecure.example", false, true},
+		{"unsigned.example", "[192.0.2.1 2001:db8::1]", "both.example", false, false},
 	} {
 		a, err := GatherIPs(t.Context(), r, mustDomain(t, tt.host))
 		if err != nil || fmt.Sprint(a.IPs) != tt.ips || a.Host.ASCII != tt.end || a.Authentic != tt.authentic || a.AliasAuthentic != tt.alias {
