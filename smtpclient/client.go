@@ -16,6 +16,9 @@ import (
 	"mox/smtp"
 )
 
+// closeNotify is how long the end of TLS may take.
+const closeNotify = 50 * time.Millisecond
+
 // Client is a connection to a server.
 type Client struct {
 	o     Options
@@ -220,9 +223,12 @@ func (c *Client) end(ctx context.Context) error {
 		c.quit(ctx)
 		stop()
 	}
+	// TLS says that it ends, which is quick unless nobody reads; then it would wait for 5 s.
+	stop := time.AfterFunc(closeNotify, func() { c.raw.Close() })
 	err := c.conn.Close()
+	stop.Stop()
 	c.conn.Release()
-	if errors.Is(err, net.ErrClosed) {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
 		err = nil
 	}
 	return err
