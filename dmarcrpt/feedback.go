@@ -186,3 +186,15 @@ func (f *Feedback) Summary() Summary {
 	}
 	return s
 }
+
+// Plus returns the sum of two summaries.
+func (s Summary) Plus(o Summary) Summary {
+	s.Messages += o.Messages
+	s.Pass += o.Pass
+	s.Quarantine += o.Quarantine
+	s.Reject += o.Reject
+	s.Override += o.Override
+	s.DKIMFail += o.DKIMFail
+	s.SPFFail += o.SPFFail
+	return s
+}
