@@ -108,7 +108,7 @@ func (c *Content) Message() (webapi.Message, error) {
 }
 
 func addresses(h *message.Header, name string) []webapi.NameAddress {
-	var l []webapi.NameAddress
+	l := []webapi.NameAddress{}
 	for _, v := range h.Values(name) {
 		for _, a := range message.ParseAddressList(v, maxList) {
 			if a.Kind == message.AddressMailbox && a.Mailbox != "" && len(l) < maxList {
@@ -121,7 +121,7 @@ func addresses(h *message.Header, name string) []webapi.NameAddress {
 
 // MessageIDs returns the ids in a field, in angle brackets.
 func MessageIDs(h *message.Header, name string) []string {
-	var l []string
+	l := []string{}
 	for _, id := range message.ParseMessageIDs(h.Get(name), maxList) {
 		l = append(l, "<"+strings.ToValidUTF8(id, "\uFFFD")+">")
 	}
