@@ -77,6 +77,7 @@ const (
 // Word is a token that counted in a result.
 type Word struct {
 	Token
+	Index  int // of the token, among those given
 	Counts Counts
 	// Probability that a message is junk from this word alone, were junk and ham equally
 	// frequent: above 0.5 it speaks for junk.
@@ -125,7 +126,7 @@ func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result 
 	r.Words = make([]Word, 0, words)
 	for _, list := range [...][]weighed{views[0].spam, views[1].spam, views[0].ham, views[1].ham} {
 		for _, x := range list {
-			r.Words = append(r.Words, Word{tokens[x.index], counts[x.index], logistic(x.weight)})
+			r.Words = append(r.Words, Word{tokens[x.index], x.index, counts[x.index], logistic(x.weight)})
 		}
 	}
 	slices.SortFunc(r.Words, stronger)
@@ -178,7 +179,7 @@ func (p Params) weigh(tokens []Token, counts []Counts, totals Counts, r *Result)
 		}
 	}
 	for i, n := range [2]int{inHeader, len(tokens) - inHeader} {
-		views[i] = view{make([]weighed, 0, n/2), make([]weighed, 0, n/2)}
+		views[i] = view{make([]weighed, 0, n/8), make([]weighed, 0, n/8)}
 	}
 	for i := range min(len(tokens), len(counts)) {
 		c := counts[i]

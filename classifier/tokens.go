@@ -51,9 +51,39 @@ const (
 // the message. Work and memory are bounded by o. It fails only when ra or ctx does, with
 // the tokens until then.
 func Tokens(ctx context.Context, part *message.Part, ra io.ReaderAt, o Options) ([]Token, error) {
-	t := newTokenizer(o)
-	err := t.message(ctx, part, ra)
-	return t.result(), err
+	var t Tokenizer
+	tokens, err := t.Tokens(ctx, part, ra, o)
+	all := string(t.t.text) // which texts share
+	for i, s := range t.t.spans {
+		tokens[i].Text = all[s.start:s.end]
+	}
+	return tokens, err
+}
+
+// Tokenizer takes the tokens of one message after the other, in the same memory: a few
+// times that of the largest message. The zero value is ready. It is not safe for concurrent
+// use.
+type Tokenizer struct {
+	t      tokenizer
+	tokens []Token
+}
+
+// Tokens is [Tokens], but leaves their texts empty: see Text. The result is valid until the
+// next call.
+func (z *Tokenizer) Tokens(ctx context.Context, part *message.Part, ra io.ReaderAt, o Options) ([]Token, error) {
+	z.t.reset(o)
+	err := z.t.message(ctx, part, ra)
+	z.tokens = z.tokens[:0]
+	for i, s := range z.t.spans {
+		z.tokens = append(z.tokens, Token{Hash: s.hash, Header: i < z.t.headers})
+	}
+	return z.tokens, err
+}
+
+// Text returns the text of token i of the last message.
+func (z *Tokenizer) Text(i int) string {
+	s := z.t.spans[i]
+	return string(z.t.text[s.start:s.end])
 }
 
 // span is a token while texts are gathered.
@@ -87,24 +117,18 @@ type previous struct {
 	text []byte
 }
 
-func newTokenizer(o Options) *tokenizer {
+// reset makes the tokenizer ready for another message.
+func (t *tokenizer) reset(o Options) {
 	if o.MaxText <= 0 {
 		o.MaxText = defaultMaxText
 	}
 	if o.MaxTokens <= 0 {
 		o.MaxTokens = defaultMaxTokens
 	}
-	return &tokenizer{o: o, left: o.MaxText, prefixHash: begun, text: make([]byte, 0, 8<<10), spans: make([]span, 0, 512), seen: newHashSet(1024)}
-}
-
-// result makes the tokens; their texts share one string.
-func (t *tokenizer) result() []Token {
-	all := string(t.text)
-	tokens := make([]Token, len(t.spans))
-	for i, s := range t.spans {
-		tokens[i] = Token{s.hash, all[s.start:s.end], i < t.headers}
-	}
-	return tokens
+	t.o, t.left, t.parts, t.headers = o, o.MaxText, 0, 0
+	t.text, t.spans = t.text[:0], t.spans[:0]
+	t.seen.reset()
+	t.within("")
 }
 
 func (t *tokenizer) full() bool { return len(t.spans) >= t.o.MaxTokens }
@@ -292,7 +316,14 @@ type hashSet struct {
 	zero  bool
 }
 
-func newHashSet(size int) hashSet { return hashSet{slots: make([]uint64, size)} }
+// reset empties the set, which it also makes usable.
+func (s *hashSet) reset() {
+	if s.slots == nil {
+		s.slots = make([]uint64, 1024)
+	}
+	clear(s.slots)
+	s.n, s.zero = 0, false
+}
 
 // add reports whether h was not in the set before.
 func (s *hashSet) add(h uint64) bool {
