@@ -293,7 +293,13 @@ func unlabelled(s octets) string {
 // is only changed if it says otherwise. contentType is added where there is none.
 func (c *converter) header(p *Part, encoding, contentType string) error {
 	if encoding == "7bit" && !wide(p.Encoding) {
-		return c.copy(p.BodyStart)
+		// Fields that an embedded message without header gets must not become ours.
+		if ended, err := c.ended(p); err != nil {
+			return err
+		} else if ended || p.Message == nil {
+			return c.copy(p.BodyStart)
+		}
+		encoding = p.Encoding
 	}
 	if p.HeaderSize() > maxConvertHeader {
 		return fmt.Errorf("%w: header too large", Err7Bit)
@@ -312,12 +318,24 @@ func (c *converter) header(p *Part, encoding, contentType string) error {
 	if contentType != "" && !p.HasType() && !h.Has("Content-Type") {
 		h.Add("Content-Type", contentType)
 	}
-	h.Replace("Content-Transfer-Encoding", encoding)
+	if encoding != p.Encoding {
+		h.Replace("Content-Transfer-Encoding", encoding)
+	}
 	c.pos = p.BodyStart
 	if _, err := c.w.Write(h.Append(nil)); err != nil {
 		return fmt.Errorf("writing header: %w", err)
 	}
 	return nil
+}
+
+// ended tells whether a header has its empty line.
+func (c *converter) ended(p *Part) (bool, error) {
+	b := make([]byte, min(4, p.HeaderSize()))
+	if _, err := c.ra.ReadAt(b, p.BodyStart-int64(len(b))); err != nil && err != io.EOF {
+		return false, fmt.Errorf("reading header: %w", err)
+	}
+	b = bytes.ReplaceAll(b, []byte("\r"), nil)
+	return bytes.HasSuffix(b, []byte("\n\n")) || string(b) == "\n", nil
 }
 
 // wide tells whether an encoding says that content is not 7 bit.
