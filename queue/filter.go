@@ -1,6 +1,9 @@
 package queue
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Bound is a bound of times: before At, or at or after it.
 type Bound struct {
@@ -70,34 +73,6 @@ type Shift struct {
 	Now bool // from now, not from the time set
 }
 
-// RetiredMessage is a message that is done.
-type RetiredMessage struct {
-	Message
-	LastActivity time.Time
-	Success      bool
-	Event        string // what it ended as, one of the Event constants
-	KeepUntil    time.Time
-}
-
-// HoldRule holds messages that match any of its fields which is not empty; without any, all messages.
-type HoldRule struct {
-	ID              int64
-	Account         string
-	SenderDomain    string // with A-labels
-	RecipientDomain string // likewise
-}
-
-// Suppression is an address that messages of an account are not sent to.
-type Suppression struct {
-	ID              int64
-	Created         time.Time
-	Account         string
-	BaseAddress     string // see BaseAddress
-	OriginalAddress string
-	Manual          bool
-	Reason          string
-}
-
 // Stats are numbers for metrics and pages.
 type Stats struct {
 	Messages, Held, Retired int
@@ -118,4 +93,29 @@ type DueOptions struct {
 	PerDestination int
 	// Recipients is how many messages of one submission for one destination are returned, at most; 0: 100.
 	Recipients int
+}
+
+// ParseBound parses "<duration" (before now and that duration) or ">duration" (after); "now"
+// is a duration too.
+func ParseBound(s string, now time.Time) (Bound, error) {
+	if s == "" || s[0] != '<' && s[0] != '>' {
+		return Bound{}, fmt.Errorf("%w: %q must begin with < or >, before a duration or \"now\"", ErrInvalid, s)
+	}
+	d, err := ParseDuration(s[1:])
+	if err != nil {
+		return Bound{}, err
+	}
+	return Bound{Before: s[0] == '<', At: now.Add(d)}, nil
+}
+
+// ParseDuration parses a duration, where "now" is 0.
+func ParseDuration(s string) (time.Duration, error) {
+	if s == "now" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %q is not a duration, such as 1h30m", ErrInvalid, s)
+	}
+	return d, nil
 }

@@ -112,8 +112,9 @@ type Queue struct {
 	codec     *chunk.Codec
 	committer *db.Committer
 
-	mu    sync.Mutex      // guards begun
-	begun map[int64]int64 // by message: when an attempt began that is not noted yet, unix ms
+	mu      sync.Mutex      // guards begun
+	begun   map[int64]int64 // by message: when an attempt began that is not noted yet, unix ms
+	writing []int64         // those of begun that the commit under way notes; of the committer
 
 	quit    chan struct{}
 	wake    chan struct{} // 1: there is content to free
