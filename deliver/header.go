@@ -49,6 +49,12 @@ func checkLoop(m *Message) (delivered []string, _ error) {
 	return delivered, nil
 }
 
+// CheckLoop refuses a message that goes around in circles.
+func CheckLoop(m *Message) error {
+	_, err := checkLoop(m)
+	return err
+}
+
 // hasName tells whether a line begins with the name of a field and a colon.
 func hasName(line []byte, name string) bool {
 	return len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name))

@@ -44,11 +44,7 @@ func (tx *Transaction) enqueue(ctx context.Context, m *deliver.Message, d *dispa
 	if err != nil {
 		return err
 	}
-	add := tx.s.c.Queue.Add
-	if tx.once != nil {
-		add = tx.addOnce(index)
-	}
-	added, err := add(ctx, content, msgs)
+	added, err := tx.add(ctx, m, d, content, msgs, index)
 	if err != nil {
 		// The client is to send it again, and nobody is to get it twice.
 		tx.s.c.Deliverer.Remember(m, tx.delivered(d))
@@ -59,6 +55,25 @@ func (tx *Transaction) enqueue(ctx context.Context, m *deliver.Message, d *dispa
 	}
 	tx.note(added.Messages, index)
 	return nil
+}
+
+// add queues messages, and what the sender is told about the other recipients with them.
+func (tx *Transaction) add(ctx context.Context, m *deliver.Message, d *dispatch, c queue.Content, msgs []queue.Message, index []int) (queue.Added, error) {
+	if tx.once != nil {
+		// All recipients are queued: there is nothing to tell yet.
+		return tx.addOnce(ctx, c, msgs, index)
+	}
+	o := tx.outcome(m, d)
+	if tx.from.IsZero() || len(o.notices) == 0 {
+		return tx.s.c.Queue.Add(ctx, c, msgs)
+	}
+	spool := tx.s.c.Store.NewSpool()
+	defer spool.Close()
+	notice, err := tx.s.newNotice(ctx, spool, tx.notification(m, o.notices))
+	if err != nil {
+		return queue.Added{}, err
+	}
+	return tx.s.c.Queue.AddNotices(ctx, c, msgs, []queue.NewMessage{notice})
 }
 
 // postpone decides what is queued: also for recipients of this server who cannot have the

@@ -72,6 +72,9 @@ func Notice(r deliver.Recipient, err error, at time.Time) (_ dsn.Recipient, want
 // wanted, and returns what is to be said in the session: that all went well also when the
 // rest is in a notification, which is then on disk.
 func (tx *Transaction) report(ctx context.Context, m *deliver.Message, d *dispatch) error {
+	if d.any() {
+		return nil // it is queued, with what is to be told
+	}
 	o := tx.outcome(m, d)
 	err := deliver.Merge(tx.rcpts, d.results)
 	// What failed for all, or nobody may be told of, is answered in the session.
@@ -88,7 +91,7 @@ func (tx *Transaction) report(ctx context.Context, m *deliver.Message, d *dispat
 	}
 	// The client may be gone by now, but the message is delivered.
 	ctx = context.WithoutCancel(ctx)
-	if nerr := tx.sendDSN(ctx, m, o.notices, d.any()); nerr != nil {
+	if nerr := tx.sendDSN(ctx, m, o.notices); nerr != nil {
 		tx.s.c.Log.ErrorContext(ctx, "notification not delivered", "account", tx.sender.Account, "err", nerr)
 		return err
 	}
@@ -110,11 +113,11 @@ func successes(l []dsn.Recipient) []dsn.Recipient {
 	return ok
 }
 
-// sendDSN brings a notification to the sender, and returns once that is durable. It is
-// queued where the message is; otherwise a user has it at once.
-func (tx *Transaction) sendDSN(ctx context.Context, m *deliver.Message, notices []dsn.Recipient, queued bool) error {
+// sendDSN brings a notification to the sender, and returns once that is durable. A user has
+// it at once.
+func (tx *Transaction) sendDSN(ctx context.Context, m *deliver.Message, notices []dsn.Recipient) error {
 	n := tx.notification(m, notices)
-	if tx.sender.Account == "" || queued {
+	if tx.sender.Account == "" {
 		return tx.s.Notify(ctx, n)
 	}
 	spool := tx.s.c.Store.NewSpool()
@@ -206,15 +209,27 @@ func (s *Submit) Notify(ctx context.Context, n Notification) error {
 	}
 	spool := s.c.Store.NewSpool()
 	defer spool.Close()
-	needs, err := s.compose(spool, n)
+	notice, err := s.newNotice(ctx, spool, n)
 	if err != nil {
 		return err
+	}
+	if _, err := s.c.Queue.Add(ctx, notice.Content, notice.Messages); err != nil {
+		return fmt.Errorf("queueing notification: %w", err)
+	}
+	return nil
+}
+
+// newNotice makes a notification for the queue, with its content in the spool.
+func (s *Submit) newNotice(ctx context.Context, spool *store.Spool, n Notification) (queue.NewMessage, error) {
+	needs, err := s.compose(spool, n)
+	if err != nil {
+		return queue.NewMessage{}, err
 	}
 	dir := s.c.Directory.View()
 	from := smtp.Address{Localpart: "postmaster", Domain: s.c.Hostname}
 	prefix, err := s.Sign(ctx, dir.Snapshot, []smtp.Address{from}, needs.SMTPUTF8, spool)
 	if err != nil {
-		return fmt.Errorf("signing notification: %w", err)
+		return queue.NewMessage{}, fmt.Errorf("signing notification: %w", err)
 	}
 	q := queue.Message{
 		Kind: queue.DSN, Recipient: n.To, Local: local(dir, n.To), MessageID: strings.Trim(spool.Part().Envelope.MessageID, "<>"), Subject: subject(spool),
@@ -224,11 +239,10 @@ func (s *Submit) Notify(ctx context.Context, n Notification) error {
 		// RFC 8689 5: what is returned is as confidential as the message.
 		q.RequireTLS = &n.Params.RequireTLS
 	}
-	_, err = s.c.Queue.Add(ctx, queue.Content{Prefix: []byte(prefix), Body: spool, Size: spool.Size()}, []queue.Message{q})
-	if err != nil {
-		return fmt.Errorf("queueing notification: %w", err)
-	}
-	return nil
+	return queue.NewMessage{
+		Content:  queue.Content{Prefix: []byte(prefix), Body: spool, Size: spool.Size()},
+		Messages: []queue.Message{q},
+	}, nil
 }
 
 // prefixed is a message with header fields above it.

@@ -181,8 +181,8 @@ func decodeSent(b []byte) (*Sent, error) {
 	return sent, nil
 }
 
-// addOnce is queue.AddOnce, with the answer to the request.
-func (tx *Transaction) addOnce(index []int) func(context.Context, queue.Content, []queue.Message) (queue.Added, error) {
+// addOnce is AddOnce of the queue, with the answer to the request.
+func (tx *Transaction) addOnce(ctx context.Context, c queue.Content, msgs []queue.Message, index []int) (queue.Added, error) {
 	once := *tx.once
 	once.Result = func(a queue.Added) []byte {
 		sent := Sent{MessageID: tx.messageID}
@@ -195,9 +195,7 @@ func (tx *Transaction) addOnce(index []int) func(context.Context, queue.Content,
 		}
 		return b
 	}
-	return func(ctx context.Context, c queue.Content, msgs []queue.Message) (queue.Added, error) {
-		return tx.s.c.Queue.AddOnce(ctx, once, c, msgs)
-	}
+	return tx.s.c.Queue.AddOnce(ctx, once, c, msgs)
 }
 
 // repeated takes the answer to the same request before.

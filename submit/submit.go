@@ -58,6 +58,7 @@ type Config struct {
 // Queue is what is needed of a [queue.Queue], whose methods these are.
 type Queue interface {
 	Add(ctx context.Context, c queue.Content, msgs []queue.Message) (queue.Added, error)
+	AddNotices(ctx context.Context, c queue.Content, msgs []queue.Message, notices []queue.NewMessage) (queue.Added, error)
 	AddOnce(ctx context.Context, once queue.Once, c queue.Content, msgs []queue.Message) (queue.Added, error)
 	AddDone(ctx context.Context, msgs []queue.Message, results []queue.Result) ([]queue.Message, error)
 	OnceResult(ctx context.Context, o queue.Once) ([]byte, error)
