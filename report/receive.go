@@ -161,12 +161,13 @@ func (r *Receiver) checkDMARC(in Incoming) (*reportdb.DMARCReport, error) {
 	if in.Results == nil {
 		return nil, errUnchecked
 	}
-	f, err := dmarcrpt.ParseMessage(in.Content, in.Part)
-	switch {
-	case err != nil:
-		return nil, err
-	case in.Results.DMARC.Status != dmarc.StatusPass || len(in.Results.From) != 1:
+	// What is not verified is not looked into.
+	if in.Results.DMARC.Status != dmarc.StatusPass || len(in.Results.From) != 1 {
 		return nil, errDMARC
+	}
+	f, err := dmarcrpt.ParseMessage(in.Content, in.Part)
+	if err != nil {
+		return nil, err
 	}
 	domain, err := dns.ParseDomainLax(f.Policy.Domain)
 	if err != nil || in.Snapshot.Domain(domain) == nil {
@@ -183,12 +184,12 @@ func (r *Receiver) checkTLS(ctx context.Context, in Incoming) (*reportdb.TLSRepo
 	if in.Results == nil {
 		return nil, errUnchecked
 	}
+	if len(in.Results.From) != 1 || !r.signed(ctx, in) {
+		return nil, errDKIM
+	}
 	rep, err := tlsrpt.ParseMessage(in.Content, in.Part)
 	if err != nil {
 		return nil, err
-	}
-	if len(in.Results.From) != 1 || !r.signed(ctx, in) {
-		return nil, errDKIM
 	}
 	// What is said about domains of others is none of our business.
 	all := len(rep.Policies)
