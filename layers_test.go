@@ -19,7 +19,7 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"base", []string{"mlog", "metrics", "ratelimit", "atomicfile", "lineio", "proxyproto", "sconf", "db"}},
+	{"base", []string{"mlog", "metrics", "ratelimit", "atomicfile", "lineio", "proxyproto", "sconf", "db", "chunk"}},
 	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "authres", "dsn", "trace", "ical", "vcard", "jmap", "dav", "webapi"}},
 	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "classifier", "dane", "mtasts", "tlsrpt", "sieve", "smtpclient", "imapclient", "milter"}},
 	{"state", []string{"config", "directory", "store", "queue", "auth", "junk", "search", "tracelog", "reportdb", "mtastsdb", "autotls"}},
