@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"mox/auth"
-	"mox/mailops"
 	"mox/smtp"
 	"mox/store"
 	"mox/webapi"
@@ -30,20 +29,23 @@ type Sending struct {
 	RequireTLS    *bool     // as in webapi.SendRequest
 	FutureRelease time.Time // zero: now
 
+	SaveSent bool // keep a copy in the mailbox for sent messages
+
 	// Key, when not empty, makes that a request which is repeated is done once; Hash is of the
-	// request. Result makes what is to be kept for repetitions of what is returned.
-	Key    string
-	Hash   []byte
-	Result func([]webapi.Submission) []byte
+	// request.
+	Key  string
+	Hash []byte
 }
 
 // Sent says what Send did.
 type Sent struct {
+	MessageID   string // without angle brackets; for a repeated request that of the first
 	Submissions []webapi.Submission
-	// Again: the key was used before by the same request. Nothing was done, and Stored is
-	// what Result made then.
-	Again  bool
-	Stored []byte
+	// Again: the key was used before by the same request. Nothing was done now, and the
+	// rest is what was returned then.
+	Again bool
+	// SaveError says why there is no copy. The message was sent all the same.
+	SaveError error
 }
 
 // Errors of a Sender, besides [*smtp.Error] and [*webapi.Error].
@@ -119,7 +121,7 @@ func (c *call) sendOne(ctx context.Context, r *webapi.SendRequest) (webapi.SendR
 	return result, err
 }
 
-// compose makes the message, sends it, and keeps a copy.
+// compose makes the message and sends it.
 func (c *call) compose(ctx context.Context, r *webapi.SendRequest) (webapi.SendResult, error) {
 	var result webapi.SendResult
 	hash, err := requestHash(r)
@@ -144,14 +146,9 @@ func (c *call) compose(ctx context.Context, r *webapi.SendRequest) (webapi.SendR
 	if err := c.roomForSent(r, spool.Size()); err != nil {
 		return result, err
 	}
-	result.MessageID = "<" + d.messageID + ">"
 	m := Sending{
 		Who: c.who, CID: c.cid, From: d.from.Path(), Recipients: d.rcpts, Content: spool, SMTPUTF8: d.utf8, MessageID: d.messageID, Subject: r.Subject,
-		Extra: r.Extra, RequireTLS: r.RequireTLS, Key: r.IdempotencyKey, Hash: hash,
-		Result: func(l []webapi.Submission) []byte {
-			b, _ := json.Marshal(webapi.SendResult{MessageID: result.MessageID, Submissions: l}) // strings and numbers
-			return b
-		},
+		Extra: r.Extra, RequireTLS: r.RequireTLS, SaveSent: r.SaveSent, Key: r.IdempotencyKey, Hash: hash,
 	}
 	if r.FutureRelease != nil {
 		m.FutureRelease = *r.FutureRelease
@@ -162,14 +159,12 @@ func (c *call) compose(ctx context.Context, r *webapi.SendRequest) (webapi.SendR
 	}
 	if sent.Again {
 		c.w.Header().Set("Idempotent-Replayed", "true")
-		if err := json.Unmarshal(sent.Stored, &result); err != nil {
-			return result, fmt.Errorf("decoding stored result: %w", err)
-		}
-		return result, nil
 	}
-	result.Submissions = sent.Submissions
-	c.saveSent(ctx, r, spool)
-	return result, nil
+	if sent.SaveError != nil {
+		c.s.failure("storesent")
+		c.s.c.Log.Error("keeping copy of sent message", "err", sent.SaveError, "cid", c.cid, "account", c.who.Account)
+	}
+	return webapi.SendResult{MessageID: "<" + sent.MessageID + ">", Submissions: sent.Submissions}, nil
 }
 
 // requestHash is that of a request without its key.
@@ -191,20 +186,6 @@ func (c *call) roomForSent(r *webapi.SendRequest, size int64) error {
 		return &webapi.Error{Code: webapi.CodeSentOverQuota, Message: "the account has no room for a copy of the message: use SaveSent false, or delete messages"}
 	}
 	return nil
-}
-
-// saveSent keeps a copy. The message is on its way: a failure is only logged.
-func (c *call) saveSent(ctx context.Context, r *webapi.SendRequest, spool *store.Spool) {
-	if !r.SaveSent {
-		return
-	}
-	// The client may be gone by now.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	if err := mailops.SaveSent(ctx, c.account, spool); err != nil {
-		c.s.failure("storesent")
-		c.s.c.Log.Error("keeping copy of sent message", "err", err, "cid", c.cid, "account", c.who.Account)
-	}
 }
 
 // sendError makes of an error of the sender what the caller is told.
