@@ -6,60 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
-	"mox/auth"
+	"mox/queue"
 	"mox/smtp"
-	"mox/store"
+	"mox/submit"
 	"mox/webapi"
 )
 
-// Sending is a message to be sent.
-type Sending struct {
-	Who        *auth.Principal
-	CID        int64 // for the log
-	From       smtp.Path
-	Recipients []smtp.Path  // each once
-	Content    *store.Spool // finished; with field Bcc, which must not be sent. It stays the caller's
-	SMTPUTF8   bool         // the header has UTF-8
-	MessageID  string       // of the content, without angle brackets
-	Subject    string
-
-	Extra         map[string]string
-	RequireTLS    *bool     // as in webapi.SendRequest
-	FutureRelease time.Time // zero: now
-
-	SaveSent bool // keep a copy in the mailbox for sent messages
-
-	// Key, when not empty, makes that a request which is repeated is done once; Hash is of the
-	// request.
-	Key  string
-	Hash []byte
-}
-
-// Sent says what Send did.
-type Sent struct {
-	MessageID   string // without angle brackets; for a repeated request that of the first
-	Submissions []webapi.Submission
-	// Again: the key was used before by the same request. Nothing was done now, and the
-	// rest is what was returned then.
-	Again bool
-	// SaveError says why there is no copy. The message was sent all the same.
-	SaveError error
-}
-
-// Errors of a Sender, besides [*smtp.Error] and [*webapi.Error].
-var (
-	// ErrKeyUsed: the key was used for another request.
-	ErrKeyUsed = errors.New("the idempotency key was used for another message")
-	// ErrUnsupported: the sender cannot do what was asked for; the text says what.
-	ErrUnsupported = errors.New("not available")
-)
-
 // Sender sends messages: it checks that the account may use From, signs, and has the
-// message durably when it returns nil.
+// message durably when it returns nil. It is a *submit.Submit.
 type Sender interface {
-	Send(ctx context.Context, m Sending) (Sent, error)
+	Send(ctx context.Context, who submit.Sender, r submit.Request) (submit.Sent, error)
 }
 
 func userError(format string, args ...any) error {
@@ -146,14 +105,17 @@ func (c *call) compose(ctx context.Context, r *webapi.SendRequest) (webapi.SendR
 	if err := c.roomForSent(r, spool.Size()); err != nil {
 		return result, err
 	}
-	m := Sending{
-		Who: c.who, CID: c.cid, From: d.from.Path(), Recipients: d.rcpts, Content: spool, SMTPUTF8: d.utf8, MessageID: d.messageID, Subject: r.Subject,
-		Extra: r.Extra, RequireTLS: r.RequireTLS, SaveSent: r.SaveSent, Key: r.IdempotencyKey, Hash: hash,
+	m := submit.Request{
+		From: d.from.Path(), Params: smtp.MailParams{SMTPUTF8: d.utf8}, Content: io.NewSectionReader(spool, 0, spool.Size()), MaxSize: c.s.c.Limits.Message,
+		RequireTLS: r.RequireTLS, Extra: r.Extra, SaveSent: r.SaveSent, Key: r.IdempotencyKey, Hash: hash,
+	}
+	for _, to := range d.rcpts {
+		m.To = append(m.To, submit.Rcpt{To: to})
 	}
 	if r.FutureRelease != nil {
-		m.FutureRelease = *r.FutureRelease
+		m.Params.HoldUntil = r.FutureRelease.UTC().Truncate(time.Second)
 	}
-	sent, err := c.s.c.Send.Send(ctx, m)
+	sent, err := c.s.c.Send.Send(ctx, submit.Sender{Account: c.who.Account, Login: c.who.Login}, m)
 	if err != nil {
 		return result, c.sendError(err)
 	}
@@ -164,7 +126,11 @@ func (c *call) compose(ctx context.Context, r *webapi.SendRequest) (webapi.SendR
 		c.s.failure("storesent")
 		c.s.c.Log.Error("keeping copy of sent message", "err", sent.SaveError, "cid", c.cid, "account", c.who.Account)
 	}
-	return webapi.SendResult{MessageID: "<" + sent.MessageID + ">", Submissions: sent.Submissions}, nil
+	result.MessageID = "<" + sent.MessageID + ">"
+	for _, q := range sent.Queued {
+		result.Submissions = append(result.Submissions, webapi.Submission{Address: q.To, QueueMsgID: q.ID, FromID: q.FromID})
+	}
+	return result, nil
 }
 
 // requestHash is that of a request without its key.
@@ -188,24 +154,28 @@ func (c *call) roomForSent(r *webapi.SendRequest, size int64) error {
 	return nil
 }
 
+// refusals are the codes of what package submit refuses.
+var refusals = map[string]webapi.Code{
+	"badfrom": webapi.CodeBadFrom, "domaindisabled": webapi.CodeDomainDisabled,
+	"messagelimiterror": webapi.CodeMessageLimitReached, "recipientlimiterror": webapi.CodeRecipientLimitReached,
+}
+
 // sendError makes of an error of the sender what the caller is told.
 func (c *call) sendError(err error) error {
-	var e *webapi.Error
-	var se *smtp.Error
+	var refusal *submit.Refusal
+	var reply *smtp.Error
 	switch {
-	case errors.As(err, &e):
-		return e
-	case errors.Is(err, ErrKeyUsed):
-		return &webapi.Error{Code: webapi.CodeIdempotencyConflict, Message: err.Error()}
-	case errors.Is(err, ErrUnsupported):
-		return userError("%v", err)
-	case errors.As(err, &se) && se.Code != 451 && se.Permanent():
-		return userError("%s", se.Text)
-	case errors.As(err, &se) && se.Err == nil:
-		// A refusal for now, with its reason for the caller.
-		c.s.failure("submit")
-		return &webapi.Error{Code: webapi.CodeServer, Message: se.Text}
+	case errors.As(err, &refusal) && refusals[refusal.Result] != "":
+		return &webapi.Error{Code: refusals[refusal.Result], Message: refusal.Reply.Text}
+	case errors.Is(err, queue.ErrOnceDiffers):
+		return &webapi.Error{Code: webapi.CodeIdempotencyConflict, Message: "the IdempotencyKey was used for another message"}
+	case errors.As(err, &reply) && reply.Permanent():
+		return userError("%s", reply.Text)
 	}
 	c.s.failure("submit")
+	if reply != nil && reply.Err == nil {
+		// Refused for now, with a reason that is for the caller.
+		return &webapi.Error{Code: webapi.CodeServer, Message: reply.Text}
+	}
 	return err
 }
