@@ -1,6 +1,6 @@
 // Package mailops has the operations on messages that several doors offer to people and
-// programs who know a message by its id: read it as parts, flag, move, delete, keep a copy
-// of what was sent. It is for the HTTP API and its webhooks, and whatever else is
+// programs who know a message by its id: read it as parts, flag, move, delete.
+// It is for the HTTP API and its webhooks, and whatever else is
 // not a session of a mailbox.
 //
 // A message is looked up by id, then worked on by mailbox and UID. Another session may move

@@ -124,34 +124,3 @@ func ParseFlags(names []string) (store.FlagChange, error) {
 func FlagNames(acc *store.Account, m store.Message) []string {
 	return append(m.Flags.Names(), acc.Keywords(m.Keywords)...)
 }
-
-// Sent returns the mailbox for copies of sent messages: the one with the special use,
-// or else the one called Sent, which is made when missing.
-func Sent(ctx context.Context, acc *store.Account) (store.Mailbox, error) {
-	for _, b := range acc.Mailboxes() {
-		if b.SpecialUse&store.UseSent != 0 {
-			return b, nil
-		}
-	}
-	if b, ok := acc.MailboxByName("Sent"); ok {
-		return b, nil
-	}
-	b, err := acc.CreateMailbox(ctx, "Sent", store.UseSent)
-	if errors.Is(err, store.ErrExists) {
-		b, ok := acc.MailboxByName("Sent")
-		if ok {
-			return b, nil
-		}
-	}
-	return b, err
-}
-
-// SaveSent puts a copy of a sent message into the mailbox for them, as read.
-func SaveSent(ctx context.Context, acc *store.Account, spool *store.Spool) error {
-	box, err := Sent(ctx, acc)
-	if err != nil {
-		return fmt.Errorf("mailbox for sent messages: %w", err)
-	}
-	_, err = acc.Add(ctx, box.ID, []store.NewMessage{{Spool: spool, Flags: store.FlagSeen}})
-	return err
-}

@@ -6,58 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
-	"mox/auth"
-	"mox/mailops"
+	"mox/queue"
 	"mox/smtp"
-	"mox/store"
+	"mox/submit"
 	"mox/webapi"
 )
 
-// Sending is a message to be sent.
-type Sending struct {
-	Who        *auth.Principal
-	CID        int64 // for the log
-	From       smtp.Path
-	Recipients []smtp.Path  // each once
-	Content    *store.Spool // finished; with field Bcc, which must not be sent. It stays the caller's
-	SMTPUTF8   bool         // the header has UTF-8
-	MessageID  string       // of the content, without angle brackets
-	Subject    string
-
-	Extra         map[string]string
-	RequireTLS    *bool     // as in webapi.SendRequest
-	FutureRelease time.Time // zero: now
-
-	// Key, when not empty, makes that a request which is repeated is done once; Hash is of the
-	// request. Result makes what is to be kept for repetitions of what is returned.
-	Key    string
-	Hash   []byte
-	Result func([]webapi.Submission) []byte
-}
-
-// Sent says what Send did.
-type Sent struct {
-	Submissions []webapi.Submission
-	// Again: the key was used before by the same request. Nothing was done, and Stored is
-	// what Result made then.
-	Again  bool
-	Stored []byte
-}
-
-// Errors of a Sender, besides [*smtp.Error] and [*webapi.Error].
-var (
-	// ErrKeyUsed: the key was used for another request.
-	ErrKeyUsed = errors.New("the idempotency key was used for another message")
-	// ErrUnsupported: the sender cannot do what was asked for; the text says what.
-	ErrUnsupported = errors.New("not available")
-)
-
 // Sender sends messages: it checks that the account may use From, signs, and has the
-// message durably when it returns nil.
+// message durably when it returns nil. It is a *submit.Submit.
 type Sender interface {
-	Send(ctx context.Context, m Sending) (Sent, error)
+	Send(ctx context.Context, who submit.Sender, r submit.Request) (submit.Sent, error)
 }
 
 func userError(format string, args ...any) error {
@@ -119,7 +80,7 @@ func (c *call) sendOne(ctx context.Context, r *webapi.SendRequest) (webapi.SendR
 	return result, err
 }
 
-// compose makes the message, sends it, and keeps a copy.
+// compose makes the message and sends it.
 func (c *call) compose(ctx context.Context, r *webapi.SendRequest) (webapi.SendResult, error) {
 	var result webapi.SendResult
 	hash, err := requestHash(r)
@@ -144,31 +105,31 @@ func (c *call) compose(ctx context.Context, r *webapi.SendRequest) (webapi.SendR
 	if err := c.roomForSent(r, spool.Size()); err != nil {
 		return result, err
 	}
-	result.MessageID = "<" + d.messageID + ">"
-	m := Sending{
-		Who: c.who, CID: c.cid, From: d.from.Path(), Recipients: d.rcpts, Content: spool, SMTPUTF8: d.utf8, MessageID: d.messageID, Subject: r.Subject,
-		Extra: r.Extra, RequireTLS: r.RequireTLS, Key: r.IdempotencyKey, Hash: hash,
-		Result: func(l []webapi.Submission) []byte {
-			b, _ := json.Marshal(webapi.SendResult{MessageID: result.MessageID, Submissions: l}) // strings and numbers
-			return b
-		},
+	m := submit.Request{
+		From: d.from.Path(), Params: smtp.MailParams{SMTPUTF8: d.utf8}, Content: io.NewSectionReader(spool, 0, spool.Size()), MaxSize: c.s.c.Limits.Message,
+		RequireTLS: r.RequireTLS, Extra: r.Extra, SaveSent: r.SaveSent, Key: r.IdempotencyKey, Hash: hash,
+	}
+	for _, to := range d.rcpts {
+		m.To = append(m.To, submit.Rcpt{To: to})
 	}
 	if r.FutureRelease != nil {
-		m.FutureRelease = *r.FutureRelease
+		m.Params.HoldUntil = r.FutureRelease.UTC().Truncate(time.Second)
 	}
-	sent, err := c.s.c.Send.Send(ctx, m)
+	sent, err := c.s.c.Send.Send(ctx, submit.Sender{Account: c.who.Account, Login: c.who.Login}, m)
 	if err != nil {
 		return result, c.sendError(err)
 	}
 	if sent.Again {
 		c.w.Header().Set("Idempotent-Replayed", "true")
-		if err := json.Unmarshal(sent.Stored, &result); err != nil {
-			return result, fmt.Errorf("decoding stored result: %w", err)
-		}
-		return result, nil
 	}
-	result.Submissions = sent.Submissions
-	c.saveSent(ctx, r, spool)
+	if sent.SaveError != nil {
+		c.s.failure("storesent")
+		c.s.c.Log.Error("keeping copy of sent message", "err", sent.SaveError, "cid", c.cid, "account", c.who.Account)
+	}
+	result.MessageID = "<" + sent.MessageID + ">"
+	for _, q := range sent.Queued {
+		result.Submissions = append(result.Submissions, webapi.Submission{Address: q.To, QueueMsgID: q.ID, FromID: q.FromID})
+	}
 	return result, nil
 }
 
@@ -193,38 +154,28 @@ func (c *call) roomForSent(r *webapi.SendRequest, size int64) error {
 	return nil
 }
 
-// saveSent keeps a copy. The message is on its way: a failure is only logged.
-func (c *call) saveSent(ctx context.Context, r *webapi.SendRequest, spool *store.Spool) {
-	if !r.SaveSent {
-		return
-	}
-	// The client may be gone by now.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	if err := mailops.SaveSent(ctx, c.account, spool); err != nil {
-		c.s.failure("storesent")
-		c.s.c.Log.Error("keeping copy of sent message", "err", err, "cid", c.cid, "account", c.who.Account)
-	}
+// refusals are the codes of what package submit refuses.
+var refusals = map[string]webapi.Code{
+	"badfrom": webapi.CodeBadFrom, "domaindisabled": webapi.CodeDomainDisabled,
+	"messagelimiterror": webapi.CodeMessageLimitReached, "recipientlimiterror": webapi.CodeRecipientLimitReached,
 }
 
 // sendError makes of an error of the sender what the caller is told.
 func (c *call) sendError(err error) error {
-	var e *webapi.Error
-	var se *smtp.Error
+	var refusal *submit.Refusal
+	var reply *smtp.Error
 	switch {
-	case errors.As(err, &e):
-		return e
-	case errors.Is(err, ErrKeyUsed):
-		return &webapi.Error{Code: webapi.CodeIdempotencyConflict, Message: err.Error()}
-	case errors.Is(err, ErrUnsupported):
-		return userError("%v", err)
-	case errors.As(err, &se) && se.Code != 451 && se.Permanent():
-		return userError("%s", se.Text)
-	case errors.As(err, &se) && se.Err == nil:
-		// A refusal for now, with its reason for the caller.
-		c.s.failure("submit")
-		return &webapi.Error{Code: webapi.CodeServer, Message: se.Text}
+	case errors.As(err, &refusal) && refusals[refusal.Result] != "":
+		return &webapi.Error{Code: refusals[refusal.Result], Message: refusal.Reply.Text}
+	case errors.Is(err, queue.ErrOnceDiffers):
+		return &webapi.Error{Code: webapi.CodeIdempotencyConflict, Message: "the IdempotencyKey was used for another message"}
+	case errors.As(err, &reply) && reply.Permanent():
+		return userError("%s", reply.Text)
 	}
 	c.s.failure("submit")
+	if reply != nil && reply.Err == nil {
+		// Refused for now, with a reason that is for the caller.
+		return &webapi.Error{Code: webapi.CodeServer, Message: reply.Text}
+	}
 	return err
 }

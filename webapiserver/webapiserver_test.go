@@ -26,6 +26,7 @@ import (
 	"mox/smtp"
 	"mox/store"
 	"mox/storetest"
+	"mox/submit"
 	"mox/trace"
 	"mox/webapi"
 )
@@ -102,38 +103,39 @@ type outbox struct {
 	dir *directory.Directory
 
 	mu   sync.Mutex
-	sent []Sending
+	sent []submit.Request
 	raw  []string
-	once map[string][]byte // results by key
+	once map[string]submit.Sent // by key
 	hash map[string][]byte
 	err  error
 }
 
-func (o *outbox) Send(_ context.Context, m Sending) (Sent, error) {
+func (o *outbox) Send(_ context.Context, who submit.Sender, m submit.Request) (submit.Sent, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
-		return Sent{}, o.err
+		return submit.Sent{}, o.err
 	}
-	if !o.dir.MayUse(m.Who.Account, m.From.Address()) {
-		return Sent{}, &webapi.Error{Code: webapi.CodeBadFrom, Message: "not yours"}
+	if !o.dir.MayUse(who.Account, m.From.Address()) {
+		return submit.Sent{}, &submit.Refusal{Result: "badfrom", Reply: smtp.Errorf(550, "5.7.1", "not yours")}
 	}
 	if stored, ok := o.once[m.Key]; ok && m.Key != "" {
 		if !bytes.Equal(o.hash[m.Key], m.Hash) {
-			return Sent{}, ErrKeyUsed
+			return submit.Sent{}, smtp.WrapErrorf(queue.ErrOnceDiffers, 554, "5.5.4", "differs")
 		}
-		return Sent{Again: true, Stored: stored}, nil
+		stored.Again = true
+		return stored, nil
 	}
-	b, err := io.ReadAll(io.NewSectionReader(m.Content, 0, m.Content.Size()))
+	b, err := io.ReadAll(m.Content)
 	if err != nil {
-		return Sent{}, err
+		return submit.Sent{}, err
 	}
-	var s Sent
-	for i, r := range m.Recipients {
-		s.Submissions = append(s.Submissions, webapi.Submission{Address: r.Address().String(), QueueMsgID: int64(100*len(o.sent) + i + 1)})
+	s := submit.Sent{MessageID: message.ParseMessageIDs(message.ParseHeader(b).Get("Message-ID"), 1)[0]}
+	for i, r := range m.To {
+		s.Queued = append(s.Queued, submit.Queued{To: r.To.XString(true), ID: int64(100*len(o.sent) + i + 1)})
 	}
 	o.sent, o.raw = append(o.sent, m), append(o.raw, string(b))
-	o.once[m.Key], o.hash[m.Key] = m.Result(s.Submissions), m.Hash
+	o.once[m.Key], o.hash[m.Key] = s, m.Hash
 	return s, nil
 }
 
@@ -189,7 +191,7 @@ func newFixture(t testing.TB) *fixture {
 	for _, account := range []string{"mjl", "other", "off"} {
 		s.passwords[account] = credentials()
 	}
-	f.outbox = &outbox{dir: f.Directory, once: map[string][]byte{}, hash: map[string][]byte{}}
+	f.outbox = &outbox{dir: f.Directory, once: map[string]submit.Sent{}, hash: map[string][]byte{}}
 	var mu sync.Mutex
 	f.server = New(Config{
 		Auth: f.auth, Store: f.Store, Send: f.outbox, Suppressions: &suppressions{}, Hostname: "mx.example",
@@ -229,7 +231,7 @@ func (l *limiter) Succeeded(netip.Addr, time.Time) {
 	l.n = 0
 }
 
-func (f *fixture) last(t *testing.T) (Sending, string) {
+func (f *fixture) last(t *testing.T) (submit.Request, string) {
 	t.Helper()
 	f.outbox.mu.Lock()
 	defer f.outbox.mu.Unlock()
@@ -268,12 +270,12 @@ func TestSend(t *testing.T) {
 		edit func(r *webapi.SendRequest)
 		tree string
 		has  []string // in the message
-		test func(s Sending) bool
+		test func(s submit.Request) bool
 	}{
 		{"text", func(r *webapi.SendRequest) {}, "-:text/plain", []string{
 			"From: mjl@mx.example\r\n", "To: Other <other@mx.example>\r\n", "Subject: =?utf-8?", "Content-Transfer-Encoding: quoted-printable\r\n", "world =C3=A9\r\n", "Date: ", "MIME-Version: 1.0\r\n",
-		}, func(s Sending) bool {
-			return !s.SMTPUTF8 && s.FutureRelease.IsZero() && s.RequireTLS == nil && len(s.Recipients) == 1
+		}, func(s submit.Request) bool {
+			return !s.Params.SMTPUTF8 && s.Params.HoldUntil.IsZero() && s.RequireTLS == nil && len(s.To) == 1
 		}},
 		{"html", func(r *webapi.SendRequest) { r.Text, r.HTML = "", "<p>hi</p>" }, "-:text/html", nil, nil},
 		{"both", func(r *webapi.SendRequest) { r.HTML = "<p>hi</p>" }, "alternative(-:text/plain -:text/html)", nil, nil},
@@ -297,12 +299,12 @@ func TestSend(t *testing.T) {
 		}, "-:text/plain", []string{
 			`From: "Mechiel, \"L\"" <mjl@mx.example>`, "Cc: a@remote.example, other@mx.example\r\n", "Bcc: b@remote.example\r\n", "Reply-To: c@remote.example\r\n", "Message-ID: <me@x>\r\n",
 			"In-Reply-To: <b@x>\r\n", "References: <a@x> <b@x>\r\n", "Date: Fri, 2 Jan 2026 03:04:05 +0100\r\n", "X-Campaign: =?utf-8?", "List-Unsubscribe: <https://x.example/>\r\n",
-		}, func(s Sending) bool {
-			return len(s.Recipients) == 3 && s.MessageID == "me@x" && s.Extra["k"] == "v" && *s.RequireTLS && s.FutureRelease.Equal(release)
+		}, func(s submit.Request) bool {
+			return len(s.To) == 3 && s.Extra["k"] == "v" && *s.RequireTLS && s.Params.HoldUntil.Equal(release)
 		}},
 		{"tls-required", func(r *webapi.SendRequest) { r.RequireTLS = &no }, "-:text/plain", []string{"TLS-Required: No\r\n"}, nil},
-		{"international", func(r *webapi.SendRequest) { r.From = []webapi.NameAddress{{Address: "møx@mx.example"}} }, "-:text/plain", []string{"From: møx@mx.example\r\n", "Subject: Grüße\r\n"}, func(s Sending) bool { return s.SMTPUTF8 }},
-		{"idn", func(r *webapi.SendRequest) { r.To = []webapi.NameAddress{{Address: "x@bücher.example"}} }, "-:text/plain", []string{"To: x@xn--bcher-kva.example\r\n"}, func(s Sending) bool { return !s.SMTPUTF8 }},
+		{"international", func(r *webapi.SendRequest) { r.From = []webapi.NameAddress{{Address: "møx@mx.example"}} }, "-:text/plain", []string{"From: møx@mx.example\r\n", "Subject: Grüße\r\n"}, func(s submit.Request) bool { return s.Params.SMTPUTF8 }},
+		{"idn", func(r *webapi.SendRequest) { r.To = []webapi.NameAddress{{Address: "x@bücher.example"}} }, "-:text/plain", []string{"To: x@xn--bcher-kva.example\r\n"}, func(s submit.Request) bool { return !s.Params.SMTPUTF8 }},
 	} {
 		r := simple()
 		tc.edit(&r)
@@ -321,7 +323,7 @@ func TestSend(t *testing.T) {
 				t.Errorf("%s: message lacks %q:\n%s", tc.name, want, raw)
 			}
 		}
-		if tc.test != nil && !tc.test(s) || len(result.Submissions) != len(s.Recipients) || result.Submissions[0].QueueMsgID == 0 {
+		if tc.test != nil && !tc.test(s) || len(result.Submissions) != len(s.To) || result.Submissions[0].QueueMsgID == 0 {
 			t.Errorf("%s: sent %+v, result %+v", tc.name, s, result)
 		}
 	}
@@ -383,7 +385,8 @@ func TestSendRefused(t *testing.T) {
 		{smtp.Errorf(550, "5.7.2", "only members"), webapi.CodeUser},
 		{smtp.Errorf(452, "4.3.1", "full"), webapi.CodeServer},
 		{errors.New("secret detail"), webapi.CodeServer},
-		{fmt.Errorf("scheduled sending: %w", ErrUnsupported), webapi.CodeUser},
+		{&submit.Refusal{Result: "domaindisabled", Reply: smtp.Errorf(451, "4.3.0", "disabled")}, webapi.CodeDomainDisabled},
+		{fmt.Errorf("recipient x: %w", &submit.Refusal{Result: "recipientlimiterror", Reply: smtp.Errorf(452, "4.5.3", "limit")}), webapi.CodeRecipientLimitReached},
 	} {
 		f.outbox.err = tc.err
 		_, err := f.client.Send(t.Context(), simple())
@@ -476,11 +479,10 @@ func TestSaveSent(t *testing.T) {
 	if _, err := f.client.Send(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	acc := f.account(t, "mjl")
-	box, _ := acc.MailboxByName("Sent")
-	if box.Messages != 1 || box.Unseen != 0 {
-		t.Errorf("mailbox %+v", box)
+	if s, _ := f.last(t); !s.SaveSent {
+		t.Error("no copy was asked for")
 	}
+	acc := f.account(t, "mjl")
 	acc.SetQuota(10)
 	defer acc.SetQuota(0)
 	if _, err := f.client.Send(t.Context(), r); !errors.Is(err, &webapi.Error{Code: webapi.CodeSentOverQuota}) {
