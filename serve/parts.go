@@ -25,7 +25,10 @@ func (s *Server) build() {
 		},
 	}
 	s.ctl = &ctl.Server{Admin: s.Admin, Log: mlog.New("ctl", s.Log), Panic: func() { s.Registry.Panic("ctl") }}
+	s.buildReports()
 	s.buildSMTP()
+	s.buildOutbound()
+	s.buildHooks()
 	s.Admin.Inbound, s.Admin.Door = s.inbound, s.publicDoor()
 	s.buildIMAP()
 	s.web = webserver.New(mlog.New("webserver", s.Log))
