@@ -1,0 +1,3 @@
+package main
+
+func smtpCommands() []command { return nil }
