@@ -18,14 +18,17 @@ func main() {
 
 // mainStatus runs the program with the process's own arguments and streams, and
 // returns its exit status.
-func mainStatus() int {
+func mainStatus() int { return processProgram().mainProcess() }
+
+// mainProcess is main with the process's own arguments.
+func (p *program) mainProcess() int {
 	// A setgid binary is only meant for sendmail, which reads a protected password;
 	// nothing else may run with borrowed group rights.
 	if os.Getgid() != os.Getegid() && !isSendmail() {
 		os.Stderr.WriteString("mox: refusing to run setgid: effective and real group differ\n")
 		return 1
 	}
-	return processProgram().main(processArgs())
+	return p.main(processArgs())
 }
 
 // isSendmail tells whether the program was started as /usr/sbin/sendmail.

@@ -29,7 +29,7 @@ func scriptStatus() int {
 		}
 		p.dns = zone
 	}
-	return p.main(processArgs())
+	return p.mainProcess()
 }
 
 func readMockDNS(name string) (dns.MockResolver, error) {
