@@ -55,6 +55,7 @@ func exampleStatic() *Static {
 			Socks:  &TransportSocks{"127.0.0.1:1080", []string{"192.0.2.20"}, "mail2.example.org"},
 			Direct: &TransportDirect{DisableIPv6: true}, Fail: &TransportFail{554, "not from here"},
 		}},
+		Relay:            map[string]Relay{"printers": {[]string{"192.0.2.64/28"}, []string{"mjl"}, []string{"example.org"}, 100}},
 		QuotaMessageSize: 10 << 30,
 	}
 }
@@ -145,6 +146,7 @@ func exampleAccount() Account {
 				HeadersRegexp: map[string]string{"^list-id$": `<announce\.lists\.example\.net>`}, ListAllowDomain: "lists.example.net",
 				AcceptRejectsToMailbox: "Rejects", Mailbox: "Lists", Comment: "Announcements",
 			}},
+			Forward: &Forward{[]string{"mjl@example.net"}, true, true},
 		},
 	}
 	return a

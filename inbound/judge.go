@@ -56,6 +56,7 @@ func (tx *Transaction) judge(ctx context.Context, m *deliver.Message) *judge {
 		j.res.Facts(&j.facts)
 		m.Reverse, m.Verified = j.res.ReverseName, j.res.Verified()
 		m.Fields = j.res.Fields(m.SMTPUTF8)
+		m.AuthResults, m.Chain = authResults(j.res, m.SMTPUTF8), j.res.ARC
 	}
 	return j
 }
@@ -293,6 +294,7 @@ func (j *judge) judgment(ctx context.Context, t *trace.Trace, d policy.Decision,
 		out.Refusal = smtp.Errorf(d.Code, d.Enhanced, "%s", t.Verdict.Text)
 	case trace.AcceptJunk:
 		out.Flags |= store.FlagSeen
+		out.NoForward = true
 	}
 	b, err := t.Encode()
 	if err != nil {

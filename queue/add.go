@@ -16,6 +16,12 @@ func (q *Queue) Add(ctx context.Context, c Content, msgs []Message) (Added, erro
 	return q.add(ctx, nil, c, msgs)
 }
 
+// AddNotices is Add, with notifications about other recipients of the message in the same
+// commit. For of a notice does not count.
+func (q *Queue) AddNotices(ctx context.Context, c Content, msgs []Message, notices []NewMessage) (Added, error) {
+	return q.add(ctx, nil, c, msgs, notices...)
+}
+
 // AddOnce is Add for a request that may be repeated with the same key: then nothing is
 // added, and what was stored the first time is returned.
 func (q *Queue) AddOnce(ctx context.Context, once Once, c Content, msgs []Message) (Added, error) {
@@ -51,7 +57,7 @@ func (a *arrival) weight() int {
 	return n
 }
 
-func (q *Queue) add(ctx context.Context, once *Once, c Content, msgs []Message) (_ Added, rerr error) {
+func (q *Queue) add(ctx context.Context, once *Once, c Content, msgs []Message, notices ...NewMessage) (_ Added, rerr error) {
 	a := &arrival{once: once, msgs: append([]Message(nil), msgs...)}
 	defer func() {
 		if rerr != nil {
@@ -74,14 +80,18 @@ func (q *Queue) add(ctx context.Context, once *Once, c Content, msgs []Message) 
 	if err := q.noticeSuppressed(ctx, a, c); err != nil {
 		return Added{}, err
 	}
+	others, err := q.prepareNotices(ctx, notices)
+	if err != nil {
+		return Added{}, err
+	}
+	a.notices = append(a.notices, others...)
 	if len(a.suppressed) < len(a.msgs) {
-		var err error
 		if a.content, err = q.prepare(ctx, c, a.msgs[0].Account); err != nil {
 			return Added{}, err
 		}
 	}
 	var added Added
-	err := q.do(ctx, a.weight(), func(t *tx) (err error) {
+	err = q.do(ctx, a.weight(), func(t *tx) (err error) {
 		added, err = t.arrive(a)
 		return err
 	})

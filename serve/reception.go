@@ -17,6 +17,7 @@ import (
 	"mox/msgauth"
 	"mox/publicsuffix"
 	"mox/store"
+	"mox/submit"
 	"mox/tracelog"
 )
 
@@ -126,7 +127,7 @@ func (s *Server) autoFlags(account, from, mailbox string, use store.SpecialUse) 
 }
 
 // buildInbound makes the flow for mail of other servers.
-func (s *Server) buildInbound(deliverer *deliver.Deliverer) {
+func (s *Server) buildInbound(deliverer *deliver.Deliverer, forwarder *submit.Forwarder) {
 	hostname := s.Config.Snapshot().Hostname
 	s.blocklists = s.newBlocklists()
 	checker := msgauth.New(msgauth.Config{
@@ -136,6 +137,7 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer) {
 	deliveries, given, checked := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SubjectPassGenerate), s.Registry.Counter(metrics.SubjectPassVerify)
 	s.inbound = inbound.New(inbound.Config{
 		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Trace: s.Traces.Add,
+		Notifier: s.submit, Returner: forwarder,
 		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: inbound.Metrics{
 			Delivery: func(result, reason string) { deliveries.Inc(result, reason) },

@@ -23,6 +23,7 @@ import (
 	"mox/junk"
 	"mox/metrics"
 	"mox/mlog"
+	"mox/queue"
 	"mox/search"
 	"mox/smtpserver"
 	"mox/store"
@@ -70,11 +71,13 @@ type Server struct {
 	Search   *search.Manager
 	Junk     *junk.Manager
 	Traces   *tracelog.Log
+	Queue    *queue.Queue
 
 	dns         *dns.Client // nil: Resolver was given
 	blocklists  *dnsbl.Checker
 	dir         *directory.Directory
 	receivedID  *ReceivedID
+	srsKey      []byte
 	cids        *mlog.CidGenerator
 	inbound     *inbound.Inbound
 	submit      *submit.Submit
@@ -120,6 +123,9 @@ func New(o Options) (_ *Server, rerr error) {
 	if s.receivedID, err = loadReceivedID(snap.DataPath(receivedIDFile)); err != nil {
 		return nil, err
 	}
+	if s.srsKey, err = loadSRSKey(snap.DataPath(srsKeyFile)); err != nil {
+		return nil, err
+	}
 	if s.Store, err = store.Open(snap.DataPath("."), s.storeOptions()); err != nil {
 		return nil, fmt.Errorf("opening data directory: %w", err)
 	}
@@ -130,6 +136,9 @@ func New(o Options) (_ *Server, rerr error) {
 		return nil, fmt.Errorf("search: %w", err)
 	}
 	if err := s.openReception(snap); err != nil {
+		return nil, err
+	}
+	if err := s.openSending(snap); err != nil {
 		return nil, err
 	}
 	if err := s.openSockets(snap); err != nil {
@@ -374,7 +383,7 @@ func (s *Server) closeState() error {
 		defer cancel()
 		errs = append(errs, s.Search.Close(ctx))
 	}
-	errs = append(errs, s.closeReception())
+	errs = append(errs, s.closeSending(), s.closeReception())
 	if s.Store != nil {
 		errs = append(errs, s.Store.Close())
 	}
