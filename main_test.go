@@ -24,7 +24,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MOXCONF", "")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer, "fillqueue": fillQueue},
 	})
 }
 
