@@ -61,9 +61,9 @@ type program struct {
 	dns            dns.Resolver // nil: the system's
 	// connect makes the connections of diagnostic commands; nil: a net.Dialer. roots are
 	// the authorities that they trust; nil: the system's.
-	connect func(ctx context.Context, network, address string) (net.Conn, error)
-	roots   *x509.CertPool
-	submitConf     string       // of sendmail
+	connect    func(ctx context.Context, network, address string) (net.Conn, error)
+	roots      *x509.CertPool
+	submitConf string // of sendmail
 
 	// Global flags, given before the subcommand.
 	configPath       string

@@ -48,6 +48,7 @@ func commands() []command {
 		messageCommands(),
 		mtastsCommands(),
 		publicSuffixCommands(),
+		queueCommands(),
 		retrainCommands(),
 		sendmailCommands(),
 		simulateCommands(),
