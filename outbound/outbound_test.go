@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -314,4 +315,154 @@ func TestRestart(t *testing.T) {
 		}
 		b.stop = func() {}
 	})
+}
+
+// TestBusyDead: mail that keeps coming does not keep a destination from being tried again.
+func TestBusyDead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		s := b.server("192.0.2.1")
+		s.down = true
+		for range 30 {
+			b.send("a@dest.test")
+			time.Sleep(10 * time.Second)
+		}
+		// 5 minutes, one attempt for the network a minute.
+		if s.conns < 4 || s.conns > 6 {
+			t.Errorf("%d connections", s.conns)
+		}
+		s.mu.Lock()
+		s.down = false
+		s.mu.Unlock()
+		time.Sleep(time.Minute)
+		id := b.send("a@dest.test")[0]
+		synctest.Wait()
+		b.want(id, "delivered")
+	})
+}
+
+// TestThrottledForLong: what is refused for hours counts in the end.
+func TestThrottledForLong(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		b.server("192.0.2.1").greeting = "421 4.7.0 not you"
+		var ids []int64
+		for range 10 {
+			ids = append(ids, b.send("a@dest.test")...)
+		}
+		time.Sleep(24 * time.Hour)
+		for _, id := range ids {
+			b.want(id, "failed 4.7.0")
+		}
+		if n := b.server("192.0.2.1").conns; n > 100 {
+			t.Errorf("%d connections", n)
+		}
+		if n := len(b.q.all); n > 400 {
+			t.Errorf("%d records for 10 messages", n)
+		}
+	})
+}
+
+// TestKeptGone: a connection that the server has closed meanwhile is no failure.
+func TestKeptGone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		s := b.server("192.0.2.1")
+		s.handle = func(verb, _ string, _ int) string {
+			if verb == "MAIL" && len(s.got) == 1 && s.conns == 1 {
+				return "421 4.4.2 idle for too long"
+			}
+			return ""
+		}
+		first := b.send("a@dest.test")[0]
+		synctest.Wait()
+		second := b.send("a@dest.test")[0]
+		synctest.Wait()
+		b.want(first, "delivered")
+		b.want(second, "delivered")
+		if s.conns != 2 || len(b.q.all) != 2 {
+			t.Errorf("%d connections, %d records", s.conns, len(b.q.all))
+		}
+	})
+}
+
+// TestPanic: a mistake of ours with one message is a temporary failure of that one.
+func TestPanic(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", func(b *bench) {
+			b.c.Local = func(context.Context, queue.Message, Content) error { panic("test") }
+		})
+		id := b.sendAs(queue.Message{Local: true}, "a@mx.example")[0]
+		other := b.send("a@dest.test")[0]
+		synctest.Wait()
+		b.want(id, "delayed 4.3.0")
+		b.want(other, "delivered")
+	})
+}
+
+// TestFinish: what is under way at the end may finish, and is recorded.
+func TestFinish(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		s := b.server("192.0.2.1")
+		s.handle = func(verb, _ string, _ int) string {
+			if verb == "DATA" {
+				time.Sleep(2 * time.Second)
+			}
+			return ""
+		}
+		id := b.send("a@dest.test")[0]
+		time.Sleep(time.Second)
+		b.stop()
+		b.want(id, "delivered")
+		b.stop = func() {}
+	})
+}
+
+// TestRecordAgain: what is delivered is recorded however long the queue cannot.
+func TestRecordAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		b.q.recorded = queue.ErrDiskFull
+		id := b.send("a@dest.test")[0]
+		time.Sleep(10 * time.Minute)
+		b.want(id, "nothing")
+		b.q.mu.Lock()
+		b.q.recorded = nil
+		b.q.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		b.want(id, "delivered")
+		if n := len(b.server("192.0.2.1").messages()); n != 1 {
+			t.Errorf("delivered %d times", n)
+		}
+	})
+}
+
+// TestConcurrency: no more than a route allows, and more only once it works.
+func TestConcurrency(t *testing.T) {
+	for most, routes := range map[int]string{4: "", 2: "Routes:\n\t-\n\t\tTransport: ipv4\n\t\tMaxConnections: 2\n"} {
+		bubble(t, func(t *testing.T) {
+			b := setup(t, routes, func(b *bench) { b.c.Limits.Batch = 2 })
+			s := b.server("192.0.2.1")
+			now, peak := 0, 0
+			s.handle = func(verb, _ string, _ int) string {
+				switch verb {
+				case "MAIL":
+					now++
+					peak = max(peak, now)
+				case ".":
+					now--
+				}
+				return ""
+			}
+			s.slow = time.Second
+			for range 60 {
+				b.send("a@dest.test")
+			}
+			time.Sleep(time.Hour)
+			if len(b.q.msgs) != 0 || peak != most {
+				t.Errorf("%d left, at most %d at a time, want %d", len(b.q.msgs), peak, most)
+			}
+		})
+	}
 }
