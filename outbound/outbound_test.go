@@ -26,6 +26,7 @@ func TestDeliver(t *testing.T) {
 		}
 		polls := b.q.polls
 		time.Sleep(24 * time.Hour)
+		synctest.Wait()
 		if b.q.polls != polls {
 			t.Errorf("asked the queue %d times while idle", b.q.polls-polls)
 		}
@@ -54,8 +55,8 @@ func TestWays(t *testing.T) {
 				id := b.send(to)[0]
 				synctest.Wait()
 				b.want(id, want)
-				if failed := strings.HasPrefix(want, "failed"); failed != (len(b.q.notices) == 1) {
-					t.Errorf("%d notices", len(b.q.notices))
+				if failed := strings.HasPrefix(want, "failed"); failed != (len(b.notices()) == 1) {
+					t.Errorf("%d notices", len(b.notices()))
 				}
 			})
 		})
@@ -73,13 +74,13 @@ func TestSchedule(t *testing.T) {
 		for n, wait := range []time.Duration{0, 450, 900, 1800, 3600, 7200, 14400, 28800} {
 			time.Sleep(wait*time.Second + wait*time.Second/50)
 			synctest.Wait()
-			if len(b.q.all) != n+1 {
-				t.Fatalf("attempt %d: %d outcomes", n+1, len(b.q.all))
+			if len(b.records()) != n+1 {
+				t.Fatalf("attempt %d: %d outcomes", n+1, len(b.records()))
 			}
-			if notices := len(b.q.notices); (n+1 >= 5) != (notices > 0) || n+1 < 8 && notices > 1 {
+			if notices := len(b.notices()); (n+1 >= 5) != (notices > 0) || n+1 < 8 && notices > 1 {
 				t.Errorf("%d notices after attempt %d", notices, n+1)
 			}
-			if n+1 == 5 && !b.q.all[n].NotifyDelayed {
+			if n+1 == 5 && !b.records()[n].NotifyDelayed {
 				t.Error("no delay notified")
 			}
 		}
@@ -87,10 +88,12 @@ func TestSchedule(t *testing.T) {
 		if d := time.Since(start); d < 15*time.Hour || d > 17*time.Hour {
 			t.Errorf("took %s", d)
 		}
-		if len(b.q.notices) != 2 {
-			t.Errorf("%d notices", len(b.q.notices))
+		if len(b.notices()) != 2 {
+			t.Errorf("%d notices", len(b.notices()))
 		}
+		s.mu.Lock()
 		s.down = false
+		s.mu.Unlock()
 		id = b.send("a@dest.test")[0]
 		synctest.Wait()
 		b.want(id, "delivered")
@@ -169,8 +172,8 @@ func TestRecipients(t *testing.T) {
 		for i, want := range []string{"delivered", "failed 5.1.1", "delayed 4.2.2", "delivered"} {
 			b.want(ids[i], want)
 		}
-		if len(b.q.notices) != 1 || len(b.q.notices[0].For) != 1 || b.q.notices[0].For[0] != ids[1] {
-			t.Errorf("notices %+v", b.q.notices)
+		if len(b.notices()) != 1 || len(b.notices()[0].For) != 1 || b.notices()[0].For[0] != ids[1] {
+			t.Errorf("notices %+v", b.notices())
 		}
 	})
 }
@@ -215,6 +218,7 @@ func TestReuse(t *testing.T) {
 			b.send("a@dest.test")
 			synctest.Wait()
 			time.Sleep(time.Second)
+			synctest.Wait()
 		}
 		if s.conns != 1 {
 			t.Errorf("%d connections for messages a second apart", s.conns)
@@ -229,6 +233,7 @@ func TestReuse(t *testing.T) {
 			t.Errorf("%d messages on %d connections", n, s.conns)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		quits := 0
 		for _, l := range s.lines {
 			if l == "QUIT" {
@@ -285,7 +290,7 @@ func TestThrottle(t *testing.T) {
 			b.want(id, "delivered")
 		}
 		attempts := 0
-		for _, o := range b.q.all {
+		for _, o := range b.records() {
 			if o.Action == queue.Delayed && !o.NotTried {
 				attempts++
 			}
@@ -326,6 +331,7 @@ func TestBusyDead(t *testing.T) {
 		for range 30 {
 			b.send("a@dest.test")
 			time.Sleep(10 * time.Second)
+			synctest.Wait()
 		}
 		// 5 minutes, one attempt for the network a minute.
 		if s.conns < 4 || s.conns > 6 {
@@ -335,6 +341,7 @@ func TestBusyDead(t *testing.T) {
 		s.down = false
 		s.mu.Unlock()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		id := b.send("a@dest.test")[0]
 		synctest.Wait()
 		b.want(id, "delivered")
@@ -351,13 +358,14 @@ func TestThrottledForLong(t *testing.T) {
 			ids = append(ids, b.send("a@dest.test")...)
 		}
 		time.Sleep(24 * time.Hour)
+		synctest.Wait()
 		for _, id := range ids {
 			b.want(id, "failed 4.7.0")
 		}
 		if n := b.server("192.0.2.1").conns; n > 100 {
 			t.Errorf("%d connections", n)
 		}
-		if n := len(b.q.all); n > 400 {
+		if n := len(b.records()); n > 400 {
 			t.Errorf("%d records for 10 messages", n)
 		}
 	})
@@ -380,8 +388,8 @@ func TestKeptGone(t *testing.T) {
 		synctest.Wait()
 		b.want(first, "delivered")
 		b.want(second, "delivered")
-		if s.conns != 2 || len(b.q.all) != 2 {
-			t.Errorf("%d connections, %d records", s.conns, len(b.q.all))
+		if s.conns != 2 || len(b.records()) != 2 {
+			t.Errorf("%d connections, %d records", s.conns, len(b.records()))
 		}
 	})
 }
@@ -413,6 +421,7 @@ func TestFinish(t *testing.T) {
 		}
 		id := b.send("a@dest.test")[0]
 		time.Sleep(time.Second)
+		synctest.Wait()
 		b.stop()
 		b.want(id, "delivered")
 		b.stop = func() {}
@@ -426,11 +435,13 @@ func TestRecordAgain(t *testing.T) {
 		b.q.recorded = queue.ErrDiskFull
 		id := b.send("a@dest.test")[0]
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		b.want(id, "nothing")
 		b.q.mu.Lock()
 		b.q.recorded = nil
 		b.q.mu.Unlock()
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		b.want(id, "delivered")
 		if n := len(b.server("192.0.2.1").messages()); n != 1 {
 			t.Errorf("delivered %d times", n)
@@ -460,6 +471,7 @@ func TestConcurrency(t *testing.T) {
 				b.send("a@dest.test")
 			}
 			time.Sleep(time.Hour)
+			synctest.Wait()
 			if len(b.q.msgs) != 0 || peak != most {
 				t.Errorf("%d left, at most %d at a time, want %d", len(b.q.msgs), peak, most)
 			}
