@@ -46,6 +46,7 @@ func commands() []command {
 		junkCommands(),
 		messageCommands(),
 		publicSuffixCommands(),
+		reportCommands(),
 		retrainCommands(),
 		simulateCommands(),
 		spfCommands(),

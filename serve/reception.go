@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,8 +21,8 @@ import (
 	"mox/tracelog"
 )
 
-// openReception opens what judging mail needs: DNS, what accounts were taught, and the
-// log of decisions.
+// openReception opens what judging mail needs: DNS, what accounts were taught, the log of
+// decisions, and reports.
 func (s *Server) openReception(snap *config.Snapshot) error {
 	if err := s.openResolver(snap); err != nil {
 		return err
@@ -45,7 +46,7 @@ func (s *Server) openReception(snap *config.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("log of decisions: %w", err)
 	}
-	return nil
+	return s.openReports(snap)
 }
 
 // closeReception closes what openReception opened.
@@ -58,6 +59,9 @@ func (s *Server) closeReception() error {
 	}
 	if s.Traces != nil {
 		s.Traces.Close()
+	}
+	if s.Reports != nil {
+		err = errors.Join(err, s.Reports.Close())
 	}
 	if s.dns != nil {
 		s.dns.Close()
@@ -136,7 +140,8 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer) {
 	deliveries, given, checked := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SubjectPassGenerate), s.Registry.Counter(metrics.SubjectPassVerify)
 	s.inbound = inbound.New(inbound.Config{
 		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Trace: s.Traces.Add,
-		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
+		Reports: s.newReportReceiver(),
+		ID:      s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: inbound.Metrics{
 			Delivery: func(result, reason string) { deliveries.Inc(result, reason) },
 			Token:    func() { given.Inc() },

@@ -23,6 +23,7 @@ import (
 	"mox/junk"
 	"mox/metrics"
 	"mox/mlog"
+	"mox/reportdb"
 	"mox/search"
 	"mox/smtpserver"
 	"mox/store"
@@ -70,6 +71,7 @@ type Server struct {
 	Search   *search.Manager
 	Junk     *junk.Manager
 	Traces   *tracelog.Log
+	Reports  *reportdb.DB
 
 	dns         *dns.Client // nil: Resolver was given
 	blocklists  *dnsbl.Checker
