@@ -49,6 +49,7 @@ func commands() []command {
 		mtastsCommands(),
 		publicSuffixCommands(),
 		queueCommands(),
+		reportCommands(),
 		retrainCommands(),
 		sendmailCommands(),
 		simulateCommands(),
