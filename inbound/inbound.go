@@ -104,7 +104,7 @@ type Transaction struct {
 	// original is to whom the message, a notification, is passed back; zero: it is for the
 	// recipients.
 	original smtp.Path
-	check  *msgauth.Check // nil: the sender is not checked
+	check    *msgauth.Check // nil: the sender is not checked
 
 	suspicious bool
 }
