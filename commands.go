@@ -49,6 +49,7 @@ func commands() []command {
 		retrainCommands(),
 		simulateCommands(),
 		spfCommands(),
+		tokenCommands(),
 		traceCommands(),
 	)
 }

@@ -76,7 +76,10 @@ var commands = map[string]struct {
 	"setaccountpassword": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
 		return a.SetAccountPassword(ctx, actor, p[0], p[1])
 	}},
-	"trace": {1, 5, findTraces},
+	"tokenadd":  {3, 4, addToken},
+	"tokenrm":   {2, 2, removeToken},
+	"tokenlist": {0, 1, listTokens},
+	"trace":     {1, 5, findTraces},
 	// The last parameter is the message, given as input.
 	"simulate": {2, 3, simulate},
 	"retrain": {0, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {

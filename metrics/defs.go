@@ -104,6 +104,9 @@ var (
 	MTASTSDBGet              = CounterDef{Name: "mox_mtastsdb_get_total", Help: "Uses of the MTA-STS policy cache.", Labels: []string{"result"}}
 	TLSRPTLookup             = HistogramDef{Name: "mox_tlsrpt_lookup_duration_seconds", Help: "Lookups of TLS reporting records.", Labels: []string{"result"}, Buckets: bucketsA30}
 	JunkTrained              = CounterDef{Name: "mox_junk_trained_total", Help: "Messages that junk filters learned from: added, removed, changed (classified otherwise), remade.", Labels: []string{"change"}}
+	JunkJudged               = HistogramDef{Name: "mox_junk_judge_duration_seconds", Help: "Questions to junk filters: reputation, words.", Labels: []string{"what"}, Buckets: bucketsA}
+	JunkRebuilt              = CounterDef{Name: "mox_junk_rebuilt_total", Help: "Work on all messages of an account for its junk filter, by reason: damage, log, params, request.", Labels: []string{"reason"}}
+	TraceDropped             = GaugeDef{Name: "mox_trace_dropped_total", Help: "Decisions about messages that could not be logged."}
 	SubjectPassGenerate      = CounterDef{Name: "mox_subjectpass_generate_total", Help: "Subjectpass tokens made."}
 	SubjectPassVerify        = CounterDef{Name: "mox_subjectpass_verify_total", Help: "Subjectpass tokens checked: ok, fail.", Labels: []string{"result"}}
 )
@@ -142,7 +145,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, WebhookResults,
 		IMAPConnection,
 		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
-		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, SubjectPassGenerate, SubjectPassVerify,
+		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, JunkRebuilt, SubjectPassGenerate, SubjectPassVerify,
 		DMARCDBPolicyEvaluated, DMARCDBDKIMResult, DMARCDBSPFResult, DMARCDBReportQueued, DMARCDBReportError, TLSRPTDBSession, TLSRPTSendReportQueued, TLSRPTSendReportError,
 		Authentication, AuthenticationRateLimited, Panic, LoggingInfo, LoggingWarn, LoggingError,
 	}
@@ -150,6 +153,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		QueueHold,
 		WebmailSSEConnections,
 		DNSBLIPsSuccess,
+		TraceDropped,
 		Connections,
 	}
 	histograms = []HistogramDef{
@@ -157,7 +161,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		QueueDelivery, SMTPClientCommand, WebhookRequest,
 		IMAPCommand,
 		HTTPServerRequest, HTTPServerResponse, WebAPIRequest, SherpaRequest,
-		DKIMVerify, DMARCVerify, SPFVerify, IPRevLookup, DNSLookup, DNSBLLookup, MTASTSGet, TLSRPTLookup,
+		DKIMVerify, DMARCVerify, SPFVerify, IPRevLookup, DNSLookup, DNSBLLookup, MTASTSGet, TLSRPTLookup, JunkJudged,
 		HTTPClientRequest, UpdatesLookup, UpdatesFetchChangelog,
 	}
 	return counters, gauges, histograms

@@ -33,7 +33,7 @@ var checks = []struct{ problem, sql string }{
 	{"webhook call without payload", "SELECT id, url FROM hook WHERE id NOT IN (SELECT id FROM hook_payload)"},
 	{"payload without webhook call", "SELECT id, '' FROM hook_payload WHERE id NOT IN (SELECT id FROM hook) AND id NOT IN (SELECT id FROM retired_hook)"},
 	{"webhook call that waits and is done", "SELECT h.id, h.url FROM hook h JOIN retired_hook r ON r.id = h.id"},
-	{"address on the suppression list whose failures are counted", "SELECT s.id, s.base_address FROM suppression s JOIN failure f ON f.account = s.account AND f.base_address = s.base_address WHERE s.manual = 0"},
+	{"address on the suppression list whose failures are counted", "SELECT s.id, s.base_address FROM suppression s JOIN failure f ON f.account = s.account AND f.base_address = s.base_address"},
 }
 
 // Check returns what is inconsistent in the queue, at most a hundred lines; it reads

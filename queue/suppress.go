@@ -57,6 +57,9 @@ func (t *tx) suppress(m *Message, o Outcome) (bool, error) {
 	if o.Result.Success {
 		return false, t.c.Exec("DELETE FROM failure WHERE account = ? AND base_address = ?", m.Account, base)
 	}
+	if _, there, err := t.c.QueryInt64("SELECT id FROM suppression WHERE account = ? AND base_address = ?", m.Account, base); err != nil || there {
+		return false, err
+	}
 	if !suppressAtOnce(o.Result) {
 		n, err := t.failed(m.Account, base)
 		if err != nil || n < failuresInSequence {
@@ -70,9 +73,9 @@ func (t *tx) suppress(m *Message, o Outcome) (bool, error) {
 		return false, err
 	}
 	reason := fmt.Sprintf("delivery failed: %d %s %s", o.Result.Code, o.Result.Enhanced, o.Result.Error)
-	err := t.c.Exec("INSERT OR IGNORE INTO suppression (created, account, base_address, original_address, manual, reason) VALUES (?, ?, ?, ?, 0, ?)",
+	err := t.c.Exec("INSERT INTO suppression (created, account, base_address, original_address, manual, reason) VALUES (?, ?, ?, ?, 0, ?)",
 		millis(t.now), m.Account, base, m.Recipient.XString(true), limitText(strings.Join(strings.Fields(reason), " "), 300))
-	return err == nil && t.c.Changes() > 0, err
+	return err == nil, err
 }
 
 // failed counts one more failure in sequence.
@@ -135,6 +138,9 @@ func (q *Queue) SuppressionAdd(ctx context.Context, account string, address smtp
 			err = fmt.Errorf("%w: suppression list is full with %d addresses", ErrLimit, n)
 		}
 		if err != nil {
+			return err
+		}
+		if err := t.c.Exec("DELETE FROM failure WHERE account = ? AND base_address = ?", account, s.BaseAddress); err != nil {
 			return err
 		}
 		err = t.c.Exec("INSERT INTO suppression (created, account, base_address, original_address, manual, reason) VALUES (?, ?, ?, ?, ?, ?)",

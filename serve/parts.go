@@ -41,6 +41,7 @@ func (s *Server) buildAuth() {
 		Log:       mlog.New("auth", s.Log),
 		Directory: logins{s.dir},
 		Secrets:   s.secrets(),
+		Tokens:    s.secrets(),
 		Limiter:   limiter,
 		Now:       s.Now,
 		Observer: auth.Observer{

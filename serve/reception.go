@@ -27,7 +27,7 @@ func (s *Server) openReception(snap *config.Snapshot) error {
 	if err := s.openResolver(snap); err != nil {
 		return err
 	}
-	trained := s.Registry.Counter(metrics.JunkTrained)
+	trained, rebuilt, judged := s.Registry.Counter(metrics.JunkTrained), s.Registry.Counter(metrics.JunkRebuilt), s.Registry.Histogram(metrics.JunkJudged)
 	var err error
 	s.Junk, err = junk.New(junk.Config{
 		Store: s.Store, Log: mlog.New("junk", s.Log), Now: s.Now, OrgDomain: organization,
@@ -37,7 +37,11 @@ func (s *Server) openReception(snap *config.Snapshot) error {
 			}
 			return nil
 		},
-		Metrics: junk.Metrics{Trained: func(change string, n int) { trained.Add(float64(n), change) }},
+		Metrics: junk.Metrics{
+			Trained: func(change string, n int) { trained.Add(float64(n), change) },
+			Judged:  func(what string, d time.Duration) { judged.Observe(d, what) },
+			Rebuilt: func(reason string) { rebuilt.Inc(reason) },
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("junk filter: %w", err)
@@ -46,6 +50,7 @@ func (s *Server) openReception(snap *config.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("log of decisions: %w", err)
 	}
+	s.Registry.GaugeFunc(metrics.TraceDropped, func() float64 { return float64(s.Traces.Dropped()) })
 	return nil
 }
 

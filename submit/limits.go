@@ -71,12 +71,11 @@ func (tx *Transaction) limited(err error, code int, enhanced string) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	result := "messagelimiterror"
 	if e.FirstTime {
-		tx.count("recipientlimiterror")
-	} else {
-		tx.count("messagelimiterror")
+		result = "recipientlimiterror"
 	}
-	return smtp.Errorf(code, enhanced, "limit of your account: %s", e)
+	return tx.refuse(result, smtp.Errorf(code, enhanced, "limit of your account: %s", e))
 }
 
 // sent notes that the user has written to those who have the message now.

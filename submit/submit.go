@@ -193,14 +193,30 @@ func (tx *Transaction) setRelease() error {
 // relayed for.
 func (tx *Transaction) mayUse(a smtp.Address, where string) error {
 	if a.IsZero() || !tx.dir.MayUse(tx.sender.Account, a) && !tx.mayRelay(a) {
-		tx.count("badfrom")
-		return smtp.Errorf(550, "5.7.1", "%s must be an address of your account", where)
+		return tx.refuse("badfrom", smtp.Errorf(550, "5.7.1", "%s must be an address of your account", where))
 	}
 	if tx.dir.DomainDisabled(a.Domain) {
-		tx.count("domaindisabled")
-		return smtp.Errorf(451, "4.3.0", "domain of %s is disabled for the time being", where)
+		return tx.refuse("domaindisabled", smtp.Errorf(451, "4.3.0", "domain of %s is disabled for the time being", where))
 	}
 	return nil
+}
+
+// Refusal is a reply whose reason callers may want to tell apart.
+type Refusal struct {
+	Result string // "badfrom", "domaindisabled", "messagelimiterror" or "recipientlimiterror", as in metrics
+	Reply  *smtp.Error
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Reply.Error() }
+
+// Unwrap returns the reply.
+func (r *Refusal) Unwrap() error { return r.Reply }
+
+// refuse counts a refusal.
+func (tx *Transaction) refuse(result string, reply *smtp.Error) error {
+	tx.count(result)
+	return &Refusal{result, reply}
 }
 
 // Rcpt adds a recipient.
