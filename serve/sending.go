@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mox/config"
+	"mox/hook"
 	"mox/mlog"
 	"mox/queue"
 )
@@ -14,10 +15,17 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 	var err error
 	s.Queue, err = queue.Open(snap.DataPath(queue.FileName), queue.Options{
 		Log: mlog.New("queue", s.Log), Now: s.Now, Retired: s.retired,
+		Hooks: func(e queue.Event) []queue.Hook { return hook.Outgoing(s.Config.Snapshot(), e) },
+		HooksChanged: func() {
+			if h := s.hooks.Load(); h != nil {
+				h.Kick()
+			}
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
+	s.hooks.Store(s.newHooks(snap))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mox/admin"
@@ -18,17 +19,20 @@ import (
 	"mox/directory"
 	"mox/dns"
 	"mox/dnsbl"
+	"mox/hook"
 	"mox/imapserver"
 	"mox/inbound"
 	"mox/junk"
 	"mox/metrics"
 	"mox/mlog"
 	"mox/queue"
+	"mox/ratelimit"
 	"mox/search"
 	"mox/smtpserver"
 	"mox/store"
 	"mox/submit"
 	"mox/tracelog"
+	"mox/webapiserver"
 	"mox/webserver"
 )
 
@@ -87,6 +91,9 @@ type Server struct {
 	smtpMetrics smtpserver.Metrics
 	imap        *imapserver.Server
 	web         *webserver.Server
+	webapi      *webapiserver.Server
+	webLimiter  *ratelimit.Limiter // of HTTP requests; nil: no limit
+	hooks       atomic.Pointer[hook.Hooks]
 	ctl         *ctl.Server
 
 	ctx     context.Context // ends when connections have to
@@ -160,7 +167,12 @@ func (s *Server) storeOptions() store.Options {
 			}
 			return 0
 		},
-		Added:      func(account string) { s.Search.Touch(account) },
+		Added: func(account string) {
+			s.Search.Touch(account)
+			if h := s.hooks.Load(); h != nil {
+				h.Touch(account)
+			}
+		},
 		Classified: func(account string) { s.Junk.Touch(account) },
 		AutoFlags:  s.autoFlags,
 	}
@@ -173,6 +185,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 		return config.Prepared{}, err
 	}
 	return config.Prepared{Commit: func() {
+		s.syncHooks(old, snap)
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
 			if before == nil || before.Quota == info.Quota {
@@ -263,6 +276,7 @@ func (s *Server) Start() error {
 	s.opened = nil
 	notify("READY=1\nSTATUS=serving mail")
 	s.serving.Go(s.watchdog)
+	s.serving.Go(func() { s.hooks.Load().Run(s.ctx) })
 	if !s.Local {
 		s.serving.Go(func() { s.newOwnListings().run(s.ctx) })
 	}
