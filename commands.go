@@ -51,6 +51,7 @@ func commands() []command {
 		spfCommands(),
 		tokenCommands(),
 		traceCommands(),
+		webapiCommands(),
 	)
 }
 
