@@ -26,7 +26,7 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 			return hook.Outgoing(s.Config.Snapshot(), e)
 		},
 		// Nothing is added before the parts are built.
-		Changed:      func() { s.outbound.Kick() },
+		Changed: func() { s.outbound.Kick() },
 		HooksChanged: func() {
 			if h := s.hooks.Load(); h != nil {
 				h.Kick()
