@@ -31,6 +31,7 @@ func TestSending(t *testing.T) {
 					s.Relay = map[string]config.Relay{"test": {Networks: []string{"127.0.0.0/8"}, FromDomains: []string{"mox.example", "printer.example"}}}
 				}
 			}))
+		hold(t, mox)
 		seen := int64(0)
 		return sessiontest.Options{
 			Dial: func(label string) (net.Conn, error) { return mox.Dial(t, cmp.Or(label, "submission")), nil },
@@ -71,12 +72,21 @@ func TestSending(t *testing.T) {
 	})
 }
 
+// hold keeps all that is queued there.
+func hold(t *testing.T, mox *moxtest.Server) {
+	t.Helper()
+	if _, _, err := mox.Queue.HoldRuleAdd(t.Context(), queue.HoldRule{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestForwarding: what is forwarded has an address to which its failure comes back.
 func TestForwarding(t *testing.T) {
 	t.Parallel()
 	mox := moxtest.New(t, moxtest.WithoutNetwork(), moxtest.WithConfig(func(_ *config.Static, d *config.Dynamic) {
 		d.Accounts["mox"].Destinations["mox@mox.example"] = config.Destination{Forward: &config.Forward{Addresses: []string{"me@elsewhere.example"}}}
 	}))
+	hold(t, mox)
 	last := func(n int) queue.Message {
 		t.Helper()
 		l, err := mox.Queue.List(t.Context(), queue.Filter{}, queue.Sort{Field: "queued"})

@@ -49,6 +49,7 @@ func TestWebAPI(t *testing.T) {
 			acc.KeepRetiredMessagePeriod = time.Hour
 			d.Accounts["mox"] = acc
 		}))
+	hold(t, s)
 	ctx := context.Background()
 	token, _, err := s.Admin.TokenAdd(ctx, actor, "mox@mox.example", "test", []auth.Scope{auth.ScopeSend, auth.ScopeSuppress}, time.Hour)
 	if err != nil {
@@ -78,7 +79,7 @@ func TestWebAPI(t *testing.T) {
 		t.Errorf("address of another: %v", err)
 	}
 
-	// Messages with a key go through the queue, which nobody empties in this test but us.
+	// Messages with a key go through the queue, which holds them.
 	msgs, err := s.Queue.List(ctx, queue.Filter{Account: "mox"}, queue.Sort{Field: "queued", Asc: true})
 	if err != nil || len(msgs) != 2 {
 		t.Fatalf("queue: %+v, %v", msgs, err)
