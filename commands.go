@@ -49,6 +49,7 @@ func commands() []command {
 		mtastsCommands(),
 		publicSuffixCommands(),
 		queueCommands(),
+		reportCommands(),
 		retrainCommands(),
 		sendmailCommands(),
 		simulateCommands(),
@@ -56,6 +57,7 @@ func commands() []command {
 		spfCommands(),
 		tokenCommands(),
 		traceCommands(),
+		webapiCommands(),
 	)
 }
 

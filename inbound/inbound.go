@@ -62,6 +62,9 @@ type Metrics struct {
 	// RCPT. result is "delivered", "reject", "unknownuser", "accounterror", "highrate" or
 	// "delivererror"; reason is that of the verdict, if there was one.
 	Delivery func(result, reason string)
+	// Error is called for "queuedsn": a notification that could not be queued, so that the
+	// session told instead.
+	Error func(kind string)
 	// SubjectPass is called for each token that is looked at, and Token for each given.
 	SubjectPass func(valid bool)
 	Token       func()
@@ -108,7 +111,7 @@ type Transaction struct {
 	// original is to whom the message, a notification, is passed back; zero: it is for the
 	// recipients.
 	original smtp.Path
-	check  *msgauth.Check // nil: the sender is not checked
+	check    *msgauth.Check // nil: the sender is not checked
 
 	suspicious bool
 }

@@ -146,6 +146,7 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer, forwarder *submit.Fo
 		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: inbound.Metrics{
 			Delivery: func(result, reason string) { deliveries.Inc(result, reason) },
+			Error:    func(kind string) { s.Registry.Counter(metrics.SMTPServerErrors).Inc(kind) },
 			Token:    func() { given.Inc() },
 			SubjectPass: func(valid bool) {
 				result := "fail"

@@ -20,8 +20,12 @@ import (
 	"mox/smtp"
 )
 
-// buildReports makes what receives and sends reports about mail between servers.
+// buildReports makes what receives and sends reports about mail between servers, of which
+// localserve has none.
 func (s *Server) buildReports() {
+	if s.Local {
+		return
+	}
 	evaluated, dkims, spfs := s.Registry.Counter(metrics.DMARCDBPolicyEvaluated), s.Registry.Counter(metrics.DMARCDBDKIMResult), s.Registry.Counter(metrics.DMARCDBSPFResult)
 	sessions := s.Registry.Counter(metrics.TLSRPTDBSession)
 	s.receiver = report.NewReceiver(report.ReceiverConfig{
