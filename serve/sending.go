@@ -87,6 +87,21 @@ func (s *Server) startSending() {
 	s.serving.Go(func() { s.reporter.Run(s.ctx) })
 }
 
+// checkQueue logs what is inconsistent in the queue; the error says how much.
+func (s *Server) checkQueue(ctx context.Context) error {
+	problems, err := s.Queue.Check(ctx)
+	if err != nil {
+		return fmt.Errorf("checking queue: %w", err)
+	}
+	for _, p := range problems {
+		s.Log.Error("queue is inconsistent", "problem", p)
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("queue has %d inconsistencies, see the log", len(problems))
+	}
+	return nil
+}
+
 // closeSending closes what openSending opened.
 func (s *Server) closeSending() error {
 	var errs []error

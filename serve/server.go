@@ -350,7 +350,7 @@ func (s *Server) Stop() error {
 	s.serving.Wait()
 	s.Config.Close()
 	if s.CheckConsistency {
-		all = append(all, s.checkAccounts(context.Background()))
+		all = append(all, s.checkAccounts(context.Background()), s.checkQueue(context.Background()))
 	}
 	all = append(all, s.closeState())
 	// Last: whoever waits for "mox stop" hears by the end of its connection.
