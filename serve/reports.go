@@ -8,6 +8,7 @@ import (
 	"mox/mlog"
 	"mox/report"
 	"mox/reportdb"
+	"mox/smtp"
 )
 
 // openReports opens what reports of and to other servers are kept in.
@@ -39,4 +40,10 @@ func (s *Server) newReportReceiver() *report.Receiver {
 			TLSSession: func(typ string, n int64) { sessions.Add(float64(n), typ) },
 		},
 	})
+}
+
+// forTLSReports tells whether an address is for reports about TLS.
+func (s *Server) forTLSReports(to smtp.Path) bool {
+	r, err := s.dir.View().ResolvePath(to)
+	return err == nil && r.Destination != nil && (len(r.Destination.TLSReports) > 0 || r.Destination.HostTLSReports)
 }

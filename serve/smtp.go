@@ -151,6 +151,7 @@ func (s *Server) admit(kind smtpserver.Kind, remote netip.Addr) (release func(),
 func (s *Server) startSMTP(o openSocket) {
 	c := s.smtpConfig(o, smtpserver.Deliver, smtpTLSConfig(o.conf))
 	c.RequireTLS = o.conf.SMTP.RequireSTARTTLS
+	c.PlainRecipient = s.forTLSReports
 	c.RequireTLSExtension = !o.conf.SMTP.NoRequireTLS
 	c.BinaryMIME = true
 	s.limit(&c)
