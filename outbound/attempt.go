@@ -152,8 +152,7 @@ func (o *Outbound) attempt(ctx context.Context, t *transaction) {
 // hindered tells whether now is not the time for an attempt.
 func (o *Outbound) hindered(t *transaction) bool {
 	m := &t.msgs[0]
-	p := newPace(t.b.route.waits, m)
-	wait, _ := p.wait(1)
+	wait := newPace(t.b.route.waits, m).waits[0]
 	switch d := t.snapshot.Domain(m.SenderDomain); {
 	case t.b.lane == queue.LocalDestination:
 		return false

@@ -174,6 +174,7 @@ mx.dual.test. A 192.0.2.1
 mx.dual.test. AAAA 2001:db8::1
 alias.test. CNAME dest.test.
 nohost.test. MX 10 nothing.test.
+xn--bcher-kva.test. MX 10 mx1.dest.test.
 relay.test. A 192.0.2.9
 dead.test. MX 10 mx.dead.test.
 mx.dead.test. A 192.0.2.66
