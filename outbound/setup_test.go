@@ -3,7 +3,6 @@ package outbound
 import (
 	"context"
 	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +18,6 @@ import (
 	"mox/mtastsdb"
 	"mox/queue"
 	"mox/reportdb"
-	"mox/tlsrpt"
 )
 
 const staticConf = `DataDir: data
@@ -134,8 +132,6 @@ func (r *tlsTable) String() string {
 	}
 	return strings.Join(l, ", ")
 }
-
-var _ = tlsrpt.PolicyNone
 
 // bench is an Outbound with everything around it, inside a synctest bubble.
 type bench struct {
@@ -292,5 +288,3 @@ func (b *bench) wantCount(name string, n int) {
 		b.t.Errorf("count %q is %d, want %d; all: %v %v", name, b.counts[name], n, slices.Sorted(maps.Keys(b.counts)), b.counts)
 	}
 }
-
-var _ netip.Addr
