@@ -23,6 +23,9 @@ type command struct {
 	help     string // further paragraphs, may be empty
 	unlisted bool   // left out of lists; still found by name
 
+	// raw commands get their arguments as they are: flags are theirs to parse.
+	raw bool
+
 	// nargs bounds the number of positional arguments; max < 0 is no bound.
 	min, max int
 
@@ -54,6 +57,7 @@ type program struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	dns            dns.Resolver // nil: the system's
+	submitConf     string       // of sendmail
 
 	// Global flags, given before the subcommand.
 	configPath       string
@@ -110,6 +114,9 @@ func (p *program) invoke(cmd *command, args []string) error {
 	run := cmd.run
 	if cmd.setup != nil {
 		run = cmd.setup(fs)
+	}
+	if cmd.raw {
+		return run(context.Background(), p, args)
 	}
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		p.printHelp(p.stdout, cmd)

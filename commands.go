@@ -47,7 +47,9 @@ func commands() []command {
 		messageCommands(),
 		publicSuffixCommands(),
 		retrainCommands(),
+		sendmailCommands(),
 		simulateCommands(),
+		smtpCommands(),
 		spfCommands(),
 		traceCommands(),
 	)
