@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 
@@ -57,7 +59,11 @@ type program struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	dns            dns.Resolver // nil: the system's
-	submitConf     string       // of sendmail
+	// connect makes the connections of diagnostic commands; nil: a net.Dialer. roots are
+	// the authorities that they trust; nil: the system's.
+	connect    func(ctx context.Context, network, address string) (net.Conn, error)
+	roots      *x509.CertPool
+	submitConf string // of sendmail
 
 	// Global flags, given before the subcommand.
 	configPath       string

@@ -92,7 +92,11 @@ func (c *dynamicChecker) checkDKIM(p sconf.Path, d *DomainInfo) {
 		if slices.Contains(d.Config.DKIM.Sign[:i], name) {
 			c.errorf(p, "selector %q is listed twice", name)
 		}
-		d.Sign = append(d.Sign, d.Selectors[name])
+		s := d.Selectors[name]
+		d.Sign = append(d.Sign, s)
+		if s.Key != nil {
+			d.Signers = append(d.Signers, s.signer())
+		}
 	}
 }
 

@@ -149,7 +149,7 @@ func TestFull(t *testing.T) {
 	if d := cmp.Diff([]string{
 		"mox.conf 94 Listeners.internal.IPsNATed: is deprecated, use NATIPs",
 		"mox.conf 43 Listeners.public.TLS.HostPrivateKeyFiles[2]: key is not used: only the first RSA key of 2048 bits and the first ECDSA P-256 key are",
-		"domains.conf 116 Accounts.mjl.Destinations.info: an address without domain is deprecated, write info@example.org",
+		"domains.conf 122 Accounts.mjl.Destinations.info: an address without domain is deprecated, write info@example.org",
 	}, warnings); d != "" {
 		t.Error(d)
 	}

@@ -56,6 +56,7 @@ func exampleStatic() *Static {
 			Direct: &TransportDirect{DisableIPv6: true}, Fail: &TransportFail{554, "not from here"},
 			Retry: []time.Duration{5 * time.Minute, time.Hour}, MaxConnections: 4,
 		}},
+		Relay:            map[string]Relay{"printers": {[]string{"192.0.2.64/28"}, []string{"mjl"}, []string{"example.org"}, 100}},
 		QuotaMessageSize: 10 << 30,
 	}
 }
@@ -146,6 +147,7 @@ func exampleAccount() Account {
 				HeadersRegexp: map[string]string{"^list-id$": `<announce\.lists\.example\.net>`}, ListAllowDomain: "lists.example.net",
 				AcceptRejectsToMailbox: "Rejects", Mailbox: "Lists", Comment: "Announcements",
 			}},
+			Forward: &Forward{[]string{"mjl@example.net"}, true, true},
 		},
 	}
 	return a

@@ -1,6 +1,7 @@
 package dmarcrpt
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -198,3 +199,6 @@ func (s Summary) Plus(o Summary) Summary {
 	s.SPFFail += o.SPFFail
 	return s
 }
+
+// UnmarshalJSON implements [json.Unmarshaler], as in JSON a Number is a number.
+func (n *Number) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, (*int64)(n)) }

@@ -256,8 +256,12 @@ func (t *tx) event(e Event) error {
 
 // DSNReport is what a DSN from elsewhere says about a message that was sent.
 type DSNReport struct {
-	FromID string
-	Event  string // EventDelivered, EventDelayed, EventFailed, EventRelayed or EventExpanded
+	Account string // whose message it must be; "": any
+	FromID  string
+	// Event is EventDelivered, EventDelayed, EventFailed, EventRelayed or EventExpanded; or
+	// EventUnrecognized for a message that came to the unique sender and is no DSN that is
+	// understood: then webhooks are told, and nothing else changes.
+	Event  string
 	Result Result
 }
 
@@ -267,7 +271,7 @@ type DSNReport struct {
 func (q *Queue) RecordDSN(ctx context.Context, r DSNReport) (Message, error) {
 	var m Message
 	switch r.Event {
-	case EventDelivered, EventDelayed, EventFailed, EventRelayed, EventExpanded:
+	case EventDelivered, EventDelayed, EventFailed, EventRelayed, EventExpanded, EventUnrecognized:
 	default:
 		return m, fmt.Errorf("recording DSN: %w: event %q", ErrInvalid, r.Event)
 	}
@@ -277,6 +281,9 @@ func (q *Queue) RecordDSN(ctx context.Context, r DSNReport) (Message, error) {
 	r.Result = q.limitResult(r.Result)
 	err := q.do(ctx, 1024, func(t *tx) (err error) {
 		m, err = t.dsnKnown(r)
+		if err == nil && r.Account != "" && m.Account != r.Account {
+			err = ErrNotFound
+		}
 		if err != nil {
 			return err
 		}
@@ -286,7 +293,7 @@ func (q *Queue) RecordDSN(ctx context.Context, r DSNReport) (Message, error) {
 				return err
 			}
 		}
-		return t.event(Event{Name: r.Event, Message: m, Result: r.Result, DSN: true, Suppressing: suppressing})
+		return t.event(Event{Name: r.Event, Message: m, Result: r.Result, DSN: r.Event != EventUnrecognized, Suppressing: suppressing})
 	})
 	if err != nil {
 		return Message{}, fmt.Errorf("recording DSN: %w", err)
@@ -304,6 +311,9 @@ func (t *tx) dsnKnown(r DSNReport) (Message, error) {
 		row, err := t.get(id)
 		if err != nil {
 			return Message{}, err
+		}
+		if r.Event == EventUnrecognized {
+			return row.m, nil
 		}
 		row.m.Results = bounded(row.m.Results, r.Result, t.q.o.Limits.Results)
 		b, err := json.Marshal(row.m.Results)
@@ -323,7 +333,7 @@ func (t *tx) dsnKnown(r DSNReport) (Message, error) {
 	if err == nil && !ok {
 		err = ErrNotFound
 	}
-	if err != nil {
+	if err != nil || r.Event == EventUnrecognized {
 		return m, err
 	}
 	m.Results = bounded(m.Results, r.Result, t.q.o.Limits.Results)

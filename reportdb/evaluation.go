@@ -16,7 +16,7 @@ type Evaluation struct {
 	Time time.Time // zero: now. Of those that are read, the start of the hour
 	// Domain is that of the policy record, in ASCII.
 	Domain string
-	// Interval is how often its owner wants reports.
+	// Interval is how often its owner wants reports, a day at most.
 	Interval time.Duration
 	// Optional: it is reported with others, but no reason to report. For reports, which
 	// would otherwise be reported to each other for ever.
@@ -57,7 +57,7 @@ func (d *DB) AddEvaluation(_ context.Context, e Evaluation) error {
 	if e.Time.IsZero() {
 		e.Time = d.o.Now()
 	}
-	k := evaluationKey{lower(e.Domain), hour(e.Time), e.Optional, int64(e.Interval / time.Second), string(data)}
+	k := evaluationKey{lower(e.Domain), hour(e.Time), e.Optional, int64(min(max(e.Interval, 0), 24*time.Hour) / time.Second), string(data)}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
