@@ -319,8 +319,9 @@ func TestWriteBack(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	for name, fn := range map[string]func(*bytes.Buffer) (any, error){
-		"describe-static.txt":  func(b *bytes.Buffer) (any, error) { return new(Static), DescribeStatic(b) },
-		"describe-domains.txt": func(b *bytes.Buffer) (any, error) { return new(Dynamic), DescribeDynamic(b) },
+		"describe-static.txt":   func(b *bytes.Buffer) (any, error) { return new(Static), DescribeStatic(b) },
+		"describe-domains.txt":  func(b *bytes.Buffer) (any, error) { return new(Dynamic), DescribeDynamic(b) },
+		"describe-sendmail.txt": func(b *bytes.Buffer) (any, error) { return new(Sendmail), DescribeSendmail(b) },
 	} {
 		var b bytes.Buffer
 		conf, err := fn(&b)

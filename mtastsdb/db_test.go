@@ -299,7 +299,7 @@ func TestPanic(t *testing.T) {
 
 // Policies are refreshed each day, over hours, and forgotten when nobody asks for them.
 func TestRun(t *testing.T) {
-	test(t, nil, func(t *testing.T, d *DB, s *source) {
+	test(t, func(o *Options) { o.Unused = 30 * day }, func(t *testing.T, d *DB, s *source) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan bool)
 		go func() {
@@ -352,9 +352,9 @@ func TestRun(t *testing.T) {
 			t.Error(got, "fetches while lookups fail")
 		}
 		s.fail(nil)
-		// One is used, the others go after half a year; those that expired sooner.
-		for range 20 {
-			time.Sleep(10 * day)
+		// One is used, the others go after a month; those that expired sooner.
+		for range 5 {
+			time.Sleep(8 * day)
 			ask("d2.example")
 			if l, err = d.List(ctx); err != nil {
 				t.Fatal(err)

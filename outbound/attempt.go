@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -49,14 +51,27 @@ type verdict struct {
 // work sends a batch.
 func (o *Outbound) work(ctx context.Context, b *batch) {
 	for _, msgs := range transactions(b.msgs, o.c.Limits.Recipients) {
-		if ctx.Err() != nil {
+		if o.ending.Load() {
 			return
 		}
 		t := &transaction{b: b, snapshot: o.c.Config(), msgs: msgs, wish: wishOf(&msgs[0]), start: o.c.Now(), verdicts: make([]verdict, len(msgs))}
-		o.attempt(ctx, t)
+		o.guarded(ctx, t)
 		t.close()
 		o.record(ctx, t)
 	}
+}
+
+// guarded is attempt that survives our own mistakes: a message that has one happen must not
+// be tried again at once, nor stop the others.
+func (o *Outbound) guarded(ctx context.Context, t *transaction) {
+	defer func() {
+		if x := recover(); x != nil {
+			o.log.ErrorContext(ctx, "panic during delivery", "queueid", t.msgs[0].ID, "err", fmt.Sprint(x), "stack", string(debug.Stack()))
+			t.interrupted = false
+			t.failRest(local(451, "4.3.0", "this server has failed to process the message").ours())
+		}
+	}()
+	o.attempt(ctx, t)
 }
 
 // transactions groups messages: same submission, same wishes about TLS.
@@ -140,9 +155,9 @@ func (o *Outbound) hindered(t *transaction) bool {
 		return true
 	}
 	// A server that wants less is left alone. That does not count as an attempt, unless it
-	// goes on for long.
+	// goes on for long: then tryHosts fails with what it said.
 	l := o.known(t.b.lane)
-	if !l.pauseUntil.IsZero() && t.start.Sub(m.Queued) < p.rest(1) {
+	if !l.pauseUntil.IsZero() && t.start.Sub(m.Queued) < o.c.Limits.Patience {
 		t.notTried = local(451, "4.7.0", "the destination wants fewer messages at a time").ours()
 		t.next = l.pauseUntil
 		return true
@@ -248,7 +263,7 @@ func (o *Outbound) exchange(parent context.Context, t *transaction) {
 	}
 	switch {
 	case f.throttle:
-		o.throttled(t.b.lane)
+		o.throttled(t.b.lane, f)
 	case f.unreachable && !f.permanent:
 		o.unreachable(t.b.lane, f)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mox/config"
+	"mox/dns"
 	"mox/smtpclient"
 )
 
@@ -189,7 +190,9 @@ func (o *Outbound) sawTLS(ctx context.Context, t *transaction, h *hop, c *smtpcl
 // hello is what we call ourselves.
 func hello(t *transaction) string {
 	if s := t.b.route.transport.Socks; s != nil {
-		return s.RemoteHostname
+		if d, err := dns.ParseDomain(s.RemoteHostname); err == nil {
+			return d.ASCII
+		}
 	}
 	return t.snapshot.Hostname.ASCII
 }

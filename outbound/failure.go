@@ -48,6 +48,14 @@ func (f *failure) ours() *failure { f.own = true; return f }
 // because adds the cause, for the log.
 func (f *failure) because(err error) *failure { f.err = err; return f }
 
+// remembered returns the failure for others that do not try for themselves: it says nothing
+// new about the lane.
+func (f *failure) remembered() *failure {
+	g := *f
+	g.unreachable, g.throttle, g.again = false, false, false
+	return &g
+}
+
 // worse returns what several hosts have said together: as long as one may do later, the
 // message is tried again. Of equals the later one counts.
 func worse(a, b *failure) *failure {
@@ -79,7 +87,7 @@ func fromError(err error, host, ip string) *failure {
 	}
 	before := e.Verb != "RCPT" && e.Verb != "DATA" && e.Verb != "BDAT" && e.Verb != smtpclient.VerbEnd
 	f.unreachable = before && e.Verb != "MAIL"
-	f.throttle = before && !f.permanent && (e.Code == 421 || strings.HasPrefix(f.enhanced, "4.7.") || strings.HasPrefix(f.enhanced, "4.4.5") || e.Code == 450 || e.Code == 451)
+	f.throttle = before && !f.permanent && (e.Code == 421 || strings.HasPrefix(f.enhanced, "4.7.") || f.enhanced == "4.4.5")
 	return f
 }
 

@@ -11,7 +11,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -225,6 +224,8 @@ type server struct {
 	// cut closes the connection: "data" within the message, "dot" after it, "mail".
 	cut string
 
+	slow time.Duration // before the reply to MAIL
+
 	conns int
 	got   []received
 	lines []string
@@ -288,6 +289,7 @@ func (s *server) serve(conn net.Conn, num int) {
 			}
 			conn, r, secure = tc, bufio.NewReader(tc), true
 		case "MAIL":
+			time.Sleep(s.slow)
 			if cut == "mail" {
 				return
 			}
@@ -503,5 +505,3 @@ func (timeoutError) Timeout() bool   { return true }
 func (timeoutError) Temporary() bool { return true }
 
 var errTimeout = fmt.Errorf("%w", timeoutError{})
-
-var errTest = errors.New("test")

@@ -19,8 +19,10 @@ type lane struct {
 	// down is why no host can be reached, until downUntil.
 	down      *failure
 	downUntil time.Time
-	// pauseUntil: the server has said that it gets too much.
+	// pauseUntil: the server has said that it gets too much, pauses times in a row. Then
+	// down is what it said.
 	pauseUntil time.Time
+	pauses     int
 	// rcpts is how many recipients the server takes in a transaction; 0: not known.
 	rcpts int
 	// mails is how many messages it takes on a connection, likewise.
@@ -69,7 +71,7 @@ func (o *Outbound) forget() {
 func (o *Outbound) succeeded(name string, most int) {
 	o.mu.Lock()
 	l := o.laneOf(name)
-	l.down, l.downUntil = nil, time.Time{}
+	l.down, l.downUntil, l.pauseUntil, l.pauses = nil, time.Time{}, time.Time{}, 0
 	grown := l.limit < most && name != queue.LocalDestination
 	if grown {
 		l.limit++
@@ -86,15 +88,22 @@ func (o *Outbound) unreachable(name string, f *failure) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := o.laneOf(name)
-	l.limit, l.down, l.downUntil = 1, f, o.c.Now().Add(o.c.Limits.Unreachable)
+	l.limit, l.down, l.downUntil = 1, f.remembered(), o.c.Now().Add(o.c.Limits.Unreachable)
 }
 
-// throttled notes that the server wants less.
-func (o *Outbound) throttled(name string) {
+// maxPauses bounds how often the time of a pause is doubled.
+const maxPauses = 4
+
+// throttled notes that the server wants less: each time in a row it is left alone for
+// longer.
+func (o *Outbound) throttled(name string, f *failure) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := o.laneOf(name)
-	l.limit, l.pauseUntil = 1, o.c.Now().Add(o.c.Limits.Pause)
+	l.limit = 1
+	l.pauseUntil = o.c.Now().Add(o.c.Limits.Pause << l.pauses)
+	l.down, l.downUntil = f.remembered(), l.pauseUntil
+	l.pauses = min(l.pauses+1, maxPauses)
 }
 
 // learn changes what is known of a lane.

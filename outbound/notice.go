@@ -110,7 +110,7 @@ type notice struct {
 	size       int64
 	recipients []dsn.Recipient
 	about      []int64
-	utf8       bool
+	givenUp    bool // for a recipient
 }
 
 // add adds a recipient.
@@ -132,15 +132,12 @@ func (n *notice) add(m *queue.Message, action dsn.Action, r queue.Result, f *fai
 	if d.Status == "" {
 		d.Status = "5.0.0"
 	}
-	if action == dsn.Failed && d.Status[0] == '4' && r.Code/100 == 4 {
-		// RFC 3464 2.3.4: it failed in the end; 4.4.7 would say less than what the server did.
-		d.Diagnostic.Text += " (given up after trying for long enough)"
-	}
+	// The status of what was given up is what the last attempt gave: 4.4.7 would say less.
+	n.givenUp = n.givenUp || action == dsn.Failed && d.Status[0] == '4'
 	n.recipients = append(n.recipients, d)
 	if m.ID != 0 {
 		n.about = append(n.about, m.ID)
 	}
-	n.utf8 = n.utf8 || m.SMTPUTF8 || m.Recipient.IsInternational()
 }
 
 // compose makes the message for the queue.
@@ -162,8 +159,11 @@ func (n *notice) compose(ctx context.Context) (*queue.NewMessage, error) {
 	if requireTLS {
 		d.Return = smtp.RetHdrs // RFC 8689 5
 	}
-	d.Subject = subject(&d.Status, m.Subject, d.UTF8)
+	d.Subject = subject(&d.Status, m.Subject)
 	d.Text = d.Status.Explain(m.Subject)
+	if n.givenUp {
+		d.Text += "\nIt was tried several times, and each time put off; the reason is that of the last\nattempt.\n"
+	}
 	var buf bytes.Buffer
 	needs, err := d.Compose(&buf)
 	if err != nil {
@@ -201,7 +201,7 @@ func (n *notice) isLocal(p smtp.Path) bool {
 
 // subject returns the subject of a notification, with that of the message for whom sent
 // several.
-func subject(s *dsn.Status, original string, _ bool) string {
+func subject(s *dsn.Status, original string) string {
 	const most = 100
 	r := []rune(original)
 	if len(r) > most {

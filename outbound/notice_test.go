@@ -86,7 +86,7 @@ func TestNotify(t *testing.T) {
 				b.q.add(text, m)
 				synctest.Wait()
 				got := ""
-				for _, n := range b.q.notices {
+				for _, n := range b.notices() {
 					d, _, _ := parseNotice(t, n)
 					got += d
 					if q := n.Messages[0]; !q.Local || q.Kind != queue.DSN || !q.Sender.IsZero() || q.Recipient != m.Sender || len(n.For) != 1 {
@@ -117,7 +117,7 @@ func TestNoticeText(t *testing.T) {
 		m := queue.Message{Sender: path("mjl@mx.example"), Account: "mjl", Recipient: path("unknown@dest.test"), Subject: "hello", RequireTLS: no()}
 		b.q.add(text, m)
 		synctest.Wait()
-		_, r, body := parseNotice(t, b.q.notices[0])
+		_, r, body := parseNotice(t, b.notices()[0])
 		for _, s := range []string{
 			"Subject: Your message could not be delivered: hello", "The server mx1.dest.test said: 550 5.1.1 nobody of that name", "From: Mail server <postmaster@mx.example>",
 		} {
@@ -140,10 +140,10 @@ func TestDelayed(t *testing.T) {
 		b.send("a@dest.test")
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		if len(b.q.notices) != 1 {
-			t.Fatalf("%d notices", len(b.q.notices))
+		if len(b.notices()) != 1 {
+			t.Fatalf("%d notices", len(b.notices()))
 		}
-		d, r, _ := parseNotice(t, b.q.notices[0])
+		d, r, _ := parseNotice(t, b.notices()[0])
 		if d != "; a@dest.test delayed 4.4.1 " {
 			t.Errorf("notice %q", d)
 		}
@@ -159,10 +159,10 @@ func TestRequireTLSNotice(t *testing.T) {
 		b := setup(t, "", nil)
 		b.sendAs(queue.Message{RequireTLS: yes(), Ret: smtp.RetFull}, "a@dest.test")
 		synctest.Wait()
-		if len(b.q.notices) != 1 {
-			t.Fatalf("%d notices", len(b.q.notices))
+		if len(b.notices()) != 1 {
+			t.Fatalf("%d notices", len(b.notices()))
 		}
-		n := b.q.notices[0]
+		n := b.notices()[0]
 		_, r, _ := parseNotice(t, n)
 		if r.Full || n.Messages[0].RequireTLS == nil || !*n.Messages[0].RequireTLS {
 			t.Errorf("full %v, %+v", r.Full, n.Messages[0])
@@ -178,9 +178,10 @@ func TestReports(t *testing.T) {
 		b.server("192.0.2.1").down = true
 		id := b.sendAs(queue.Message{Kind: queue.DMARCReport, Sender: path("postmaster@mx.example")}, "a@dest.test")[0]
 		time.Sleep(24 * time.Hour)
+		synctest.Wait()
 		b.want(id, "failed 4.4.1")
-		if len(b.q.notices) != 0 || len(b.q.all) != reportTries || failures != 1 {
-			t.Errorf("%d notices, %d attempts, %d failures", len(b.q.notices), len(b.q.all), failures)
+		if len(b.notices()) != 0 || len(b.records()) != reportTries || failures != 1 {
+			t.Errorf("%d notices, %d attempts, %d failures", len(b.notices()), len(b.records()), failures)
 		}
 	})
 }

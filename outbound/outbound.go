@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mox/config"
@@ -110,8 +111,11 @@ type Limits struct {
 	// reached; 0: 1 min. RFC 5321 4.5.4.1.
 	Unreachable time.Duration
 	// Pause is for how long a lane is left alone that said it gets too much; 0: 1 min.
-	Pause time.Duration
-	Lanes int // remembered; 0: 10,000. Likewise hosts.
+	Pause time.Duration // and twice as long the next time in a row, up to 16 times
+	// Patience is for how long a message in the queue can wait for a lane that is left alone
+	// without that counting as attempts; 0: 1 h.
+	Patience time.Duration
+	Lanes    int // remembered; 0: 10,000. Likewise hosts.
 
 	// DelayNotice is after how long in the queue the sender is told of the delay, at the
 	// attempt then; 0: 105 min, which is the 5th attempt by the default schedule.
@@ -147,6 +151,7 @@ func (l *Limits) defaults() {
 	orElse(&l.Shutdown, 5*time.Second)
 	orElse(&l.Unreachable, time.Minute)
 	orElse(&l.Pause, time.Minute)
+	orElse(&l.Patience, time.Hour)
 	orElse(&l.Lanes, 10_000)
 	orElse(&l.DelayNotice, 105*time.Minute)
 	orElse(&l.Return, 1<<20)
@@ -164,6 +169,7 @@ type Outbound struct {
 	randomMu sync.Mutex
 
 	wake    chan struct{}  // 1: there may be something to do
+	ending  atomic.Bool    // no more transactions are begun
 	workers sync.WaitGroup // added to by Run only
 
 	mu     sync.Mutex       // guards what follows

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -25,6 +26,7 @@ func TestDeliver(t *testing.T) {
 		}
 		polls := b.q.polls
 		time.Sleep(24 * time.Hour)
+		synctest.Wait()
 		if b.q.polls != polls {
 			t.Errorf("asked the queue %d times while idle", b.q.polls-polls)
 		}
@@ -53,8 +55,8 @@ func TestWays(t *testing.T) {
 				id := b.send(to)[0]
 				synctest.Wait()
 				b.want(id, want)
-				if failed := strings.HasPrefix(want, "failed"); failed != (len(b.q.notices) == 1) {
-					t.Errorf("%d notices", len(b.q.notices))
+				if failed := strings.HasPrefix(want, "failed"); failed != (len(b.notices()) == 1) {
+					t.Errorf("%d notices", len(b.notices()))
 				}
 			})
 		})
@@ -72,13 +74,13 @@ func TestSchedule(t *testing.T) {
 		for n, wait := range []time.Duration{0, 450, 900, 1800, 3600, 7200, 14400, 28800} {
 			time.Sleep(wait*time.Second + wait*time.Second/50)
 			synctest.Wait()
-			if len(b.q.all) != n+1 {
-				t.Fatalf("attempt %d: %d outcomes", n+1, len(b.q.all))
+			if len(b.records()) != n+1 {
+				t.Fatalf("attempt %d: %d outcomes", n+1, len(b.records()))
 			}
-			if notices := len(b.q.notices); (n+1 >= 5) != (notices > 0) || n+1 < 8 && notices > 1 {
+			if notices := len(b.notices()); (n+1 >= 5) != (notices > 0) || n+1 < 8 && notices > 1 {
 				t.Errorf("%d notices after attempt %d", notices, n+1)
 			}
-			if n+1 == 5 && !b.q.all[n].NotifyDelayed {
+			if n+1 == 5 && !b.records()[n].NotifyDelayed {
 				t.Error("no delay notified")
 			}
 		}
@@ -86,10 +88,12 @@ func TestSchedule(t *testing.T) {
 		if d := time.Since(start); d < 15*time.Hour || d > 17*time.Hour {
 			t.Errorf("took %s", d)
 		}
-		if len(b.q.notices) != 2 {
-			t.Errorf("%d notices", len(b.q.notices))
+		if len(b.notices()) != 2 {
+			t.Errorf("%d notices", len(b.notices()))
 		}
+		s.mu.Lock()
 		s.down = false
+		s.mu.Unlock()
 		id = b.send("a@dest.test")[0]
 		synctest.Wait()
 		b.want(id, "delivered")
@@ -168,8 +172,8 @@ func TestRecipients(t *testing.T) {
 		for i, want := range []string{"delivered", "failed 5.1.1", "delayed 4.2.2", "delivered"} {
 			b.want(ids[i], want)
 		}
-		if len(b.q.notices) != 1 || len(b.q.notices[0].For) != 1 || b.q.notices[0].For[0] != ids[1] {
-			t.Errorf("notices %+v", b.q.notices)
+		if len(b.notices()) != 1 || len(b.notices()[0].For) != 1 || b.notices()[0].For[0] != ids[1] {
+			t.Errorf("notices %+v", b.notices())
 		}
 	})
 }
@@ -214,6 +218,7 @@ func TestReuse(t *testing.T) {
 			b.send("a@dest.test")
 			synctest.Wait()
 			time.Sleep(time.Second)
+			synctest.Wait()
 		}
 		if s.conns != 1 {
 			t.Errorf("%d connections for messages a second apart", s.conns)
@@ -228,6 +233,7 @@ func TestReuse(t *testing.T) {
 			t.Errorf("%d messages on %d connections", n, s.conns)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		quits := 0
 		for _, l := range s.lines {
 			if l == "QUIT" {
@@ -284,7 +290,7 @@ func TestThrottle(t *testing.T) {
 			b.want(id, "delivered")
 		}
 		attempts := 0
-		for _, o := range b.q.all {
+		for _, o := range b.records() {
 			if o.Action == queue.Delayed && !o.NotTried {
 				attempts++
 			}
@@ -314,4 +320,161 @@ func TestRestart(t *testing.T) {
 		}
 		b.stop = func() {}
 	})
+}
+
+// TestBusyDead: mail that keeps coming does not keep a destination from being tried again.
+func TestBusyDead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		s := b.server("192.0.2.1")
+		s.down = true
+		for range 30 {
+			b.send("a@dest.test")
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+		}
+		// 5 minutes, one attempt for the network a minute.
+		if s.conns < 4 || s.conns > 6 {
+			t.Errorf("%d connections", s.conns)
+		}
+		s.mu.Lock()
+		s.down = false
+		s.mu.Unlock()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		id := b.send("a@dest.test")[0]
+		synctest.Wait()
+		b.want(id, "delivered")
+	})
+}
+
+// TestThrottledForLong: what is refused for hours counts in the end.
+func TestThrottledForLong(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		b.server("192.0.2.1").greeting = "421 4.7.0 not you"
+		var ids []int64
+		for range 10 {
+			ids = append(ids, b.send("a@dest.test")...)
+		}
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		for _, id := range ids {
+			b.want(id, "failed 4.7.0")
+		}
+		if n := b.server("192.0.2.1").conns; n > 100 {
+			t.Errorf("%d connections", n)
+		}
+		if n := len(b.records()); n > 400 {
+			t.Errorf("%d records for 10 messages", n)
+		}
+	})
+}
+
+// TestKeptGone: a connection that the server has closed meanwhile is no failure.
+func TestKeptGone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		s := b.server("192.0.2.1")
+		s.handle = func(verb, _ string, _ int) string {
+			if verb == "MAIL" && len(s.got) == 1 && s.conns == 1 {
+				return "421 4.4.2 idle for too long"
+			}
+			return ""
+		}
+		first := b.send("a@dest.test")[0]
+		synctest.Wait()
+		second := b.send("a@dest.test")[0]
+		synctest.Wait()
+		b.want(first, "delivered")
+		b.want(second, "delivered")
+		if s.conns != 2 || len(b.records()) != 2 {
+			t.Errorf("%d connections, %d records", s.conns, len(b.records()))
+		}
+	})
+}
+
+// TestPanic: a mistake of ours with one message is a temporary failure of that one.
+func TestPanic(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", func(b *bench) {
+			b.c.Local = func(context.Context, queue.Message, Content) error { panic("test") }
+		})
+		id := b.sendAs(queue.Message{Local: true}, "a@mx.example")[0]
+		other := b.send("a@dest.test")[0]
+		synctest.Wait()
+		b.want(id, "delayed 4.3.0")
+		b.want(other, "delivered")
+	})
+}
+
+// TestFinish: what is under way at the end may finish, and is recorded.
+func TestFinish(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		s := b.server("192.0.2.1")
+		s.handle = func(verb, _ string, _ int) string {
+			if verb == "DATA" {
+				time.Sleep(2 * time.Second)
+			}
+			return ""
+		}
+		id := b.send("a@dest.test")[0]
+		time.Sleep(time.Second)
+		synctest.Wait()
+		b.stop()
+		b.want(id, "delivered")
+		b.stop = func() {}
+	})
+}
+
+// TestRecordAgain: what is delivered is recorded however long the queue cannot.
+func TestRecordAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", nil)
+		b.q.recorded = queue.ErrDiskFull
+		id := b.send("a@dest.test")[0]
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		b.want(id, "nothing")
+		b.q.mu.Lock()
+		b.q.recorded = nil
+		b.q.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		b.want(id, "delivered")
+		if n := len(b.server("192.0.2.1").messages()); n != 1 {
+			t.Errorf("delivered %d times", n)
+		}
+	})
+}
+
+// TestConcurrency: no more than a route allows, and more only once it works.
+func TestConcurrency(t *testing.T) {
+	for most, routes := range map[int]string{4: "", 2: "Routes:\n\t-\n\t\tTransport: ipv4\n\t\tMaxConnections: 2\n"} {
+		bubble(t, func(t *testing.T) {
+			b := setup(t, routes, func(b *bench) { b.c.Limits.Batch = 2 })
+			s := b.server("192.0.2.1")
+			now, peak := 0, 0
+			s.handle = func(verb, _ string, _ int) string {
+				switch verb {
+				case "MAIL":
+					now++
+					peak = max(peak, now)
+				case ".":
+					now--
+				}
+				return ""
+			}
+			s.slow = time.Second
+			for range 60 {
+				b.send("a@dest.test")
+			}
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if len(b.q.msgs) != 0 || peak != most {
+				t.Errorf("%d left, at most %d at a time, want %d", len(b.q.msgs), peak, most)
+			}
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,9 +100,10 @@ func TestRetryOfTransport(t *testing.T) {
 		b := setup(t, "Routes:\n\t-\n\t\tTransport: plain\n", func(b *bench) { s = relay(t, b); s.down = true })
 		id := b.send("a@dest.test")[0]
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		b.want(id, "failed 4.4.1")
-		if len(b.q.all) != 3 {
-			t.Errorf("%d attempts", len(b.q.all))
+		if len(b.records()) != 3 {
+			t.Errorf("%d attempts", len(b.records()))
 		}
 	})
 }
@@ -114,9 +116,10 @@ func TestMinimumAttempts(t *testing.T) {
 		b.server("192.0.2.1").down = true
 		id := b.send("a@dest.test")[0]
 		time.Sleep(30 * time.Minute)
+		synctest.Wait()
 		b.want(id, "delivered")
-		if len(s.messages()) != 1 || len(b.q.all) != 3 {
-			t.Errorf("%d attempts", len(b.q.all))
+		if len(s.messages()) != 1 || len(b.records()) != 3 {
+			t.Errorf("%d attempts", len(b.records()))
 		}
 	})
 }
@@ -194,12 +197,12 @@ func TestSocks(t *testing.T) {
 // TestLocal: the same schedule, and notifications, without a network.
 func TestLocal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		n := 0
+		var full atomic.Int64
 		b := setup(t, "", func(b *bench) {
 			b.c.Local = func(_ context.Context, m queue.Message, c Content) error {
-				switch n++; m.Recipient.Localpart {
+				switch m.Recipient.Localpart {
 				case "full":
-					if n == 1 {
+					if full.Add(1) == 1 {
 						return smtp.Errorf(452, "4.2.2", "mailbox is full")
 					}
 				case "unknown":
@@ -212,20 +215,21 @@ func TestLocal(t *testing.T) {
 				return nil
 			}
 		})
-		full := b.sendAs(queue.Message{Local: true}, "full@mx.example")[0]
+		late := b.sendAs(queue.Message{Local: true}, "full@mx.example")[0]
 		ids := b.sendAs(queue.Message{Local: true, Notify: smtp.NotifySuccess | smtp.NotifyFailure}, "a@mx.example", "unknown@mx.example")
 		synctest.Wait()
-		b.want(full, "delayed 4.2.2")
+		b.want(late, "delayed 4.2.2")
 		b.want(ids[0], "delivered")
 		b.want(ids[1], "failed 5.1.1")
-		if len(b.q.notices) != 1 {
-			t.Fatalf("%d notices", len(b.q.notices))
+		if len(b.notices()) != 1 {
+			t.Fatalf("%d notices", len(b.notices()))
 		}
-		if d, _, _ := parseNotice(t, b.q.notices[0]); d != "; a@mx.example delivered 2.0.0 ; unknown@mx.example failed 5.1.1 " {
+		if d, _, _ := parseNotice(t, b.notices()[0]); d != "; a@mx.example delivered 2.0.0 ; unknown@mx.example failed 5.1.1 " {
 			t.Errorf("notice %q", d)
 		}
 		time.Sleep(8 * time.Minute)
-		b.want(full, "delivered")
+		synctest.Wait()
+		b.want(late, "delivered")
 		if len(b.n.dials) != 0 {
 			t.Errorf("dialed %v", b.n.dials)
 		}

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"mox/queue"
@@ -45,6 +46,7 @@ func (o *Outbound) wait(ctx context.Context, next time.Time, ok bool) {
 
 // drain waits for the workers, and cuts off those that take too long.
 func (o *Outbound) drain(stop func()) {
+	o.ending.Store(true)
 	late := time.AfterFunc(o.c.Limits.Shutdown, stop)
 	o.workers.Wait()
 	late.Stop()
@@ -129,11 +131,13 @@ func (o *Outbound) start(ctx context.Context, msgs []queue.Message) {
 	for _, m := range msgs {
 		r := routeOf(snapshot, &m)
 		name := r.lane(&m)
-		b := batches[name]
+		// Lanes with one name can have routes with different times.
+		key := fmt.Sprint(name, r.waits, r.conns)
+		b := batches[key]
 		if b == nil {
 			b = &batch{lane: name, route: r, most: r.conns, retrying: true}
 			orElse(&b.most, o.c.Limits.Connections)
-			batches[name] = b
+			batches[key] = b
 			order = append(order, b)
 		}
 		b.msgs = append(b.msgs, m)

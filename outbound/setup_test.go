@@ -256,6 +256,18 @@ func (b *bench) outcome(id int64) string {
 	return "nothing"
 }
 
+func (b *bench) notices() []queue.NewMessage {
+	b.q.mu.Lock()
+	defer b.q.mu.Unlock()
+	return slices.Clone(b.q.notices)
+}
+
+func (b *bench) records() []queue.Outcome {
+	b.q.mu.Lock()
+	defer b.q.mu.Unlock()
+	return slices.Clone(b.q.all)
+}
+
 func (b *bench) server(ip string) *server { return b.n.servers[ip] }
 
 // want checks an outcome.

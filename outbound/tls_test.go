@@ -259,6 +259,7 @@ func TestStripped(t *testing.T) {
 		s.cert, s.ext = cert, []string{"REQUIRETLS"}
 		b.send("a@dest.test")
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		s.mu.Lock()
 		s.cert = nil
 		s.mu.Unlock()

@@ -35,12 +35,12 @@ func TestInterval(t *testing.T) {
 // fixture is a Reporter that runs in a bubble, where time begins at midnight.
 type fixture struct {
 	*outbox
-	db       *reportdb.DB
-	snap     *config.Snapshot
-	resolver *dns.MockResolver
-	r        *Reporter
-	queued   int
-	failed   int
+	db      *reportdb.DB
+	snap    *config.Snapshot
+	r       *Reporter
+	queued  int
+	failed  int
+	lookups map[string]int
 }
 
 // run calls test with a fixture in a bubble.
@@ -48,11 +48,11 @@ func run(t *testing.T, static string, zone dns.MockResolver, test func(t *testin
 	t.Helper()
 	snap := snapshot(t, static)
 	synctest.Test(t, func(t *testing.T) {
-		f := &fixture{outbox: &outbox{}, db: openDB(t, nil), snap: snap}
+		f := &fixture{outbox: &outbox{}, db: openDB(t, nil), snap: snap, lookups: map[string]int{}}
 		defer f.db.Close()
 		f.r = New(Config{
 			DB: f.db, Snapshot: func() *config.Snapshot { return f.snap }, Resolver: zone, Sender: f.outbox, Jitter: func(time.Duration) time.Duration { return 0 },
-			Metrics: Metrics{Queued: func(reportdb.Kind) { f.queued++ }, Error: func(reportdb.Kind) { f.failed++ }},
+			Metrics: Metrics{Queued: func(reportdb.Kind) { f.queued++ }, Error: func(reportdb.Kind) { f.failed++ }, TLSLookup: func(result string, _ time.Duration) { f.lookups[result]++ }},
 			HTTP:    &http.Client{Transport: &web{}},
 		})
 		test(t, f)
@@ -246,7 +246,7 @@ func (f *fixture) tls(t *testing.T, recipient string, host, send bool, l ...tlsr
 }
 
 func tlsZone() dns.MockResolver {
-	z := dmarcZone("_smtp._tls.a.example v=TLSRPTv1; rua=mailto:r@a.example,mailto:r@A.example", "_smtp._tls.mx.a.example v=TLSRPTv1; rua=mailto:r@mx.a.example",
+	z := dmarcZone("_smtp._tls.a.example v=TLSRPTv1; rua=mailto:r@a.example,mailto:r@A.example,mailto:%C3%A9@a.example", "_smtp._tls.mx.a.example v=TLSRPTv1; rua=mailto:r@mx.a.example",
 		"_smtp._tls.b.example v=TLSRPTv1; rua=mailto:r@b.example", "_smtp._tls.c.example v=TLSRPTv1; rua=https://c.example/tls", "_smtp._tls.e.example v=TLSRPTv1; rua=mailto:r@e.example",
 		"_smtp._tls.f.example v=TLSRPTv1; rua=https://f.example/down, https://f.example/tls")
 	z.Fail["txt _smtp._tls.e.example"] = nil
@@ -282,7 +282,7 @@ func TestTLS(t *testing.T) {
 		if got, want := f.list(), "02 00:04:00 tls r@a.example\n02 00:29:00 tls r@mx.a.example\n"; got != want {
 			t.Errorf("got:\n%s\nwant:\n%s", got, want)
 		}
-		if f.queued != 4 || f.failed != 1 {
+		if f.queued != 4 || f.failed != 1 || f.lookups["ok"] != 4 || f.lookups["notfound"] != 1 || f.lookups["temperror"] != 1 {
 			t.Error(f.queued, f.failed)
 		}
 		left, err := f.db.TLSResults(t.Context(), "")

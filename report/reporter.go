@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,6 +67,9 @@ type Config struct {
 type Metrics struct {
 	Queued func(k reportdb.Kind)
 	Error  func(k reportdb.Kind)
+	// TLSLookup is called for each lookup of a TLSRPT record: "ok", "notfound", "malformed" or
+	// "temperror".
+	TLSLookup func(result string, took time.Duration)
 }
 
 // Reporter sends reports. It is safe for concurrent use.
@@ -180,7 +184,8 @@ func (r *Reporter) unsuppressed(ctx context.Context, k reportdb.Kind, l []smtp.A
 	var keep []smtp.Address
 	seen := map[smtp.Address]bool{}
 	for _, a := range l {
-		if seen[a] {
+		// Reports are ASCII: an address that needs SMTPUTF8 cannot be in one.
+		if seen[a] || strings.ContainsFunc(string(a.Localpart), func(r rune) bool { return r >= 0x80 }) {
 			continue
 		}
 		seen[a] = true
@@ -196,7 +201,7 @@ func (r *Reporter) unsuppressed(ctx context.Context, k reportdb.Kind, l []smtp.A
 }
 
 func mailbox(a smtp.Address) message.Address {
-	return message.Address{Mailbox: a.Localpart.String(), Host: a.Domain.ASCII}
+	return message.Address{Mailbox: string(a.Localpart), Host: a.Domain.ASCII}
 }
 
 func mailboxes(l []smtp.Address) []message.Address {

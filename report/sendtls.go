@@ -115,7 +115,7 @@ func (r *Reporter) sendDay(ctx context.Context, d *tlsDay) (sent int, err error)
 	if err != nil {
 		return 0, nil // it could never be looked up
 	}
-	record, _, _, err := tlsrpt.Lookup(ctx, r.c.Log, r.c.Resolver, domain)
+	record, err := r.lookupTLS(ctx, domain)
 	switch {
 	case errors.Is(err, tlsrpt.ErrNoRecord) || errors.Is(err, tlsrpt.ErrMultiple) || errors.Is(err, tlsrpt.ErrSyntax):
 		return 0, nil
@@ -144,6 +144,25 @@ func (r *Reporter) sendDay(ctx context.Context, d *tlsDay) (sent int, err error)
 	}
 	// RFC 8460 3: one of the places is enough.
 	return r.post(ctx, rep, record.RUA)
+}
+
+// lookupTLS looks up the record of a domain.
+func (r *Reporter) lookupTLS(ctx context.Context, domain dns.Domain) (*tlsrpt.Record, error) {
+	begin := r.c.Now()
+	record, _, _, err := tlsrpt.Lookup(ctx, r.c.Log, r.c.Resolver, domain)
+	if observe := r.c.Metrics.TLSLookup; observe != nil {
+		result := "temperror"
+		switch {
+		case err == nil:
+			result = "ok"
+		case errors.Is(err, tlsrpt.ErrNoRecord):
+			result = "notfound"
+		case errors.Is(err, tlsrpt.ErrSyntax) || errors.Is(err, tlsrpt.ErrMultiple):
+			result = "malformed"
+		}
+		observe(result, r.c.Now().Sub(begin))
+	}
+	return record, err
 }
 
 // signer is who TLS reports are from: postmaster at the nearest domain of the host that can

@@ -17,7 +17,7 @@ func (s *Server) build() {
 	s.buildAuth()
 	s.Admin = &admin.Admin{
 		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
-		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk,
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk, Queue: s.Queue,
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
 			s.Search.Detach(account)
@@ -25,10 +25,12 @@ func (s *Server) build() {
 		},
 	}
 	s.ctl = &ctl.Server{Admin: s.Admin, Log: mlog.New("ctl", s.Log), Panic: func() { s.Registry.Panic("ctl") }}
+	s.buildReports()
 	s.buildSMTP()
+	s.buildOutbound()
 	s.Admin.Inbound, s.Admin.Door = s.inbound, s.publicDoor()
 	s.buildIMAP()
-	s.web = webserver.New(mlog.New("webserver", s.Log))
+	s.buildWeb()
 }
 
 func (s *Server) buildAuth() {
@@ -82,16 +84,7 @@ var starters = map[service]func(s *Server, o openSocket){
 	serviceMetrics:     func(s *Server, o openSocket) { s.web.Start(o, nil, webserver.Metrics(s.Registry)) },
 	servicePprof:       func(s *Server, o openSocket) { s.web.Start(o, nil, webserver.Profiles()) },
 	serviceWeb:         (*Server).startWeb,
-}
-
-// startWeb serves web sites; so far there is the overview of localserve.
-func (s *Server) startWeb(o openSocket) {
-	if s.Overview != nil {
-		s.web.Start(o, nil, s.Overview)
-		return
-	}
-	s.Log.Warn("web sites are not served by this version", "listener", o.listener, "addr", o.addr)
-	o.Close()
+	serviceWebTLS:      (*Server).startWeb,
 }
 
 func (s *Server) startIMAP(o openSocket) {

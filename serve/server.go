@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mox/admin"
@@ -18,17 +20,24 @@ import (
 	"mox/directory"
 	"mox/dns"
 	"mox/dnsbl"
+	"mox/hook"
 	"mox/imapserver"
 	"mox/inbound"
 	"mox/junk"
 	"mox/metrics"
 	"mox/mlog"
+	"mox/mtastsdb"
+	"mox/outbound"
 	"mox/queue"
+	"mox/ratelimit"
+	"mox/report"
+	"mox/reportdb"
 	"mox/search"
 	"mox/smtpserver"
 	"mox/store"
 	"mox/submit"
 	"mox/tracelog"
+	"mox/webapiserver"
 	"mox/webserver"
 )
 
@@ -44,6 +53,11 @@ type Options struct {
 	Now       func() time.Time  // nil: time.Now
 	Version   string
 
+	// Dial makes connections to other mail servers, from source unless that is invalid. Nil:
+	// over the network.
+	Dial func(ctx context.Context, source netip.Addr, network, address string) (net.Conn, error)
+	// Loopback allows mail for other servers to be sent to loopback addresses: for tests.
+	Loopback bool
 	// Listen opens the socket of a service, in place of an inherited or new one.
 	Listen func(service, addr string) (net.Listener, error)
 
@@ -72,6 +86,8 @@ type Server struct {
 	Junk     *junk.Manager
 	Traces   *tracelog.Log
 	Queue    *queue.Queue
+	Policies *mtastsdb.DB // MTA-STS policies of other domains
+	Reports  *reportdb.DB
 
 	dns         *dns.Client // nil: Resolver was given
 	blocklists  *dnsbl.Checker
@@ -81,12 +97,18 @@ type Server struct {
 	cids        *mlog.CidGenerator
 	inbound     *inbound.Inbound
 	submit      *submit.Submit
+	outbound    *outbound.Outbound
+	hooks       atomic.Pointer[hook.Hooks]
+	receiver    *report.Receiver
+	reporter    *report.Reporter
 	smtp        []*smtpserver.Server // one for each listener
 	smtpLimiter *connectionLimiter
 	mailLimiter *mailLimiter // nil: no limits
 	smtpMetrics smtpserver.Metrics
 	imap        *imapserver.Server
 	web         *webserver.Server
+	webapi      *webapiserver.Server
+	webLimiter  *ratelimit.Limiter // of HTTP requests; nil: no limit
 	ctl         *ctl.Server
 
 	ctx     context.Context // ends when connections have to
@@ -160,7 +182,12 @@ func (s *Server) storeOptions() store.Options {
 			}
 			return 0
 		},
-		Added:      func(account string) { s.Search.Touch(account) },
+		Added: func(account string) {
+			s.Search.Touch(account)
+			if h := s.hooks.Load(); h != nil {
+				h.Touch(account)
+			}
+		},
 		Classified: func(account string) { s.Junk.Touch(account) },
 		AutoFlags:  s.autoFlags,
 	}
@@ -173,6 +200,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 		return config.Prepared{}, err
 	}
 	return config.Prepared{Commit: func() {
+		s.syncHooks(old, snap)
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
 			if before == nil || before.Quota == info.Quota {
@@ -261,6 +289,7 @@ func (s *Server) Start() error {
 		starters[o.service](s, s.wrap(o))
 	}
 	s.opened = nil
+	s.startSending()
 	notify("READY=1\nSTATUS=serving mail")
 	s.serving.Go(s.watchdog)
 	if !s.Local {
