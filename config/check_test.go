@@ -147,6 +147,8 @@ func TestStaticErrors(t *testing.T) {
 		e(host, tr("\t\tDirect:\n\t\t\tDisableIPv4: true\n\t\tFail: nil§\n"), `Transports.x.Fail: unexpected value "nil", need fields on the following lines, one tab deeper`),
 		e(host, "Hostname: mail.example.org\nTransports:\n\tx:§\n\t\tDirect:§\n\t\t\tDisableIPv4: true\n\t\t\tDisableIPv6: true\n\t\tFail:\n\t\t\tSMTPCode: 250§\n\t\t\tSMTPMessage: é§\n",
 			"Transports.x: only one of Direct, Fail can be set", "Transports.x.Direct: DisableIPv4 and DisableIPv6 together leave no way to connect", "Transports.x.Fail.SMTPCode: bad code 250, must be from 400 to 599", "Transports.x.Fail.SMTPMessage: text must be printable ASCII"),
+		e(host, "Hostname: mail.example.org\nTransports:\n\tx:\n\t\tRetry:\n\t\t\t- 1s§\n\t\t\t- 1h\n\t\tMaxConnections: -1§\n",
+			"Transports.x.Retry[0]: bad time 1s, must be from 10s to 168h0m0s", "Transports.x.MaxConnections: bad number -1, must be from 1 to 1000, or 0 for the default"),
 		e(host, tr("\t\tSubmissions:\n\t\t\tHost: 10.0.0.1§\n\t\t\tNoSTARTTLS: true§\n\t\t\tAuth:\n\t\t\t\tUsername:§\n\t\t\t\tPassword:§\n\t\t\t\tMechanisms:\n\t\t\t\t\t- LOGIN§\n"),
 			`Transports.x.Submissions.Host: bad domain "10.0.0.1": looks like an IP address`, "Transports.x.Submissions.NoSTARTTLS: has no meaning for Submissions, where TLS starts at once", "Transports.x.Submissions.Auth.Username: is empty", "Transports.x.Submissions.Auth.Password: is empty",
 			`Transports.x.Submissions.Auth.Mechanisms[0]: unknown value "LOGIN", known are SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, SCRAM-SHA-1, CRAM-MD5, PLAIN`),

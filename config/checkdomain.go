@@ -239,6 +239,7 @@ func (c *dynamicChecker) checkRoutes(p sconf.Path, routes []Route) []RouteInfo {
 		if r.MinimumAttempts < 0 {
 			c.errorf(p.Key("MinimumAttempts"), "must not be negative")
 		}
+		c.checkPace(p, r.Retry, r.MaxConnections)
 		if known(&c.checker, p.Key("Transport"), "transport", r.Transport, c.static.Transports) {
 			t := c.static.Transports[r.Transport]
 			info.Transport = &t

@@ -11,11 +11,15 @@ import (
 // commandFunc gets as many parameters as the command has at most; absent ones are empty.
 type commandFunc func(ctx context.Context, a *admin.Admin, params []string, out io.Writer) error
 
-// commands are the words of the protocol, each one call of package admin.
-var commands = map[string]struct {
+// commandEntry is a word of the protocol: how many parameters it has, and what it does.
+type commandEntry struct {
 	min, max int
 	run      commandFunc
-}{
+}
+
+// commands are the words of the protocol, each one call of package admin; those about the
+// queue are in queueWords.
+var commands = map[string]commandEntry{
 	"stop": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, _ io.Writer) error {
 		a.Stop()
 		return nil

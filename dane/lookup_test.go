@@ -190,7 +190,7 @@ func TestDialer(t *testing.T) {
 		if address != "192.0.2.2:443" {
 			return nil, errors.New("connection refused")
 		}
-		a, b := net.Pipe()
+		a, b := tcpPair(t)
 		go func() {
 			defer b.Close()
 			tls.Server(b, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.cert.Raw}, PrivateKey: leaf.key}}}).Handshake()

@@ -157,6 +157,9 @@ func (v Verifier) checkAnchor(t dns.TLSA, certs []*x509.Certificate) *Error {
 
 // anchors returns the certificates that a record makes trusted. signed tells that it is
 // the server's own, because the key of the record has signed it.
+//
+// The server's own certificate is taken for an authority of itself, as RFC 6698 2.1.1 can
+// be read, with names and times checked. OpenSSL does not: it wants DANE-EE for that.
 func (v Verifier) anchors(t dns.TLSA, certs []*x509.Certificate) (l []*x509.Certificate, signed bool) {
 	for _, c := range certs {
 		if matches(t, c) {

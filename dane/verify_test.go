@@ -6,7 +6,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -192,7 +191,7 @@ func TestTLSConfig(t *testing.T) {
 		{record(t, 1, spki, s256, other), true},
 		{dns.TLSA{Usage: 3, Selector: 1, MatchType: 1, Data: []byte("short")}, true},
 	} {
-		a, b := net.Pipe()
+		a, b := tcpPair(t)
 		done := make(chan string, 1)
 		go func() {
 			defer b.Close()

@@ -15,6 +15,7 @@ import (
 	"mox/junk"
 	"mox/mlog"
 	"mox/msgauth"
+	"mox/report"
 	"mox/smtp"
 	"mox/store"
 	"mox/trace"
@@ -37,6 +38,9 @@ type Config struct {
 	Returner Returner
 	// Junk has what accounts were taught; nil: nothing is known.
 	Junk *junk.Manager
+	// Reports takes reports of other servers, and notes what is to be reported to them; nil:
+	// addresses for reports are as others.
+	Reports *report.Receiver
 	// Trace gets the decision about each message for each account; nil: nobody. It must
 	// not change it.
 	Trace func(*trace.Trace)
@@ -58,6 +62,9 @@ type Metrics struct {
 	// RCPT. result is "delivered", "reject", "unknownuser", "accounterror", "highrate" or
 	// "delivererror"; reason is that of the verdict, if there was one.
 	Delivery func(result, reason string)
+	// Error is called for "queuedsn": a notification that could not be queued, so that the
+	// session told instead.
+	Error func(kind string)
 	// SubjectPass is called for each token that is looked at, and Token for each given.
 	SubjectPass func(valid bool)
 	Token       func()
@@ -104,7 +111,7 @@ type Transaction struct {
 	// original is to whom the message, a notification, is passed back; zero: it is for the
 	// recipients.
 	original smtp.Path
-	check  *msgauth.Check // nil: the sender is not checked
+	check    *msgauth.Check // nil: the sender is not checked
 
 	suspicious bool
 }
@@ -245,6 +252,7 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	var rcpts []deliver.Recipient
 	var index []int
 	for i, r := range tx.rcpts {
+		j.outcome.report = j.outcome.report || report.IsAddress(r.Target.Destination)
 		if results[i] = j.mayPost(r); results[i] == nil {
 			rcpts, index = append(rcpts, r), append(index, i)
 		}
@@ -252,6 +260,7 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	for i, err := range tx.in.c.Deliverer.Deliver(ctx, m, rcpts) {
 		results[index[i]] = err
 	}
+	tx.evaluated(ctx, j)
 	tx.suspicious = j.suspicious.Load()
 	return results, tx.notify(ctx, m, j, results)
 }

@@ -59,6 +59,9 @@ func (tx *Transaction) notify(ctx context.Context, m *deliver.Message, j *judge,
 		// The client may be gone by now, but the message is delivered.
 		if nerr := tx.in.c.Notifier.Notify(context.WithoutCancel(ctx), n); nerr != nil {
 			tx.in.c.Log.ErrorContext(ctx, "notification not queued", "to", tx.from.LogString(), "err", nerr)
+			if f := tx.in.c.Metrics.Error; f != nil {
+				f("queuedsn")
+			}
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ var (
 	SMTPServerDelivery               = CounterDef{Name: "mox_smtpserver_delivery_total", Help: "Outcomes of incoming messages, by result (delivered, reject, unknownuser, highrate, checkrates, accounterror, delivererror) and reason.", Labels: []string{"result", "reason"}}
 	SMTPServerSubmission             = CounterDef{Name: "mox_smtpserver_submission_total", Help: "Outcomes of submissions: ok, badmessage, badfrom, badheader, missingsmtputf8, domaindisabled, messagelimiterror, recipientlimiterror, queueerror.", Labels: []string{"result"}}
 	SMTPServerErrors                 = CounterDef{Name: "mox_smtpserver_errors_total", Help: "Internal errors that did not end a transaction: dkimsign, queuedsn.", Labels: []string{"error"}}
+	SMTPServerForward                = CounterDef{Name: "mox_smtpserver_forward_total", Help: "Messages that addresses here pass on to others, by what: forwarded (for each address), returned (notifications about them, to the original sender).", Labels: []string{"what"}}
 	SMTPServerDeliverySTARTTLS       = CounterDef{Name: "mox_smtpserver_delivery_starttls_total", Help: "STARTTLS started on connections for delivery."}
 	SMTPServerConnectionRefused      = CounterDef{Name: "mox_smtpserver_connection_refused_total", Help: "Connections closed with 421 at their start, by kind (deliver, submit, lmtp) and reason: shutdown, connections (too many in all), address (too many from an address or network, or too many unknown recipients tried).", Labels: []string{"kind", "reason"}}
 	SMTPServerRecipientRefused       = CounterDef{Name: "mox_smtpserver_recipient_refused_total", Help: "Recipients refused for good at RCPT, by kind: deliver, submit, lmtp. Many of them are someone who looks for addresses.", Labels: []string{"kind"}}
@@ -141,7 +142,7 @@ var (
 // All returns the definitions of every metric of mox itself, by kind.
 func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef) {
 	counters = []CounterDef{
-		SMTPServerConnection, SMTPServerDelivery, SMTPServerSubmission, SMTPServerErrors, SMTPServerDeliverySTARTTLS, SMTPServerDeliverySTARTTLSErrors,
+		SMTPServerConnection, SMTPServerDelivery, SMTPServerSubmission, SMTPServerErrors, SMTPServerForward, SMTPServerDeliverySTARTTLS, SMTPServerDeliverySTARTTLSErrors,
 		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, WebhookResults,
 		IMAPConnection,
 		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,

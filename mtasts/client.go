@@ -25,8 +25,8 @@ type Client struct {
 	Transport http.RoundTripper
 	// Timeout bounds a fetch; 0: one minute (RFC 8461 3.3).
 	Timeout time.Duration
-	// Observe, if not nil, is told of each Get: ok, lookuperror or fetcherror, and how
-	// long it took.
+	// Observe, if not nil, is told of lookups that failed (lookuperror; the lack of a record
+	// is no failure) and of all fetches (ok, fetcherror), and how long they took.
 	Observe func(result string, d time.Duration)
 	// Log gets lookups and fetches at debug level; nil: nowhere.
 	Log *slog.Logger
@@ -75,6 +75,15 @@ func dialName(ctx context.Context, resolver dns.Resolver, dial func(ctx context.
 // Lookup looks up the record of a domain. An error for which neither ErrNoRecord nor
 // ErrRecord holds is temporary.
 func (c *Client) Lookup(ctx context.Context, domain dns.Domain) (Record, error) {
+	start := time.Now()
+	r, err := c.lookup(ctx, domain)
+	if err != nil && !errors.Is(err, ErrNoRecord) {
+		c.observe(ctx, "lookuperror", domain, start, err)
+	}
+	return r, err
+}
+
+func (c *Client) lookup(ctx context.Context, domain dns.Domain) (Record, error) {
 	txts, _, err := c.Resolver.LookupTXT(ctx, "_mta-sts."+domain.ASCII)
 	if dns.IsNotFound(err) {
 		return Record{}, fmt.Errorf("%w: %w", ErrNoRecord, err)
@@ -119,6 +128,17 @@ type Fetched struct {
 // Fetch fetches the policy of a domain. Errors are *Error, beside one Text is set when it
 // was read.
 func (c *Client) Fetch(ctx context.Context, domain dns.Domain) (Fetched, error) {
+	start := time.Now()
+	f, err := c.fetch(ctx, domain)
+	result := "ok"
+	if err != nil {
+		result = "fetcherror"
+	}
+	c.observe(ctx, result, domain, start, err)
+	return f, err
+}
+
+func (c *Client) fetch(ctx context.Context, domain dns.Domain) (Fetched, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Timeout, time.Minute))
 	defer cancel()
 	resp, err := c.request(ctx, domain)
@@ -180,18 +200,11 @@ func fetchError(err error) *Error {
 // Get looks up the record of a domain and fetches its policy. With an error of the
 // fetch, an *Error, the record is returned as well.
 func (c *Client) Get(ctx context.Context, domain dns.Domain) (Record, Fetched, error) {
-	start := time.Now()
 	r, err := c.Lookup(ctx, domain)
 	if err != nil {
-		c.observe(ctx, "lookuperror", domain, start, err)
 		return Record{}, Fetched{}, err
 	}
 	f, err := c.Fetch(ctx, domain)
-	result := "ok"
-	if err != nil {
-		result = "fetcherror"
-	}
-	c.observe(ctx, result, domain, start, err)
 	return r, f, err
 }
 

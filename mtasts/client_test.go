@@ -155,7 +155,7 @@ func TestFetchTimeout(t *testing.T) {
 func TestGet(t *testing.T) {
 	var results []string
 	c := Client{
-		Resolver: dns.MockResolver{TXT: map[string][]string{"_mta-sts.a.example": {"v=STSv1; id=1"}, "_mta-sts.b.example": {"v=STSv1; id=2"}}},
+		Resolver: dns.MockResolver{TXT: map[string][]string{"_mta-sts.a.example": {"v=STSv1; id=1"}, "_mta-sts.b.example": {"v=STSv1; id=2"}, "_mta-sts.d.example": {"v=STSv1; id=;"}}},
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.URL.String() != "https://mta-sts.a.example/.well-known/mta-sts.txt" {
 				return nil, errors.New("no such host")
@@ -171,6 +171,9 @@ func TestGet(t *testing.T) {
 		t.Error(r, f, err)
 	}
 	if r, f, err := c.Get(t.Context(), domain(t, "c.example")); !errors.Is(err, ErrNoRecord) {
+		t.Error(r, f, err)
+	}
+	if r, f, err := c.Get(t.Context(), domain(t, "d.example")); !errors.Is(err, ErrRecord) {
 		t.Error(r, f, err)
 	}
 	if fmt.Sprint(results) != "[ok fetcherror lookuperror]" {

@@ -21,14 +21,18 @@ var checks = []struct{ problem, sql string }{
 	{"message whose size is not that of its content", "SELECT m.id, m.recipient FROM message m JOIN content c ON c.id = m.content_id WHERE m.size <> c.size"},
 	{"message that is both queued and done", "SELECT m.id, m.recipient FROM message m JOIN retired r ON r.id = m.id"},
 	{"message with an id that was not given yet", "SELECT id, recipient FROM message WHERE id >= (SELECT next_message FROM state)"},
-	{"lane with a wrong number of messages", "SELECT id, destination FROM lane WHERE messages <> (SELECT count(*) FROM message m WHERE m.lane_id = lane.id) OR messages = 0"},
+	{"lane with a wrong number of messages", `SELECT id, destination FROM lane LEFT JOIN (SELECT lane_id, count(*) AS n FROM message GROUP BY lane_id) ON lane_id = id
+		WHERE messages IS NOT n`},
 	{"lane with a wrong next attempt", "SELECT id, destination FROM lane WHERE next IS NOT (SELECT min(next_attempt) FROM message m WHERE m.lane_id = lane.id AND hold = 0)"},
-	{"content with a wrong number of messages", "SELECT id, size FROM content WHERE refs > 0 AND refs <> (SELECT count(*) FROM message m WHERE m.content_id = content.id)"},
-	{"content that was not freed", "SELECT id, size FROM content WHERE refs = 0 AND freed = 0 AND EXISTS (SELECT 1 FROM message m WHERE m.content_id = content.id)"},
-	{"account with a wrong number of messages", `SELECT 0, account FROM usage WHERE messages <> (SELECT count(*) FROM message m WHERE m.account = usage.account)
+	{"content with a wrong number of messages", `SELECT id, size FROM content LEFT JOIN (SELECT content_id, count(*) AS n FROM message GROUP BY content_id) ON content_id = id
+		WHERE refs IS NOT coalesce(n, 0) OR n > 0 AND freed = 1`},
+	{"account with a wrong number of messages", `SELECT 0, usage.account FROM usage LEFT JOIN (SELECT account, count(*) AS n FROM message GROUP BY account) x ON x.account = usage.account
+		WHERE messages <> coalesce(n, 0)
 		UNION SELECT 0, account FROM message WHERE account NOT IN (SELECT account FROM usage)`},
-	{"account with a wrong size", "SELECT 0, account FROM usage WHERE size <> (SELECT coalesce(sum(size), 0) FROM content c WHERE c.account = usage.account AND refs > 0)"},
-	{"account with a wrong number of webhook calls", `SELECT 0, account FROM usage WHERE hooks <> (SELECT count(*) FROM hook h WHERE h.account = usage.account)
+	{"account with a wrong size", `SELECT 0, usage.account FROM usage LEFT JOIN (SELECT account, sum(size) AS n FROM content WHERE refs > 0 GROUP BY account) x ON x.account = usage.account
+		WHERE size <> coalesce(n, 0)`},
+	{"account with a wrong number of webhook calls", `SELECT 0, usage.account FROM usage LEFT JOIN (SELECT account, count(*) AS n FROM hook GROUP BY account) x ON x.account = usage.account
+		WHERE hooks <> coalesce(n, 0)
 		UNION SELECT 0, account FROM hook WHERE account NOT IN (SELECT account FROM usage)`},
 	{"webhook call without payload", "SELECT id, url FROM hook WHERE id NOT IN (SELECT id FROM hook_payload)"},
 	{"payload without webhook call", "SELECT id, '' FROM hook_payload WHERE id NOT IN (SELECT id FROM hook) AND id NOT IN (SELECT id FROM retired_hook)"},

@@ -45,7 +45,7 @@ type Options struct {
 	MaxPending int           // different results that wait, at most; 0: 5000. More are dropped
 
 	Unsent         time.Duration // how long results wait to be reported; 0: 48 hours
-	MaxEvaluations int           // rows of evaluations; 0: 200,000. More are dropped
+	MaxEvaluations int           // rows of evaluations, of about 1 KB; 0: 100,000. More are dropped
 	MaxTLSResults  int           // rows of TLS results; 0: 50,000. More are dropped
 
 	Retention  time.Duration // of reports received; 0: 400 days
@@ -62,7 +62,7 @@ func (o *Options) setDefaults() {
 	o.FlushEvery = cmp.Or(o.FlushEvery, 10*time.Second)
 	o.MaxPending = cmp.Or(o.MaxPending, 5000)
 	o.Unsent = cmp.Or(o.Unsent, 48*time.Hour)
-	o.MaxEvaluations = cmp.Or(o.MaxEvaluations, 200_000)
+	o.MaxEvaluations = cmp.Or(o.MaxEvaluations, 100_000)
 	o.MaxTLSResults = cmp.Or(o.MaxTLSResults, 50_000)
 	o.Retention = cmp.Or(o.Retention, 400*24*time.Hour)
 	o.MaxReports = cmp.Or(o.MaxReports, 50_000)

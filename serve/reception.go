@@ -141,11 +141,12 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer, forwarder *submit.Fo
 	})
 	deliveries, given, checked := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SubjectPassGenerate), s.Registry.Counter(metrics.SubjectPassVerify)
 	s.inbound = inbound.New(inbound.Config{
-		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Trace: s.Traces.Add,
+		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Reports: s.receiver, Trace: s.Traces.Add,
 		Notifier: s.submit, Returner: forwarder,
 		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: inbound.Metrics{
 			Delivery: func(result, reason string) { deliveries.Inc(result, reason) },
+			Error:    func(kind string) { s.Registry.Counter(metrics.SMTPServerErrors).Inc(kind) },
 			Token:    func() { given.Inc() },
 			SubjectPass: func(valid bool) {
 				result := "fail"

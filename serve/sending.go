@@ -1,21 +1,32 @@
 package serve
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"mox/config"
 	"mox/hook"
+	"mox/metrics"
 	"mox/mlog"
+	"mox/mtastsdb"
 	"mox/queue"
+	"mox/reportdb"
 )
 
-// openSending opens what sending mail needs: the queue.
+// openSending opens what sending mail needs: the queue, policies of other domains, and what
+// is to be reported to them.
 func (s *Server) openSending(snap *config.Snapshot) error {
 	var err error
 	s.Queue, err = queue.Open(snap.DataPath(queue.FileName), queue.Options{
-		Log: mlog.New("queue", s.Log), Now: s.Now, Retired: s.retired,
-		Hooks: func(e queue.Event) []queue.Hook { return hook.Outgoing(s.Config.Snapshot(), e) },
+		Log: mlog.New("queue", s.Log), Now: s.Now, Retired: s.retired, Notice: s.notice,
+		Hooks: func(e queue.Event) []queue.Hook {
+			s.reportFailed(e)
+			return hook.Outgoing(s.Config.Snapshot(), e)
+		},
+		// Nothing is added before the parts are built.
+		Changed: func() { s.outbound.Kick() },
 		HooksChanged: func() {
 			if h := s.hooks.Load(); h != nil {
 				h.Kick()
@@ -25,8 +36,26 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
+	if err := s.openPolicies(snap.DataPath(mtastsdb.FileName)); err != nil {
+		return fmt.Errorf("MTA-STS policies: %w", err)
+	}
+	s.Reports, err = reportdb.Open(snap.DataPath(reportdb.FileName), reportdb.Options{Log: mlog.New("reportdb", s.Log), Now: s.Now})
+	if err != nil {
+		return fmt.Errorf("reports: %w", err)
+	}
+	s.Registry.GaugeFunc(metrics.QueueHold, s.held)
 	s.hooks.Store(s.newHooks(snap))
 	return nil
+}
+
+// held is how many messages are on hold.
+func (s *Server) held() float64 {
+	yes := true
+	n, err := s.Queue.Count(s.ctx, queue.Filter{Hold: &yes})
+	if err != nil {
+		s.Log.Error("counting messages on hold", "err", err)
+	}
+	return float64(n)
 }
 
 // retired is for how long an account keeps what is done. An account that is gone has it for
@@ -43,10 +72,32 @@ func (s *Server) retired(account string) (messages, hooks time.Duration) {
 	return info.Config.KeepRetiredMessagePeriod, info.Config.KeepRetiredWebhookPeriod
 }
 
+// startSending begins to send what is in the queue, and all that goes with it.
+func (s *Server) startSending() {
+	s.serving.Go(func() {
+		if err := s.outbound.Run(s.ctx); err != nil && !errors.Is(err, context.Canceled) {
+			s.Log.Error("sending from the queue ended", "err", err)
+		}
+	})
+	s.serving.Go(func() { s.hooks.Load().Run(s.ctx) })
+	if s.Local {
+		return
+	}
+	s.serving.Go(func() { s.Policies.Run(s.ctx) })
+	s.serving.Go(func() { s.reporter.Run(s.ctx) })
+}
+
 // closeSending closes what openSending opened.
 func (s *Server) closeSending() error {
-	if s.Queue == nil {
-		return nil
+	var errs []error
+	if s.Reports != nil {
+		errs = append(errs, s.Reports.Close())
 	}
-	return s.Queue.Close()
+	if s.Policies != nil {
+		errs = append(errs, s.Policies.Close())
+	}
+	if s.Queue != nil {
+		errs = append(errs, s.Queue.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,8 +26,12 @@ import (
 	"mox/junk"
 	"mox/metrics"
 	"mox/mlog"
+	"mox/mtastsdb"
+	"mox/outbound"
 	"mox/queue"
 	"mox/ratelimit"
+	"mox/report"
+	"mox/reportdb"
 	"mox/search"
 	"mox/smtpserver"
 	"mox/store"
@@ -48,6 +53,11 @@ type Options struct {
 	Now       func() time.Time  // nil: time.Now
 	Version   string
 
+	// Dial makes connections to other mail servers, from source unless that is invalid. Nil:
+	// over the network.
+	Dial func(ctx context.Context, source netip.Addr, network, address string) (net.Conn, error)
+	// Loopback allows mail for other servers to be sent to loopback addresses: for tests.
+	Loopback bool
 	// Listen opens the socket of a service, in place of an inherited or new one.
 	Listen func(service, addr string) (net.Listener, error)
 
@@ -76,6 +86,8 @@ type Server struct {
 	Junk     *junk.Manager
 	Traces   *tracelog.Log
 	Queue    *queue.Queue
+	Policies *mtastsdb.DB // MTA-STS policies of other domains
+	Reports  *reportdb.DB
 
 	dns         *dns.Client // nil: Resolver was given
 	blocklists  *dnsbl.Checker
@@ -85,6 +97,10 @@ type Server struct {
 	cids        *mlog.CidGenerator
 	inbound     *inbound.Inbound
 	submit      *submit.Submit
+	outbound    *outbound.Outbound
+	hooks       atomic.Pointer[hook.Hooks]
+	receiver    *report.Receiver
+	reporter    *report.Reporter
 	smtp        []*smtpserver.Server // one for each listener
 	smtpLimiter *connectionLimiter
 	mailLimiter *mailLimiter // nil: no limits
@@ -93,7 +109,6 @@ type Server struct {
 	web         *webserver.Server
 	webapi      *webapiserver.Server
 	webLimiter  *ratelimit.Limiter // of HTTP requests; nil: no limit
-	hooks       atomic.Pointer[hook.Hooks]
 	ctl         *ctl.Server
 
 	ctx     context.Context // ends when connections have to
@@ -274,9 +289,9 @@ func (s *Server) Start() error {
 		starters[o.service](s, s.wrap(o))
 	}
 	s.opened = nil
+	s.startSending()
 	notify("READY=1\nSTATUS=serving mail")
 	s.serving.Go(s.watchdog)
-	s.serving.Go(func() { s.hooks.Load().Run(s.ctx) })
 	if !s.Local {
 		s.serving.Go(func() { s.newOwnListings().run(s.ctx) })
 	}

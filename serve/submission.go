@@ -41,20 +41,24 @@ func loadSRSKey(path string) ([]byte, error) {
 
 // buildForwarder makes the flow for mail that is passed on.
 func (s *Server) buildForwarder() *submit.Forwarder {
+	forwards := s.Registry.Counter(metrics.SMTPServerForward)
 	return submit.NewForwarder(submit.ForwarderConfig{
 		Directory: s.dir, Queue: s.Queue, Rewriter: &srs.Rewriter{Key: s.srsKey, Now: s.Now}, Log: s.Log, Now: s.Now,
+		Forwarded: func() { forwards.Inc("forwarded") }, Returned: func() { forwards.Inc("returned") },
 	})
 }
 
 // buildSubmit makes the flow for mail of users.
 func (s *Server) buildSubmit(deliverer *deliver.Deliverer, forwarder *submit.Forwarder) {
 	submissions, signed := s.Registry.Counter(metrics.SMTPServerSubmission), s.Registry.Counter(metrics.DKIMSign)
+	failures := s.Registry.Counter(metrics.SMTPServerErrors)
 	s.submit = submit.New(submit.Config{
 		Hostname: s.Config.Snapshot().Hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Queue: s.Queue, Forwarder: forwarder,
 		Junk: s.Junk, Trace: s.Traces.Add,
 		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: submit.Metrics{
 			Submission: func(result string) { submissions.Inc(result) },
+			Error:      func(kind string) { failures.Inc(kind) },
 			Signed:     func(key string) { signed.Inc(key) },
 		},
 	})

@@ -199,6 +199,17 @@ func (c *Client) Usable() bool {
 	return c.err == nil && (c.ext.Limits.MailMax == 0 || c.mails < c.ext.Limits.MailMax)
 }
 
+// Hijack returns the connection, for a caller that will speak itself from now on, and
+// must close it. The Client is of no use any more.
+func (c *Client) Hijack() *lineio.Conn {
+	if c.err == nil {
+		c.err = &Error{Verb: "CONNECT", Enhanced: "4.4.2", Err: net.ErrClosed}
+	}
+	c.conn.SetDeadline(time.Time{})
+	c.conn.SetTrace(nil)
+	return c.conn
+}
+
 // Reset gives up a transaction (RSET), and so shows that the connection is alive.
 func (c *Client) Reset(ctx context.Context) error {
 	defer c.bound(ctx)()

@@ -3,6 +3,7 @@ package smtpserver
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -104,6 +105,37 @@ func TestClientLMTP(t *testing.T) {
 	var e *smtpclient.Error
 	if err != nil || results[0] != nil || !errors.As(results[1], &e) || e.Code != 550 || e.Verb != smtpclient.VerbEnd || !errors.As(results[2], &e) || e.Verb != "RCPT" || results[3] != nil {
 		t.Error(results, err)
+	}
+}
+
+// TestClientMany: more commands than fit in a group, and more recipients than the server
+// takes, which LIMITS tells.
+func TestClientMany(t *testing.T) {
+	ts := newServer(t, func(c *Config) { c.Limits.Recipients = 300 })
+	c := dialClient(t, ts, smtpclient.Options{})
+	var to []string
+	for i := range 700 {
+		to = append(to, fmt.Sprintf("user-with-a-long-name-%d@mx.example", i))
+	}
+	for round := range 3 {
+		results, err := c.Deliver(t.Context(), clientMail(4, strings.NewReader("hi\r\n"), to...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again []string
+		for i, r := range results {
+			var e *smtpclient.Error
+			if r == nil {
+				continue
+			} else if !errors.As(r, &e) || !e.TooMany || !errors.Is(r, smtpclient.ErrRcptMax) {
+				t.Fatal(r)
+			}
+			again = append(again, to[i])
+		}
+		if want := max(0, len(to)-300); len(again) != want {
+			t.Fatalf("round %d: %d left, want %d", round, len(again), want)
+		}
+		to = again
 	}
 }
 

@@ -42,7 +42,7 @@ func (tx *Transaction) complete(now time.Time) (*store.Spool, []byte, error) {
 		return nil, nil, err
 	}
 	tx.copyFields = added
-	spool, err := tx.without(h, top.BodyStart, "Bcc", "Return-Path")
+	spool, err := tx.without(h, top.BodyStart, "Bcc", "Resent-Bcc", "Return-Path")
 	return spool, added, err
 }
 

@@ -93,6 +93,9 @@ func (tx *Transaction) report(ctx context.Context, m *deliver.Message, d *dispat
 	ctx = context.WithoutCancel(ctx)
 	if nerr := tx.sendDSN(ctx, m, o.notices); nerr != nil {
 		tx.s.c.Log.ErrorContext(ctx, "notification not delivered", "account", tx.sender.Account, "err", nerr)
+		if f := tx.s.c.Metrics.Error; f != nil {
+			f("queuedsn")
+		}
 		return err
 	}
 	if answered || err == nil {

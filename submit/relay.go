@@ -36,8 +36,7 @@ func (tx *Transaction) mayRelay(a smtp.Address) bool {
 }
 
 func (tx *Transaction) relayLimited(r *config.RelayInfo) error {
-	tx.count("messagelimiterror")
-	return smtp.Errorf(451, "4.7.1", "limit of %d recipients in 24 hours for clients of your network", r.MessagesPerDay)
+	return tx.refuse("messagelimiterror", smtp.Errorf(451, "4.7.1", "limit of %d recipients in 24 hours for clients of your network", r.MessagesPerDay))
 }
 
 // relayLimits counts recipients of clients without account. It is in memory, and counts from

@@ -208,6 +208,9 @@ func (tx *Transaction) repeated(stored []byte) error {
 // give gives the request to the transaction, up to the end of its data.
 func (tx *Transaction) give(ctx context.Context, r Request) error {
 	tx.generated = r.Peer.Hello == (smtp.Host{}) && !r.Peer.Remote.IsValid()
+	if r.RequireTLS != nil && *r.RequireTLS {
+		r.Params.RequireTLS = true
+	}
 	tx.wantTLS, tx.extra = r.RequireTLS, nil
 	for k, v := range r.Extra {
 		if tx.extra == nil {

@@ -11,6 +11,7 @@ import (
 	"mox/config"
 	"mox/deliver"
 	"mox/dkim"
+	"mox/dns"
 	"mox/smtp"
 )
 
@@ -38,6 +39,21 @@ func (s *Submit) Sign(ctx context.Context, snap *config.Snapshot, authors []smtp
 		fields.WriteString(f)
 	}
 	return fields.String(), nil
+}
+
+// SignDomain is Sign for a message of this server itself, whose author is of a domain, with
+// the configuration as of now.
+func (s *Submit) SignDomain(ctx context.Context, from dns.Domain, utf8 bool, r io.ReaderAt) (string, error) {
+	d := s.c.Directory.View().Snapshot.Signer(from)
+	if d == nil {
+		return "", nil
+	}
+	o := dkim.SignOptions{Domain: d.Domain, UTF8: utf8, Now: s.c.Now, Observe: s.c.Metrics.Signed}
+	fields, err := dkim.Sign(ctx, s.c.Log, o, d.Signers, r)
+	if err != nil {
+		return "", fmt.Errorf("signing for %s: %w", d.Domain.ASCII, err)
+	}
+	return fields, nil
 }
 
 // sign puts signatures above what is added to the message.

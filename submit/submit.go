@@ -70,6 +70,9 @@ type Metrics struct {
 	// "badheader", "missingsmtputf8", "domaindisabled", "messagelimiterror",
 	// "recipientlimiterror", "queueerror" or "delivererror".
 	Submission func(result string)
+	// Error is called for "queuedsn": a notification that could not be brought to the sender,
+	// so that the session told instead.
+	Error func(kind string)
 	// Signed is called for each DKIM signature with its kind of key: "rsa" or "ed25519".
 	Signed func(key string)
 }
@@ -161,6 +164,9 @@ func (tx *Transaction) Mail(ctx context.Context, from smtp.Path, p smtp.MailPara
 			return err
 		}
 	}
+	if !p.SMTPUTF8 && from.IsInternational() {
+		return smtp.Errorf(553, "5.6.7", "address with UTF-8 needs SMTPUTF8")
+	}
 	if !from.IsZero() {
 		if err := tx.mayUse(from.Address(), "MAIL FROM"); err != nil {
 			return err
@@ -228,6 +234,9 @@ func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, p smtp.RcptParams
 		if err := deliver.SimulatedAt(ctx, "rcptto", to.Localpart); err != nil {
 			return err
 		}
+	}
+	if !tx.params.SMTPUTF8 && to.IsInternational() {
+		return smtp.Errorf(553, "5.6.7", "address with UTF-8 needs SMTPUTF8")
 	}
 	target, remote, err := tx.resolve(ctx, to)
 	if err != nil {
@@ -316,6 +325,10 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 		defer spool.Close()
 	}
 	m.Spool, m.Add = spool, added
+	if err := deliver.CheckLoop(m); err != nil {
+		tx.count("badheader")
+		return nil, err
+	}
 	if err := tx.sign(ctx, m); err != nil {
 		return nil, err
 	}
