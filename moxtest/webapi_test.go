@@ -14,7 +14,6 @@ import (
 	"mox/auth"
 	"mox/config"
 	"mox/moxtest"
-	"mox/queue"
 	"mox/webapi"
 )
 
@@ -78,23 +77,26 @@ func TestWebAPI(t *testing.T) {
 		t.Errorf("address of another: %v", err)
 	}
 
-	// Messages with a key go through the queue, which nobody empties in this test but us.
-	msgs, err := s.Queue.List(ctx, queue.Filter{Account: "mox"}, queue.Sort{Field: "queued", Asc: true})
-	if err != nil || len(msgs) != 2 {
-		t.Fatalf("queue: %+v, %v", msgs, err)
-	}
-	for _, m := range msgs {
-		if err := s.Queue.Record(ctx, []queue.Outcome{{ID: m.ID, Action: queue.Failed, Result: queue.Result{Start: time.Now(), Code: 550, Enhanced: "5.1.1", Error: "no"}}}, nil); err != nil {
-			t.Fatal(err)
-		}
+	// Messages with a key go through the queue.
+	want := map[int64]bool{sent.Submissions[0].QueueMsgID: true, sent.Submissions[1].QueueMsgID: true}
+	for range 2 {
 		select {
 		case h := <-out:
-			if h.Event != webapi.EventFailed || h.MessageID != sent.MessageID || h.Extra["k"] != "v" || h.SMTPCode != 550 {
+			if h.Event != webapi.EventDelivered || h.MessageID != sent.MessageID || h.Extra["k"] != "v" || !want[h.QueueMsgID] {
 				t.Errorf("call %+v", h)
 			}
+			delete(want, h.QueueMsgID)
 		case <-time.After(10 * time.Second):
 			t.Fatal("no call")
 		}
+	}
+	select {
+	case in := <-calls:
+		if in.Subject != "hi" || in.MessageID != sent.MessageID {
+			t.Errorf("call %+v", in)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("no call")
 	}
 
 	// Without a key, a recipient here has it at once.
