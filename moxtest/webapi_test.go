@@ -133,3 +133,34 @@ func TestWebAPI(t *testing.T) {
 		t.Errorf("reading with a token for sending: %v", err)
 	}
 }
+
+// TestWebAPITLS calls the API by HTTPS, for hosts that are served and one that is not.
+func TestWebAPITLS(t *testing.T) {
+	s := moxtest.New(t, moxtest.WithConfig(func(static *config.Static, _ *config.Dynamic) {
+		l := static.Listeners["test"]
+		l.WebAPIHTTPS = config.WebService{Enabled: true, Path: "/api/"}
+		static.Listeners["test"] = l
+	}))
+	hc := &http.Client{Transport: &http.Transport{TLSClientConfig: s.TLSConfig()}}
+	defer hc.CloseIdleConnections()
+	c := webapi.Client{BaseURL: "https://" + s.Addr("webhttps") + "/api/", Username: "mox@mox.example", Password: moxtest.Password, HTTPClient: hc}
+	if _, err := c.SuppressionList(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for host, status := range map[string]int{moxtest.Hostname: 200, "localhost": 200, "elsewhere.example": 404} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", c.BaseURL+"v0/Send", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := hc.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != status || status == 200 && (!strings.Contains(string(body), "https://"+host+"/api/v0/Send") || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "form-action 'self'")) {
+			t.Errorf("%s: %d", host, resp.StatusCode)
+		}
+	}
+}
