@@ -116,8 +116,8 @@ func (o *Outbound) underWay(id int64) bool {
 }
 
 // underWayBefore is underWay as of now. Due must not ask what is under way while it reads: a
-// message that is recorded and taken off the books meanwhile would not be under way any more, but still
-// be there in the snapshot of the database that is read, and would be sent twice.
+// message that is recorded and taken off the books meanwhile would not be under way any more,
+// but still be there in the snapshot of the database that is read, and would be sent twice.
 func (o *Outbound) underWayBefore() func(id int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
