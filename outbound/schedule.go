@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"mox/queue"
@@ -65,6 +66,7 @@ func (o *Outbound) fill(ctx, work context.Context) (time.Time, bool) {
 		if o.full() {
 			return time.Time{}, false // a worker that ends kicks
 		}
+		opts.Skip = o.underWayBefore()
 		msgs, err := o.c.Queue.Due(ctx, o.c.Now(), opts)
 		if err != nil {
 			return o.queueFailed(ctx, err)
@@ -111,6 +113,16 @@ func (o *Outbound) underWay(id int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.under[id]
+}
+
+// underWayBefore is underWay as of now. Due must not ask what is under way while it reads: a
+// message that is recorded and taken off the books meanwhile would not be under way any more,
+// but still be there in the snapshot of the database that is read, and would be sent twice.
+func (o *Outbound) underWayBefore() func(id int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	under := maps.Clone(o.under)
+	return func(id int64) bool { return under[id] }
 }
 
 // batch is what one worker sends: messages of one lane with one route.
