@@ -27,6 +27,7 @@ sending() {
 		dpkg -x "$dir/$server"_*.deb "$dir/$server" || die "could not unpack $server"
 	done
 	cp "$work/mox" "$dir/mox"
+	CGO_ENABLED=0 go build -o "$dir/sink" ./interop/sink || die "build failed"
 	while IFS= read -r line; do
 		case $line in
 		"ok "*) passed=$((passed + 1)) ;;

@@ -156,9 +156,7 @@ class Authority:
         shutil.copy(self.cert, "/etc/ssl/certs/ca-certificates.crt")
 
     def key(self, name):
-        # OpenSMTPD, as Debian has it, fails to sign with keys of elliptic curves.
-        kind = ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"] if name == "opensmtpd" else ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        sh("openssl", "genpkey", "-algorithm", *kind, "-out", f"{self.dir}/{name}.key")
+        sh("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", f"{self.dir}/{name}.key")
 
     def issue(self, name, names):
         """Makes a certificate for DNS names: name.key, and name.pem with that of the authority."""

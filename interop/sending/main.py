@@ -8,6 +8,8 @@ import threading
 import time
 import traceback
 
+import bounces
+import crash
 import finger
 import lab
 import matrix
@@ -73,6 +75,11 @@ def cases(world, hosts):
     rows = matrix.rows(only)
     if rows:
         matrix.Matrix(world, hosts, rows, show).run()
+    for name, case in bounces.CASES:
+        if chosen(name):
+            run(name, case, world, hosts)
+    if chosen("crash"):
+        run("crash", crash.Crash(world, hosts["mox1"]).run)
     for h in hosts.values():
         run("stop-" + h.host, h.stop)
 

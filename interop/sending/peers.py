@@ -16,6 +16,7 @@ import ssl
 import subprocess
 import threading
 
+import bounces
 import lab
 from lab import ROOT, US, check, ip4, ip6, on, processes, sh, user, wait, write
 from world import REJECTING
@@ -280,16 +281,15 @@ class OpenSMTPD(Peer):
         user("opensmtpd", 10027, "/var/lib/opensmtpd/empty")
         user("opensmtpq", 10028)
         self.unpack("opensmtpd", "/usr/sbin/smtpd", "/usr/sbin/smtpctl", "/usr/libexec/opensmtpd")
+        shutil.chown("/usr/sbin/smtpctl", "root", "opensmtpq")
+        os.chmod("/usr/sbin/smtpctl", 0o2755)
         os.makedirs("/var/lib/opensmtpd/empty", 0o711, exist_ok=True)
         os.makedirs("/var/spool/smtpd", 0o711, exist_ok=True)
         write("/etc/mailname", self.name + "\n")
-        conf, key = self.dir + "/smtpd.conf", self.dir + "/key.pem"
-        shutil.copy(self.key, key)
-        os.chmod(key, 0o600)
-        write(conf, f"""pki here cert "{self.cert}"
-pki here key "{key}"
-listen on {ip4(self.host)} port 25 tls pki here
-listen on {ip6(self.host)} port 25 tls pki here
+        conf = self.dir + "/smtpd.conf"
+        # As Debian has it, its server cannot do TLS: it loses the private key (OpenSSL 3).
+        write(conf, f"""listen on {ip4(self.host)} port 25
+listen on {ip6(self.host)} port 25
 table mine {{ {', '.join(f'"{n}"' for n in self.world.of(self.host))} }}
 table everybody {{ "@" = "nobody" }}
 action "in" maildir "{self.maildir}" virtual <everybody>
@@ -371,6 +371,13 @@ ACCOUNT = """		Domain: {domain}
 """
 
 
+BOB = """		OutgoingWebhook:
+			URL: {hooks}
+		FromIDLoginAddresses:
+			- bob@{host}.test
+"""
+
+
 class Mox(Peer):
     def __init__(self, world, parts, host):
         super().__init__(world, parts, host)
@@ -385,7 +392,7 @@ class Mox(Peer):
         for name, to in ((self.cert, "cert.pem"), (self.key, "key.pem"), (self.world.ca.cert, "ca.pem"), (f"{self.world.ca.dir}/{self.host}.dkim.pem", "dkim.pem")):
             shutil.copy(name, f"{self.dir}/config/{to}")
         self.launch()
-        for account in ("alice", "sink"):
+        for account in ("alice", "bob", "sink"):
             self.command("setaccountpassword", account, input=lab.PASSWORD + "\n")
 
     def domains(self):
@@ -396,6 +403,7 @@ class Mox(Peer):
             if d == self.host + ".test":
                 text += "\t\tDKIM:\n\t\t\tSelectors:\n\t\t\t\tlab:\n\t\t\t\t\tPrivateKeyFile: dkim.pem\n\t\t\tSign:\n\t\t\t\t- lab\n"
         text += "Accounts:\n\talice:\n" + ACCOUNT.format(domain=self.host + ".test") + f"\t\t\talice@{self.host}.test: nil\n"
+        text += "\tbob:\n" + BOB.format(host=self.host, hooks=bounces.HOOKS) + ACCOUNT.format(domain=self.host + ".test") + f"\t\t\tbob@{self.host}.test: nil\n"
         text += "\tsink:\n" + ACCOUNT.format(domain=self.host + ".test")
         return text + "".join(f"\t\t\tsink@{d}: nil\n" for d in mine)
 
@@ -421,13 +429,13 @@ class Mox(Peer):
     def command(self, *args, **kw):
         return sh(self.binary, "-config", self.conf, *args, **kw)
 
-    def submission(self):
-        """A connection on which mail can be submitted."""
+    def submission(self, account="alice"):
+        """A connection on which an account can submit mail."""
         c = smtplib.SMTP(timeout=60, local_hostname="client.test", source_address=(ip4(next(Imap.sources)), 0))
         c._host = self.name  # what the certificate is checked for
         c.connect(ip4(self.host), 587)
         c.starttls(context=ssl.create_default_context(cafile=self.world.ca.cert))
-        c.login(self.sender, lab.PASSWORD)
+        c.login(f"{account}@{self.host}.test", lab.PASSWORD)
         return c
 
     def send(self, rcpt, message, options=()):

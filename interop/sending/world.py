@@ -4,11 +4,11 @@ For the hosts postfix and mox2 there is one domain for each condition, below HOS
 is signed, or HOST.insecure.test, which is not, so that DANE is not for it. All of them are
 taken in by that host, unless the condition is against it.
 """
-import os
 
+import bounces
 import boxes
 import lab
-from lab import HOSTS, Failed, ip4, ip6
+from lab import HOSTS, ip4, ip6
 
 NOBODY = 63  # an address where nothing listens
 REJECTING = 62
@@ -65,7 +65,7 @@ class World:
     def define(self):
         for host in HOSTS:
             if host != "dns":
-                self.mx(self.domain(host + ".test", host), tlsa="right")
+                self.mx(self.domain(host + ".test", host), tlsa=host != "opensmtpd" and "right")
         self.mx(self.domain("bounce.postfix.test", "postfix"), "mx.postfix.test", v4="", v6="")
         self.mx(self.domain("bounce.exim.test", "exim"), "mx.exim.test", v4="", v6="")
         for host in ("postfix", "mox2"):
@@ -138,6 +138,7 @@ class World:
         for b in self.boxes.values():
             b.start()
         boxes.Rejecting(REJECTING).start()
+        self.hooks = bounces.Hooks()
 
     def dkim(self, host):
         """Makes a key, and its record."""
@@ -147,7 +148,3 @@ class World:
         return f'lab._domainkey.{host}.test. TXT "v=DKIM1; k=ed25519; p={public}"'
 
 
-def needed(path):
-    if not os.path.exists(path):
-        raise Failed(f"{path} is missing")
-    return path
