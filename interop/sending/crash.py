@@ -41,7 +41,7 @@ class Crash:
         submitted = time.monotonic() - start
         killer.join()
         check(not self.refused, f"refused: {self.refused[:5]}")
-        check(len(self.accepted) == MESSAGES, f"only {len(self.accepted)} accepted")
+        check(len(self.accepted) >= MESSAGES, f"only {len(self.accepted)} accepted")
         self.arrive(start + MOST)
         note = self.judge()
         sink.terminate()
@@ -51,7 +51,7 @@ class Crash:
         """Kills while mail is submitted, and a few times after that."""
         rest = 4
         while rest:
-            time.sleep(random.uniform(0.5, 4))
+            time.sleep(random.uniform(0.3, 2))
             if self.done.is_set():
                 rest -= 1
             self.kills.append(time.time())

@@ -150,8 +150,9 @@ maillog_file_prefixes = {ROOT}
 """)
         master = "/etc/postfix/master.cf"
         shutil.copy(master if os.path.exists(master) else "/usr/share/postfix/master.cf.dist", f"{d}/etc/master.cf")
-        with open(f"{d}/etc/master.cf", "a") as f:
-            f.write("\npostlog unix-dgram n - n - 1 postlogd\n")
+        if "\npostlog" not in lab.read(f"{d}/etc/master.cf"):
+            with open(f"{d}/etc/master.cf", "a") as f:
+                f.write("\npostlog unix-dgram n - n - 1 postlogd\n")
         sh("postconf", "-c", f"{d}/etc", "-F", "*/*/chroot=n")
         shutil.chown(f"{d}/lib", "postfix")
         on(self.host, "postfix", "-c", f"{d}/etc", "start")
