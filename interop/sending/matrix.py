@@ -112,7 +112,7 @@ class Matrix:
         """Waits for all rows to come out. Hosts that were down come up, and queues are run."""
         start = time.monotonic()
         waiting = [r for r in self.rows if not r.failure]
-        kicked = 0
+        kicks = [6, 12, 24, 48, 75]  # seconds: not too often, as every attempt counts
         while waiting and time.monotonic() - start < PATIENCE:
             self.look()
             for row in list(waiting):
@@ -124,14 +124,18 @@ class Matrix:
                     row.failure = str(e)
                     waiting.remove(row)
             passed = time.monotonic() - start
-            if passed > 6 and passed - kicked > 5:
-                kicked = passed
+            if kicks and passed > kicks[0]:
+                del kicks[0]
                 self.up()
-                for sender in {r.sender for r in waiting if r.outcome in ("again", "twice")}:
-                    self.peers[sender].kick()
+                self.kick([r for r in waiting if r.outcome in ("again", "twice")])
             time.sleep(0.5)
         for row in waiting:
             row.failure = f"not {row.outcome} {row.want} after {PATIENCE} s; of its attempts:\n" + self.peers[row.sender].attempt(row.rcpt)
+
+    def kick(self, rows):
+        """Has messages tried at once."""
+        for name in {r.sender for r in rows}:
+            self.peers[name].kick([r.rcpt for r in rows if r.sender == name])
 
     def look(self):
         """Reads what has been delivered, and what senders were told."""
@@ -156,8 +160,8 @@ class Matrix:
     def count(self):
         """Counts every message, wherever it is."""
         time.sleep(3)
-        for name in {r.sender for r in self.rows if r.outcome == "kept"}:
-            self.peers[name].kick()  # what was kept is refused once more
+        # What was kept is refused once more.
+        self.kick([r for r in self.rows if r.outcome == "kept" and not r.failure])
         time.sleep(3)
         self.look()
         self.lost = self.doubled = 0

@@ -163,7 +163,7 @@ maillog_file_prefixes = {ROOT}
     def queued(self, rcpt):
         return rcpt in on(self.host, "postqueue", "-c", f"{self.dir}/etc", "-p")
 
-    def kick(self):
+    def kick(self, rcpts=()):
         on(self.host, "postqueue", "-c", f"{self.dir}/etc", "-f")
 
     def attempt(self, rcpt):
@@ -256,7 +256,7 @@ begin retry
     def queued(self, rcpt):
         return rcpt in on(self.host, "/usr/sbin/exim4", "-bp")
 
-    def kick(self):
+    def kick(self, rcpts=()):
         on(self.host, "/usr/sbin/exim4", "-qff")
 
     def attempt(self, rcpt):
@@ -303,7 +303,7 @@ match from src {ip4(US)} for any action "remote"
     def queued(self, rcpt):
         return rcpt in on(self.host, "/usr/sbin/smtpctl", "show", "queue")
 
-    def kick(self):
+    def kick(self, rcpts=()):
         # It has status 1 when nothing is to be scheduled.
         subprocess.run(["ip", "netns", "exec", self.host, "/usr/sbin/smtpctl", "schedule", "all"], capture_output=True, timeout=20)
 
@@ -468,11 +468,19 @@ class Mox(Peer):
     def queued(self, rcpt):
         return rcpt in self.command("queue", "list", "-to", rcpt)
 
-    def kick(self):
-        self.command("queue", "schedule", "-now", "0s")
+    def kick(self, rcpts=()):
+        for rcpt in rcpts:
+            self.command("queue", "schedule", "-to", rcpt, "-now", "0s")
+        if not rcpts:
+            self.command("queue", "schedule", "-now", "0s")
 
     def attempt(self, rcpt):
         return self.command("queue", "list", "-to", rcpt) + self.command("queue", "retired", "list", "-to", rcpt)
 
     def tls(self, rcpt):
-        return "unknown"
+        """As it logs it: tls=opportunistic+mtasts+dane secure=true."""
+        for l in self.log().splitlines():
+            if 'm="delivered"' in l and f"recipient={rcpt} " in l and "pkg=outbound" in l:
+                mode, secure = re.search(r"\btls=(\S*)", l)[1], "secure=true" in l
+                return ("dane" if "dane" in mode else "pkix") if secure else "any"
+        return "none"
