@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 
@@ -22,6 +24,9 @@ type command struct {
 	short    string // one line
 	help     string // further paragraphs, may be empty
 	unlisted bool   // left out of lists; still found by name
+
+	// raw commands get their arguments as they are: flags are theirs to parse.
+	raw bool
 
 	// nargs bounds the number of positional arguments; max < 0 is no bound.
 	min, max int
@@ -54,6 +59,11 @@ type program struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	dns            dns.Resolver // nil: the system's
+	// connect makes the connections of diagnostic commands; nil: a net.Dialer. roots are
+	// the authorities that they trust; nil: the system's.
+	connect    func(ctx context.Context, network, address string) (net.Conn, error)
+	roots      *x509.CertPool
+	submitConf string // of sendmail
 
 	// Global flags, given before the subcommand.
 	configPath       string
@@ -110,6 +120,9 @@ func (p *program) invoke(cmd *command, args []string) error {
 	run := cmd.run
 	if cmd.setup != nil {
 		run = cmd.setup(fs)
+	}
+	if cmd.raw {
+		return run(context.Background(), p, args)
 	}
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		p.printHelp(p.stdout, cmd)

@@ -55,7 +55,7 @@ may be LF or CRLF. Exits with 1 if no signature passes.`
 
 const dkimSignHelp = `
 Signs as outgoing messages are: with the selectors in Sign of the domain of the message's From
-address, as domains.conf has them. Prints the header fields to put on top of the message. The
+address, or the nearest above it, as domains.conf has them. Prints the header fields to put on top of the message. The
 server need not run.`
 
 const arcVerifyHelp = `
@@ -291,15 +291,12 @@ func runDKIMSign(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	domain := snap.Domain(from.Domain)
+	domain := snap.Signer(from.Domain)
 	if domain == nil {
-		return fmt.Errorf("domain %s of the From address is not in domains.conf", from.Domain)
-	}
-	if len(domain.Sign) == 0 {
-		return fmt.Errorf("domain %s has no selectors in DKIM.Sign", from.Domain)
+		return fmt.Errorf("neither domain %s of the From address nor one above it has selectors in DKIM.Sign of domains.conf", from.Domain)
 	}
 	o := dkim.SignOptions{Domain: domain.Domain, Identity: from, UTF8: from.Localpart.IsInternational()}
-	fields, err := dkim.Sign(ctx, p.log(), o, dkimSelectors(domain.Sign), f)
+	fields, err := dkim.Sign(ctx, p.log(), o, domain.Signers, f)
 	if err != nil {
 		return err
 	}
@@ -322,25 +319,6 @@ func messageFrom(r io.Reader) (smtp.Address, error) {
 		return smtp.Address{}, fmt.Errorf("domain of From address: %w", err)
 	}
 	return smtp.Address{Localpart: smtp.Localpart(from.Mailbox), Domain: domain}, nil
-}
-
-// dkimSelectors turns configured keys into those to sign with. All sign with SHA-256, also
-// those with Hash sha1, which RFC 8301 3.1 forbids.
-func dkimSelectors(sign []*config.SelectorInfo) []dkim.Selector {
-	canonicalization := func(relaxed bool) dkim.Canonicalization {
-		if relaxed {
-			return dkim.Relaxed
-		}
-		return dkim.Simple
-	}
-	l := make([]dkim.Selector, len(sign))
-	for i, s := range sign {
-		l[i] = dkim.Selector{
-			Name: s.Domain, Key: s.Key, Headers: s.Headers, Seal: s.Seal, Expiration: s.Expiration,
-			HeaderCanonicalization: canonicalization(s.HeaderRelaxed), BodyCanonicalization: canonicalization(s.BodyRelaxed),
-		}
-	}
-	return l
 }
 
 func runARCVerify(ctx context.Context, p *program, args []string) error {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"mox/config"
 )
 
 func main() {
@@ -16,14 +18,30 @@ func main() {
 
 // mainStatus runs the program with the process's own arguments and streams, and
 // returns its exit status.
-func mainStatus() int {
+func mainStatus() int { return processProgram().mainProcess() }
+
+// mainProcess is main with the process's own arguments.
+func (p *program) mainProcess() int {
 	// A setgid binary is only meant for sendmail, which reads a protected password;
 	// nothing else may run with borrowed group rights.
-	if os.Getgid() != os.Getegid() && strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") != "sendmail" {
+	if os.Getgid() != os.Getegid() && !isSendmail() {
 		os.Stderr.WriteString("mox: refusing to run setgid: effective and real group differ\n")
 		return 1
 	}
-	return processProgram().main(os.Args[1:])
+	return p.main(processArgs())
+}
+
+// isSendmail tells whether the program was started as /usr/sbin/sendmail.
+func isSendmail() bool {
+	return strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") == "sendmail"
+}
+
+// processArgs are the process's own arguments. As sendmail, all are that command's.
+func processArgs() []string {
+	if isSendmail() {
+		return append([]string{"sendmail"}, os.Args[1:]...)
+	}
+	return os.Args[1:]
 }
 
 // processProgram is the program with the process's own streams and environment.
@@ -34,5 +52,7 @@ func processProgram() *program {
 		stdout:   os.Stdout,
 		stderr:   os.Stderr,
 		getenv:   os.Getenv,
+
+		submitConf: config.SendmailPath,
 	}
 }

@@ -13,7 +13,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mox": func() { os.Exit(scriptStatus()) }})
+	testscript.Main(m, map[string]func(){
+		"mox":      func() { os.Exit(scriptStatus()) },
+		"sendmail": func() { os.Exit(scriptStatus()) },
+	})
 }
 
 // TestScripts runs testdata/script/*.txt: each uses the program as a person would.
@@ -24,7 +27,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MOXCONF", "")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer, "mailserver": mailServer, "mkconf": makeSubmitConf, "kept": keptMail, "fillqueue": fillQueue},
 	})
 }
 
@@ -104,7 +107,7 @@ func firstWords() []string {
 func TestComplete(t *testing.T) {
 	for _, tc := range []struct{ typed, want string }{
 		{"", strings.Join(firstWords(), " ")},
-		{"se", "serve setaccountpassword setadminpassword"},
+		{"se", "serve setaccountpassword setadminpassword sendmail"},
 		{"config acc", "account"},
 		{"config account ", "list addresses add rm disable enable"},
 		{"localserve -", "-dir -initonly -ip"},

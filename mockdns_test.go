@@ -8,22 +8,28 @@ import (
 	"mox/dns"
 )
 
-// scriptStatus is mainStatus for scripts: with $MOCKDNS, the name of a file, DNS is answered
-// from it. The file is a dns.MockResolver as JSON, with a list "ServerFailure" of lookups, in
+// scriptStatus is mainStatus for scripts: with $MOXSUBMITCONF, that is the configuration of
+// sendmail, and with $MOCKDNS, the name of a file, DNS is answered from it. The file is a dns.MockResolver as JSON, with a list "ServerFailure" of lookups, in
 // the form of MockResolver.Fail, that fail.
 func scriptStatus() int {
 	name := os.Getenv("MOCKDNS")
-	if name == "" {
+	submit := os.Getenv("MOXSUBMITCONF")
+	if name == "" && submit == "" {
 		return mainStatus()
 	}
-	zone, err := readMockDNS(name)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 3
-	}
 	p := processProgram()
-	p.dns = zone
-	return p.main(os.Args[1:])
+	if submit != "" {
+		p.submitConf = submit
+	}
+	if name != "" {
+		zone, err := readMockDNS(name)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 3
+		}
+		p.dns = zone
+	}
+	return p.mainProcess()
 }
 
 func readMockDNS(name string) (dns.MockResolver, error) {

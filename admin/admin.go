@@ -17,6 +17,7 @@ import (
 	"mox/config"
 	"mox/inbound"
 	"mox/mlog"
+	"mox/queue"
 	"mox/store"
 	"mox/tracelog"
 )
@@ -24,7 +25,7 @@ import (
 // Actor names who asked, for audit lines: "ctl", or an admin's login.
 type Actor string
 
-// Admin holds what the operations act on. All fields but Traces are needed.
+// Admin holds what the operations act on. All fields but Traces and Queue are needed.
 type Admin struct {
 	Config *config.Manager
 	Store  *store.Store
@@ -34,6 +35,8 @@ type Admin struct {
 	Now    func() time.Time
 	Stop   func()        // begins a graceful stop and returns at once
 	Traces *tracelog.Log // of decisions about messages; nil: not kept
+
+	Queue *queue.Queue // of outgoing messages; nil: there is none
 
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.
 	Inbound *inbound.Inbound

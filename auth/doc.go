@@ -9,6 +9,9 @@
 // the password, SCRAM verifiers (RFC 5802, RFC 7677) and the two MD5 states of CRAM-MD5
 // (RFC 2195). All are made anew when the password is set. See [Credentials].
 //
+// An API token is 160 random bits, of which the SHA-256 is kept, in the account's database
+// too. It allows what its scopes say, see [Token] and [Principal.May].
+//
 // # Cost
 //
 // argon2id is slow by design, so verified passwords are remembered in memory for a

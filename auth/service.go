@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -35,7 +36,12 @@ func (e *DisabledError) Error() string { return "logins to this account are disa
 type Principal struct {
 	Account   string // account name
 	Login     string // address used to log in
-	Mechanism string // upper-case SASL name, "LOGIN" for IMAP LOGIN
+	Mechanism string // upper-case SASL name, "LOGIN" for IMAP LOGIN, "HTTPBASIC", "TOKEN"
+
+	// Scopes are what a token allows; nil after other logins, which allow everything. See
+	// [Principal.May].
+	Scopes []Scope
+	Token  int // id of the token, 0 without
 }
 
 // Account is what a login name leads to.
@@ -79,6 +85,7 @@ type Config struct {
 	Log       *slog.Logger
 	Directory Directory
 	Secrets   Secrets
+	Tokens    Tokens  // nil: there are none
 	Limiter   Limiter // nil: no throttling
 	Observer  Observer
 	Now       func() time.Time
@@ -91,6 +98,7 @@ type Service struct {
 	cache   *passwordCache
 	hashing chan struct{} // a slot for each argon2id computation under way
 	key     [32]byte      // of this process: fake salts of unknown users
+	tokens  sync.Mutex    // held while tokens of an account are read and written back
 }
 
 // New returns a Service.

@@ -518,9 +518,10 @@ func BenchmarkTokens(b *testing.B) {
 			}
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
+			var z Tokenizer
 			n := 0
 			for b.Loop() {
-				tokens, err := Tokens(context.Background(), p, r, DefaultOptions)
+				tokens, err := z.Tokens(context.Background(), p, r, DefaultOptions)
 				if err != nil {
 					b.Fatal(err)
 				}

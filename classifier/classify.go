@@ -77,6 +77,7 @@ const (
 // Word is a token that counted in a result.
 type Word struct {
 	Token
+	Index  int // of the token, among those given
 	Counts Counts
 	// Probability that a message is junk from this word alone, were junk and ham equally
 	// frequent: above 0.5 it speaks for junk.
@@ -125,15 +126,30 @@ func (p Params) Classify(tokens []Token, counts []Counts, totals Counts) Result 
 	r.Words = make([]Word, 0, words)
 	for _, list := range [...][]weighed{views[0].spam, views[1].spam, views[0].ham, views[1].ham} {
 		for _, x := range list {
-			r.Words = append(r.Words, Word{tokens[x.index], counts[x.index], logistic(x.weight)})
+			r.Words = append(r.Words, Word{tokens[x.index], x.index, counts[x.index], logistic(x.weight)})
 		}
 	}
-	slices.SortStableFunc(r.Words, func(a, b Word) int {
-		return cmp.Compare(math.Abs(b.Probability-0.5), math.Abs(a.Probability-0.5))
-	})
+	slices.SortFunc(r.Words, stronger)
 	doubt := doubtUnknown*float64(r.Tokens-r.Known)/float64(r.Tokens) + doubtUntrained/math.Sqrt(float64(min(totals.Ham, totals.Spam))+1)
 	r.Probability = logistic(sum/math.Sqrt(float64(n)) - doubt)
 	return r
+}
+
+// stronger orders words as in [Result].
+func stronger(a, b Word) int {
+	if c := cmp.Compare(math.Abs(b.Probability-0.5), math.Abs(a.Probability-0.5)); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(b.Probability, a.Probability); c != 0 {
+		return c
+	}
+	if a.Header != b.Header {
+		if a.Header {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.Text, b.Text), cmp.Compare(a.Hash, b.Hash))
 }
 
 // view is the words of the header or of the body that count.
@@ -163,7 +179,7 @@ func (p Params) weigh(tokens []Token, counts []Counts, totals Counts, r *Result)
 		}
 	}
 	for i, n := range [2]int{inHeader, len(tokens) - inHeader} {
-		views[i] = view{make([]weighed, 0, n/2), make([]weighed, 0, n/2)}
+		views[i] = view{make([]weighed, 0, n/8), make([]weighed, 0, n/8)}
 	}
 	for i := range min(len(tokens), len(counts)) {
 		c := counts[i]
@@ -197,18 +213,45 @@ type weighed struct {
 	index  int
 }
 
-// strongest sorts words of one kind and returns those that count.
+// strongest returns the words of one kind that count, unordered. Which of equally strong
+// ones they are makes no difference to their sum, but is always the same.
 func (p Params) strongest(list []weighed, tokens []Token) []weighed {
-	slices.SortFunc(list, func(a, b weighed) int {
-		if c := cmp.Compare(math.Abs(b.weight), math.Abs(a.weight)); c != 0 {
-			return c
-		}
-		return cmp.Or(cmp.Compare(tokens[a.index].Text, tokens[b.index].Text), cmp.Compare(a.index, b.index))
-	})
-	if p.TopWords > 0 {
-		list = list[:min(len(list), p.TopWords)]
+	if p.TopWords <= 0 || len(list) <= p.TopWords {
+		return list
 	}
-	return list
+	selectFirst(list, p.TopWords, func(a, b weighed) bool {
+		x, y := math.Abs(a.weight), math.Abs(b.weight)
+		return x > y || x == y && tokens[a.index].Hash < tokens[b.index].Hash
+	})
+	return list[:p.TopWords]
+}
+
+// selectFirst moves the k least of a list to its front, in any order (quickselect).
+func selectFirst[T any](list []T, k int, less func(a, b T) bool) {
+	for lo, hi := 0, len(list)-1; lo < hi; {
+		pivot := list[lo+(hi-lo)/2]
+		i, j := lo, hi
+		for i <= j {
+			for less(list[i], pivot) {
+				i++
+			}
+			for less(pivot, list[j]) {
+				j--
+			}
+			if i <= j {
+				list[i], list[j] = list[j], list[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k-1 <= j:
+			hi = j
+		case k-1 >= i:
+			lo = i
+		default:
+			return
+		}
+	}
 }
 
 // weighing holds what is the same for all words.

@@ -51,9 +51,39 @@ const (
 // the message. Work and memory are bounded by o. It fails only when ra or ctx does, with
 // the tokens until then.
 func Tokens(ctx context.Context, part *message.Part, ra io.ReaderAt, o Options) ([]Token, error) {
-	t := newTokenizer(o)
-	err := t.message(ctx, part, ra)
-	return t.result(), err
+	var t Tokenizer
+	tokens, err := t.Tokens(ctx, part, ra, o)
+	all := string(t.t.text) // which texts share
+	for i, s := range t.t.spans {
+		tokens[i].Text = all[s.start:s.end]
+	}
+	return tokens, err
+}
+
+// Tokenizer takes the tokens of one message after the other, in the same memory: a few
+// times that of the largest message. The zero value is ready. It is not safe for concurrent
+// use.
+type Tokenizer struct {
+	t      tokenizer
+	tokens []Token
+}
+
+// Tokens is [Tokens], but leaves their texts empty: see Text. The result is valid until the
+// next call.
+func (z *Tokenizer) Tokens(ctx context.Context, part *message.Part, ra io.ReaderAt, o Options) ([]Token, error) {
+	z.t.reset(o)
+	err := z.t.message(ctx, part, ra)
+	z.tokens = z.tokens[:0]
+	for i, s := range z.t.spans {
+		z.tokens = append(z.tokens, Token{Hash: s.hash, Header: i < z.t.headers})
+	}
+	return z.tokens, err
+}
+
+// Text returns the text of token i of the last message.
+func (z *Tokenizer) Text(i int) string {
+	s := z.t.spans[i]
+	return string(z.t.text[s.start:s.end])
 }
 
 // span is a token while texts are gathered.
@@ -74,30 +104,31 @@ type tokenizer struct {
 	headers int
 	seen    hashSet
 
-	prefix string    // of words: "Subject:", "" in text
-	prev   [2][]byte // the last two words, [1] nearer
-	fold   []byte    // word being folded
-	raw    []byte    // text being read
+	prefix     string      // of words: "Subject:", "" in text
+	prefixHash uint64      // of prefix
+	prev       [2]previous // the last two words, [1] nearer
+	fold       []byte      // word being folded
+	raw        []byte      // text being read
 }
 
-func newTokenizer(o Options) *tokenizer {
+// previous is a word before the next one; without text there is none.
+type previous struct {
+	hash uint64 // of the prefix and text
+	text []byte
+}
+
+// reset makes the tokenizer ready for another message.
+func (t *tokenizer) reset(o Options) {
 	if o.MaxText <= 0 {
 		o.MaxText = defaultMaxText
 	}
 	if o.MaxTokens <= 0 {
 		o.MaxTokens = defaultMaxTokens
 	}
-	return &tokenizer{o: o, left: o.MaxText, text: make([]byte, 0, 8<<10), spans: make([]span, 0, 512), seen: newHashSet(1024)}
-}
-
-// result makes the tokens; their texts share one string.
-func (t *tokenizer) result() []Token {
-	all := string(t.text)
-	tokens := make([]Token, len(t.spans))
-	for i, s := range t.spans {
-		tokens[i] = Token{s.hash, all[s.start:s.end], i < t.headers}
-	}
-	return tokens
+	t.o, t.left, t.parts, t.headers = o, o.MaxText, 0, 0
+	t.text, t.spans = t.text[:0], t.spans[:0]
+	t.seen.reset()
+	t.within("")
 }
 
 func (t *tokenizer) full() bool { return len(t.spans) >= t.o.MaxTokens }
@@ -110,52 +141,67 @@ const (
 // Hash returns the hash of a token's text, as in [Token].
 func Hash(text string) uint64 {
 	h := uint64(fnvOffset)
-	h = (h ^ Version) * fnvPrime
-	for i := range len(text) {
-		h = (h ^ uint64(text[i])) * fnvPrime
+	return extend((h^Version)*fnvPrime, text)
+}
+
+// extend continues a hash with more of a token's text.
+func extend[T []byte | string](h uint64, s T) uint64 {
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * fnvPrime
 	}
 	return h
 }
 
-// commit makes a token of what was appended to text since start.
-func (t *tokenizer) commit(start int) {
-	h := uint64(fnvOffset)
-	h = (h ^ Version) * fnvPrime
-	for _, c := range t.text[start:] {
-		h = (h ^ uint64(c)) * fnvPrime
-	}
-	if t.full() || !t.seen.add(h) {
-		t.text = t.text[:start]
-		return
-	}
+// begun is the hash of no text.
+var begun = Hash("")
+
+// add tells whether a token with a hash is to be added, and remembers it. The caller
+// then appends its text, and calls added.
+func (t *tokenizer) add(h uint64) bool { return !t.full() && t.seen.add(h) }
+
+// added makes a token of what was appended to text since start.
+func (t *tokenizer) added(h uint64, start int) {
 	t.spans = append(t.spans, span{h, int32(start), int32(len(t.text))})
 }
 
 // fact adds a token that is no word: name and value are put together.
 func (t *tokenizer) fact(name, value string) {
-	start := len(t.text)
-	t.text = append(t.text, name...)
-	t.text = append(t.text, strings.ToValidUTF8(limit(value, maxTokenText), "")...)
-	t.commit(start)
+	value = strings.ToValidUTF8(limit(value, maxTokenText), "")
+	if h := extend(extend(begun, name), value); t.add(h) {
+		start := len(t.text)
+		t.text = append(append(t.text, name...), value...)
+		t.added(h, start)
+	}
 }
 
 // word adds a folded word, and the pair and triple that end with it.
 func (t *tokenizer) word(w []byte) {
-	if t.o.Onegrams {
+	h := extend(t.prefixHash, w)
+	if t.o.Onegrams && t.add(h) {
 		start := len(t.text)
 		t.text = append(append(t.text, t.prefix...), w...)
-		t.commit(start)
+		t.added(h, start)
 	}
-	if t.o.Twograms && len(t.prev[1]) > 0 {
-		t.gram(t.prev[1], w)
+	if p := &t.prev[1]; t.o.Twograms && len(p.text) > 0 {
+		if h := extend(extend(p.hash, " "), w); t.add(h) {
+			t.gram(h, p.text, w)
+		}
 	}
-	if t.o.Threegrams && len(t.prev[0]) > 0 {
-		t.gram(t.prev[0], t.prev[1], w)
+	if p := &t.prev[0]; t.o.Threegrams && len(p.text) > 0 {
+		if h := extend(extend(extend(extend(p.hash, " "), t.prev[1].text), " "), w); t.add(h) {
+			t.gram(h, p.text, t.prev[1].text, w)
+		}
 	}
-	t.prev[0], t.prev[1] = t.prev[1], append(t.prev[0][:0], w...)
+	t.follow(h, w)
 }
 
-func (t *tokenizer) gram(words ...[]byte) {
+// follow makes a word, whose hash with the prefix is h, the one before the next.
+func (t *tokenizer) follow(h uint64, w []byte) {
+	t.prev[0], t.prev[1] = t.prev[1], previous{h, append(t.prev[0].text[:0], w...)}
+}
+
+// gram appends the text of several words in a row as a token.
+func (t *tokenizer) gram(h uint64, words ...[]byte) {
 	start := len(t.text)
 	t.text = append(t.text, t.prefix...)
 	for i, w := range words {
@@ -164,13 +210,13 @@ func (t *tokenizer) gram(words ...[]byte) {
 		}
 		t.text = append(t.text, w...)
 	}
-	t.commit(start)
+	t.added(h, start)
 }
 
 // within sets the prefix for what follows; no pair spans such a border.
 func (t *tokenizer) within(prefix string) {
-	t.prefix = prefix
-	t.prev[0], t.prev[1] = t.prev[0][:0], t.prev[1][:0]
+	t.prefix, t.prefixHash = prefix, extend(begun, prefix)
+	t.prev[0].text, t.prev[1].text = t.prev[0].text[:0], t.prev[1].text[:0]
 }
 
 // message adds the tokens of the header and of all texts.
@@ -270,7 +316,14 @@ type hashSet struct {
 	zero  bool
 }
 
-func newHashSet(size int) hashSet { return hashSet{slots: make([]uint64, size)} }
+// reset empties the set, which it also makes usable.
+func (s *hashSet) reset() {
+	if s.slots == nil {
+		s.slots = make([]uint64, 1024)
+	}
+	clear(s.slots)
+	s.n, s.zero = 0, false
+}
 
 // add reports whether h was not in the set before.
 func (s *hashSet) add(h uint64) bool {

@@ -80,9 +80,11 @@ func (t *tokenizer) path(b []byte) {
 		for n < len(b) && charClass[b[n]] == charLetter {
 			n++
 		}
-		if n >= 3 && n <= 20 && !random(bytes.ToLower(b[:n]), 0) {
-			t.fact("url/", strings.ToLower(string(b[:n])))
-			words++
+		if n >= 3 && n <= 20 {
+			if w := bytes.ToLower(b[:n]); !shapeOf(w).random(n) {
+				t.fact("url/", string(w))
+				words++
+			}
 		}
 		b = b[min(n+1, len(b)):]
 	}

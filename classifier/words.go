@@ -143,18 +143,17 @@ func (t *tokenizer) asciiWord(w []byte) {
 		return
 	}
 	t.fold = t.fold[:0]
-	capitals, lower := 0, 0
+	var shape shape
+	capitals := 0
 	for _, c := range w {
-		switch {
-		case c >= 'A' && c <= 'Z':
-			c += 'a' - 'A'
+		small := lowerCase[c]
+		if small != c {
 			capitals++
-		case c >= 'a' && c <= 'z':
-			lower++
 		}
-		t.fold = append(t.fold, c)
+		shape.add(small)
+		t.fold = append(t.fold, small)
 	}
-	t.folded(t.fold, len(t.fold), capitals >= leastCapitals && lower == 0)
+	t.shaped(t.fold, len(t.fold), &shape, capitals >= leastCapitals && capitals == shape.letters)
 }
 
 // addressWord adds the parts of what looks like a mail address.
@@ -197,40 +196,88 @@ func spaced(w []byte) bool {
 // often abbreviations.
 const leastCapitals = 4
 
-// folded adds a word in lower case of n characters, that was in capitals or not.
-func (t *tokenizer) folded(w []byte, n int, capitals bool) {
-	digits, letters := 0, 0
+// shape is what kinds of characters a word in lower case has.
+type shape struct {
+	digits, letters int
+	run, longest    int // consonants and digits in a row
+}
+
+// add counts a byte of the word.
+func (s *shape) add(c byte) {
+	switch kind := charClass[c]; kind {
+	case charLetter:
+		s.letters++
+		if vowel[c] {
+			s.run = 0
+			return
+		}
+	case charDigit:
+		s.digits++
+	default:
+		if kind == charHigh {
+			s.letters++
+		}
+		s.run = 0
+		return
+	}
+	s.run++
+	s.longest = max(s.longest, s.run)
+}
+
+func shapeOf(w []byte) *shape {
+	var s shape
 	for _, c := range w {
-		switch charClass[c] {
-		case charDigit:
-			digits++
-		case charLetter, charHigh:
-			letters++
+		s.add(c)
+	}
+	return &s
+}
+
+// random reports a word of n bytes that looks as if nobody would write it twice: four
+// digits, or digits amid letters, or six consonants in a row.
+func (s *shape) random(n int) bool {
+	return s.digits >= 4 || s.digits >= 2 && n > 8 || s.longest >= 6
+}
+
+var vowel = [256]bool{'a': true, 'e': true, 'i': true, 'o': true, 'u': true, 'y': true}
+
+var lowerCase = func() (l [256]byte) {
+	for i := range l {
+		l[i] = byte(i)
+		if i >= 'A' && i <= 'Z' {
+			l[i] = byte(i) + 'a' - 'A'
 		}
 	}
+	return l
+}()
+
+// folded adds a word in lower case of n characters, that was in capitals or not.
+func (t *tokenizer) folded(w []byte, n int, capitals bool) {
+	t.shaped(w, n, shapeOf(w), capitals)
+}
+
+// shaped is folded for a word with a known shape.
+func (t *tokenizer) shaped(w []byte, n int, s *shape, capitals bool) {
 	switch {
-	case digits == 0 && n < 3:
+	case s.digits == 0 && n < 3:
 		if len(w) > 0 {
 			t.skip(w)
 		}
-	case digits > 0 && letters == 0:
+	case s.digits > 0 && s.letters == 0:
 		t.number(w)
-	case len(w) > 40 || random(w, digits):
+	case len(w) > 40 || s.random(len(w)):
 		t.fact(t.prefix, "odd:random")
 		t.skip(nil)
 	default:
 		t.word(w)
 		if capitals && t.o.Onegrams {
-			start := len(t.text)
-			t.text = append(append(append(t.text, t.prefix...), "caps:"...), w...)
-			t.commit(start)
+			t.fact(t.prefix+"caps:", string(w))
 		}
 	}
 }
 
 // skip takes a word that is no token of its own, but may be part of a pair.
 func (t *tokenizer) skip(w []byte) {
-	t.prev[0], t.prev[1] = t.prev[1], append(t.prev[0][:0], w...)
+	t.follow(extend(t.prefixHash, w), w)
 }
 
 // number adds the shape of a number: amounts, percentages and telephone numbers have
@@ -253,31 +300,6 @@ func (t *tokenizer) number(w []byte) {
 		return
 	}
 	t.word(w)
-}
-
-// random reports a word that looks as if nobody would write it twice: four digits, or
-// digits amid letters, or six consonants in a row.
-func random(w []byte, digits int) bool {
-	if digits >= 4 || digits >= 2 && len(w) > 8 {
-		return true
-	}
-	run := 0
-	for _, c := range w {
-		if charClass[c] != charLetter && charClass[c] != charDigit {
-			run = 0
-			continue
-		}
-		switch c {
-		case 'a', 'e', 'i', 'o', 'u', 'y':
-			run = 0
-		default:
-			run++
-		}
-		if run >= 6 {
-			return true
-		}
-	}
-	return false
 }
 
 // Scripts written without spaces between words.

@@ -80,6 +80,14 @@ type Destination struct {
 	SMTPError                    string    `sconf:"optional" sconf-doc:"Refuse mail to this address with this reply: 421 (temporary, sent as 451) or 550 (permanent), optionally followed by a text. Not together with Mailbox and Rulesets. Example: 550 no more mail here"`
 	MessageAuthRequiredSMTPError string    `sconf:"optional" sconf-doc:"Refuse mail whose From address is not verified by SPF or DKIM, permanently with this text. For addresses that must not get forged mail."`
 	FullName                     string    `sconf:"optional" sconf-doc:"Name to use in the From header with this address, instead of the account's."`
+	Forward                      *Forward  `sconf:"optional" sconf-doc:"Pass mail to this address on to others, also at other servers. What is taken for junk stays here. Not together with SMTPError."`
+}
+
+// Forward is Destination.Forward.
+type Forward struct {
+	Addresses []string `sconf-doc:"Addresses to pass messages on to, with the content as it came. The envelope gets a sender address of this server (SRS), so that SPF at the next server passes and notifications of failures come back, which are passed on to the original sender. They do not count against the limits for outgoing mail of the account."`
+	NoCopy    bool     `sconf:"optional" sconf-doc:"Do not keep a copy in the account."`
+	SealARC   bool     `sconf:"optional" sconf-doc:"Add a seal (ARC, RFC 8617) with the results of the checks made here, for next servers that trust this one. With the first DKIM key of the domain of this address; without a key there is no seal."`
 }
 
 // Ruleset is a rule of a Destination. It matches if all that is set in it matches.

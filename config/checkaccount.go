@@ -248,9 +248,37 @@ func (c *dynamicChecker) destinationSettings(p sconf.Path, dest *DestinationInfo
 	if conf.SMTPError != "" && (conf.Mailbox != "" || len(conf.Rulesets) > 0) {
 		c.errorf(p.Key("SMTPError"), "cannot be together with Mailbox or Rulesets")
 	}
+	if conf.Forward != nil {
+		c.checkForwarding(p.Key("Forward"), dest)
+	}
 	c.replyText(p.Key("MessageAuthRequiredSMTPError"), conf.MessageAuthRequiredSMTPError)
 	for i, rs := range conf.Rulesets {
 		dest.Rulesets = append(dest.Rulesets, c.checkRuleset(p.Key("Rulesets").Index(i), rs))
+	}
+}
+
+// maxForward is how many addresses a destination may forward to: more are a list.
+const maxForward = 20
+
+func (c *dynamicChecker) checkForwarding(p sconf.Path, dest *DestinationInfo) {
+	conf := dest.Config.Forward
+	if len(conf.Addresses) == 0 || len(conf.Addresses) > maxForward {
+		c.errorf(p.Key("Addresses"), "must have 1 to %d addresses", maxForward)
+	}
+	if dest.Config.SMTPError != "" {
+		c.errorf(p, "cannot be together with SMTPError")
+	}
+	for i, s := range conf.Addresses {
+		addr, ok := c.address(p.Key("Addresses").Index(i), s)
+		switch {
+		case !ok:
+		case slices.Contains(dest.Forward, addr):
+			c.errorf(p.Key("Addresses").Index(i), "address %s is listed twice", s)
+		case strings.EqualFold(s, dest.Key):
+			c.errorf(p.Key("Addresses").Index(i), "address %s is that of the destination itself", s)
+		default:
+			dest.Forward = append(dest.Forward, addr)
+		}
 	}
 }
 

@@ -92,7 +92,11 @@ func (c *dynamicChecker) checkDKIM(p sconf.Path, d *DomainInfo) {
 		if slices.Contains(d.Config.DKIM.Sign[:i], name) {
 			c.errorf(p, "selector %q is listed twice", name)
 		}
-		d.Sign = append(d.Sign, d.Selectors[name])
+		s := d.Selectors[name]
+		d.Sign = append(d.Sign, s)
+		if s.Key != nil {
+			d.Signers = append(d.Signers, s.signer())
+		}
 	}
 }
 
@@ -235,6 +239,7 @@ func (c *dynamicChecker) checkRoutes(p sconf.Path, routes []Route) []RouteInfo {
 		if r.MinimumAttempts < 0 {
 			c.errorf(p.Key("MinimumAttempts"), "must not be negative")
 		}
+		c.checkPace(p, r.Retry, r.MaxConnections)
 		if known(&c.checker, p.Key("Transport"), "transport", r.Transport, c.static.Transports) {
 			t := c.static.Transports[r.Transport]
 			info.Transport = &t

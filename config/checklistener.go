@@ -106,16 +106,8 @@ func (c *checker) listenerIPs(p sconf.Path, l *ListenerInfo) {
 func (c *checker) proxies(p sconf.Path, l *ListenerInfo) {
 	for i, s := range l.ProxyProtocol {
 		p := p.Index(i)
-		network, err := netip.ParsePrefix(s)
-		if err != nil {
-			ip, ok := c.ip(p, s)
-			if !ok {
-				continue
-			}
-			network = netip.PrefixFrom(ip, ip.BitLen())
-		}
-		if network.Masked() != network || network.Addr().Is4In6() {
-			c.errorf(p, "network %s must be written as %s", s, unmapped(network).Masked())
+		network, ok := c.network(p, s)
+		if !ok {
 			continue
 		}
 		if network.Bits() == 0 {
@@ -125,6 +117,23 @@ func (c *checker) proxies(p sconf.Path, l *ListenerInfo) {
 		}
 		l.Proxies = append(l.Proxies, network)
 	}
+}
+
+// network parses an address or network.
+func (c *checker) network(p sconf.Path, s string) (netip.Prefix, bool) {
+	network, err := netip.ParsePrefix(s)
+	if err != nil {
+		ip, ok := c.ip(p, s)
+		if !ok {
+			return netip.Prefix{}, false
+		}
+		network = netip.PrefixFrom(ip, ip.BitLen())
+	}
+	if network.Masked() != network || network.Addr().Is4In6() {
+		c.errorf(p, "network %s must be written as %s", s, unmapped(network).Masked())
+		return netip.Prefix{}, false
+	}
+	return network, true
 }
 
 // unmapped returns a network of IPv4 addresses in IPv6 form as one of IPv4.

@@ -48,6 +48,9 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	for _, name := range sorted(s.Transports) {
 		c.checkTransport(root.Key("Transports", name), s.Transports[name])
 	}
+	for _, name := range sorted(s.Relay) {
+		info.Relays = append(info.Relays, c.checkRelay(root.Key("Relay", name), name, s.Relay[name]))
+	}
 	if s.QuotaMessageSize < 0 {
 		c.errorf(root.Key("QuotaMessageSize"), "must not be negative; leave it out for no limit")
 	}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"mox/sconf"
 )
@@ -31,12 +32,37 @@ func (c *checker) checkTransport(p sconf.Path, t Transport) {
 	if t.Direct != nil && t.Direct.DisableIPv4 && t.Direct.DisableIPv6 {
 		c.errorf(p.Key("Direct"), "DisableIPv4 and DisableIPv6 together leave no way to connect")
 	}
+	c.checkPace(p, t.Retry, t.MaxConnections)
 	if t.Fail != nil {
 		p := p.Key("Fail")
 		if code := t.Fail.SMTPCode; code != 0 && (code < 400 || code > 599) {
 			c.errorf(p.Key("SMTPCode"), "bad code %d, must be from 400 to 599", code)
 		}
 		c.replyText(p.Key("SMTPMessage"), t.Fail.SMTPMessage)
+	}
+}
+
+// Bounds of Retry: RFC 5321 4.5.4.1 speaks of intervals of at least 30 minutes and of
+// giving up after 4 to 5 days. Shorter intervals are common, but not of seconds.
+const (
+	minRetry      = 10 * time.Second
+	maxRetry      = 7 * 24 * time.Hour // of one interval
+	maxRetries    = 100
+	maxConcurrent = 1000
+)
+
+// checkPace checks how often and how much at a time is tried.
+func (c *checker) checkPace(p sconf.Path, retry []time.Duration, connections int) {
+	if len(retry) > maxRetries {
+		c.errorf(p.Key("Retry"), "%d times are too many, at most %d", len(retry), maxRetries)
+	}
+	for i, d := range retry {
+		if d < minRetry || d > maxRetry {
+			c.errorf(p.Key("Retry").Index(i), "bad time %s, must be from %s to %s", d, minRetry, maxRetry)
+		}
+	}
+	if connections < 0 || connections > maxConcurrent {
+		c.errorf(p.Key("MaxConnections"), "bad number %d, must be from 1 to %d, or 0 for the default", connections, maxConcurrent)
 	}
 }
 

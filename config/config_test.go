@@ -149,7 +149,7 @@ func TestFull(t *testing.T) {
 	if d := cmp.Diff([]string{
 		"mox.conf 94 Listeners.internal.IPsNATed: is deprecated, use NATIPs",
 		"mox.conf 43 Listeners.public.TLS.HostPrivateKeyFiles[2]: key is not used: only the first RSA key of 2048 bits and the first ECDSA P-256 key are",
-		"domains.conf 113 Accounts.mjl.Destinations.info: an address without domain is deprecated, write info@example.org",
+		"domains.conf 122 Accounts.mjl.Destinations.info: an address without domain is deprecated, write info@example.org",
 	}, warnings); d != "" {
 		t.Error(d)
 	}
@@ -198,7 +198,7 @@ func testFullStatic(t *testing.T, s *Snapshot) {
 	equal(t, "ca", s.RootCAs != nil, true)
 	equal(t, "password", s.Static.Transports["submissions"].Submissions.Auth.Password, "pass: word # with sign")
 	tr, ok := s.Transport("plain")
-	equal(t, "empty transport", ok && tr == Transport{}, true)
+	equal(t, "empty transport", ok && reflect.ValueOf(tr).IsZero(), true)
 	equal(t, "host report", s.HostTLSRPT.Address.String(), "tlsreports@mail.example.org")
 }
 
@@ -319,8 +319,9 @@ func TestWriteBack(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	for name, fn := range map[string]func(*bytes.Buffer) (any, error){
-		"describe-static.txt":  func(b *bytes.Buffer) (any, error) { return new(Static), DescribeStatic(b) },
-		"describe-domains.txt": func(b *bytes.Buffer) (any, error) { return new(Dynamic), DescribeDynamic(b) },
+		"describe-static.txt":   func(b *bytes.Buffer) (any, error) { return new(Static), DescribeStatic(b) },
+		"describe-domains.txt":  func(b *bytes.Buffer) (any, error) { return new(Dynamic), DescribeDynamic(b) },
+		"describe-sendmail.txt": func(b *bytes.Buffer) (any, error) { return new(Sendmail), DescribeSendmail(b) },
 	} {
 		var b bytes.Buffer
 		conf, err := fn(&b)

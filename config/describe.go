@@ -54,7 +54,9 @@ func exampleStatic() *Static {
 			Submissions: smarthost(465), Submission: smarthost(587), SMTP: smarthost(25),
 			Socks:  &TransportSocks{"127.0.0.1:1080", []string{"192.0.2.20"}, "mail2.example.org"},
 			Direct: &TransportDirect{DisableIPv6: true}, Fail: &TransportFail{554, "not from here"},
+			Retry: []time.Duration{5 * time.Minute, time.Hour}, MaxConnections: 4,
 		}},
+		Relay:            map[string]Relay{"printers": {[]string{"192.0.2.64/28"}, []string{"mjl"}, []string{"example.org"}, 100}},
 		QuotaMessageSize: 10 << 30,
 	}
 }
@@ -97,7 +99,7 @@ func exampleDynamic() *Dynamic {
 }
 
 func exampleRoute() Route {
-	return Route{[]string{"example.org"}, []string{"example.net", ".example.com"}, 3, "relay"}
+	return Route{[]string{"example.org"}, []string{"example.net", ".example.com"}, 3, "relay", []time.Duration{time.Minute, 10 * time.Minute}, 2}
 }
 
 func exampleDomain() Domain {
@@ -145,6 +147,7 @@ func exampleAccount() Account {
 				HeadersRegexp: map[string]string{"^list-id$": `<announce\.lists\.example\.net>`}, ListAllowDomain: "lists.example.net",
 				AcceptRejectsToMailbox: "Rejects", Mailbox: "Lists", Comment: "Announcements",
 			}},
+			Forward: &Forward{[]string{"mjl@example.net"}, true, true},
 		},
 	}
 	return a

@@ -90,4 +90,7 @@ type Route struct {
 	ToDomain        []string `sconf:"optional" sconf-doc:"Domains of the recipient, likewise."`
 	MinimumAttempts int      `sconf:"optional" sconf-doc:"Only after this many attempts to deliver. E.g. for a fallback after direct delivery failed."`
 	Transport       string   `sconf-doc:"Name of a transport in mox.conf."`
+
+	Retry          []time.Duration `sconf:"optional" sconf-doc:"How long to wait after each attempt that failed for the time being, in place of what the transport says. After one attempt more than there are times the message fails."`
+	MaxConnections int             `sconf:"optional" sconf-doc:"How many connections to make at a time, at most, in place of what the transport says. 0 for what that says."`
 }

@@ -161,6 +161,11 @@ func sortByLine(errs sconf.Errors) {
 func (c *dynamicChecker) checkStaticAccounts(sc *checker) {
 	root := sconf.Path(nil)
 	known(sc, root.Key("Postmaster", "Account"), "account", c.static.Postmaster.Account, c.conf.Accounts)
+	for _, name := range sorted(c.static.Relay) {
+		for i, account := range c.static.Relay[name].Accounts {
+			known(sc, root.Key("Relay", name, "Accounts").Index(i), "account", account, c.conf.Accounts)
+		}
+	}
 	if t := c.static.HostTLSRPT; t != nil {
 		p := root.Key("HostTLSRPT")
 		known(sc, p.Key("Account"), "account", t.Account, c.conf.Accounts)

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"mox/dkim"
 	"mox/dns"
 	"mox/sconf"
 	"mox/smtp"
@@ -60,6 +61,7 @@ type StaticInfo struct {
 	Hostnames        map[dns.Domain]bool // The global one and those of listeners.
 	OwnIPs           map[netip.Addr]bool // Addresses and public addresses of listeners, without unspecified ones.
 	HostTLSRPT       *ReportAddress      // Nil if not set.
+	Relays           []*RelayInfo        // By name.
 
 	initialMailboxes InitialMailboxes
 }
@@ -77,6 +79,15 @@ type ListenerInfo struct {
 	Certificates  []tls.Certificate // From KeyCerts, in that order.
 	HostRSAKey    crypto.Signer     // RSA-2048 from HostPrivateKeyFiles, may be nil.
 	HostECDSAKey  crypto.Signer     // ECDSA P-256, may be nil.
+}
+
+// RelayInfo says who may send from addresses that are not an account's.
+type RelayInfo struct {
+	Name           string
+	Networks       []netip.Prefix
+	Accounts       map[string]bool
+	FromDomains    []dns.Domain
+	MessagesPerDay int // Recipients in 24 hours, for clients of Networks.
 }
 
 // ReportAddress is an address for reports of others.
@@ -97,6 +108,7 @@ type DomainInfo struct {
 	FirstSeparator       string     // For making addresses, empty if there is none.
 	Selectors            map[string]*SelectorInfo
 	Sign                 []*SelectorInfo
+	Signers              []dkim.Selector // Of Sign, those with keys.
 	DMARC                *ReportAddress
 	TLSRPT               *ReportAddress
 	MTASTSMX             []string // Patterns for the policy, ASCII.
@@ -147,8 +159,9 @@ type DestinationInfo struct {
 	Mailbox  string // Where mail goes that no ruleset matches, normalized.
 	Rulesets []RulesetInfo
 
-	SMTPErrorCode int    // 0 for none, or 451 or 550.
-	SMTPErrorText string // Without code.
+	Forward       []smtp.Address // Addresses of Config.Forward.
+	SMTPErrorCode int            // 0 for none, or 451 or 550.
+	SMTPErrorText string         // Without code.
 
 	// Domains whose DMARC or TLS reports come here, and whether those for the host do.
 	DMARCReports   []dns.Domain

@@ -22,6 +22,7 @@ type Static struct {
 	InitialMailboxes                InitialMailboxes     `sconf:"optional" sconf-doc:"Mailboxes made for new accounts besides Inbox. Default: Sent, Archive, Trash, Drafts and Junk, each with its special use."`
 	DefaultMailboxes                []string             `sconf:"optional" sconf-doc:"Deprecated, use InitialMailboxes: mailboxes for new accounts, of which those called Archive, Drafts, Junk, Sent and Trash get that special use. Not together with InitialMailboxes."`
 	Transports                      map[string]Transport `sconf:"optional" sconf-doc:"Ways for outgoing mail other than direct delivery to the destination. Keys are names of your choice, to be used in Routes in domains.conf and in queue commands."`
+	Relay                           map[string]Relay     `sconf:"optional" sconf-doc:"Who may send with any address of certain domains, to anywhere, such as printers or other servers of yours. Keys are names of your choice, for the log. Without this only users may send, with their own addresses."`
 	NoOutgoingDMARCReports          bool                 `sconf:"optional" sconf-doc:"Do not send DMARC aggregate reports to domains that ask for them."`
 	NoOutgoingTLSReports            bool                 `sconf:"optional" sconf-doc:"Do not send TLS reports to domains that ask for them."`
 	OutgoingTLSReportsForAllSuccess bool                 `sconf:"optional" sconf-doc:"Send TLS reports also for days on which there was no failure."`
@@ -82,4 +83,12 @@ type SpecialUseMailboxes struct {
 	Trash   string `sconf:"optional" sconf-doc:"For messages about to be removed."`
 	Draft   string `sconf:"optional" sconf-doc:"For messages not sent yet."`
 	Junk    string `sconf:"optional" sconf-doc:"For unwanted messages; those moved here train the junk filter."`
+}
+
+// Relay is an entry of Static.Relay.
+type Relay struct {
+	Networks       []string `sconf:"optional" sconf-doc:"Addresses or networks (as in 192.0.2.0/24) of clients that may send through listeners with SMTP, without authentication: whoever can connect from there. If connections come through a proxy that does not tell the address of clients, do not list the proxy: everybody could send. At least one of Networks and Accounts is needed."`
+	Accounts       []string `sconf:"optional" sconf-doc:"Accounts that may, in submission, in addition to their own addresses. Their limits are those of the account."`
+	FromDomains    []string `sconf-doc:"Domains of which any address may be used in MAIL FROM and in the From header: both must be of one. They need not be domains of this server; messages are signed with DKIM if they, or a domain above them, are and have keys."`
+	MessagesPerDay int      `sconf:"optional" sconf-doc:"Recipients that clients of Networks, all together, may send to in 24 hours. Default: 1000."`
 }

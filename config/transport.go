@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // Transport is an entry of Static.Transports: a way for outgoing mail. At most one
 // field is set; without one it is ordinary direct delivery.
 type Transport struct {
@@ -9,6 +11,9 @@ type Transport struct {
 	Socks       *TransportSocks  `sconf:"optional" sconf-doc:"Deliver directly, but through a SOCKS5 proxy, so from another address."`
 	Direct      *TransportDirect `sconf:"optional" sconf-doc:"Deliver directly, with restrictions."`
 	Fail        *TransportFail   `sconf:"optional" sconf-doc:"Do not deliver: fail at once."`
+
+	Retry          []time.Duration `sconf:"optional" sconf-doc:"How long to wait after each attempt that failed for the time being, e.g. 5m, 15m, 1h. After one attempt more than there are times the message fails. Default: 7m30s, doubled each time up to 8h, so 8 attempts in almost 16 hours."`
+	MaxConnections int             `sconf:"optional" sconf-doc:"How many connections to make at a time, at most: to the server that mail is handed to, or with direct delivery to each domain. Default: 4."`
 }
 
 // TransportSMTP is a smarthost.

@@ -11,11 +11,15 @@ import (
 // commandFunc gets as many parameters as the command has at most; absent ones are empty.
 type commandFunc func(ctx context.Context, a *admin.Admin, params []string, out io.Writer) error
 
-// commands are the words of the protocol, each one call of package admin.
-var commands = map[string]struct {
+// commandEntry is a word of the protocol: how many parameters it has, and what it does.
+type commandEntry struct {
 	min, max int
 	run      commandFunc
-}{
+}
+
+// commands are the words of the protocol, each one call of package admin; those about the
+// queue are in queueWords.
+var commands = map[string]commandEntry{
 	"stop": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, _ io.Writer) error {
 		a.Stop()
 		return nil
@@ -76,7 +80,10 @@ var commands = map[string]struct {
 	"setaccountpassword": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
 		return a.SetAccountPassword(ctx, actor, p[0], p[1])
 	}},
-	"trace": {1, 5, findTraces},
+	"tokenadd":  {3, 4, addToken},
+	"tokenrm":   {2, 2, removeToken},
+	"tokenlist": {0, 1, listTokens},
+	"trace":     {1, 5, findTraces},
 	// The last parameter is the message, given as input.
 	"simulate": {2, 3, simulate},
 	"retrain": {0, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {

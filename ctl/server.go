@@ -171,6 +171,9 @@ func (s *Server) answer(ctx context.Context, line []byte, r *bufio.Reader, w *bu
 func (s *Server) run(ctx context.Context, req Request, out io.Writer) error {
 	c, ok := commands[req.Command]
 	if !ok {
+		c, ok = queueWords[req.Command]
+	}
+	if !ok {
 		return fmt.Errorf("unknown control command %q", req.Command)
 	}
 	if n := len(req.Params); n < c.min || n > c.max {

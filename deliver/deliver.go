@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mox/arc"
 	"mox/config"
 	"mox/dns"
 	"mox/mlog"
@@ -26,6 +27,7 @@ type Message struct {
 	From     smtp.Path    // reverse-path
 	Peer     smtp.Peer
 	SMTPUTF8 bool
+	Params   smtp.MailParams // as far as they are passed on when it is forwarded
 	Received time.Time
 	// Reverse is the name that the client's address has in DNS, if confirmed.
 	Reverse string
@@ -37,6 +39,11 @@ type Message struct {
 	Fields []byte
 	// Add are complete header fields below Received: of the message's own.
 	Add []byte
+	// AuthResults is what Fields says in Authentication-Results, after the name of the field,
+	// and Chain what was found of the chain of seals: for the next seal (RFC 8617) when it is
+	// forwarded. Empty: it gets none.
+	AuthResults string
+	Chain       arc.Result
 	// Verified are the domains that someone has shown to act for, as rulesets ask for.
 	Verified []dns.Domain
 	// Judge decides for each account what becomes of the message. Nil: it is accepted.
@@ -67,7 +74,9 @@ type Judgment struct {
 	// Delay is how long to wait before it is accepted.
 	Delay time.Duration
 	Flags store.Flags
-	Trace []byte // as stored, see package trace
+	// NoForward keeps the message here: for junk.
+	NoForward bool
+	Trace     []byte // as stored, see package trace
 	// Fields are complete header fields at the very top.
 	Fields []byte
 	// Done is called with the result, nil if delivered; it may be nil. As Judge, it is
@@ -81,8 +90,11 @@ type Config struct {
 	Hostname dns.Domain
 	// ID makes of a connection's id what is in the id clause of Received; nil: the
 	// number.
-	ID  func(cid int64) string
-	Log *slog.Logger // nil: none
+	ID func(cid int64) string
+	// Forwarder passes messages on for destinations that are forwarded; nil: they are
+	// not.
+	Forwarder Forwarder
+	Log       *slog.Logger // nil: none
 	// Panic, when set, is told of panics, which fail the delivery.
 	Panic func(v any)
 }
@@ -115,8 +127,9 @@ const parallel = 8
 type job struct {
 	target Target
 	to     smtp.Path // as in RCPT
-	rcpts  []int     // recipients that it is for
-	done   bool      // it was delivered before
+	params smtp.RcptParams
+	rcpts  []int // recipients that it is for
+	done   bool  // it was delivered before
 	Judgment
 	err error
 }
@@ -233,7 +246,7 @@ func plan(s *seen, rcpts []Recipient) []*job {
 			j.rcpts = append(j.rcpts, i)
 			return
 		}
-		j := &job{target: t, to: rcpts[i].To, rcpts: []int{i}}
+		j := &job{target: t, to: rcpts[i].To, params: rcpts[i].Params, rcpts: []int{i}}
 		known[k] = j
 		jobs = append(jobs, j)
 	}
@@ -288,6 +301,9 @@ func collect(jobs []*job, results []error) {
 // judge finds out what is to be done for one account.
 func (d *Deliverer) judge(ctx context.Context, s *seen, j *job) error {
 	if err := s.checkAddress(d.whole(j.to)); err != nil {
+		return err
+	}
+	if err := d.checkForwarded(s, j.target); err != nil {
 		return err
 	}
 	rule, index := s.rule(j.target)
@@ -414,14 +430,22 @@ func (d *Deliverer) act(ctx context.Context, m *Message, j *job) error {
 	if err := d.forget(ctx, acc, j.Rejects, nm.Spool); err != nil {
 		d.c.Log.WarnContext(ctx, "removing copy that was refused before", "account", j.target.Account, "err", err)
 	}
-	_, err = acc.Deliver(ctx, j.Mailbox, nm)
+	if d.forwards(acc, j) {
+		return d.forward(ctx, acc, m, j, nm)
+	}
+	return d.store(ctx, acc, j, nm)
+}
+
+// store adds the message to a mailbox.
+func (d *Deliverer) store(ctx context.Context, acc *store.Account, j *job, nm store.NewMessage) error {
+	_, err := acc.Deliver(ctx, j.Mailbox, nm)
 	if errors.Is(err, store.ErrQuota) {
 		// It may be one that will never fit.
 		return cmp.Or(room(acc.Quota(), nm.Spool.Size()+int64(len(nm.Prefix))), err)
 	} else if err != nil {
 		return err
 	}
-	d.warnQuota(ctx, acc, m.Received)
+	d.warnQuota(ctx, acc, nm.Received)
 	return nil
 }
 

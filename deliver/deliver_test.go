@@ -106,7 +106,7 @@ func (f *fixture) rcpts(t *testing.T, to ...string) []Recipient {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l = append(l, Recipient{p, target})
+		l = append(l, Recipient{To: p, Target: target})
 	}
 	return l
 }
@@ -174,7 +174,7 @@ func TestReceived(t *testing.T) {
 	} {
 		m := f.message(t, "a@b.example", text)
 		tc.change(m)
-		got := strings.ReplaceAll(f.d.received(m, path(t, "mjl@mx.example")), "\r\n\t", " ")
+		got := strings.ReplaceAll(f.d.Received(m, path(t, "mjl@mx.example")), "\r\n\t", " ")
 		if !strings.Contains(got, tc.want) {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}

@@ -13,6 +13,9 @@
 // that it failed, and may send it again to all. Deliverer remembers, in memory and for
 // some days, to whom it was delivered, and does not deliver it there again.
 //
+// A destination can have messages passed on to other addresses ([Forwarder]), once its copy
+// is stored. What is junk stays here, and what was forwarded from here before is refused.
+//
 // RFCs: 5321 4.4 (trace information), 3848 and 6531 4.3 (protocol names), 9228
 // (Delivered-To, by which forwarding loops are found).
 //

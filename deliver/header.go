@@ -49,6 +49,12 @@ func checkLoop(m *Message) (delivered []string, _ error) {
 	return delivered, nil
 }
 
+// CheckLoop refuses a message that goes around in circles.
+func CheckLoop(m *Message) error {
+	_, err := checkLoop(m)
+	return err
+}
+
 // hasName tells whether a line begins with the name of a field and a colon.
 func hasName(line []byte, name string) bool {
 	return len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name))
@@ -78,7 +84,7 @@ func (d *Deliverer) prefix(m *Message, j *job) []byte {
 	writeField(&b, "Return-Path: <"+m.From.XString(m.SMTPUTF8)+">")
 	b.Write(m.Fields)
 	if !m.Generated {
-		b.WriteString(d.received(m, j.to))
+		b.WriteString(d.Received(m, j.to))
 	}
 	b.Write(m.Add)
 	return b.Bytes()
@@ -100,8 +106,9 @@ func writeField(b *bytes.Buffer, s string) {
 	b.WriteString("\r\n")
 }
 
-// received is the Received field, RFC 5321 4.4.
-func (d *Deliverer) received(m *Message, to smtp.Path) string {
+// Received is the Received field of a message, RFC 5321 4.4, for a recipient: zero for
+// several, who are not to know of each other (RFC 5321 7.2).
+func (d *Deliverer) Received(m *Message, to smtp.Path) string {
 	var w words
 	w.add("Received:")
 	if !m.NoClient {
@@ -110,11 +117,15 @@ func (d *Deliverer) received(m *Message, to smtp.Path) string {
 			w.add(info)
 		}
 	}
-	w.add("by", d.c.Hostname.XName(m.SMTPUTF8), "via tcp", "with", m.Peer.Protocol(m.SMTPUTF8), "id", d.id(m.Peer.CID))
+	l := []string{"by", d.c.Hostname.XName(m.SMTPUTF8), "via tcp", "with", m.Peer.Protocol(m.SMTPUTF8), "id", d.id(m.Peer.CID)}
 	if cs := m.Peer.TLS; cs != nil {
-		w.add("(" + strings.ReplaceAll(tls.VersionName(cs.Version), " ", "") + " " + tls.CipherSuiteName(cs.CipherSuite) + ")")
+		l = append(l, "("+strings.ReplaceAll(tls.VersionName(cs.Version), " ", "")+" "+tls.CipherSuiteName(cs.CipherSuite)+")")
 	}
-	w.add("for", "<"+d.address(m, to)+">;")
+	if !to.IsZero() {
+		l = append(l, "for", "<"+d.address(m, to)+">")
+	}
+	l[len(l)-1] += ";"
+	w.add(l...)
 	w.add(m.Received.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
 	return w.String() + "\r\n"
 }

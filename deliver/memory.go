@@ -115,6 +115,23 @@ func (d *Deliverer) remember(m *Message, e *earlier, jobs []*job) {
 	}
 }
 
+// Remember notes that recipients have a message that its sender may yet send again.
+func (d *Deliverer) Remember(m *Message, rcpts []Recipient) {
+	if len(rcpts) == 0 {
+		return
+	}
+	s, err := sum(m)
+	if err != nil {
+		return
+	}
+	e := &earlier{d, s}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, j := range plan(see(m), rcpts) {
+		d.done.add(e.key(j), m.Received)
+	}
+}
+
 // Settle forgets the deliveries of a message that failed for others: its sender learns of
 // that otherwise, and will not send it again. What is sent once more then is meant to be.
 func (d *Deliverer) Settle(m *Message, rcpts []Recipient) {

@@ -25,6 +25,7 @@ type Target struct {
 type Recipient struct {
 	To     smtp.Path // as in RCPT
 	Target Target
+	Params smtp.RcptParams // as far as they are passed on when it is forwarded
 }
 
 // Resolve finds where mail for an address goes. Its errors are replies to RCPT.
@@ -85,7 +86,7 @@ func IsMember(a *config.AliasInfo, account string) bool {
 // Room checks at RCPT whether an account can take a message of a size, 0 when not
 // known: better to say so before the message than after.
 func (d *Deliverer) Room(ctx context.Context, t Target, size int64) error {
-	if t.Alias != nil {
+	if t.Alias != nil || t.onlyForwards() {
 		return nil
 	}
 	acc, err := d.c.Store.Account(ctx, t.Account)

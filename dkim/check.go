@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -26,7 +27,7 @@ func (s *Signature) Check(digest [32]byte, key Key) (*Record, error) {
 	var record *Record
 	var err error = ErrNoKey
 	for _, r := range key.Records {
-		e := s.checkRecord(digest, r)
+		e := s.checkRecord(digest, r, cmp.Or(key.Service, "email"))
 		if e == nil {
 			return r, nil
 		}
@@ -39,8 +40,8 @@ func (s *Signature) Check(digest [32]byte, key Key) (*Record, error) {
 }
 
 // checkRecord follows RFC 6376 6.1.2, steps 6 to 8, and 6.1.3.
-func (s *Signature) checkRecord(digest [32]byte, r *Record) error {
-	if len(r.Services) > 0 && !slices.Contains(r.Services, "*") && !slices.Contains(r.Services, "email") {
+func (s *Signature) checkRecord(digest [32]byte, r *Record, service string) error {
+	if len(r.Services) > 0 && !slices.Contains(r.Services, "*") && !slices.Contains(r.Services, service) {
 		return ErrKeyService
 	}
 	if len(r.Hashes) > 0 && !slices.Contains(r.Hashes, "sha256") {

@@ -21,6 +21,8 @@ type Key struct {
 	Authentic bool
 	// Err wraps ErrKeyLookup, ErrNoKey or ErrKeySyntax; nil if there are Records.
 	Err error
+	// Service is what the key must be for (RFC 6376 3.6.1, s=); empty: "email".
+	Service string
 }
 
 // maxRecords bounds how many key records of one name are tried.

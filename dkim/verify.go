@@ -21,6 +21,9 @@ type Options struct {
 	Timeout time.Duration
 	// ClockSkew is how far in the future a signature may be. Default 10 minutes.
 	ClockSkew time.Duration
+	// Service is what keys must be for (RFC 6376 3.6.1, s=): "email", the default, or another
+	// such as "tlsrpt" (RFC 8460 3).
+	Service string
 	// Now is the clock, nil for time.Now.
 	Now func() time.Time
 	// Observe, if set, is called for each signature, with the algorithm ("" if not known)
@@ -110,7 +113,7 @@ func Verify(ctx context.Context, log *slog.Logger, resolver dns.Resolver, o Opti
 	for i := range results {
 		res := &results[i]
 		if res.Err == nil {
-			res.verify(m, fields[i].Raw(), keys, digests)
+			res.verify(m, fields[i].Raw(), keys, digests, o.Service)
 		}
 		res.Status = StatusOf(res.Err)
 		o.report(ctx, log, res, start)
@@ -119,9 +122,10 @@ func Verify(ctx context.Context, log *slog.Logger, resolver dns.Resolver, o Opti
 }
 
 // verify follows RFC 6376 6.1.2 and 6.1.3, the body hash being there.
-func (r *Result) verify(m *Message, raw []byte, keys *Lookups, digests map[BodyFormat]BodyDigest) {
+func (r *Result) verify(m *Message, raw []byte, keys *Lookups, digests map[BodyFormat]BodyDigest, service string) {
 	s := r.Signature
 	key := keys.Key(s)
+	key.Service = service
 	r.Authentic = key.Authentic
 	r.FromSigned = s.Signed("From") >= m.Count("From")
 	r.SubjectSigned = s.Signed("Subject") >= m.Count("Subject")

@@ -38,6 +38,7 @@ func (q question) typeName() string {
 type answer struct {
 	records   any // slice of the type's Go type, when err is nil
 	authentic bool
+	end       string // canonical name at the end of the aliases; empty: there are none
 	err       *Error
 	ttl       time.Duration // 0: for those who wait for it only
 	size      int           // octets, about
@@ -143,6 +144,10 @@ func read(msg []byte, q question, fqdn string, trusted bool, lim limits) (*answe
 	}
 	// RFC 6840 5.8: the AD bit speaks of all of answer and authority.
 	a := &answer{authentic: m.AuthenticatedData && trusted, size: 2*len(q.name) + 300}
+	if q.typ != mdns.TypeCNAME && !sameName(end, fqdn) {
+		a.end = unescape(canonical(end))
+		a.size += len(a.end)
+	}
 	rrs, ttl, err := matching(&m, q, end, ttl)
 	if err != nil {
 		return nil, err

@@ -249,10 +249,12 @@ func get[T any](ctx context.Context, c *Client, typ uint16, name string) ([]T, R
 // result hands an answer out. Records are copied, as callers may sort them.
 func result[T any](a *answer) ([]T, Result, error) {
 	if a.err != nil {
-		return nil, Result{a.authentic}, a.err
+		return nil, a.result(), a.err
 	}
-	return slices.Clone(a.records.([]T)), Result{a.authentic}, nil
+	return slices.Clone(a.records.([]T)), a.result(), nil
 }
+
+func (a *answer) result() Result { return Result{Authentic: a.authentic, Name: a.end} }
 
 // LookupAddr implements [Resolver].
 func (c *Client) LookupAddr(ctx context.Context, ip netip.Addr) ([]string, Result, error) {
@@ -269,7 +271,7 @@ func (c *Client) LookupIP(ctx context.Context, network, host string) ([]netip.Ad
 		return get[netip.Addr](ctx, c, mdns.TypeAAAA, host)
 	}
 	a, aaaa := c.both(ctx, host)
-	res := Result{a.authentic && aaaa.authentic}
+	res := Result{Authentic: a.authentic && aaaa.authentic, Name: a.end}
 	if a.err != nil && aaaa.err != nil {
 		// That one type does not exist says nothing when the other failed.
 		if a.err.NotFound {
@@ -334,12 +336,17 @@ func (c *Client) LookupCNAME(ctx context.Context, name string) (string, Result, 
 		if a.err != nil && a.err.NotFound && !a.err.NXDomain {
 			// The last answer is that there is no alias.
 			if end == canonical(name) {
-				res.Authentic = a.authentic
+				return end, Result{Authentic: a.authentic}, nil
 			}
+			res.Name = end
 			return end, res, nil
 		}
 		if a.err != nil {
-			return "", Result{res.Authentic && a.authentic}, a.err
+			res.Authentic = res.Authentic && a.authentic
+			return "", res, a.err
+		}
+		if end == canonical(name) {
+			res.AliasAuthentic = a.authentic
 		}
 		res.Authentic = res.Authentic && a.authentic
 		end = a.records.([]string)[0]

@@ -177,6 +177,9 @@ func TestTypes(t *testing.T) {
 		check([]string{"mx.example"})(ptr, res, err)
 		end, res, err := c.LookupCNAME(ctx, "www.example")
 		check("x.example")(end, res, err)
+		if res.Name != "x.example" || !res.AliasAuthentic {
+			t.Errorf("result %v", res)
+		}
 	}
 	want := "udp 127.0.0.1:53 PTR 1.0.0.10.in-addr.arpa."
 	if !slices.Contains(f.asked, want) || len(f.asked) != 10 {
@@ -739,5 +742,36 @@ func TestPanic(t *testing.T) {
 	})
 	if _, _, err := c.LookupTXT(t.Context(), "x.example"); !IsTemporary(err) || len(c.slots) != 0 {
 		t.Error(err)
+	}
+}
+
+// What an answer is about is told, with records and without.
+func TestResultName(t *testing.T) {
+	aliases := []string{"www.example. 60 IN CNAME W2.example.", "w2.example. 60 IN CNAME host.example."}
+	f := one(func(q *mdns.Msg) []any {
+		var rr []string
+		name := strings.ToLower(q.Question[0].Name)
+		switch typ := q.Question[0].Qtype; {
+		case typ == mdns.TypeCNAME && name == "www.example.":
+			return []any{ad(reply(q, aliases[0]))}
+		case typ == mdns.TypeCNAME && name == "w2.example.":
+			rr = aliases[1:]
+		case typ == mdns.TypeCNAME:
+		case typ == mdns.TypeA:
+			rr = append(slices.Clone(aliases), "host.example. 60 IN A 192.0.2.1")
+		default:
+			rr = aliases
+		}
+		return []any{reply(q, rr...)}
+	})
+	c := newClient(t, f, nil)
+	if _, res, err := c.LookupIP(t.Context(), "ip", "www.example"); err != nil || res.Name != "host.example" {
+		t.Error(res, err)
+	}
+	if _, res, err := c.LookupMX(t.Context(), "www.example"); !IsNotFound(err) || res.Name != "host.example" {
+		t.Error(res, err)
+	}
+	if end, res, err := c.LookupCNAME(t.Context(), "www.example"); err != nil || end != "host.example" || !res.AliasAuthentic || res.Authentic {
+		t.Error(end, res, err)
 	}
 }

@@ -18,8 +18,8 @@
 //
 // Files: domain.go names; resolver.go, tlsa.go interface and types; client.go lookups;
 // flight.go equal questions at one time and choice of servers; exchange.go one query;
-// answer.go what is taken from a message; cache.go; resolvconf.go; mock.go, mockzone.go;
-// std.go.
+// answer.go what is taken from a message; cache.go; resolvconf.go; mxhosts.go where mail of
+// a domain goes; mock.go, mockzone.go; std.go.
 //
 // RFCs: 1034, 1035, 1123 (2.1), 2181, 2308 (negative answers), 2782 (SRV), 3596, 4035
 // (AD, DO), 5452, 5890 to 5893 (IDNA2008), 6698 and 7218 (TLSA), 6761 (localhost,

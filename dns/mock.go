@@ -136,14 +136,20 @@ func (r MockResolver) none(typ, name string) error {
 func (r MockResolver) follow(ctx context.Context, name string) (string, Result, error) {
 	name = canonical(name)
 	res := Result{Authentic: true}
-	for range 16 {
+	for i := range 16 {
 		next, ok := r.CNAME[r.source(name)]
 		if !ok {
+			if i > 0 {
+				res.Name = name
+			}
 			return name, res, nil
 		}
 		one, err := r.ask(ctx, "cname", name)
 		if err != nil {
-			return "", Result{}, err
+			return "", res, err
+		}
+		if i == 0 {
+			res.AliasAuthentic = one.Authentic
 		}
 		res.Authentic = res.Authentic && one.Authentic
 		name = next
@@ -158,6 +164,7 @@ func mockLookup[T any](ctx context.Context, r MockResolver, typ, name string, ta
 	}
 	res, err := r.ask(ctx, typ, name)
 	res.Authentic = res.Authentic && chain.Authentic
+	res.Name = chain.Name
 	if err != nil {
 		return nil, res, err
 	}
@@ -196,6 +203,7 @@ func (r MockResolver) LookupIP(ctx context.Context, network, host string) ([]net
 		}
 		l, one, err := mockLookup(ctx, r, q.typ, host, q.table)
 		res.Authentic = res.Authentic && one.Authentic
+		res.Name = one.Name
 		if err != nil && (firstErr == nil || !IsNotFound(err)) {
 			firstErr = err
 		}

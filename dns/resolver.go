@@ -11,6 +11,12 @@ type Result struct {
 	// Authentic: the answer, negative ones included, was validated with DNSSEC by a
 	// resolver that is trusted to do so.
 	Authentic bool
+	// Name is the end of the chain of aliases that the name asked for begins, whose
+	// records the answer is about; empty when it is no alias, or the resolver cannot tell.
+	Name string
+	// AliasAuthentic, of LookupCNAME only: the first alias of the chain was validated,
+	// whatever is with the others.
+	AliasAuthentic bool
 }
 
 // MX is a mail exchange record. A host of "." is a null MX (RFC 7505).

@@ -15,6 +15,7 @@ import (
 	"mox/junk"
 	"mox/mlog"
 	"mox/msgauth"
+	"mox/report"
 	"mox/smtp"
 	"mox/store"
 	"mox/trace"
@@ -30,8 +31,16 @@ type Config struct {
 	Resolver dns.Resolver
 	// Checker finds out about senders; nil: none is checked.
 	Checker *msgauth.Checker
+	// Notifier tells senders what became of their messages, as far as it is certain who they
+	// are; nil: nobody does.
+	Notifier Notifier
+	// Returner passes notifications about forwarded messages back; nil: there are none.
+	Returner Returner
 	// Junk has what accounts were taught; nil: nothing is known.
 	Junk *junk.Manager
+	// Reports takes reports of other servers, and notes what is to be reported to them; nil:
+	// addresses for reports are as others.
+	Reports *report.Receiver
 	// Trace gets the decision about each message for each account; nil: nobody. It must
 	// not change it.
 	Trace func(*trace.Trace)
@@ -53,6 +62,9 @@ type Metrics struct {
 	// RCPT. result is "delivered", "reject", "unknownuser", "accounterror", "highrate" or
 	// "delivererror"; reason is that of the verdict, if there was one.
 	Delivery func(result, reason string)
+	// Error is called for "queuedsn": a notification that could not be queued, so that the
+	// session told instead.
+	Error func(kind string)
 	// SubjectPass is called for each token that is looked at, and Token for each given.
 	SubjectPass func(valid bool)
 	Token       func()
@@ -96,7 +108,10 @@ type Transaction struct {
 	rcpts  []deliver.Recipient
 	spool  *store.Spool
 	filter *forgeryFilter
-	check  *msgauth.Check // nil: the sender is not checked
+	// original is to whom the message, a notification, is passed back; zero: it is for the
+	// recipients.
+	original smtp.Path
+	check    *msgauth.Check // nil: the sender is not checked
 
 	suspicious bool
 }
@@ -122,7 +137,7 @@ func (tx *Transaction) Mail(ctx context.Context, from smtp.Path, p smtp.MailPara
 }
 
 // Rcpt adds a recipient, which must be an address of this server.
-func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams) error {
+func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, p smtp.RcptParams) error {
 	// RFC 5321 4.5.3.1.10: too many recipients is 452, not 552.
 	if len(tx.rcpts) >= tx.in.c.Recipients {
 		return smtp.Errorf(452, "4.5.3", "too many recipients")
@@ -136,6 +151,9 @@ func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams
 			return err
 		}
 	}
+	if taken, err := tx.takeBack(to); taken || err != nil {
+		return err
+	}
 	target, err := deliver.Resolve(tx.dir, to)
 	if err == nil {
 		err = tx.in.c.Deliverer.Room(ctx, target, tx.params.Size)
@@ -147,7 +165,7 @@ func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams
 		tx.refused(to, target, err)
 		return err
 	}
-	tx.rcpts = append(tx.rcpts, deliver.Recipient{To: to, Target: target})
+	tx.rcpts = append(tx.rcpts, deliver.Recipient{To: to, Target: target, Params: p})
 	return nil
 }
 
@@ -207,7 +225,8 @@ func (tx *Transaction) Abort() {
 func (tx *Transaction) Suspicious() bool { return tx.suspicious }
 
 // Finish judges and delivers the message. When it returns nil the message is safe with
-// every recipient.
+// every recipient, or with those who could have it and the sender is sure to hear of the
+// others.
 func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	defer tx.Abort()
 	if err := tx.filter.Flush(); err != nil {
@@ -224,12 +243,16 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 		return nil, smtp.Errorf(552, "5.3.4", "header of %d octets, at most %d are accepted", n, msgauth.MaxHeader)
 	}
 	m := tx.message()
+	if !tx.original.IsZero() {
+		return nil, tx.passBack(ctx, m)
+	}
 	j := tx.judge(ctx, m)
 	m.Judge, m.Unjudged = j.judge, j.unjudged
 	results := make([]error, len(tx.rcpts))
 	var rcpts []deliver.Recipient
 	var index []int
 	for i, r := range tx.rcpts {
+		j.outcome.report = j.outcome.report || report.IsAddress(r.Target.Destination)
 		if results[i] = j.mayPost(r); results[i] == nil {
 			rcpts, index = append(rcpts, r), append(index, i)
 		}
@@ -237,13 +260,14 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	for i, err := range tx.in.c.Deliverer.Deliver(ctx, m, rcpts) {
 		results[index[i]] = err
 	}
+	tx.evaluated(ctx, j)
 	tx.suspicious = j.suspicious.Load()
-	return results, deliver.Merge(tx.rcpts, results)
+	return results, tx.notify(ctx, m, j, results)
 }
 
 // message is what is to be delivered.
 func (tx *Transaction) message() *deliver.Message {
-	return &deliver.Message{Spool: tx.spool, From: tx.from, Peer: tx.peer, SMTPUTF8: tx.params.SMTPUTF8, Received: tx.in.c.Now()}
+	return &deliver.Message{Spool: tx.spool, From: tx.from, Peer: tx.peer, SMTPUTF8: tx.params.SMTPUTF8, Params: tx.params, Received: tx.in.c.Now()}
 }
 
 // simulated returns the outcome that one of the addresses asks for.

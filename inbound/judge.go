@@ -35,6 +35,7 @@ type judge struct {
 	subject    string         // decoded
 	recipients []smtp.Address // in To and Cc
 	suspicious atomic.Bool
+	outcome    outcome
 
 	dry      bool // nothing is to be changed
 	wordless bool // the words are not those of the message to come
@@ -56,6 +57,7 @@ func (tx *Transaction) judge(ctx context.Context, m *deliver.Message) *judge {
 		j.res.Facts(&j.facts)
 		m.Reverse, m.Verified = j.res.ReverseName, j.res.Verified()
 		m.Fields = j.res.Fields(m.SMTPUTF8)
+		m.AuthResults, m.Chain = authResults(j.res, m.SMTPUTF8), j.res.ARC
 	}
 	return j
 }
@@ -119,6 +121,7 @@ func (j *judge) newTrace(to smtp.Path, account string) *trace.Trace {
 // report tells whoever listens of a decision whose outcome is err.
 func (j *judge) report(t *trace.Trace, err error) {
 	t, failed := deliver.Outcome(t, err)
+	j.outcome.add(t)
 	reason := t.Verdict.Reason
 	if failed {
 		reason = ""
@@ -140,6 +143,8 @@ func (j *judge) judge(ctx context.Context, c deliver.Case) deliver.Judgment {
 	info := j.dir.Snapshot.Accounts[account]
 	t := j.newTrace(c.To, account)
 	j.recipientFacts(&t.Facts, info, c)
+	rec := j.received(ctx, c)
+	t.Facts.Report = rec.Valid()
 	filter, err := j.filter(ctx, c.Account)
 	if err != nil {
 		j.in.c.Log.ErrorContext(ctx, "opening junk filter", "account", account, "err", err)
@@ -149,7 +154,15 @@ func (j *judge) judge(ctx context.Context, c deliver.Case) deliver.Judgment {
 	}
 	d := j.decide(ctx, &t.Facts, j.settings(info, c), &recipient{c.Account, filter, info, c.Target.Base})
 	t.Verdict = d.Verdict
-	return j.judgment(ctx, t, d, c, info)
+	out := j.judgment(ctx, t, d, c, info)
+	out.Fields = append(out.Fields, rec.Fields()...)
+	out.Done = func(err error) {
+		j.report(t, err)
+		if err == nil && !j.dry && j.in.c.Reports != nil {
+			j.in.c.Reports.Store(context.WithoutCancel(ctx), rec) // the client may go now
+		}
+	}
+	return out
 }
 
 func (j *judge) filter(ctx context.Context, acc *store.Account) (*junk.Filter, error) {
@@ -278,7 +291,7 @@ func (j *judge) words(ctx context.Context, a *recipient) *trace.Words {
 
 // judgment is what deliver does about a decision.
 func (j *judge) judgment(ctx context.Context, t *trace.Trace, d policy.Decision, c deliver.Case, info *config.AccountInfo) deliver.Judgment {
-	out := deliver.Judgment{Mailbox: d.Mailbox, Delay: d.Delay, Done: func(err error) { j.report(t, err) }}
+	out := deliver.Judgment{Mailbox: d.Mailbox, Delay: d.Delay}
 	if info != nil && info.RejectsMailbox != "" && !d.Unkept {
 		out.Rejects = deliver.Rejects{Mailbox: info.RejectsMailbox, Keep: info.Config.KeepRejects}
 	}
@@ -293,6 +306,7 @@ func (j *judge) judgment(ctx context.Context, t *trace.Trace, d policy.Decision,
 		out.Refusal = smtp.Errorf(d.Code, d.Enhanced, "%s", t.Verdict.Text)
 	case trace.AcceptJunk:
 		out.Flags |= store.FlagSeen
+		out.NoForward = true
 	}
 	b, err := t.Encode()
 	if err != nil {

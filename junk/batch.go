@@ -356,9 +356,11 @@ func (a *account) facts(ctx context.Context, body store.BodyID) (facts, error) {
 	defer br.Close()
 	// Parsed as for judging: the stored tree of parts has no envelopes, which tell something too.
 	part, err := message.Parse(io.NewSectionReader(br, 0, br.Size()), message.Limits{})
+	z := a.m.tokenizer()
+	defer a.m.tokenizers.Put(z)
 	var tokens []classifier.Token
 	if err == nil {
-		tokens, err = classifier.Tokens(ctx, part, br, options(&params.Params))
+		tokens, err = z.Tokens(ctx, part, br, options(&params.Params))
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -76,7 +76,9 @@ func (f *Filter) Words(ctx context.Context, part *message.Part, ra io.ReaderAt) 
 		// What is not listened to need not be found out.
 		return &trace.Words{Probability: 0.5}, nil
 	}
-	tokens, err := classifier.Tokens(ctx, part, ra, options(p))
+	z := a.m.tokenizer()
+	defer a.m.tokenizers.Put(z)
+	tokens, err := z.Tokens(ctx, part, ra, options(p))
 	if err != nil {
 		return nil, fmt.Errorf("judging words: %w", err)
 	}
@@ -91,10 +93,18 @@ func (f *Filter) Words(ctx context.Context, part *message.Part, ra io.ReaderAt) 
 	r := classifier.Params{MaxPower: p.MaxPower, TopWords: p.TopWords, IgnoreWords: p.IgnoreWords, RareWords: p.RareWords}.Classify(tokens, counts, totals)
 	w := &trace.Words{Probability: r.Probability, Significant: r.Significant}
 	for _, x := range r.Words[:min(len(r.Words), topWords)] {
-		w.Top = append(w.Top, trace.Word{Text: x.Text, Probability: x.Probability, Ham: x.Counts.Ham, Junk: x.Counts.Spam})
+		w.Top = append(w.Top, trace.Word{Text: z.Text(x.Index), Probability: x.Probability, Ham: x.Counts.Ham, Junk: x.Counts.Spam})
 	}
 	a.m.c.Metrics.Judged("words", time.Since(start))
 	return w, nil
+}
+
+// tokenizer returns one to be put back.
+func (m *Manager) tokenizer() *classifier.Tokenizer {
+	if z, ok := m.tokenizers.Get().(*classifier.Tokenizer); ok {
+		return z
+	}
+	return new(classifier.Tokenizer)
 }
 
 // Stats are what an account has been taught.

@@ -86,6 +86,8 @@ type Manager struct {
 	c      Config
 	memory budget
 
+	tokenizers sync.Pool // of *classifier.Tokenizer: of those who judge words
+
 	ctx    context.Context // of the worker
 	cancel context.CancelFunc
 	ended  sync.WaitGroup // the worker, and one small goroutine for each open account

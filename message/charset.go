@@ -249,7 +249,7 @@ func CharsetReader(charset string, r io.Reader) (io.Reader, error) {
 	if e == nil {
 		return nil, fmt.Errorf("%w: %.40q", ErrUnknownCharset, charset)
 	}
-	return transform.NewReader(r, e.NewDecoder()), nil
+	return decoded(r, e), nil
 }
 
 // DecodeCharset returns b, text in the charset, in UTF-8. Invalid bytes become

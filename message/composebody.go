@@ -69,8 +69,9 @@ var crlfReplacer = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n
 // or empty media type becomes application/octet-stream; the filename is UTF-8 text.
 func AttachmentBody(mediaType, filename string, r io.Reader) *Body {
 	b := &Body{Type: "application", Subtype: "octet-stream", Disposition: "attachment", Encoding: "base64", Content: r}
-	if typ, subtype, rest, ok := parseMediaType([]byte(strings.ToLower(mediaType))); ok && string(typ) != "multipart" && string(typ) != "message" {
-		b.Type, b.Subtype = string(typ), string(subtype)
+	typ, subtype, rest, ok := parseMediaType([]byte(mediaType))
+	if t := strings.ToLower(string(typ)); ok && t != "multipart" && t != "message" {
+		b.Type, b.Subtype = t, strings.ToLower(string(subtype))
 		b.Params = parseParams(rest, 20, func(b []byte) string { return string(b) })
 	}
 	if filename != "" {

@@ -20,7 +20,7 @@
 // header: address.go, addressparse.go, authors.go, date.go, msgid.go, encodedword.go, charset.go,
 // utf7.go. IMAP: envelope.go, bodystructure.go, subject.go, sort.go, preview.go,
 // htmltext.go and htmltag.go. Whole headers and composing: header.go, compose.go,
-// composebody.go, encode.go.
+// composebody.go, encode.go. Conversion for servers without 8BITMIME: sevenbit.go.
 //
 // # RFCs
 //

@@ -126,6 +126,10 @@ func (e *qpWriter) put(b []byte) {
 	if e.column+len(b) > 75 {
 		e.w.WriteString("=\r\n")
 		e.column = 0
+		if b[0] == '-' {
+			// Where the content has no line start, it must not look like a delimiter line.
+			b = []byte("=2D")
+		}
 	}
 	e.w.Write(b)
 	e.column += len(b)

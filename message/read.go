@@ -135,7 +135,7 @@ func (p *Part) Text(ra io.ReaderAt) io.Reader {
 	if e == nil {
 		e = lenient
 	}
-	return transform.NewReader(r, e.NewDecoder())
+	return decoded(r, e)
 }
 
 // VisibleText is [Part.Text], of HTML through [HTMLText]: what a reader sees.

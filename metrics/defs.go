@@ -26,6 +26,7 @@ var (
 	SMTPServerDelivery               = CounterDef{Name: "mox_smtpserver_delivery_total", Help: "Outcomes of incoming messages, by result (delivered, reject, unknownuser, highrate, checkrates, accounterror, delivererror) and reason.", Labels: []string{"result", "reason"}}
 	SMTPServerSubmission             = CounterDef{Name: "mox_smtpserver_submission_total", Help: "Outcomes of submissions: ok, badmessage, badfrom, badheader, missingsmtputf8, domaindisabled, messagelimiterror, recipientlimiterror, queueerror.", Labels: []string{"result"}}
 	SMTPServerErrors                 = CounterDef{Name: "mox_smtpserver_errors_total", Help: "Internal errors that did not end a transaction: dkimsign, queuedsn.", Labels: []string{"error"}}
+	SMTPServerForward                = CounterDef{Name: "mox_smtpserver_forward_total", Help: "Messages that addresses here pass on to others, by what: forwarded (for each address), returned (notifications about them, to the original sender).", Labels: []string{"what"}}
 	SMTPServerDeliverySTARTTLS       = CounterDef{Name: "mox_smtpserver_delivery_starttls_total", Help: "STARTTLS started on connections for delivery."}
 	SMTPServerConnectionRefused      = CounterDef{Name: "mox_smtpserver_connection_refused_total", Help: "Connections closed with 421 at their start, by kind (deliver, submit, lmtp) and reason: shutdown, connections (too many in all), address (too many from an address or network, or too many unknown recipients tried).", Labels: []string{"kind", "reason"}}
 	SMTPServerRecipientRefused       = CounterDef{Name: "mox_smtpserver_recipient_refused_total", Help: "Recipients refused for good at RCPT, by kind: deliver, submit, lmtp. Many of them are someone who looks for addresses.", Labels: []string{"kind"}}
@@ -104,6 +105,9 @@ var (
 	MTASTSDBGet              = CounterDef{Name: "mox_mtastsdb_get_total", Help: "Uses of the MTA-STS policy cache.", Labels: []string{"result"}}
 	TLSRPTLookup             = HistogramDef{Name: "mox_tlsrpt_lookup_duration_seconds", Help: "Lookups of TLS reporting records.", Labels: []string{"result"}, Buckets: bucketsA30}
 	JunkTrained              = CounterDef{Name: "mox_junk_trained_total", Help: "Messages that junk filters learned from: added, removed, changed (classified otherwise), remade.", Labels: []string{"change"}}
+	JunkJudged               = HistogramDef{Name: "mox_junk_judge_duration_seconds", Help: "Questions to junk filters: reputation, words.", Labels: []string{"what"}, Buckets: bucketsA}
+	JunkRebuilt              = CounterDef{Name: "mox_junk_rebuilt_total", Help: "Work on all messages of an account for its junk filter, by reason: damage, log, params, request.", Labels: []string{"reason"}}
+	TraceDropped             = GaugeDef{Name: "mox_trace_dropped_total", Help: "Decisions about messages that could not be logged."}
 	SubjectPassGenerate      = CounterDef{Name: "mox_subjectpass_generate_total", Help: "Subjectpass tokens made."}
 	SubjectPassVerify        = CounterDef{Name: "mox_subjectpass_verify_total", Help: "Subjectpass tokens checked: ok, fail.", Labels: []string{"result"}}
 )
@@ -138,11 +142,11 @@ var (
 // All returns the definitions of every metric of mox itself, by kind.
 func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef) {
 	counters = []CounterDef{
-		SMTPServerConnection, SMTPServerDelivery, SMTPServerSubmission, SMTPServerErrors, SMTPServerDeliverySTARTTLS, SMTPServerDeliverySTARTTLSErrors,
+		SMTPServerConnection, SMTPServerDelivery, SMTPServerSubmission, SMTPServerErrors, SMTPServerForward, SMTPServerDeliverySTARTTLS, SMTPServerDeliverySTARTTLSErrors,
 		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, WebhookResults,
 		IMAPConnection,
 		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
-		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, SubjectPassGenerate, SubjectPassVerify,
+		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, JunkRebuilt, SubjectPassGenerate, SubjectPassVerify,
 		DMARCDBPolicyEvaluated, DMARCDBDKIMResult, DMARCDBSPFResult, DMARCDBReportQueued, DMARCDBReportError, TLSRPTDBSession, TLSRPTSendReportQueued, TLSRPTSendReportError,
 		Authentication, AuthenticationRateLimited, Panic, LoggingInfo, LoggingWarn, LoggingError,
 	}
@@ -150,6 +154,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		QueueHold,
 		WebmailSSEConnections,
 		DNSBLIPsSuccess,
+		TraceDropped,
 		Connections,
 	}
 	histograms = []HistogramDef{
@@ -157,7 +162,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		QueueDelivery, SMTPClientCommand, WebhookRequest,
 		IMAPCommand,
 		HTTPServerRequest, HTTPServerResponse, WebAPIRequest, SherpaRequest,
-		DKIMVerify, DMARCVerify, SPFVerify, IPRevLookup, DNSLookup, DNSBLLookup, MTASTSGet, TLSRPTLookup,
+		DKIMVerify, DMARCVerify, SPFVerify, IPRevLookup, DNSLookup, DNSBLLookup, MTASTSGet, TLSRPTLookup, JunkJudged,
 		HTTPClientRequest, UpdatesLookup, UpdatesFetchChangelog,
 	}
 	return counters, gauges, histograms

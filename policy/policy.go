@@ -93,6 +93,7 @@ var checks = []func(*decider) bool{
 	(*decider).dmarc,
 	(*decider).authRequired,
 	(*decider).reputation,
+	(*decider).report,
 	(*decider).spf,
 	(*decider).iprev,
 	(*decider).subjectPass,
@@ -272,7 +273,7 @@ func (d *decider) reputation() bool {
 		return true
 	}
 	d.First = r.Method == "none"
-	if d.s.Introbox != "" && d.Mailbox == Inbox && !r.KnownAddress && !d.forward() {
+	if d.s.Introbox != "" && d.Mailbox == Inbox && !r.KnownAddress && !d.forward() && !d.f.Report {
 		d.Mailbox = d.s.Introbox
 		d.note("introbox", "", "no mail from this address before: goes to %s", d.s.Introbox)
 	}
@@ -288,6 +289,11 @@ func (d *decider) reputation() bool {
 		return d.refuse(r.Method, "%s", history(r))
 	}
 	return false
+}
+
+// report accepts what other servers send to an address that asks them to.
+func (d *decider) report() bool {
+	return d.f.Report && d.allow("reporting", "a valid report about a domain of this server, of a verified sender")
 }
 
 func effect(judgment string) string { return map[string]string{"ham": "+", "junk": "-"}[judgment] }

@@ -51,6 +51,30 @@ func (s secrets) SetSecret(ctx context.Context, account string, secret []byte) e
 	return acc.SetCredentials(ctx, secret)
 }
 
+// tokensName is the setting of an account that has its API tokens.
+const tokensName = "auth/tokens"
+
+// Tokens and SetTokens make it an [auth.Tokens] too.
+func (s secrets) Tokens(ctx context.Context, account string) ([]byte, error) {
+	acc, err := s.store.Account(ctx, account)
+	if errors.Is(err, store.ErrNoAccount) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer acc.Release()
+	return acc.Setting(ctx, tokensName)
+}
+
+func (s secrets) SetTokens(ctx context.Context, account string, b []byte) error {
+	acc, err := s.store.Account(ctx, account)
+	if err != nil {
+		return err
+	}
+	defer acc.Release()
+	return acc.SetSetting(ctx, tokensName, b)
+}
+
 // imapAuth lets imapserver authenticate by package auth.
 type imapAuth struct{ service *auth.Service }
 

@@ -17,7 +17,7 @@ func (s *Server) build() {
 	s.buildAuth()
 	s.Admin = &admin.Admin{
 		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
-		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk,
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk, Queue: s.Queue,
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
 			s.Search.Detach(account)
@@ -25,7 +25,10 @@ func (s *Server) build() {
 		},
 	}
 	s.ctl = &ctl.Server{Admin: s.Admin, Log: mlog.New("ctl", s.Log), Panic: func() { s.Registry.Panic("ctl") }}
+	s.buildReports()
 	s.buildSMTP()
+	s.buildOutbound()
+	s.buildHooks()
 	s.Admin.Inbound, s.Admin.Door = s.inbound, s.publicDoor()
 	s.buildIMAP()
 	s.web = webserver.New(mlog.New("webserver", s.Log))
@@ -41,6 +44,7 @@ func (s *Server) buildAuth() {
 		Log:       mlog.New("auth", s.Log),
 		Directory: logins{s.dir},
 		Secrets:   s.secrets(),
+		Tokens:    s.secrets(),
 		Limiter:   limiter,
 		Now:       s.Now,
 		Observer: auth.Observer{

@@ -17,6 +17,7 @@ import (
 	"mox/msgauth"
 	"mox/publicsuffix"
 	"mox/store"
+	"mox/submit"
 	"mox/tracelog"
 )
 
@@ -26,7 +27,7 @@ func (s *Server) openReception(snap *config.Snapshot) error {
 	if err := s.openResolver(snap); err != nil {
 		return err
 	}
-	trained := s.Registry.Counter(metrics.JunkTrained)
+	trained, rebuilt, judged := s.Registry.Counter(metrics.JunkTrained), s.Registry.Counter(metrics.JunkRebuilt), s.Registry.Histogram(metrics.JunkJudged)
 	var err error
 	s.Junk, err = junk.New(junk.Config{
 		Store: s.Store, Log: mlog.New("junk", s.Log), Now: s.Now, OrgDomain: organization,
@@ -36,7 +37,11 @@ func (s *Server) openReception(snap *config.Snapshot) error {
 			}
 			return nil
 		},
-		Metrics: junk.Metrics{Trained: func(change string, n int) { trained.Add(float64(n), change) }},
+		Metrics: junk.Metrics{
+			Trained: func(change string, n int) { trained.Add(float64(n), change) },
+			Judged:  func(what string, d time.Duration) { judged.Observe(d, what) },
+			Rebuilt: func(reason string) { rebuilt.Inc(reason) },
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("junk filter: %w", err)
@@ -45,6 +50,7 @@ func (s *Server) openReception(snap *config.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("log of decisions: %w", err)
 	}
+	s.Registry.GaugeFunc(metrics.TraceDropped, func() float64 { return float64(s.Traces.Dropped()) })
 	return nil
 }
 
@@ -126,7 +132,7 @@ func (s *Server) autoFlags(account, from, mailbox string, use store.SpecialUse) 
 }
 
 // buildInbound makes the flow for mail of other servers.
-func (s *Server) buildInbound(deliverer *deliver.Deliverer) {
+func (s *Server) buildInbound(deliverer *deliver.Deliverer, forwarder *submit.Forwarder) {
 	hostname := s.Config.Snapshot().Hostname
 	s.blocklists = s.newBlocklists()
 	checker := msgauth.New(msgauth.Config{
@@ -135,10 +141,12 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer) {
 	})
 	deliveries, given, checked := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SubjectPassGenerate), s.Registry.Counter(metrics.SubjectPassVerify)
 	s.inbound = inbound.New(inbound.Config{
-		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Trace: s.Traces.Add,
+		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Reports: s.receiver, Trace: s.Traces.Add,
+		Notifier: s.submit, Returner: forwarder,
 		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
 		Metrics: inbound.Metrics{
 			Delivery: func(result, reason string) { deliveries.Inc(result, reason) },
+			Error:    func(kind string) { s.Registry.Counter(metrics.SMTPServerErrors).Inc(kind) },
 			Token:    func() { given.Inc() },
 			SubjectPass: func(valid bool) {
 				result := "fail"

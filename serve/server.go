@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,11 +19,17 @@ import (
 	"mox/directory"
 	"mox/dns"
 	"mox/dnsbl"
+	"mox/hook"
 	"mox/imapserver"
 	"mox/inbound"
 	"mox/junk"
 	"mox/metrics"
 	"mox/mlog"
+	"mox/mtastsdb"
+	"mox/outbound"
+	"mox/queue"
+	"mox/report"
+	"mox/reportdb"
 	"mox/search"
 	"mox/smtpserver"
 	"mox/store"
@@ -43,6 +50,11 @@ type Options struct {
 	Now       func() time.Time  // nil: time.Now
 	Version   string
 
+	// Dial makes connections to other mail servers, from source unless that is invalid. Nil:
+	// over the network.
+	Dial func(ctx context.Context, source netip.Addr, network, address string) (net.Conn, error)
+	// Loopback allows mail for other servers to be sent to loopback addresses: for tests.
+	Loopback bool
 	// Listen opens the socket of a service, in place of an inherited or new one.
 	Listen func(service, addr string) (net.Listener, error)
 
@@ -70,14 +82,22 @@ type Server struct {
 	Search   *search.Manager
 	Junk     *junk.Manager
 	Traces   *tracelog.Log
+	Queue    *queue.Queue
+	Policies *mtastsdb.DB // MTA-STS policies of other domains
+	Reports  *reportdb.DB
 
 	dns         *dns.Client // nil: Resolver was given
 	blocklists  *dnsbl.Checker
 	dir         *directory.Directory
 	receivedID  *ReceivedID
+	srsKey      []byte
 	cids        *mlog.CidGenerator
 	inbound     *inbound.Inbound
 	submit      *submit.Submit
+	outbound    *outbound.Outbound
+	hooks       *hook.Hooks
+	receiver    *report.Receiver
+	reporter    *report.Reporter
 	smtp        []*smtpserver.Server // one for each listener
 	smtpLimiter *connectionLimiter
 	mailLimiter *mailLimiter // nil: no limits
@@ -120,6 +140,9 @@ func New(o Options) (_ *Server, rerr error) {
 	if s.receivedID, err = loadReceivedID(snap.DataPath(receivedIDFile)); err != nil {
 		return nil, err
 	}
+	if s.srsKey, err = loadSRSKey(snap.DataPath(srsKeyFile)); err != nil {
+		return nil, err
+	}
 	if s.Store, err = store.Open(snap.DataPath("."), s.storeOptions()); err != nil {
 		return nil, fmt.Errorf("opening data directory: %w", err)
 	}
@@ -130,6 +153,9 @@ func New(o Options) (_ *Server, rerr error) {
 		return nil, fmt.Errorf("search: %w", err)
 	}
 	if err := s.openReception(snap); err != nil {
+		return nil, err
+	}
+	if err := s.openSending(snap); err != nil {
 		return nil, err
 	}
 	if err := s.openSockets(snap); err != nil {
@@ -151,7 +177,10 @@ func (s *Server) storeOptions() store.Options {
 			}
 			return 0
 		},
-		Added:      func(account string) { s.Search.Touch(account) },
+		Added: func(account string) {
+			s.Search.Touch(account)
+			s.hooks.Touch(account)
+		},
 		Classified: func(account string) { s.Junk.Touch(account) },
 		AutoFlags:  s.autoFlags,
 	}
@@ -164,6 +193,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 		return config.Prepared{}, err
 	}
 	return config.Prepared{Commit: func() {
+		s.hooks.Sync()
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
 			if before == nil || before.Quota == info.Quota {
@@ -252,6 +282,7 @@ func (s *Server) Start() error {
 		starters[o.service](s, s.wrap(o))
 	}
 	s.opened = nil
+	s.startSending()
 	notify("READY=1\nSTATUS=serving mail")
 	s.serving.Go(s.watchdog)
 	if !s.Local {
@@ -374,7 +405,7 @@ func (s *Server) closeState() error {
 		defer cancel()
 		errs = append(errs, s.Search.Close(ctx))
 	}
-	errs = append(errs, s.closeReception())
+	errs = append(errs, s.closeSending(), s.closeReception())
 	if s.Store != nil {
 		errs = append(errs, s.Store.Close())
 	}

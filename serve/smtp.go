@@ -26,14 +26,10 @@ var (
 // buildSMTP makes the flows behind the SMTP doors.
 func (s *Server) buildSMTP() {
 	hostname := s.Config.Snapshot().Hostname
-	deliverer := deliver.New(deliver.Config{Store: s.Store, Hostname: hostname, ID: s.receivedID.Encode, Log: s.Log, Panic: func(any) { s.Registry.Panic("deliver") }})
-	s.buildInbound(deliverer)
-	submissions := s.Registry.Counter(metrics.SMTPServerSubmission)
-	s.submit = submit.New(submit.Config{
-		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Junk: s.Junk, Trace: s.Traces.Add,
-		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
-		Metrics: submit.Metrics{Submission: func(result string) { submissions.Inc(result) }},
-	})
+	forwarder := s.buildForwarder()
+	deliverer := deliver.New(deliver.Config{Store: s.Store, Hostname: hostname, Forwarder: forwarder, ID: s.receivedID.Encode, Log: s.Log, Panic: func(any) { s.Registry.Panic("deliver") }})
+	s.buildSubmit(deliverer, forwarder)
+	s.buildInbound(deliverer, forwarder)
 	s.smtpMetrics = s.newSMTPMetrics()
 	s.smtpLimiter = newConnectionLimiter(s.Local, s.Now)
 	if !s.Local {
@@ -152,10 +148,10 @@ func (s *Server) startSMTP(o openSocket) {
 	c := s.smtpConfig(o, smtpserver.Deliver, smtpTLSConfig(o.conf))
 	c.RequireTLS = o.conf.SMTP.RequireSTARTTLS
 	c.RequireTLSExtension = !o.conf.SMTP.NoRequireTLS
-	c.BinaryMIME = true
+	c.BinaryMIME, c.DSN = true, true
 	s.limit(&c)
 	c.Begin = func(ctx context.Context, peer smtp.Peer, _ any) (smtpserver.Transaction, error) {
-		return s.inbound.Begin(ctx, peer, door(o.conf))
+		return &relayed{s: s, peer: peer, door: door(o.conf)}, nil
 	}
 	s.startSMTPServer(o, c)
 }
@@ -181,8 +177,7 @@ func (s *Server) startSubmission(o openSocket) {
 	c.PlainAuth = !c.ImplicitTLS && o.conf.Submission.NoRequireSTARTTLS
 	c.RequireTLS = !c.ImplicitTLS && !o.conf.Submission.NoRequireSTARTTLS
 	c.Auth = smtpAuth{s.Auth}
-	// All recipients are here, and so is the sender: what is asked for can be done.
-	c.DSN = true
+	c.DSN, c.RequireTLSExtension, c.FutureRelease = true, true, submit.DefaultFutureRelease
 	s.limit(&c)
 	c.Begin = func(ctx context.Context, peer smtp.Peer, principal any) (smtpserver.Transaction, error) {
 		p, ok := principal.(*auth.Principal)

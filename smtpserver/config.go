@@ -53,6 +53,9 @@ type Config struct {
 	// DSN announces DSN (RFC 3461): the promise that its parameters are heeded and
 	// passed on.
 	DSN bool
+	// FutureRelease announces FUTURERELEASE (RFC 4865), up to this far ahead: a transaction
+	// may ask that its message is sent later. 0: not.
+	FutureRelease time.Duration
 	// BinaryMIME announces BINARYMIME (RFC 3030): such messages come byte for byte, and
 	// must stay so.
 	BinaryMIME bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"mox/dns"
 	"mox/smtp"
@@ -79,6 +80,11 @@ func (s *session) ehlo(_ context.Context, c smtp.Ehlo) (smtp.Reply, error) {
 	}
 	if cfg.DSN {
 		lines = append(lines, "DSN")
+	}
+	if cfg.FutureRelease > 0 {
+		// RFC 4865 4: the longest interval in seconds, and the latest time.
+		until := time.Now().UTC().Add(cfg.FutureRelease)
+		lines = append(lines, fmt.Sprintf("FUTURERELEASE %d %s", int64(cfg.FutureRelease/time.Second), until.Format(time.RFC3339)))
 	}
 	lines = append(lines,
 		fmt.Sprintf("LIMITS RCPTMAX=%d", cfg.Limits.Recipients),

@@ -2,6 +2,7 @@ package smtpserver
 
 import (
 	"context"
+	"time"
 
 	"mox/smtp"
 )
@@ -52,12 +53,15 @@ func (s *session) mayMail() error {
 // messages that are too large by their own account.
 func (s *session) mailParams(p smtp.MailParams) error {
 	cfg := &s.srv.c
-	any := p.HasSize || p.Body != "" || p.SMTPUTF8 || p.Auth != "" || p.RequireTLS || p.Ret != "" || p.EnvID != ""
+	later := p.HoldFor != 0 || !p.HoldUntil.IsZero()
+	any := p.HasSize || p.Body != "" || p.SMTPUTF8 || p.Auth != "" || p.RequireTLS || p.Ret != "" || p.EnvID != "" || later
 	switch name := s.unknownParam(p); {
 	case name != "":
 		return smtp.Errorf(555, "5.5.4", "MAIL parameter %s not recognized", name)
 	case any && cfg.Pedantic && !s.peer.ESMTP:
 		return smtp.Errorf(555, "5.5.4", "MAIL parameters need EHLO")
+	case later && s.pastRelease(p):
+		return smtp.Errorf(501, "5.5.4", "message can be held for at most %d seconds", int64(cfg.FutureRelease/time.Second))
 	case p.RequireTLS && s.peer.TLS == nil:
 		// RFC 8689 2, 4.1; the code is the one registered for 5.7.10.
 		return smtp.Errorf(523, "5.7.10", "REQUIRETLS needs TLS, say STARTTLS first")
@@ -84,14 +88,20 @@ func (s *session) unknownParam(p smtp.MailParams) string {
 		return "RET"
 	case p.EnvID != "" && !cfg.DSN:
 		return "ENVID"
-	case p.HoldFor != 0:
+	case p.HoldFor != 0 && cfg.FutureRelease == 0:
 		return "HOLDFOR"
-	case !p.HoldUntil.IsZero():
+	case !p.HoldUntil.IsZero() && cfg.FutureRelease == 0:
 		return "HOLDUNTIL"
 	case p.Auth != "" && cfg.Auth == nil:
 		return "AUTH"
 	}
 	return ""
+}
+
+// pastRelease tells whether a message is to be sent later than was announced.
+func (s *session) pastRelease(p smtp.MailParams) bool {
+	most := s.srv.c.FutureRelease
+	return p.HoldFor > int64(most/time.Second) || p.HoldUntil.After(time.Now().Add(most))
 }
 
 func (s *session) errTooLarge() *smtp.Error {

@@ -301,8 +301,9 @@ var kinds = map[string]func(c *Config){
 			return d.Domain.ASCII == "mx.example" || d.IP.IsValid() && d.IP.String() == "10.0.0.1"
 		}
 	},
-	"slow": func(c *Config) { c.Limits.SlowSessions = 1 },
-	"full": func(c *Config) { c.Limits.Connections = 1 },
+	"future": func(c *Config) { c.FutureRelease = 60 * 24 * time.Hour },
+	"slow":   func(c *Config) { c.Limits.SlowSessions = 1 },
+	"full":   func(c *Config) { c.Limits.Connections = 1 },
 	"few": func(c *Config) {
 		c.Limits = Limits{CommandLine: 100, Recipients: 3, NonMail: 20, Refusals: 6, DiscardData: 5000, DiscardLine: 1000}
 	},

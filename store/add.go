@@ -139,7 +139,7 @@ func (a *Account) stageGroup(ctx context.Context, group []*prepared, weight int)
 func (a *Account) stageLarge(ctx context.Context, p *prepared) error {
 	r := p.m.Spool.reader()
 	for n := 1; ; {
-		chunks, _, err := a.s.codec.encodeFrom(r, stageSlice)
+		chunks, _, err := a.s.codec.EncodeFrom(r, stageSlice)
 		if err != nil {
 			return fmt.Errorf("reading message: %w", err)
 		}

@@ -24,7 +24,7 @@ type BodyReader struct {
 // OpenBody opens a body. The reader works until ctx ends; it must be closed. ErrNoBody
 // when it is gone.
 func (a *Account) OpenBody(ctx context.Context, id BodyID) (*BodyReader, error) {
-	b := &BodyReader{a: a, ctx: ctx, id: id, at: -1, buf: a.s.codec.bufs.Get().(*[]byte)}
+	b := &BodyReader{a: a, ctx: ctx, id: id, at: -1, buf: a.s.codec.Buffer()}
 	err := a.read(ctx, func(c *db.Conn) error {
 		rows := c.QueryInts("SELECT size, prefix FROM body WHERE id=?", int64(id))
 		ok := rows.Next()
@@ -60,7 +60,7 @@ func (b *BodyReader) Size() int64 { return b.size }
 // Close ends reading.
 func (b *BodyReader) Close() error {
 	if b.buf != nil {
-		b.a.s.codec.bufs.Put(b.buf)
+		b.a.s.codec.Put(b.buf)
 		b.buf = nil
 	}
 	return nil

@@ -96,7 +96,7 @@ func (sp *Spool) compute() (*content, error) {
 	c := &content{}
 	if sp.size <= stageSize {
 		var err error
-		if c.chunks, _, err = sp.s.codec.encodeFrom(sp.reader(), sp.size); err != nil {
+		if c.chunks, _, err = sp.s.codec.EncodeFrom(sp.reader(), sp.size); err != nil {
 			return nil, fmt.Errorf("reading message: %w", err)
 		}
 	}
@@ -272,7 +272,7 @@ func (a *Account) prepareMessage(m *NewMessage) (*prepared, error) {
 	h.Sum(p.hash[:0])
 	part := m.Spool.part
 	if len(m.Prefix) > 0 {
-		p.prefix = a.s.codec.encode(m.Prefix)
+		p.prefix = a.s.codec.Encode(m.Prefix)
 		if !c.tooLong {
 			p.headers = append(commonFields(m.Prefix), c.headers...)
 		}

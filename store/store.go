@@ -406,6 +406,6 @@ func (s *Store) Close() error {
 			errs = append(errs, sl.a.close())
 		}
 	}
-	s.codec.close()
+	s.codec.Close()
 	return errors.Join(append(errs, s.lock.Close())...)
 }

@@ -14,6 +14,7 @@ var (
 	ErrQuota       = errors.New("over quota")
 	ErrDiskFull    = errors.New("disk is full")
 	ErrNoMailbox   = errors.New("no such mailbox")
+	ErrNoMessage   = errors.New("no such message")
 	ErrExists      = errors.New("already exists")
 	ErrBadName     = errors.New("invalid name")
 	ErrHasChildren = errors.New("mailbox has children")

@@ -34,11 +34,15 @@ func (tx *Transaction) complete(now time.Time) (*store.Spool, []byte, error) {
 	if err := tx.check(h); err != nil {
 		return nil, nil, err
 	}
+	if err := tx.readRequests(h); err != nil {
+		return nil, nil, err
+	}
 	added, err := tx.missing(h, now)
 	if err != nil {
 		return nil, nil, err
 	}
-	spool, err := tx.without(h, top.BodyStart, "Bcc", "Return-Path")
+	tx.copyFields = added
+	spool, err := tx.without(h, top.BodyStart, "Bcc", "Resent-Bcc", "Return-Path")
 	return spool, added, err
 }
 
@@ -89,6 +93,35 @@ func (tx *Transaction) check(h *message.Header) error {
 	return nil
 }
 
+// extraPrefix begins the names of fields with data for webhooks: X-Mox-Extra-Key: value.
+const extraPrefix = "X-Mox-Extra-"
+
+// readRequests finds what the header asks of us.
+func (tx *Transaction) readRequests(h *message.Header) error {
+	// RFC 8689 3: one field, and REQUIRETLS comes before it.
+	if l := h.Values("TLS-Required"); len(l) == 1 && strings.EqualFold(strings.TrimSpace(l[0]), "No") {
+		tx.tlsNo = true
+	}
+	for _, f := range h.Fields() {
+		name := f.Name()
+		if len(name) <= len(extraPrefix) || !strings.EqualFold(name[:len(extraPrefix)], extraPrefix) {
+			continue
+		}
+		key := name[len(extraPrefix):]
+		for k := range tx.extra {
+			if strings.EqualFold(k, key) {
+				tx.count("badheader")
+				return smtp.Errorf(554, "5.6.0", "more than one value for key %s of %s fields", key, extraPrefix)
+			}
+		}
+		if tx.extra == nil {
+			tx.extra = map[string]string{}
+		}
+		tx.extra[key] = strings.TrimSpace(f.Value())
+	}
+	return nil
+}
+
 // addresses returns the addresses of a field, none without it.
 func addresses(h *message.Header, name string) ([]smtp.Address, error) {
 	if !h.Has(name) {
@@ -114,12 +147,14 @@ func addresses(h *message.Header, name string) ([]smtp.Address, error) {
 // missing returns the fields that RFC 6409 8.2 and 8.3 have a server add.
 func (tx *Transaction) missing(h *message.Header, now time.Time) ([]byte, error) {
 	var b bytes.Buffer
-	if strings.TrimSpace(h.Get("Message-ID")) == "" {
+	tx.messageID = strings.Trim(strings.TrimSpace(h.Get("Message-ID")), "<>")
+	if tx.messageID == "" {
 		id, err := message.NewMessageID(tx.s.c.Hostname.ASCII, tx.s.c.Random)
 		if err != nil {
 			return nil, err
 		}
-		b.WriteString("Message-ID: <" + strings.Trim(id, "<>") + ">\r\n")
+		tx.messageID = strings.Trim(id, "<>")
+		b.WriteString("Message-ID: <" + tx.messageID + ">\r\n")
 	}
 	if strings.TrimSpace(h.Get("Date")) == "" {
 		b.WriteString("Date: " + message.FormatDate(now) + "\r\n")

@@ -10,7 +10,7 @@ import (
 
 // filter returns what counts for the account, nil when nothing does. It must be released.
 func (tx *Transaction) filter(ctx context.Context) (*junk.Filter, error) {
-	if tx.s.c.Junk == nil {
+	if tx.s.c.Junk == nil || tx.sender.Account == "" {
 		return nil, nil
 	}
 	acc, err := tx.s.c.Store.Account(ctx, tx.sender.Account)
@@ -32,6 +32,9 @@ func (tx *Transaction) limits() junk.Limits {
 
 // mayAdd tells at RCPT what maySend would say after the message, and does not count.
 func (tx *Transaction) mayAdd(ctx context.Context, to smtp.Path) error {
+	if r := tx.sender.Relay; r != nil && !tx.s.relays.allowed(r, len(tx.rcpts)+1, tx.s.c.Now()) {
+		return tx.relayLimited(r)
+	}
 	limits := tx.limits()
 	if limits == (junk.Limits{}) {
 		return nil
@@ -51,6 +54,9 @@ func (tx *Transaction) mayAdd(ctx context.Context, to smtp.Path) error {
 
 // maySend counts the recipients against the limits of the account.
 func (tx *Transaction) maySend(ctx context.Context) error {
+	if r := tx.sender.Relay; r != nil && !tx.s.relays.take(r, len(tx.rcpts), tx.s.c.Now()) {
+		return tx.relayLimited(r)
+	}
 	f, err := tx.filter(ctx)
 	if f == nil {
 		return err
@@ -65,12 +71,11 @@ func (tx *Transaction) limited(err error, code int, enhanced string) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	result := "messagelimiterror"
 	if e.FirstTime {
-		tx.count("recipientlimiterror")
-	} else {
-		tx.count("messagelimiterror")
+		result = "recipientlimiterror"
 	}
-	return smtp.Errorf(code, enhanced, "limit of your account: %s", e)
+	return tx.refuse(result, smtp.Errorf(code, enhanced, "limit of your account: %s", e))
 }
 
 // sent notes that the user has written to those who have the message now.

@@ -6,14 +6,18 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/netip"
+	"sync"
 	"time"
 
 	"mox/authres"
+	"mox/config"
 	"mox/deliver"
 	"mox/directory"
 	"mox/dns"
 	"mox/junk"
 	"mox/mlog"
+	"mox/queue"
 	"mox/smtp"
 	"mox/store"
 	"mox/trace"
@@ -25,6 +29,11 @@ type Config struct {
 	Directory *directory.Directory
 	Deliverer *deliver.Deliverer
 	Store     *store.Store
+	// Queue takes what cannot be delivered at once. Nil: only mail for this server is taken.
+	Queue Queue
+	// Forwarder passes notifications back that come from this server itself; nil: there are
+	// none.
+	Forwarder *Forwarder
 	// Junk counts what accounts send, against their limits, and learns to whom they write.
 	// Nil: no limits, and nothing is learned.
 	Junk *junk.Manager
@@ -35,6 +44,8 @@ type Config struct {
 	ID func(cid int64) string
 	// Recipients is the most recipients of a message; 0: 1000.
 	Recipients int
+	// FutureRelease is how far ahead the delivery of a message may be set; 0: 60 days.
+	FutureRelease time.Duration
 	// Local is for servers to try things out: some localparts have outcomes, see
 	// [deliver.Simulated], and accounts have no limits.
 	Local   bool
@@ -44,21 +55,44 @@ type Config struct {
 	Metrics Metrics
 }
 
+// Queue is what is needed of a [queue.Queue], whose methods these are.
+type Queue interface {
+	Add(ctx context.Context, c queue.Content, msgs []queue.Message) (queue.Added, error)
+	AddNotices(ctx context.Context, c queue.Content, msgs []queue.Message, notices []queue.NewMessage) (queue.Added, error)
+	AddOnce(ctx context.Context, once queue.Once, c queue.Content, msgs []queue.Message) (queue.Added, error)
+	AddDone(ctx context.Context, msgs []queue.Message, results []queue.Result) ([]queue.Message, error)
+	OnceResult(ctx context.Context, o queue.Once) ([]byte, error)
+}
+
 // Metrics are called when set.
 type Metrics struct {
 	// Submission is called for each message with "ok", "badmessage", "badfrom",
 	// "badheader", "missingsmtputf8", "domaindisabled", "messagelimiterror",
-	// "recipientlimiterror" or "delivererror".
+	// "recipientlimiterror", "queueerror" or "delivererror".
 	Submission func(result string)
+	// Error is called for "queuedsn": a notification that could not be brought to the sender,
+	// so that the session told instead.
+	Error func(kind string)
+	// Signed is called for each DKIM signature with its kind of key: "rsa" or "ed25519".
+	Signed func(key string)
 }
 
 // Submit makes transactions. It is safe for concurrent use.
-type Submit struct{ c Config }
+type Submit struct {
+	c      Config
+	relays relayLimits
+
+	mu   sync.Mutex                // guards busy
+	busy map[onceKey]chan struct{} // requests under way; the channel is closed at their end
+}
 
 // New returns a Submit.
 func New(c Config) *Submit {
 	if c.Recipients == 0 {
 		c.Recipients = 1000
+	}
+	if c.FutureRelease == 0 {
+		c.FutureRelease = DefaultFutureRelease
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -70,13 +104,19 @@ func New(c Config) *Submit {
 		c.ID = func(int64) string { return "" }
 	}
 	c.Log = mlog.New("submit", c.Log)
-	return &Submit{c}
+	return &Submit{c: c, busy: map[onceKey]chan struct{}{}}
 }
 
-// Sender is the authenticated user.
+// DefaultFutureRelease is the default of Config.FutureRelease.
+const DefaultFutureRelease = 60 * 24 * time.Hour
+
+// Sender is who sends: an authenticated user, or a client that may relay.
 type Sender struct {
 	Account string // name
 	Login   string // address used to log in
+	// Relay lets a client without account use the addresses of its domains; nil: none. See
+	// [Submit.Relay].
+	Relay *config.RelayInfo
 }
 
 // Transaction takes one message. It belongs to one goroutine.
@@ -87,16 +127,30 @@ type Transaction struct {
 	sender  Sender
 	from    smtp.Path
 	params  smtp.MailParams
+	release time.Time // when it is to be sent; zero: now
 	rcpts   []deliver.Recipient
-	notify  []smtp.RcptParams // of each of rcpts
-	plan    junk.Plan         // rcpts, as far as limits are about them
+	remote  []bool    // of each of rcpts: of another server
+	plan    junk.Plan // rcpts, as far as limits are about them
 	spool   *store.Spool
-	authors []smtp.Address // of From, once checked
+
+	// Of a program that sends, see Request.
+	generated bool
+	extra     map[string]string
+	wantTLS   *bool
+	once      *queue.Once
+
+	// Of the header, once checked.
+	authors    []smtp.Address // of From
+	messageID  string
+	tlsNo      bool   // TLS-Required: No
+	copyFields []byte // that were added, for a copy of the message as it was given
+	queued     []Queued
+	again      *Sent // what was answered to the same request before
 }
 
 // Begin starts a transaction for a user.
 func (s *Submit) Begin(_ context.Context, peer smtp.Peer, sender Sender) (*Transaction, error) {
-	if sender.Account == "" {
+	if sender.Account == "" && sender.Relay == nil {
 		return nil, smtp.Errorf(530, "5.7.0", "authentication required")
 	}
 	return &Transaction{s: s, dir: s.c.Directory.View(), peer: peer, sender: sender}, nil
@@ -110,26 +164,65 @@ func (tx *Transaction) Mail(ctx context.Context, from smtp.Path, p smtp.MailPara
 			return err
 		}
 	}
+	if !p.SMTPUTF8 && from.IsInternational() {
+		return smtp.Errorf(553, "5.6.7", "address with UTF-8 needs SMTPUTF8")
+	}
 	if !from.IsZero() {
 		if err := tx.mayUse(from.Address(), "MAIL FROM"); err != nil {
 			return err
 		}
 	}
 	tx.from, tx.params = from, p
+	return tx.setRelease()
+}
+
+// setRelease is RFC 4865: when the message is to be sent.
+func (tx *Transaction) setRelease() error {
+	now := tx.s.c.Now()
+	at := tx.params.HoldUntil
+	if tx.params.HoldFor > 0 {
+		at = now.Add(time.Duration(tx.params.HoldFor) * time.Second)
+	}
+	switch {
+	case !at.After(now):
+		return nil
+	case tx.s.c.Queue == nil:
+		return smtp.Errorf(504, "5.5.4", "messages cannot be sent later")
+	case at.After(now.Add(tx.s.c.FutureRelease)):
+		return smtp.Errorf(501, "5.5.4", "messages can be sent at most %d days later", int(tx.s.c.FutureRelease/(24*time.Hour)))
+	}
+	tx.release = at
 	return nil
 }
 
-// mayUse checks that an address is the user's (RFC 6409 6.1).
+// mayUse checks that an address is the user's (RFC 6409 6.1), or of a domain that may be
+// relayed for.
 func (tx *Transaction) mayUse(a smtp.Address, where string) error {
-	if a.IsZero() || !tx.dir.MayUse(tx.sender.Account, a) {
-		tx.count("badfrom")
-		return smtp.Errorf(550, "5.7.1", "%s must be an address of your account", where)
+	if a.IsZero() || !tx.dir.MayUse(tx.sender.Account, a) && !tx.mayRelay(a) {
+		return tx.refuse("badfrom", smtp.Errorf(550, "5.7.1", "%s must be an address of your account", where))
 	}
 	if tx.dir.DomainDisabled(a.Domain) {
-		tx.count("domaindisabled")
-		return smtp.Errorf(451, "4.3.0", "domain of %s is disabled for the time being", where)
+		return tx.refuse("domaindisabled", smtp.Errorf(451, "4.3.0", "domain of %s is disabled for the time being", where))
 	}
 	return nil
+}
+
+// Refusal is a reply whose reason callers may want to tell apart.
+type Refusal struct {
+	Result string // "badfrom", "domaindisabled", "messagelimiterror" or "recipientlimiterror", as in metrics
+	Reply  *smtp.Error
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Reply.Error() }
+
+// Unwrap returns the reply.
+func (r *Refusal) Unwrap() error { return r.Reply }
+
+// refuse counts a refusal.
+func (tx *Transaction) refuse(result string, reply *smtp.Error) error {
+	tx.count(result)
+	return &Refusal{result, reply}
 }
 
 // Rcpt adds a recipient.
@@ -142,28 +235,49 @@ func (tx *Transaction) Rcpt(ctx context.Context, to smtp.Path, p smtp.RcptParams
 			return err
 		}
 	}
-	target, err := tx.resolve(ctx, to)
+	if !tx.params.SMTPUTF8 && to.IsInternational() {
+		return smtp.Errorf(553, "5.6.7", "address with UTF-8 needs SMTPUTF8")
+	}
+	target, remote, err := tx.resolve(ctx, to)
 	if err != nil {
 		return err
 	}
 	if err := tx.mayAdd(ctx, to); err != nil {
 		return err
 	}
-	tx.rcpts, tx.notify = append(tx.rcpts, deliver.Recipient{To: to, Target: target}), append(tx.notify, p)
+	tx.rcpts, tx.remote = append(tx.rcpts, deliver.Recipient{To: to, Target: target, Params: p}), append(tx.remote, remote)
 	return nil
 }
 
-func (tx *Transaction) resolve(ctx context.Context, to smtp.Path) (deliver.Target, error) {
+// resolve finds where mail for a recipient goes: to a target here, or to another server.
+func (tx *Transaction) resolve(ctx context.Context, to smtp.Path) (_ deliver.Target, remote bool, _ error) {
 	target, err := deliver.Resolve(tx.dir, to)
 	switch {
 	case errors.Is(err, directory.ErrNotLocal):
-		return target, smtp.WrapErrorf(err, 550, "5.7.1", "sending to other servers is not available in this version")
+		return target, true, tx.checkRemote(to, err)
 	case err != nil:
-		return target, err
+		return target, false, err
 	case target.Alias != nil && !target.Alias.Config.PostPublic && !deliver.IsMember(target.Alias, tx.sender.Account):
-		return target, smtp.Errorf(550, "5.7.2", "only members may write to this address")
+		return target, false, smtp.Errorf(550, "5.7.2", "only members may write to this address")
 	}
-	return target, tx.s.c.Deliverer.Room(ctx, target, tx.params.Size)
+	return target, false, tx.s.c.Deliverer.Room(ctx, target, tx.params.Size)
+}
+
+// checkRemote checks a recipient of another server; notLocal is why it is none of ours.
+func (tx *Transaction) checkRemote(to smtp.Path, notLocal error) error {
+	if tx.s.c.Queue == nil || tx.s.c.Local {
+		return smtp.WrapErrorf(notLocal, 550, "5.7.1", "this server does not send to others")
+	}
+	if to.IPDomain.IsIP() && !public(to.IPDomain.IP) {
+		// Nobody is to reach machines in our network through us.
+		return smtp.Errorf(550, "5.1.2", "no mail to an address literal that is not of the public network")
+	}
+	return nil
+}
+
+func public(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsGlobalUnicast() && !ip.IsPrivate()
 }
 
 // Data returns where the message goes.
@@ -179,9 +293,9 @@ func (tx *Transaction) Abort() {
 	}
 }
 
-// Finish checks and completes the message and delivers it. When it returns nil, the
-// message is safe with every recipient, or the sender has a notification about those that
-// it could not be delivered to.
+// Finish checks, completes and signs the message, delivers it here and queues the rest. When
+// it returns nil, all of that is durable: the message is with every recipient or in the
+// queue, or the sender has a notification about those that it could not be delivered to.
 func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	defer tx.Abort()
 	if err := tx.spool.Finish(); err != nil {
@@ -194,12 +308,14 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 		}
 	}
 	m := &deliver.Message{
-		From:     tx.from,
-		Peer:     tx.peer,
-		SMTPUTF8: tx.params.SMTPUTF8,
-		Received: tx.s.c.Now(),
-		NoClient: true,
-		Fields:   tx.authResults(),
+		From:      tx.from,
+		Peer:      tx.peer,
+		SMTPUTF8:  tx.params.SMTPUTF8,
+		Params:    tx.params,
+		Received:  tx.s.c.Now(),
+		NoClient:  true,
+		Generated: tx.generated,
+		Fields:    tx.authResults(),
 	}
 	spool, added, err := tx.complete(m.Received)
 	if err != nil {
@@ -209,44 +325,86 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 		defer spool.Close()
 	}
 	m.Spool, m.Add = spool, added
+	if err := deliver.CheckLoop(m); err != nil {
+		tx.count("badheader")
+		return nil, err
+	}
+	if err := tx.sign(ctx, m); err != nil {
+		return nil, err
+	}
 	if err := tx.maySend(ctx); err != nil {
 		return nil, err
 	}
 	m.Verified = tx.verified()
 	m.Judge = tx.newJudge(m).judge
-	results := tx.deliver(ctx, m)
-	tx.sent(ctx, results)
-	err = tx.report(ctx, m, results)
+	return tx.dispatch(ctx, m)
+}
+
+// dispatch brings the message to its recipients.
+func (tx *Transaction) dispatch(ctx context.Context, m *deliver.Message) ([]error, error) {
+	d := &dispatch{results: make([]error, len(tx.rcpts)), queued: make([]bool, len(tx.rcpts))}
+	tx.deliver(ctx, m, d)
+	if err := tx.enqueue(ctx, m, d); err != nil {
+		tx.count("queueerror")
+		return nil, err
+	}
+	if tx.again != nil {
+		return nil, nil
+	}
+	tx.sent(ctx, d.results)
+	err := tx.report(ctx, m, d)
+	tx.done(ctx, m, d, err)
+	if err == nil && d.any() {
+		tx.s.c.Deliverer.Settle(m, tx.here())
+	}
 	if err != nil {
 		tx.count("delivererror")
-		return results, err
+		return d.results, err
 	}
 	tx.count("ok")
 	return nil, nil
 }
 
-// deliver returns the results of recipients.
-func (tx *Transaction) deliver(ctx context.Context, m *deliver.Message) []error {
-	results := make([]error, len(tx.rcpts))
+// dispatch is what became of the message for each recipient.
+type dispatch struct {
+	results []error // nil: delivered or queued
+	queued  []bool
+}
+
+// deliver delivers at once to the recipients of this server, unless the message is for later.
+func (tx *Transaction) deliver(ctx context.Context, m *deliver.Message, d *dispatch) {
 	var rcpts []deliver.Recipient
 	var index []int
 	for i, r := range tx.rcpts {
-		if tx.s.c.Local {
-			results[i] = deliver.SimulatedAt(ctx, "", r.To.Localpart)
+		if tx.remote[i] || tx.later() {
+			d.queued[i] = true
+			continue
 		}
-		if results[i] == nil {
+		if tx.s.c.Local {
+			d.results[i] = deliver.SimulatedAt(ctx, "", r.To.Localpart)
+		}
+		if d.results[i] == nil {
 			rcpts, index = append(rcpts, r), append(index, i)
 		}
 	}
-	for i, err := range tx.s.c.Deliverer.Deliver(ctx, m, rcpts) {
-		results[index[i]] = err
+	if len(rcpts) == 0 {
+		return
 	}
-	return results
+	for i, err := range tx.s.c.Deliverer.Deliver(ctx, m, rcpts) {
+		d.results[index[i]] = err
+	}
 }
+
+// later tells whether recipients of this server are queued as well: when the message is for
+// later, and when a request that is repeated must not deliver twice.
+func (tx *Transaction) later() bool { return !tx.release.IsZero() || tx.once != nil }
 
 // authResults is the Authentication-Results field (RFC 8601 2.7.4): what was checked is
 // that the user may send as this address.
 func (tx *Transaction) authResults() []byte {
+	if tx.sender.Account == "" {
+		return nil // a client of a network that may relay
+	}
 	auth := authres.Method{Method: "auth", Result: "pass"}
 	if !tx.from.IsZero() {
 		auth.Props = []authres.Prop{{Type: "smtp", Property: "mailfrom", Value: tx.from.XString(tx.params.SMTPUTF8)}}

@@ -212,6 +212,9 @@ func TestSubmit(t *testing.T) {
 		{"mjl@mx.example", "other@mx.example", "From: \"other@mx.example\" <a@b.example>\r\n", "data", "550 5.7.1"},
 		// RFC 6532: UTF-8 needs SMTPUTF8.
 		{"mjl@mx.example", "other@mx.example", ok + "Subject: ü\r\n", "data", "550 5.6.7"},
+		{"mjl@mx.example", "ü@mx.example", ok, "rcpt", "553 5.6.7"},
+		{"ü@mx.example", "other@mx.example", ok, "mail", "553 5.6.7"},
+		{"mjl@mx.example", "other@mx.example", strings.Repeat("Received: x\r\n", 101) + ok, "data", "550 5.4.6"},
 		{"mjl@mx.example", "other@mx.example", ok + "X: " + strings.Repeat("x", 1<<20) + "\r\n", "data", "552 5.3.4"},
 	} {
 		at, err := f.send(t, false, tc.from, tc.to, tc.header+"\r\ntext\r\n")
@@ -235,7 +238,7 @@ func TestHeader(t *testing.T) {
 			"From: <mjl@mx.example>\r\nDate: Wed, 4 Mar 2026 01:02:03 +0100\r\nMessage-ID: <x@y>\r\n\r\ntext\r\n",
 			"From: <mjl@mx.example>\r\nDate: Wed, 4 Mar 2026 01:02:03 +0100\r\nMessage-ID: <x@y>\r\n\r\ntext\r\n",
 		}, {
-			"Return-Path: <x@y>\r\nFrom: <mjl@mx.example>\r\nbcc: <secret@y>,\r\n <more@y>\r\nSubject: x\r\nMessage-ID:\r\n\r\nBcc: text\r\n",
+			"Return-Path: <x@y>\r\nFrom: <mjl@mx.example>\r\nbcc: <secret@y>,\r\n <more@y>\r\nResent-Bcc: <x@y>\r\nSubject: x\r\nMessage-ID:\r\n\r\nBcc: text\r\n",
 			"Date: Wed, 4 Mar 2026 05:06:07 +0000\r\nFrom: <mjl@mx.example>\r\nSubject: x\r\n\r\nBcc: text\r\n",
 		},
 	} {

@@ -70,6 +70,7 @@ type Facts struct {
 	Mailbox    string      `json:"mailbox,omitempty"` // for which it is meant
 	Ruleset    *Ruleset    `json:"ruleset,omitempty"` // that matched
 	NotToMe    bool        `json:"nottome,omitempty"` // not addressed in To or Cc
+	Report     bool        `json:"report,omitempty"`  // has a valid report, for an address for reports
 	HighRate   string      `json:"highrate,omitempty"`
 	Reputation *Reputation `json:"reputation,omitempty"`
 	Words      *Words      `json:"words,omitempty"`

@@ -103,8 +103,15 @@ func (s *Server) answer(m *mdns.Msg, q mdns.Question) {
 		m.Rcode, m.AuthenticatedData = mdns.RcodeServerFailure, false
 		return
 	}
+	owner := q.Name
+	if res.Name != "" && q.Qtype != mdns.TypeCNAME {
+		// The aliases in between are not known: they are left out.
+		owner = mdns.Fqdn(res.Name)
+		h := mdns.RR_Header{Name: q.Name, Rrtype: mdns.TypeCNAME, Class: mdns.ClassINET, Ttl: 60}
+		m.Answer = append(m.Answer, &mdns.CNAME{Hdr: h, Target: owner})
+	}
 	for _, rr := range rrs {
-		*rr.Header() = mdns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: mdns.ClassINET, Ttl: 60}
+		*rr.Header() = mdns.RR_Header{Name: owner, Rrtype: q.Qtype, Class: mdns.ClassINET, Ttl: 60}
 		m.Answer = append(m.Answer, rr)
 	}
 }

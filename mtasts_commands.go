@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"time"
+
+	"mox/dns"
+	"mox/mtasts"
+)
+
+func mtastsCommands() []command {
+	return []command{
+		{words: "mtasts lookup", args: "domain", short: "look up the MTA-STS record and policy of a domain", min: 1, max: 1, setup: withResolver(runMTASTSLookup), help: mtastsLookupHelp},
+	}
+}
+
+const mtastsLookupHelp = `
+Prints the record in DNS, the policy (RFC 8461) that is fetched by HTTPS, and which of the hosts
+in MX records the policy allows. Exits with 1 if there is no record or no policy, if either is
+not valid, or if the policy could not be fetched over verified TLS.`
+
+func runMTASTSLookup(ctx context.Context, p *program, args []string) error {
+	domain, err := parseHost(args[0])
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	c := mtasts.Client{Resolver: p.resolver(), Transport: mtasts.NewTransport(p.resolver(), p.roots, p.connect)}
+	record, f, err := c.Get(ctx, domain)
+	if record.ID != "" {
+		fmt.Fprintf(p.stdout, "record: %s\n", record)
+		fmt.Fprintf(p.stdout, "policy of: %s\n", mtasts.URL(domain))
+	}
+	if err != nil {
+		if errors.Is(err, mtasts.ErrPolicy) {
+			fmt.Fprintf(p.stdout, "not a policy: %.1000q\n", f.Text)
+		}
+		return err
+	}
+	fmt.Fprintf(p.stdout, "mode: %s\n", f.Policy.Mode)
+	fmt.Fprintf(p.stdout, "max age: %d seconds, %.1f days\n", f.Policy.MaxAge/time.Second, f.Policy.MaxAge.Hours()/24)
+	for _, m := range f.Policy.MX {
+		fmt.Fprintf(p.stdout, "mx: %s\n", m)
+	}
+	for _, x := range f.Policy.Extensions {
+		fmt.Fprintf(p.stdout, "%s: %s\n", x.Name, terminalText(x.Value))
+	}
+	if t, _, err := mime.ParseMediaType(f.ContentType); err != nil || t != "text/plain" {
+		fmt.Fprintf(p.stdout, "warning: media type is %q, not text/plain\n", f.ContentType)
+	}
+	return printMTASTSHosts(ctx, p, domain, f.Policy)
+}
+
+// printMTASTSHosts tells which of the hosts of a domain the policy allows.
+func printMTASTSHosts(ctx context.Context, p *program, domain dns.Domain, policy mtasts.Policy) error {
+	x, err := dns.GatherMX(ctx, p.resolver(), domain)
+	if errors.Is(err, dns.ErrNoMail) {
+		fmt.Fprintf(p.stdout, "warning: %v\n", err)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, h := range x.Hosts {
+		allowed := "allowed by the policy"
+		if !policy.Matches(h.Host) {
+			allowed = "not allowed by the policy"
+		}
+		fmt.Fprintf(p.stdout, "host: %s, %s\n", h.Host, allowed)
+	}
+	return nil
+}

@@ -1,0 +1,348 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"mox/chunk"
+	"mox/db"
+)
+
+const (
+	stageSize = 2 << 20 // content larger than this is written before its messages, in slices of so much
+	freeSize  = 1 << 20 // content larger than this is freed afterwards,
+	freeSlice = 32      // so many chunks at a time
+	maxSize   = chunk.Max * chunk.Size
+)
+
+// reader returns the content as a stream of its own.
+func (c Content) reader() io.Reader {
+	return io.MultiReader(bytes.NewReader(c.Prefix), io.NewSectionReader(c.Body, 0, c.Size))
+}
+
+// original is the content to be read at any place, for callbacks.
+type original struct{ c Content }
+
+func (o original) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, errors.New("negative offset")
+	}
+	prefix := int64(len(o.c.Prefix))
+	if off < prefix {
+		n = copy(p, o.c.Prefix[off:])
+		p, off = p[n:], prefix
+	}
+	if len(p) == 0 {
+		return n, nil
+	}
+	k, err := io.NewSectionReader(o.c.Body, 0, o.c.Size).ReadAt(p, off-prefix)
+	return n + k, err
+}
+
+// prepared is content on its way in.
+type prepared struct {
+	size   int64
+	chunks [][]byte // unless it was staged
+	staged int64    // content id
+}
+
+func (p *prepared) weight() int {
+	n := 1024
+	for _, c := range p.chunks {
+		n += len(c)
+	}
+	return n
+}
+
+// prepare compresses content, and writes it already when it is large. The caller must
+// discard what it does not use.
+func (q *Queue) prepare(ctx context.Context, c Content, account string) (*prepared, error) {
+	p := &prepared{size: c.total()}
+	if c.Size < 0 || p.size > maxSize {
+		return nil, fmt.Errorf("%w: message of %d bytes", ErrInvalid, p.size)
+	}
+	if c.Body == nil && c.Size > 0 {
+		return nil, fmt.Errorf("%w: message without content", ErrInvalid)
+	}
+	if c.Body == nil {
+		c.Body = bytes.NewReader(nil)
+	}
+	r := c.reader()
+	if p.size > stageSize {
+		if err := q.stage(ctx, p, r, account); err != nil {
+			q.discard(p)
+			return nil, err
+		}
+		return p, nil
+	}
+	var n int64
+	var err error
+	if p.chunks, n, err = q.codec.EncodeFrom(r, stageSize); err == nil && n != p.size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading message: %w", err)
+	}
+	return p, nil
+}
+
+// stage writes large content in slices. No message refers to it yet.
+func (q *Queue) stage(ctx context.Context, p *prepared, r io.Reader, account string) error {
+	written, n := int64(0), 0
+	for written < p.size {
+		chunks, k, err := q.codec.EncodeFrom(r, stageSize)
+		if err == nil && k == 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return fmt.Errorf("reading message: %w", err)
+		}
+		weight := 0
+		for _, c := range chunks {
+			weight += len(c)
+		}
+		err = q.do(ctx, weight, func(t *tx) error {
+			if p.staged == 0 {
+				id, err := t.newContent(p.size, account, 0)
+				if err != nil {
+					return err
+				}
+				p.staged = id
+			}
+			return t.insertChunks(p.staged, n, chunks)
+		})
+		if err != nil {
+			if n == 0 {
+				p.staged = 0 // it was rolled back
+			}
+			return err
+		}
+		written, n = written+k, n+len(chunks)
+	}
+	if written != p.size {
+		return fmt.Errorf("reading message: %w", io.ErrUnexpectedEOF)
+	}
+	return nil
+}
+
+// discard frees content that was staged for nothing. When that fails, as because the
+// disk is full, the next Open does it.
+func (q *Queue) discard(p *prepared) {
+	if p == nil || p.staged == 0 {
+		return
+	}
+	err := q.do(context.Background(), 0, func(t *tx) error {
+		t.free = true
+		return t.c.ExecInts("UPDATE content SET freed = 1 WHERE id = ? AND refs = 0", p.staged)
+	})
+	if err != nil {
+		q.log.Warn("freeing content of a message that was not queued", "err", err)
+	}
+}
+
+// newContent adds a row, which is without content yet.
+func (t *tx) newContent(size int64, account string, refs int) (int64, error) {
+	rows := t.c.Query("UPDATE state SET next_content = next_content + 1 RETURNING next_content - 1")
+	rows.Next()
+	id := rows.Int64(0)
+	if err := rows.Close(); err != nil {
+		return 0, err
+	}
+	return id, t.c.Exec("INSERT INTO content (id, refs, size, freed, account) VALUES (?, ?, ?, 0, ?)", id, refs, size, account)
+}
+
+func (t *tx) insertChunks(id int64, first int, chunks [][]byte) error {
+	for i, c := range chunks {
+		if err := t.c.Exec("INSERT INTO chunk (id, data) VALUES (?, ?)", chunk.ID(id, first+i), c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// content makes prepared content that of a number of messages, and returns its id.
+func (t *tx) content(p *prepared, account string, refs int) (int64, error) {
+	t.use(account, usageChange{size: p.size})
+	if p.staged != 0 {
+		return p.staged, t.c.ExecInts("UPDATE content SET refs = ? WHERE id = ?", int64(refs), p.staged)
+	}
+	id, err := t.newContent(p.size, account, refs)
+	if err != nil {
+		return 0, err
+	}
+	return id, t.insertChunks(id, 0, p.chunks)
+}
+
+// release takes a message from its content, which goes with the last one.
+func (t *tx) release(id int64) error {
+	rows := t.c.QueryInts("UPDATE content SET refs = refs - 1, freed = refs = 1 WHERE id = ? RETURNING refs, size, account", id)
+	refs, size, account := int64(1), int64(0), ""
+	if rows.Next() {
+		refs, size, account = rows.Int64(0), rows.Int64(1), rows.Text(2)
+	}
+	if err := rows.Close(); err != nil || refs > 0 {
+		return err
+	}
+	t.use(account, usageChange{size: -size})
+	if size > freeSize {
+		t.free = true
+		return nil
+	}
+	if err := t.c.ExecInts("DELETE FROM chunk WHERE id BETWEEN ? AND ?", chunk.ID(id, 0), chunk.ID(id, chunk.Max-1)); err != nil {
+		return err
+	}
+	return t.c.ExecInts("DELETE FROM content WHERE id = ?", id)
+}
+
+// freeContent removes some content that nobody needs, and says whether there may be more.
+func (q *Queue) freeContent(ctx context.Context) (more bool, err error) {
+	err = q.do(ctx, 0, func(t *tx) error {
+		id, ok, err := t.c.QueryInt64("SELECT id FROM content WHERE freed = 1 ORDER BY id LIMIT 1")
+		if err != nil || !ok {
+			return err
+		}
+		more = true
+		err = t.c.ExecInts("DELETE FROM chunk WHERE id IN (SELECT id FROM chunk WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)", chunk.ID(id, 0), chunk.ID(id, chunk.Max-1), freeSlice)
+		if err != nil || t.c.Changes() == freeSlice {
+			return err
+		}
+		return t.c.ExecInts("DELETE FROM content WHERE id = ?", id)
+	})
+	return more, err
+}
+
+// ContentReader reads the content of a message, a chunk at a time. It is not safe for
+// concurrent use. It works as long as the message is in the queue; then reading fails
+// with ErrNotFound.
+type ContentReader struct {
+	q    *Queue
+	ctx  context.Context
+	id   int64
+	size int64
+	buf  *[]byte // raw bytes of chunk at, from the codec; nil when closed
+	at   int     // -1: none
+}
+
+// Content opens the content of a message, prefix and body. It works until ctx ends, and must be
+// closed. ErrNotFound when there is no such message.
+func (q *Queue) Content(ctx context.Context, id int64) (*ContentReader, error) {
+	r := &ContentReader{q: q, ctx: ctx, at: -1, buf: q.codec.Buffer()}
+	err := q.db.Read(ctx, func(c *db.Conn) error {
+		rows := c.QueryInts("SELECT c.id, c.size FROM message m JOIN content c ON c.id = m.content_id WHERE m.id = ?", id)
+		ok := rows.Next()
+		if ok {
+			r.id, r.size = rows.Int64(0), rows.Int64(1)
+		}
+		if err := rows.Close(); err != nil {
+			return err
+		}
+		if !ok {
+			return ErrNotFound
+		}
+		if r.size == 0 {
+			return nil
+		}
+		return r.read(c, 0)
+	})
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("opening content of message %d: %w", id, err)
+	}
+	return r, nil
+}
+
+// Size is the number of octets.
+func (r *ContentReader) Size() int64 { return r.size }
+
+// Close ends reading.
+func (r *ContentReader) Close() error {
+	if r.buf != nil {
+		r.q.codec.Put(r.buf)
+		r.buf = nil
+	}
+	return nil
+}
+
+// read reads chunk n into the buffer.
+func (r *ContentReader) read(c *db.Conn, n int) error {
+	r.at = -1
+	rows := c.QueryInts("SELECT data FROM chunk WHERE id = ?", chunk.ID(r.id, n))
+	if !rows.Next() {
+		if err := rows.Close(); err != nil {
+			return err
+		}
+		// Its last message was removed since, or it is damaged.
+		if _, ok, err := c.QueryInt64("SELECT 1 FROM content WHERE id = ? AND freed = 0", r.id); err != nil || !ok {
+			return errors.Join(err, ErrNotFound)
+		}
+		return fmt.Errorf("%w: content %d lacks chunk %d", chunk.ErrCorrupt, r.id, n)
+	}
+	raw, err := r.q.codec.Decode((*r.buf)[:0], rows.Bytes(0))
+	*r.buf = raw
+	if e := rows.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	if want := min(chunk.Size, r.size-int64(n)*chunk.Size); int64(len(raw)) != want {
+		return fmt.Errorf("%w: chunk %d of content %d has %d bytes instead of %d", chunk.ErrCorrupt, n, r.id, len(raw), want)
+	}
+	r.at = n
+	return nil
+}
+
+// from returns the bytes from off to the end of its chunk.
+func (r *ContentReader) from(off int64) ([]byte, error) {
+	if r.buf == nil {
+		return nil, errors.New("content reader is closed")
+	}
+	n := int(off / chunk.Size)
+	if n != r.at {
+		err := r.q.db.Read(r.ctx, func(c *db.Conn) error { return r.read(c, n) })
+		if err != nil {
+			return nil, fmt.Errorf("reading content: %w", err)
+		}
+	}
+	return (*r.buf)[off-int64(n)*chunk.Size:], nil
+}
+
+// ReadAt implements [io.ReaderAt].
+func (r *ContentReader) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("negative offset")
+	}
+	n := 0
+	for n < len(p) && off < r.size {
+		raw, err := r.from(off)
+		if err != nil {
+			return n, err
+		}
+		k := copy(p[n:], raw)
+		n, off = n+k, off+int64(k)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// WriteTo writes all of it to w. No transaction is open while w writes.
+func (r *ContentReader) WriteTo(w io.Writer) (int64, error) {
+	off := int64(0)
+	for off < r.size {
+		raw, err := r.from(off)
+		if err != nil {
+			return off, err
+		}
+		n, err := w.Write(raw)
+		off += int64(n)
+		if err != nil {
+			return off, err
+		}
+	}
+	return off, nil
+}

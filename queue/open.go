@@ -1,0 +1,278 @@
+package queue
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"mox/chunk"
+	"mox/db"
+)
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+func schema() fs.FS {
+	sub, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		panic(err) // the name is constant
+	}
+	return sub
+}
+
+func (o *Options) setDefaults() {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Retired == nil {
+		o.Retired = func(string) (time.Duration, time.Duration) { return 0, 0 }
+	}
+	if o.Hooks == nil {
+		o.Hooks = func(Event) []Hook { return nil }
+	}
+	if o.Suppress == nil {
+		o.Suppress = func(m *Message) bool { return m.Account != "" && m.Kind == Ordinary && !m.Local }
+	}
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
+	if o.HooksChanged == nil {
+		o.HooksChanged = func() {}
+	}
+	l := &o.Limits
+	l.Messages = cmp.Or(l.Messages, 100_000)
+	l.Size = cmp.Or(l.Size, 10<<30)
+	l.Results = max(cmp.Or(l.Results, 20), 2)
+	l.ResultText = cmp.Or(l.ResultText, 2048)
+	l.Extra = cmp.Or(l.Extra, 64<<10)
+	l.HoldRules = cmp.Or(l.HoldRules, 1000)
+	l.Suppressed = cmp.Or(l.Suppressed, 100_000)
+	l.Payload = cmp.Or(l.Payload, 4<<20)
+	l.Hooks = cmp.Or(l.Hooks, 100_000)
+	l.Failures = cmp.Or(l.Failures, 90*24*time.Hour)
+}
+
+// Open opens the queue at path, making it when missing. Attempts that were noted by Begin
+// and whose outcome was never recorded are recorded as failed temporarily.
+func Open(path string, o Options) (*Queue, error) {
+	o.setDefaults()
+	codec, err := chunk.New()
+	if err != nil {
+		return nil, fmt.Errorf("opening queue: %w", err)
+	}
+	d, err := db.Open(path, db.Options{Log: o.Log, Migrations: schema(), Shrink: true, WriteKiB: 2048, VFS: o.VFS, Synchronous: o.Synchronous})
+	if err != nil {
+		codec.Close()
+		return nil, fmt.Errorf("opening queue: %w", err)
+	}
+	q := &Queue{
+		o: o, log: o.Log, db: d, codec: codec, begun: map[int64]int64{},
+		quit: make(chan struct{}), wake: make(chan struct{}, 1), noted: make(chan struct{}, 1),
+	}
+	q.committer = d.NewCommitter(db.Hooks{Before: q.writeNotes, After: q.forgetNotes})
+	if err := q.recover(context.Background()); err != nil {
+		q.committer.Close()
+		d.Close()
+		codec.Close()
+		return nil, fmt.Errorf("opening queue: %w", err)
+	}
+	q.working.Go(q.work)
+	return q, nil
+}
+
+// recover brings in order what a crash left: attempts without outcome, and content of
+// messages that never came.
+func (q *Queue) recover(ctx context.Context) error {
+	return q.do(ctx, 0, func(t *tx) error {
+		if err := t.c.Exec("UPDATE content SET freed = 1 WHERE refs = 0"); err != nil {
+			return err
+		}
+		t.free = true
+		ids, err := queryIDs(t.c, "SELECT id FROM message WHERE begun <> 0")
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := t.interrupted(id); err != nil {
+				return err
+			}
+		}
+		if len(ids) > 0 {
+			q.log.Warn("attempts to deliver were interrupted by the end of the server", "messages", len(ids))
+		}
+		return nil
+	})
+}
+
+// interrupted records the attempt that was under way when the process ended. The
+// message stays due: it may be that nobody has it.
+func (t *tx) interrupted(id int64) error {
+	r, err := t.get(id)
+	if err != nil {
+		return err
+	}
+	res := Result{Start: fromMillis(r.begun), Error: "interrupted: the server ended while the attempt was under way"}
+	results, err := t.q.appendResult(r.m.Results, res)
+	if err != nil {
+		return err
+	}
+	return t.c.Exec("UPDATE message SET begun = 0, attempts = attempts + 1, last_attempt = ?, results = ? WHERE id = ?", r.begun, results, id)
+}
+
+// Close waits for what is under way and closes the file. Calls that come later fail with ErrClosed.
+func (q *Queue) Close() error {
+	var err error
+	q.once.Do(func() {
+		close(q.quit)
+		q.working.Wait()
+		q.committer.Close()
+		err = q.db.Close()
+		q.codec.Close()
+	})
+	return err
+}
+
+// Backup writes a copy of the queue as it is now to a new file.
+func (q *Queue) Backup(ctx context.Context, path string) error { return q.db.Backup(ctx, path) }
+
+// tx is an operation within a commit.
+type tx struct {
+	q   *Queue
+	c   *db.Conn
+	now time.Time
+
+	lanes map[int64]int          // lanes whose next may have changed, and by how many messages
+	usage map[string]usageChange // by account
+
+	changed, hooks, free bool // what is to be told once it is durable
+}
+
+type usageChange struct {
+	messages, hooks int
+	size            int64
+}
+
+// do runs fn as an operation of the next commit, and returns when that is durable. size
+// is about how many bytes it writes.
+func (q *Queue) do(ctx context.Context, size int, fn func(*tx) error) error {
+	var t *tx
+	err := q.committer.Do(ctx, size, func(c *db.Conn) error {
+		t = &tx{q: q, c: c, now: q.o.Now(), lanes: map[int64]int{}, usage: map[string]usageChange{}}
+		if err := fn(t); err != nil {
+			return err
+		}
+		return t.finish()
+	})
+	if err != nil {
+		return diskError(err)
+	}
+	if t.changed {
+		q.o.Changed()
+	}
+	if t.hooks {
+		q.o.HooksChanged()
+	}
+	if t.free {
+		signal(q.wake)
+	}
+	return nil
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// diskError makes errors about space those of this package.
+func diskError(err error) error {
+	if errors.Is(err, db.ErrFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	}
+	return err
+}
+
+// finish brings the totals up to date.
+func (t *tx) finish() error {
+	for id, n := range t.lanes {
+		if err := t.c.ExecInts(`UPDATE lane SET messages = messages + ?1,
+			next = (SELECT min(next_attempt) FROM message WHERE lane_id = ?2 AND hold = 0) WHERE id = ?2`, int64(n), id); err != nil {
+			return err
+		}
+		if n >= 0 {
+			continue
+		}
+		if err := t.c.ExecInts("DELETE FROM lane WHERE id = ? AND messages = 0", id); err != nil {
+			return err
+		}
+	}
+	for account, u := range t.usage {
+		if u == (usageChange{}) {
+			continue
+		}
+		if err := t.c.Exec(`INSERT INTO usage (account, messages, size, hooks) VALUES (?1, ?2, ?3, ?4)
+			ON CONFLICT (account) DO UPDATE SET messages = messages + ?2, size = size + ?3, hooks = hooks + ?4`,
+			account, u.messages, u.size, u.hooks); err != nil {
+			return err
+		}
+		if err := t.c.Exec("DELETE FROM usage WHERE account = ? AND messages = 0 AND size = 0 AND hooks = 0", account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lane notes that the next attempt of a lane may have changed, and its number of messages.
+func (t *tx) lane(id int64, messages int) { t.lanes[id] += messages }
+
+func (t *tx) use(account string, c usageChange) {
+	u := t.usage[account]
+	t.usage[account] = usageChange{u.messages + c.messages, u.hooks + c.hooks, u.size + c.size}
+}
+
+// used returns the totals of an account, with what the operation has done so far.
+func (t *tx) used(account string) (usageChange, error) {
+	rows := t.c.Query("SELECT messages, hooks, size FROM usage WHERE account = ?", account)
+	var u usageChange
+	if rows.Next() {
+		u = usageChange{int(rows.Int64(0)), int(rows.Int64(1)), rows.Int64(2)}
+	}
+	n := t.usage[account]
+	return usageChange{u.messages + n.messages, u.hooks + n.hooks, u.size + n.size}, rows.Close()
+}
+
+// millis is a time as stored.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// fromMillis is a stored time.
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// queryIDs returns the first column of all rows.
+func queryIDs(c *db.Conn, sql string, args ...any) ([]int64, error) {
+	rows := c.Query(sql, args...)
+	var ids []int64
+	for rows.Next() {
+		ids = append(ids, rows.Int64(0))
+	}
+	return ids, rows.Close()
+}

@@ -1,0 +1,127 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"mox/config"
+	"mox/hook"
+	"mox/metrics"
+	"mox/mlog"
+	"mox/mtastsdb"
+	"mox/queue"
+	"mox/reportdb"
+)
+
+// openSending opens what sending mail needs: the queue, policies of other domains, and what
+// is to be reported to them.
+func (s *Server) openSending(snap *config.Snapshot) error {
+	var err error
+	s.Queue, err = queue.Open(snap.DataPath(queue.FileName), queue.Options{
+		Log: mlog.New("queue", s.Log), Now: s.Now, Retired: s.retired, Notice: s.notice,
+		Hooks: func(e queue.Event) []queue.Hook {
+			s.reportFailed(e)
+			return hook.Outgoing(s.Config.Snapshot(), e)
+		},
+		// Nothing is added before the parts are built.
+		Changed:      func() { s.outbound.Kick() },
+		HooksChanged: func() { s.hooks.Kick() },
+	})
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	if err := s.openPolicies(snap.DataPath(mtastsdb.FileName)); err != nil {
+		return fmt.Errorf("MTA-STS policies: %w", err)
+	}
+	s.Reports, err = reportdb.Open(snap.DataPath(reportdb.FileName), reportdb.Options{Log: mlog.New("reportdb", s.Log), Now: s.Now})
+	if err != nil {
+		return fmt.Errorf("reports: %w", err)
+	}
+	s.Registry.GaugeFunc(metrics.QueueHold, s.held)
+	return nil
+}
+
+// held is how many messages are on hold.
+func (s *Server) held() float64 {
+	yes := true
+	n, err := s.Queue.Count(s.ctx, queue.Filter{Hold: &yes})
+	if err != nil {
+		s.Log.Error("counting messages on hold", "err", err)
+	}
+	return float64(n)
+}
+
+// retired is for how long an account keeps what is done. An account that is gone has it for
+// a week.
+func (s *Server) retired(account string) (messages, hooks time.Duration) {
+	const week = 7 * 24 * time.Hour
+	if account == "" {
+		return 0, 0
+	}
+	info := s.Config.Snapshot().Accounts[account]
+	if info == nil {
+		return week, week
+	}
+	return info.Config.KeepRetiredMessagePeriod, info.Config.KeepRetiredWebhookPeriod
+}
+
+// buildHooks makes what calls webhooks.
+func (s *Server) buildHooks() {
+	requests, results := s.Registry.Histogram(metrics.WebhookRequest), s.Registry.Counter(metrics.WebhookResults)
+	s.hooks = hook.New(hook.Config{
+		Queue: s.Queue, Store: s.Store, Config: s.Config.Snapshot, Version: s.Version, TLS: &tls.Config{RootCAs: s.Config.Snapshot().RootCAs}, Log: s.Log, Now: s.Now,
+		Metrics: hook.Metrics{
+			Request: func(d time.Duration) { requests.Observe(d) },
+			Result:  func(status int) { results.Inc(statusLabel(status)) },
+			Panic:   func() { s.Registry.Panic("hook") },
+		},
+	})
+}
+
+// statusLabel is a status of HTTP in metrics, of which there are not to be too many; 0 is an
+// error.
+func statusLabel(status int) string {
+	switch {
+	case status == 0:
+		return "error"
+	case http.StatusText(status) != "":
+		return strconv.Itoa(status)
+	}
+	return strconv.Itoa(status/100) + "xx"
+}
+
+// startSending begins to send what is in the queue, and all that goes with it.
+func (s *Server) startSending() {
+	s.serving.Go(func() {
+		if err := s.outbound.Run(s.ctx); err != nil && !errors.Is(err, context.Canceled) {
+			s.Log.Error("sending from the queue ended", "err", err)
+		}
+	})
+	s.serving.Go(func() { s.hooks.Run(s.ctx) })
+	s.hooks.Sync()
+	if s.Local {
+		return
+	}
+	s.serving.Go(func() { s.Policies.Run(s.ctx) })
+	s.serving.Go(func() { s.reporter.Run(s.ctx) })
+}
+
+// closeSending closes what openSending opened.
+func (s *Server) closeSending() error {
+	var errs []error
+	if s.Reports != nil {
+		errs = append(errs, s.Reports.Close())
+	}
+	if s.Policies != nil {
+		errs = append(errs, s.Policies.Close())
+	}
+	if s.Queue != nil {
+		errs = append(errs, s.Queue.Close())
+	}
+	return errors.Join(errs...)
+}

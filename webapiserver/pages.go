@@ -1,0 +1,253 @@
+package webapiserver
+
+import (
+	"bytes"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"mox/webapi"
+)
+
+// pageCSP allows the style in the page, and forms that send to this server.
+const pageCSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+var pageTemplates = template.Must(template.New("pages").Parse(`{{define "head"}}<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>{{.}}</title>
+<style>
+body { --line: #c8c8c8; --soft: #f1f1f1; --link: #0645ad; color: #1a1a1a; background: #fff; }
+@media (prefers-color-scheme: dark) {
+	body { --line: #444; --soft: #262626; --link: #9cc3ff; color: #eee; background: #141414; }
+}
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+a { color: var(--link); }
+h1 { font-size: 1.5rem; margin-bottom: 0; }
+h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+p { margin: .5rem 0; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: normal; }
+code, pre { font: .9em ui-monospace, monospace; background: var(--soft); border-radius: .25rem; }
+code { padding: .1em .3em; }
+pre { padding: .75rem; white-space: pre-wrap; }
+label { display: block; margin: .75rem 0 .25rem; }
+textarea { width: 100%; box-sizing: border-box; font: .9em ui-monospace, monospace; color: inherit; background: var(--soft); border: 1px solid var(--line); }
+button { font: inherit; padding: .3rem 1rem; margin-top: 1rem; }
+</style>
+</head>
+<body>
+<main>
+{{end}}
+
+{{define "index"}}{{template "head" "mox HTTP API"}}<h1>HTTP API</h1>
+<p>Send mail and work on messages, from programs. Each method is called by POST of a JSON object; credentials are an address of
+the account with its password (HTTP basic), or a token of <code>mox token add</code> (<code>Authorization: Bearer</code>).
+Calls of webhooks tell what becomes of messages. The <a href="openapi.json">OpenAPI document</a> has all of it for programs.</p>
+<table>
+<thead><tr><th scope="col">Method</th><th scope="col">Does</th><th scope="col">Scope</th></tr></thead>
+<tbody>
+{{range .}}<tr><td><a href="{{.Name}}">{{.Name}}</a></td><td>{{.Summary}}</td><td>{{.Scope}}</td></tr>
+{{end}}</tbody>
+</table>
+</main>
+</body>
+</html>
+{{end}}
+
+{{define "fields"}}{{if .Fields}}<table>
+<thead><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">Meaning</th></tr></thead>
+<tbody>
+{{range .Fields}}<tr><td><code>{{.Name}}</code></td><td>{{.Type}}</td><td>{{.Doc}}</td></tr>
+{{end}}</tbody>
+</table>
+{{else}}<p>No fields.</p>
+{{end}}{{end}}
+
+{{define "method"}}{{template "head" .Name}}<p><a href="./">HTTP API</a></p>
+<h1>{{.Name}}</h1>
+<p>{{.Summary}} {{.Doc}}</p>
+<p>Tokens need scope <code>{{.Scope}}</code>.{{if .New}} This method is not in v0 of the first release.{{end}}</p>
+<h2>Request</h2>
+{{template "fields" .RequestType}}
+<pre>{{.RequestExample}}</pre>
+<h2>Result</h2>
+{{if .Raw}}<p>Not JSON, but {{.Raw}}.</p>
+{{else}}{{template "fields" .ResultType}}
+<pre>{{.ResultExample}}</pre>
+{{end}}{{range .Types}}<h2>{{.Name}}</h2>
+{{template "fields" .}}
+{{end}}<h2>From a shell</h2>
+<pre>curl --user me@example.org --header 'Content-Type: application/json' --data '{{.Compact}}' {{.URL}}</pre>
+<h2>Try</h2>
+<p>The browser asks for address and password. This really does it.</p>
+<form method="post" action="{{.Name}}" enctype="multipart/form-data">
+<label for="request">Request</label>
+<textarea id="request" name="request" rows="{{.Rows}}" spellcheck="false">{{.RequestExample}}</textarea>
+{{if .Files}}<label for="attached">Files to attach</label>
+<input id="attached" type="file" name="attachedfile" multiple>
+<label for="alternative">Alternatives to the text</label>
+<input id="alternative" type="file" name="alternativefile" multiple>
+{{end}}<div><button type="submit">Call {{.Name}}</button></div>
+</form>
+</main>
+</body>
+</html>
+{{end}}`))
+
+// typeDoc is a struct in a page.
+type typeDoc struct {
+	Name   string
+	Fields []fieldDoc
+}
+
+type fieldDoc struct{ Name, Type, Doc string }
+
+type methodPage struct {
+	webapi.Method
+	RequestType, ResultType                typeDoc
+	Types                                  []typeDoc // others that those name
+	RequestExample, ResultExample, Compact string
+	URL                                    string
+	Rows                                   int
+}
+
+// page answers a GET below v0/.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, name string) {
+	if name == "openapi.json" {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(s.openapi())
+		return
+	}
+	var b bytes.Buffer
+	err := error(nil)
+	if name == "" {
+		err = pageTemplates.ExecuteTemplate(&b, "index", webapi.Methods())
+	} else {
+		for _, m := range webapi.Methods() {
+			if m.Name == name {
+				err = pageTemplates.ExecuteTemplate(&b, "method", newMethodPage(m, r))
+			}
+		}
+	}
+	if err != nil {
+		s.c.Log.Error("making page", "err", err)
+		http.Error(w, "500 - internal error", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", pageCSP)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Referrer-Policy", "same-origin")
+	w.Write(b.Bytes())
+}
+
+func newMethodPage(m webapi.Method, r *http.Request) methodPage {
+	p := methodPage{Method: m, RequestExample: example(m.Request, "  "), Compact: strings.ReplaceAll(example(m.Request, ""), "'", `'\''`)}
+	p.Rows = strings.Count(p.RequestExample, "\n") + 2
+	scheme := "https"
+	if r.TLS == nil {
+		scheme = "http"
+	}
+	// RequestURI has the path as it was before the mount point was stripped.
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	p.URL = scheme + "://" + r.Host + path
+	seen := map[reflect.Type]bool{}
+	p.RequestType = p.describe(reflect.TypeOf(m.Request), seen)
+	if m.Raw == "" {
+		p.ResultExample = example(m.Result, "  ")
+		p.ResultType = p.describe(reflect.TypeOf(m.Result), seen)
+	}
+	return p
+}
+
+// example is JSON of an example, without fields that are not used in it.
+func example(v any, indent string) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	var tree any
+	if json.Unmarshal(b, &tree) != nil {
+		return ""
+	}
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	if e.Encode(withoutEmpty(tree)) != nil {
+		return ""
+	}
+	return strings.TrimSpace(out.String())
+}
+
+func withoutEmpty(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			if e = withoutEmpty(e); e == nil || e == "" || e == false {
+				delete(v, k)
+			} else {
+				v[k] = e
+			}
+		}
+	case []any:
+		for i := range v {
+			v[i] = withoutEmpty(v[i])
+		}
+	}
+	return v
+}
+
+// describe returns the fields of a struct, and adds to p.Types the structs in it that
+// were not described yet.
+func (p *methodPage) describe(t reflect.Type, seen map[reflect.Type]bool) typeDoc {
+	seen[t] = true
+	d := typeDoc{Name: t.Name()}
+	for _, f := range fields(t) {
+		d.Fields = append(d.Fields, fieldDoc{f.Name, typeName(f.Type), f.Tag.Get("doc")})
+	}
+	for _, f := range fields(t) {
+		e := f.Type
+		for e.Kind() == reflect.Slice || e.Kind() == reflect.Pointer {
+			e = e.Elem()
+		}
+		if e.Kind() == reflect.Struct && e.Name() != "Time" && !seen[e] {
+			i := len(p.Types)
+			p.Types = append(p.Types, typeDoc{})
+			sub := p.describe(e, seen)
+			p.Types[i] = sub
+		}
+	}
+	return d
+}
+
+// typeName is how a type is called in pages.
+func typeName(t reflect.Type) string {
+	switch {
+	case t.Name() == "Time":
+		return "time"
+	case t == reflect.TypeFor[[]byte]():
+		return "base64"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeName(t.Elem()) + " or null"
+	case reflect.Slice, reflect.Array:
+		return "list of " + typeName(t.Elem())
+	case reflect.Map:
+		return "object of " + typeName(t.Elem())
+	case reflect.Int, reflect.Int64:
+		return "integer"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "string"
+	}
+	return t.Name()
+}
