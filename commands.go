@@ -57,6 +57,7 @@ func commands() []command {
 		spfCommands(),
 		tokenCommands(),
 		traceCommands(),
+		webapiCommands(),
 	)
 }
 

@@ -83,7 +83,8 @@ func (c *Codec) Encode(b []byte) []byte {
 	return append([]byte{raw}, b...)
 }
 
-// Decode appends the raw bytes of a stored chunk to dst. Its errors wrap ErrCorrupt.
+// Decode appends the raw bytes of a stored chunk to dst, which must be empty or nearly so: what it
+// returns is not much longer than a chunk. Its errors wrap ErrCorrupt.
 func (c *Codec) Decode(dst, data []byte) ([]byte, error) {
 	if len(data) == 0 {
 		return dst, fmt.Errorf("%w: it is empty", ErrCorrupt)

@@ -3,6 +3,7 @@ package dmarcrpt
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/xml"
@@ -65,7 +66,7 @@ func TestExample(t *testing.T) {
 
 func gz(s string) string {
 	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
+	w, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
 	io.WriteString(w, s)
 	w.Close()
 	return buf.String()
@@ -75,6 +76,7 @@ func gz(s string) string {
 func zipped(files ...string) string {
 	var buf bytes.Buffer
 	w := zip.NewWriter(&buf)
+	w.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 	for i := 0; i < len(files); i += 2 {
 		f, _ := w.Create(files[i])
 		io.WriteString(f, files[i+1])

@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"fmt"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mox/config"
 	"mox/deliver"
 	"mox/dkim"
 	"mox/dmarcrpt"
@@ -250,5 +252,49 @@ func TestEvaluations(t *testing.T) {
 	f.sendText(t, "x@a.example", "mjl@mx.example", "From: <x@a.example>\r\n\r\ntext\r\n")
 	if l, err := f.db.EvaluationStats(t.Context()); err != nil || len(l) != 0 {
 		t.Error(l, err)
+	}
+}
+
+// sink is a report.Sender that keeps mails.
+type sink struct{ mails []report.Mail }
+
+func (s *sink) Send(_ context.Context, m report.Mail) error {
+	s.mails = append(s.mails, m)
+	return nil
+}
+
+// TestRoundTrip: what is sent about mail that came is accepted by who asked for it, which
+// here is another domain of the same configuration.
+func TestRoundTrip(t *testing.T) {
+	f := setupReports(t)
+	f.zone.TXT["_dmarc.only.example"] = []string{"v=DMARC1; p=none; rua=mailto:dmarc@mx.example; ri=3600"}
+	f.zone.TXT["only.example._report._dmarc.mx.example"] = []string{"v=DMARC1"}
+	f.zone.TXT["_dmarc.mx.example"] = []string{"v=DMARC1; p=reject"}
+	f.zone.TXT["mx.example"] = []string{"v=spf1 ip4:10.0.0.2 -all"}
+	f.zone.MX["mx.example"] = []dns.MX{{Host: "mx.example"}}
+	if got := f.sendText(t, "x@a.example", "mjl@mx.example", "From: <x@only.example>\r\n\r\ntext\r\n"); got != "ok, ok, ok" {
+		t.Fatal(got)
+	}
+	var out sink
+	r := report.New(report.Config{DB: f.db, Snapshot: func() *config.Snapshot { return f.Snapshot }, Resolver: f.zone, Sender: &out, Now: f.c.Now})
+	end := now.Truncate(time.Hour).Add(time.Hour)
+	r.SendDMARC(t.Context(), end)
+	if len(out.mails) != 1 {
+		t.Fatal(out.mails)
+	}
+	received := end.Add(time.Minute)
+	f.c.Reports = report.NewReceiver(report.ReceiverConfig{DB: f.db, Resolver: f.zone, Now: func() time.Time { return received }})
+	m := out.mails[0]
+	if got := f.sendText(t, m.From.String(), m.To[0].String(), string(m.Content)); got != "ok, ok, ok" || f.last(t).Verdict.Reason != "reporting" {
+		t.Fatal(got, f.last(t).Verdict, f.Messages(t, "mjl", "DMARC"))
+	}
+	l, err := f.db.DMARCReports(t.Context(), reportdb.Filter{Domain: "only.example"})
+	if err != nil || len(l) != 1 || l[0].Report.Summary() != (dmarcrpt.Summary{Messages: 1, DKIMFail: 1, SPFFail: 1}) || l[0].Report.Records[0].Identifiers.EnvelopeFrom != "a.example" {
+		t.Errorf("%+v, %v", l, err)
+	}
+	// Nothing is left to report but what came of the report, which is optional.
+	stats, err := f.db.EvaluationStats(t.Context())
+	if err != nil || len(stats) != 0 {
+		t.Error(stats, err)
 	}
 }

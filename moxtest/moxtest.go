@@ -181,6 +181,7 @@ func (s *Server) writeFiles(o options) {
 	l.IMAP = config.IMAP{Enabled: true, NoRequireSTARTTLS: true}
 	l.IMAPS = config.IMAPS{Enabled: true}
 	l.MetricsHTTP = config.PlainService{Enabled: true}
+	l.WebAPIHTTP = config.WebService{Enabled: true}
 	static := &config.Static{
 		DataDir: "data", LogLevel: "error", Hostname: Hostname,
 		Listeners:  map[string]config.Listener{"test": l},

@@ -32,6 +32,7 @@ type transaction struct {
 	interrupted bool
 	// notTried: nobody was asked, for this reason, and it is to be tried then.
 	notTried *failure
+	quick    bool // no server was talked to
 	next     time.Time
 	tlsMode  string // for metrics
 }
@@ -50,6 +51,8 @@ type verdict struct {
 
 // work sends a batch.
 func (o *Outbound) work(ctx context.Context, b *batch) {
+	var quick recorded // what took no time is recorded together
+	defer func() { o.commit(ctx, &quick) }()
 	for _, msgs := range transactions(b.msgs, o.c.Limits.Recipients) {
 		if o.ending.Load() {
 			return
@@ -57,7 +60,14 @@ func (o *Outbound) work(ctx context.Context, b *batch) {
 		t := &transaction{b: b, snapshot: o.c.Config(), msgs: msgs, wish: wishOf(&msgs[0]), start: o.c.Now(), verdicts: make([]verdict, len(msgs))}
 		o.guarded(ctx, t)
 		t.close()
-		o.record(ctx, t)
+		r := &quick
+		if !t.quick {
+			r = &recorded{}
+		}
+		o.record(ctx, t, r)
+		if r != &quick {
+			o.commit(ctx, r)
+		}
 	}
 }
 
@@ -112,6 +122,7 @@ func wishOf(m *queue.Message) tlsWish {
 // attempt fills in the verdicts.
 func (o *Outbound) attempt(ctx context.Context, t *transaction) {
 	if o.hindered(t) {
+		t.quick = true
 		return
 	}
 	ids := make([]int64, len(t.msgs))
@@ -141,8 +152,7 @@ func (o *Outbound) attempt(ctx context.Context, t *transaction) {
 // hindered tells whether now is not the time for an attempt.
 func (o *Outbound) hindered(t *transaction) bool {
 	m := &t.msgs[0]
-	p := newPace(t.b.route.waits, m)
-	wait, _ := p.wait(1)
+	wait := newPace(t.b.route.waits, m).waits[0]
 	switch d := t.snapshot.Domain(m.SenderDomain); {
 	case t.b.lane == queue.LocalDestination:
 		return false
@@ -283,6 +293,7 @@ func (o *Outbound) tryHosts(ctx context.Context, t *transaction) *failure {
 		// That a kept connection is not there any more says nothing.
 	}
 	if l := o.known(t.b.lane); l.down != nil {
+		t.quick = true
 		return l.down
 	}
 	var worst *failure

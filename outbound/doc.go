@@ -29,6 +29,14 @@
 // When Run ends, what is under way may finish for Limits.Shutdown. What is then cut off was
 // not an attempt, and stays due.
 //
+// # Files
+//
+// outbound.go has the configuration and limits; schedule.go who is sent next, lane.go what is
+// remembered of lanes, retry.go when it is tried again; route.go and smarthost.go the way,
+// hops.go the hosts; policies.go and tlspolicy.go their TLS, hosts.go what they had before;
+// connect.go, socks.go and reuse.go connections; attempt.go, send.go and form.go a transaction;
+// failure.go and result.go what came of it, notice.go notifications, tlsresult.go reports.
+//
 // # RFCs
 //
 // 5321 (4.5.4 retrying, 5.1 MX), 7505 (null MX), 7672 (DANE), 8461 (MTA-STS), 8460 (TLS

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"mox/config"
@@ -64,7 +65,7 @@ func (o *Outbound) notices(ctx context.Context, t *transaction, told []notified,
 	if len(n.recipients) == 0 {
 		return nil
 	}
-	nm, err := n.compose(ctx)
+	nm, err := n.safely(ctx)
 	if err != nil {
 		// The outcome counts all the same.
 		o.log.ErrorContext(ctx, "composing notification", "queueid", t.msgs[0].ID, "err", err)
@@ -138,6 +139,17 @@ func (n *notice) add(m *queue.Message, action dsn.Action, r queue.Result, f *fai
 	if m.ID != 0 {
 		n.about = append(n.about, m.ID)
 	}
+}
+
+// safely is compose without panics: a message that has our own mistake happen has been
+// dealt with all the same.
+func (n *notice) safely(ctx context.Context) (_ *queue.NewMessage, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("panic: %v\n%s", x, debug.Stack())
+		}
+	}()
+	return n.compose(ctx)
 }
 
 // compose makes the message for the queue.

@@ -230,7 +230,7 @@ func (o *Outbound) Kick() {
 func (o *Outbound) Retry() {
 	o.mu.Lock()
 	for _, l := range o.lanes {
-		l.down, l.downUntil, l.pauseUntil = nil, time.Time{}, time.Time{}
+		l.down, l.downUntil, l.pauseUntil, l.pauses = nil, time.Time{}, time.Time{}, 0
 	}
 	o.mu.Unlock()
 	o.Kick()

@@ -10,32 +10,43 @@ import (
 	"mox/queue"
 )
 
-// record tells the queue what became of a transaction, and does not give up: what was sent
-// and is not recorded is sent again.
-func (o *Outbound) record(ctx context.Context, t *transaction) {
+// recorded is what is to be told to the queue in one commit.
+type recorded struct {
+	outcomes []queue.Outcome
+	notices  []queue.NewMessage
+}
+
+// record adds what became of a transaction to r.
+func (o *Outbound) record(ctx context.Context, t *transaction, r *recorded) {
 	now := o.c.Now()
-	var outcomes []queue.Outcome
 	var told []notified
 	for i := range t.msgs {
 		out, n := o.outcome(t, i, now)
-		outcomes = append(outcomes, out)
+		r.outcomes = append(r.outcomes, out)
 		if n != nil {
 			told = append(told, *n)
 		}
 	}
-	// What is done is done, also when we are about to stop.
-	work := ctx
-	ctx = context.WithoutCancel(ctx)
-	notices := o.notices(ctx, t, told, now)
+	r.notices = append(r.notices, o.notices(context.WithoutCancel(ctx), t, told, now)...)
 	if t.content != nil {
-		defer t.content.Close()
+		t.content.Close()
 	}
+}
+
+// commit tells the queue, and does not give up: what was sent and is not recorded is sent
+// again.
+func (o *Outbound) commit(work context.Context, r *recorded) {
+	if len(r.outcomes) == 0 {
+		return
+	}
+	// What is done is done, also when we are about to stop.
+	ctx := context.WithoutCancel(work)
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		err := o.c.Queue.Record(ctx, outcomes, notices)
+		err := o.c.Queue.Record(ctx, r.outcomes, r.notices)
 		if err == nil {
 			return
 		}
-		o.log.ErrorContext(ctx, "recording what was delivered", "queueid", t.msgs[0].ID, "err", err)
+		o.log.ErrorContext(ctx, "recording what was delivered", "queueid", r.outcomes[0].ID, "err", err)
 		if errors.Is(err, queue.ErrClosed) {
 			return
 		}

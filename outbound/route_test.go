@@ -134,6 +134,8 @@ func TestOtherTransports(t *testing.T) {
 		"gone":            {queue.Message{Transport: "gone"}, "a@dest.test", "not tried 4.3.5"},
 		"IPv4 only":       {queue.Message{Transport: "ipv4"}, "a@dual.test", "delivered"},
 		"IPv4 only, IPv6": {queue.Message{Transport: "ipv4"}, "a@six.test", "failed 5.4.4"},
+		"disabled, once":  {queue.Message{Kind: queue.Forward, Sender: path("x@other.example"), MaxAttempts: 1}, "a@dest.test", "not tried 4.3.0"},
+		"IDN":             {queue.Message{}, "a@bücher.test", "delivered"},
 		"disabled":        {queue.Message{Kind: queue.Forward, Sender: path("x@other.example")}, "a@dest.test", "not tried 4.3.0"},
 	} {
 		t.Run(name, func(t *testing.T) {

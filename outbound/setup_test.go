@@ -3,7 +3,6 @@ package outbound
 import (
 	"context"
 	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +18,6 @@ import (
 	"mox/mtastsdb"
 	"mox/queue"
 	"mox/reportdb"
-	"mox/tlsrpt"
 )
 
 const staticConf = `DataDir: data
@@ -135,8 +133,6 @@ func (r *tlsTable) String() string {
 	return strings.Join(l, ", ")
 }
 
-var _ = tlsrpt.PolicyNone
-
 // bench is an Outbound with everything around it, inside a synctest bubble.
 type bench struct {
 	t        *testing.T
@@ -174,6 +170,7 @@ mx.dual.test. A 192.0.2.1
 mx.dual.test. AAAA 2001:db8::1
 alias.test. CNAME dest.test.
 nohost.test. MX 10 nothing.test.
+xn--bcher-kva.test. MX 10 mx1.dest.test.
 relay.test. A 192.0.2.9
 dead.test. MX 10 mx.dead.test.
 mx.dead.test. A 192.0.2.66
@@ -291,5 +288,3 @@ func (b *bench) wantCount(name string, n int) {
 		b.t.Errorf("count %q is %d, want %d; all: %v %v", name, b.counts[name], n, slices.Sorted(maps.Keys(b.counts)), b.counts)
 	}
 }
-
-var _ netip.Addr

@@ -13,6 +13,7 @@ import (
 	"mox/dane"
 	"mox/dns"
 	"mox/mtasts"
+	"mox/mtastsdb"
 	"mox/queue"
 	"mox/smtpclient"
 )
@@ -244,8 +245,6 @@ func TestFallback(t *testing.T) {
 	}
 }
 
-var _ = slices.Contains[[]string]
-
 // TestStripped: a host that had STARTTLS and has not any more is noted.
 func TestStripped(t *testing.T) {
 	a := newAuthority(t)
@@ -273,5 +272,103 @@ func TestStripped(t *testing.T) {
 		if len(seen) != 2 || !seen[0].STARTTLS || !seen[0].RequireTLS || seen[1].STARTTLS || seen[0].Domain.ASCII != "dest.test" {
 			t.Errorf("seen %+v", seen)
 		}
+	})
+}
+
+// stsTable is an MTASTS with failures.
+type stsTable func(d dns.Domain) (*mtasts.Policy, mtastsdb.Info, error)
+
+func (f stsTable) Get(_ context.Context, d dns.Domain) (*mtasts.Policy, mtastsdb.Info, error) {
+	return f(d)
+}
+
+// TestSTSFailures: a policy that cannot be had is none, and is reported; one from before
+// counts (RFC 8461 5.1).
+func TestSTSFailures(t *testing.T) {
+	fetch := &mtastsdb.FetchError{Reason: mtasts.ReasonWebPKI, Text: "bad certificate"}
+	enforce := &mtasts.Policy{Mode: mtasts.ModeEnforce, MX: stsHosts("mx1.dest.test"), MaxAge: time.Hour}
+	for name, tc := range map[string]struct {
+		policy        *mtasts.Policy
+		info          mtastsdb.Info
+		err           error
+		want, results string
+	}{
+		"announced, not to be had": {nil, mtastsdb.Info{FetchError: fetch}, nil, "delivered", "sts sts-webpki-invalid"},
+		"no answer from DNS":       {nil, mtastsdb.Info{}, &dns.Error{RCode: "SERVFAIL"}, "delivered", "no-policy-found starttls-not-supported"},
+		"none":                     {nil, mtastsdb.Info{}, nil, "delivered", "no-policy-found starttls-not-supported"},
+		"mode none":                {&mtasts.Policy{Mode: mtasts.ModeNone}, mtastsdb.Info{}, nil, "delivered", "no-policy-found starttls-not-supported"},
+		"from before":              {enforce, mtastsdb.Info{FetchError: fetch}, nil, "delayed 4.7.10", "sts starttls-not-supported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				b := setup(t, "", func(b *bench) {
+					b.c.MTASTS = stsTable(func(dns.Domain) (*mtasts.Policy, mtastsdb.Info, error) { return tc.policy, tc.info, tc.err })
+				})
+				id := b.send("a@dest.test")[0]
+				synctest.Wait()
+				b.want(id, tc.want)
+				if s := b.results.String(); s != tc.results {
+					t.Errorf("results %q, want %q", s, tc.results)
+				}
+			})
+		})
+	}
+}
+
+// TestSTSHosts: hosts that the policy does not have are passed over.
+func TestSTSHosts(t *testing.T) {
+	a := newAuthority(t)
+	cert := a.issue(t, "mx2.two.test")
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", func(b *bench) {
+			b.n.servers["192.0.2.2"] = &server{cert: cert}
+			b.c.MTASTS = policyTable{"two.test": {Mode: mtasts.ModeEnforce, MX: stsHosts("mx2.two.test"), MaxAge: time.Hour}}
+			c := *b.snapshot
+			i := *c.StaticInfo
+			i.RootCAs = a.pool
+			c.StaticInfo = &i
+			b.snapshot = &c
+		})
+		id := b.send("a@two.test")[0]
+		synctest.Wait()
+		b.want(id, "delivered")
+		if n := b.server("192.0.2.1").conns; n != 0 {
+			t.Errorf("%d connections to a host that the policy does not have", n)
+		}
+		if s := b.results.String(); s != "sts validation-failure, sts ok" {
+			t.Errorf("results %q", s)
+		}
+		p := b.results.l[0].Results[0].Policy
+		if want := []string{"version: STSv1", "mode: enforce", "mx: mx2.two.test", "max_age: 3600"}; !slices.Equal(p.String, want) || !slices.Equal(p.MXHost, []string{"mx2.two.test"}) {
+			t.Errorf("policy %+v", p)
+		}
+		if !b.records()[0].Result.Secure {
+			t.Error("not secure")
+		}
+	})
+}
+
+// TestHostResult: TLSA results go to the domain and to the host.
+func TestHostResult(t *testing.T) {
+	cert := newAuthority(t).issue(t, "mx1.dest.test")
+	rec, err := dane.MakeRecord(dns.DANEEE, dns.SelectorSPKI, dns.MatchSHA256, cert.Leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bubble(t, func(t *testing.T) {
+		b := setup(t, "", func(b *bench) {
+			b.server("192.0.2.1").cert = cert
+			r, _ := dns.MockZone(zone)
+			r.TLSA, r.AllAuthentic = map[string][]dns.TLSA{"_25._tcp.mx1.dest.test": {rec}}, true
+			b.c.Resolver = r
+		})
+		b.send("a@dest.test")
+		b.sendAs(queue.Message{Kind: queue.TLSReport, Sender: path("postmaster@mx.example")}, "b@dest.test")
+		synctest.Wait()
+		l := b.results.l
+		if len(l) != 2 || l[0].Host || !l[1].Host || !l[0].SendReport || l[0].RecipientDomain.ASCII != "dest.test" || l[1].Results[0].Policy.Domain != "mx1.dest.test" {
+			t.Errorf("results %+v", l)
+		}
+		b.wantCount("delivery requiredstarttls+dane ok", 2)
 	})
 }

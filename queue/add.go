@@ -71,10 +71,7 @@ func (q *Queue) add(ctx context.Context, once *Once, c Content, msgs []Message, 
 	if err := q.complete(a.msgs, c.total()); err != nil {
 		return Added{}, err
 	}
-	if err := q.fits(ctx, a.msgs, c.total()); err != nil {
-		return Added{}, err
-	}
-	if err := q.findSuppressed(ctx, a); err != nil {
+	if err := q.look(ctx, a, c.total()); err != nil {
 		return Added{}, err
 	}
 	if err := q.noticeSuppressed(ctx, a, c); err != nil {
@@ -146,10 +143,28 @@ func (q *Queue) complete(msgs []Message, size int64) error {
 	return nil
 }
 
-// fits checks limits before much is written; the operation does so again.
-func (q *Queue) fits(ctx context.Context, msgs []Message, size int64) error {
+// look checks limits before much is written, which the operation does again, and finds the
+// recipients that are on the suppression list of the account.
+func (q *Queue) look(ctx context.Context, a *arrival, size int64) error {
+	a.suppressed = map[int]bool{}
+	account := a.msgs[0].Account
+	if account == "" {
+		return nil
+	}
 	return q.db.Read(ctx, func(c *db.Conn) error {
-		return (&tx{q: q, c: c}).checkLimits(msgs[0].Account, len(msgs), size)
+		for i, m := range a.msgs {
+			_, ok, err := c.QueryInt64("SELECT id FROM suppression WHERE account = ? AND base_address = ?", account, BaseAddress(m.Recipient))
+			if err != nil {
+				return err
+			}
+			if ok {
+				a.suppressed[i] = true
+			}
+		}
+		if len(a.suppressed) == len(a.msgs) {
+			return nil
+		}
+		return (&tx{q: q, c: c}).checkLimits(account, len(a.msgs)-len(a.suppressed), size)
 	})
 }
 
@@ -170,27 +185,6 @@ func (t *tx) checkLimits(account string, messages int, size int64) error {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrLimit, u.size, l.Size)
 	}
 	return nil
-}
-
-// findSuppressed finds the recipients on the suppression list of the account.
-func (q *Queue) findSuppressed(ctx context.Context, a *arrival) error {
-	a.suppressed = map[int]bool{}
-	account := a.msgs[0].Account
-	if account == "" {
-		return nil
-	}
-	return q.db.Read(ctx, func(c *db.Conn) error {
-		for i, m := range a.msgs {
-			_, ok, err := c.QueryInt64("SELECT id FROM suppression WHERE account = ? AND base_address = ?", account, BaseAddress(m.Recipient))
-			if err != nil {
-				return err
-			}
-			if ok {
-				a.suppressed[i] = true
-			}
-		}
-		return nil
-	})
 }
 
 func suppressedResult(now time.Time) Result {

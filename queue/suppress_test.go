@@ -195,3 +195,28 @@ func TestDSN(t *testing.T) {
 		t.Error(r, err)
 	}
 }
+
+// TestForget: a new account with the name of an old one has nothing of it.
+func TestForget(t *testing.T) {
+	keep := func(string) (time.Duration, time.Duration) { return time.Hour, time.Hour }
+	q := newQueue(t, Options{Retired: keep, Hooks: func(e Event) []Hook { return []Hook{{URL: "u", Event: e.Name}} }})
+	ctx := context.Background()
+	for _, account := range []string{"a", "b"} {
+		m := add(t, q, to(t, account, "x@y.example", "z@y.example")...)
+		record(t, q, Outcome{ID: m[0].ID, Action: Failed, Result: Result{Code: 550}})
+		if _, _, err := q.HoldRuleAdd(ctx, HoldRule{Account: account}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.AddOnce(ctx, Once{Account: account, Key: "k"}, text("x"), to(t, account, "w@y.example")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.Forget(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	for table, want := range map[string]int{"suppression": 1, "retired": 1, "hook": 1, "retired_hook": 0, "hook_payload": 1, "hold_rule": 1, "once": 1, "message": 4} {
+		if n := countRows(t, q, table); n != want {
+			t.Errorf("%s has %d rows, want %d", table, n, want)
+		}
+	}
+}

@@ -89,17 +89,17 @@ func (q *Queue) Clean(ctx context.Context) error {
 			}
 		}
 	}
-	if err := q.cleanHooks(ctx, now); err != nil {
+	if err := q.removeHooks(ctx, "keep_until < ?", millis(now)); err != nil {
 		return err
 	}
 	return q.shrink(ctx)
 }
 
-// cleanHooks removes calls that are done and were kept long enough, with their payload.
-func (q *Queue) cleanHooks(ctx context.Context, now time.Time) error {
+// removeHooks removes calls that are done, with their payload.
+func (q *Queue) removeHooks(ctx context.Context, where string, arg any) error {
 	for more := true; more; {
 		err := q.do(ctx, 0, func(t *tx) error {
-			ids, err := queryIDs(t.c, "SELECT id FROM retired_hook WHERE keep_until < ? LIMIT ?", millis(now), cleanRows)
+			ids, err := queryIDs(t.c, "SELECT id FROM retired_hook WHERE "+where+" LIMIT ?", arg, cleanRows)
 			more = len(ids) == cleanRows
 			for _, id := range ids {
 				if err == nil {

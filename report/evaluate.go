@@ -144,15 +144,16 @@ func dkimResult(s dkim.Result) string {
 	return string(s.Status)
 }
 
-// spfResult is the one that DMARC looks at: of the reverse-path, or else of EHLO.
+// spfResult is the one that DMARC looks at: of the reverse-path, or of EHLO for the null
+// one, which RFC 7208 2.4 calls MAIL FROM too. RFC 9990 has no other scope.
 func spfResult(res *msgauth.Results) dmarcrpt.SPFResult {
-	r, scope := res.SPF, "mfrom"
+	r := res.SPF
 	if r.Identity == "" {
-		r, scope = res.Hello, "helo"
+		r = res.Hello
 	}
 	status := r.Status
 	if status == "" {
 		status = spf.StatusNone
 	}
-	return dmarcrpt.SPFResult{Domain: r.Domain.ASCII, Scope: scope, Result: string(status)}
+	return dmarcrpt.SPFResult{Domain: r.Domain.ASCII, Scope: "mfrom", Result: string(status)}
 }

@@ -42,7 +42,16 @@ type ReceiverMetrics struct {
 }
 
 // Receiver takes reports of others. It is safe for concurrent use.
-type Receiver struct{ c ReceiverConfig }
+type Receiver struct {
+	c     ReceiverConfig
+	slots chan struct{} // one for each message that is looked into
+}
+
+// Bounds of looking into messages: a report made to be bad can take some 150 MB and seconds.
+const (
+	maxParsing = 2
+	parseWait  = 20 * time.Second
+)
 
 // NewReceiver returns a Receiver.
 func NewReceiver(c ReceiverConfig) *Receiver {
@@ -50,7 +59,7 @@ func NewReceiver(c ReceiverConfig) *Receiver {
 		c.Now = time.Now
 	}
 	c.Log = mlog.New("report", c.Log)
-	return &Receiver{c}
+	return &Receiver{c, make(chan struct{}, maxParsing)}
 }
 
 // Incoming is a message to an address for reports.
@@ -70,6 +79,7 @@ var (
 	errDKIM      = errors.New("no DKIM signature of the domain in From, over the whole message and with a key for TLS reports, is valid")
 	errDomain    = errors.New("report is not about a domain of this server")
 	errFuture    = errors.New("report is about the future")
+	errBusy      = errors.New("too many reports came at the same time, this one was not read")
 	errPeriod    = errors.New("report does not say what time it is about")
 )
 
@@ -122,7 +132,7 @@ func fieldText(s string) string {
 func (r *Receiver) Check(ctx context.Context, in Incoming) Received {
 	var rec Received
 	if len(in.Destination.DMARCReports) > 0 {
-		if rec.dmarc, rec.dmarcErr = r.checkDMARC(in); rec.dmarc != nil {
+		if rec.dmarc, rec.dmarcErr = r.checkDMARC(ctx, in); rec.dmarc != nil {
 			return rec
 		}
 	}
@@ -144,6 +154,19 @@ func (r *Receiver) Check(ctx context.Context, in Incoming) Received {
 	return rec
 }
 
+// parsing calls parse when not too many others are at it.
+func (r *Receiver) parsing(ctx context.Context, parse func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, parseWait)
+	defer cancel()
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+		return parse()
+	case <-ctx.Done():
+		return errBusy
+	}
+}
+
 // skew is how far in the future a report may end.
 const skew = time.Minute
 
@@ -157,7 +180,7 @@ func (r *Receiver) period(start, end time.Time) error {
 	return nil
 }
 
-func (r *Receiver) checkDMARC(in Incoming) (*reportdb.DMARCReport, error) {
+func (r *Receiver) checkDMARC(ctx context.Context, in Incoming) (*reportdb.DMARCReport, error) {
 	if in.Results == nil {
 		return nil, errUnchecked
 	}
@@ -165,7 +188,11 @@ func (r *Receiver) checkDMARC(in Incoming) (*reportdb.DMARCReport, error) {
 	if in.Results.DMARC.Status != dmarc.StatusPass || len(in.Results.From) != 1 {
 		return nil, errDMARC
 	}
-	f, err := dmarcrpt.ParseMessage(in.Content, in.Part)
+	var f *dmarcrpt.Feedback
+	err := r.parsing(ctx, func() (err error) {
+		f, err = dmarcrpt.ParseMessage(in.Content, in.Part)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +214,11 @@ func (r *Receiver) checkTLS(ctx context.Context, in Incoming) (*reportdb.TLSRepo
 	if len(in.Results.From) != 1 || !r.signed(ctx, in) {
 		return nil, errDKIM
 	}
-	rep, err := tlsrpt.ParseMessage(in.Content, in.Part)
+	var rep *tlsrpt.Report
+	err := r.parsing(ctx, func() (err error) {
+		rep, err = tlsrpt.ParseMessage(in.Content, in.Part)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

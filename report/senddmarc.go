@@ -210,7 +210,7 @@ func (p *dmarcPeriod) feedback(host dns.Domain, from smtp.Address) *dmarcrpt.Fee
 	f := &dmarcrpt.Feedback{
 		Version: "1.0",
 		Metadata: dmarcrpt.ReportMetadata{
-			OrgName: host.ASCII, Email: from.Path().XString(false), ReportID: reportID(host.ASCII, p.domain, p.start, p.end),
+			OrgName: host.ASCII, Email: from.Path().XString(false),
 			DateRange: dmarcrpt.DateRange{Begin: dmarcrpt.Number(p.start.Unix()), End: dmarcrpt.Number(p.end.Unix() - 1)},
 			Generator: "mox",
 		},
@@ -218,11 +218,13 @@ func (p *dmarcPeriod) feedback(host dns.Domain, from smtp.Address) *dmarcrpt.Fee
 		Policy:  p.evaluations[len(p.evaluations)-1].Policy,
 		Records: mergeRecords(p.evaluations),
 	}
+	f.Metadata.ReportID = reportID(host.ASCII, p.domain, p.start, p.end, f.Summary())
 	return f
 }
 
-func reportID(host, domain string, start, end time.Time) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s %s %d %d", host, domain, start.Unix(), end.Unix()))
+// reportID is one for a report with these sums: what came late makes another report.
+func reportID(host, domain string, start, end time.Time, sums any) string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%s %s %d %d %v", host, domain, start.Unix(), end.Unix(), sums))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(h[:15])) + "@" + host
 }
 

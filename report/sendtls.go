@@ -128,8 +128,9 @@ func (r *Reporter) sendDay(ctx context.Context, d *tlsDay) (sent int, err error)
 	}
 	rep := &tlsrpt.Report{
 		OrganizationName: r.c.Snapshot().Hostname.ASCII, ContactInfo: from.Path().XString(false), DateRange: tlsrpt.Day(d.day),
-		ReportID: reportID(from.Domain.ASCII, d.domain, d.day, d.day.Add(24*time.Hour)), Policies: d.results,
+		Policies: d.results,
 	}
+	rep.ReportID = reportID(from.Domain.ASCII, d.domain, d.day, d.day.Add(24*time.Hour), rep.Total())
 	var to []smtp.Address
 	for _, uri := range record.RUA {
 		if a, ok := tlsrpt.Mailto(uri); ok {

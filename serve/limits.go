@@ -17,6 +17,8 @@ var (
 	// refusedRecipients are for those who try which addresses exist.
 	refusedRecipients = ratelimit.Window{Span: time.Hour, Limits: [3]int64{200, 600, 1800}}
 	failuresPerMinute = ratelimit.Window{Span: time.Minute, Limits: [3]int64{10, 30, 90}}
+	requestsPerMinute = ratelimit.Window{Span: time.Minute, Limits: [3]int64{1000, 3000, 9000}}
+	requestsPerHour   = ratelimit.Window{Span: time.Hour, Limits: [3]int64{5000, 15000, 45000}}
 	failuresPerDay    = ratelimit.Window{Span: 24 * time.Hour, Limits: [3]int64{50, 150, 450}}
 )
 

@@ -24,7 +24,8 @@ const (
 	serviceIMAPS       service = "imaps"
 	serviceMetrics     service = "metrics"
 	servicePprof       service = "pprof"
-	serviceWeb         service = "web" // web sites; localserve's overview
+	serviceWeb         service = "web"      // applications and sites; localserve's overview
+	serviceWebTLS      service = "webhttps" // likewise
 )
 
 // endpoint is one socket to listen on.
@@ -50,6 +51,8 @@ var services = []struct {
 	{serviceMetrics, func(l *config.ListenerInfo) (bool, int) { return l.MetricsHTTP.Enabled, l.MetricsHTTP.Port }},
 	{servicePprof, func(l *config.ListenerInfo) (bool, int) { return l.PprofHTTP.Enabled, l.PprofHTTP.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebserverHTTP.Enabled, l.WebserverHTTP.Port }},
+	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTP.Enabled, l.WebAPIHTTP.Port }},
+	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTPS.Enabled, l.WebAPIHTTPS.Port }},
 }
 
 // endpoints lists the sockets of a configuration, in a stable order.
@@ -57,17 +60,33 @@ func endpoints(snap *config.Snapshot) []endpoint {
 	var all []endpoint
 	for _, name := range slices.Sorted(maps.Keys(snap.Listeners)) {
 		l := snap.Listeners[name]
+		var own []endpoint
 		for _, s := range services {
 			enabled, port := s.get(l)
 			if !enabled {
 				continue
 			}
 			for _, ip := range l.IPs {
-				all = append(all, endpoint{name, s.service, l, net.JoinHostPort(ip.String(), strconv.Itoa(port))})
+				e := endpoint{name, s.service, l, net.JoinHostPort(ip.String(), strconv.Itoa(port))}
+				// Services of HTTP share a port: http reference, section 1.1.
+				if i := slices.IndexFunc(own, func(o endpoint) bool { return o.addr == e.addr }); i >= 0 {
+					own[i].service = sharedService(own[i].service, e.service)
+					continue
+				}
+				own = append(own, e)
 			}
 		}
+		all = append(all, own...)
 	}
 	return all
+}
+
+// sharedService is that of a port that two services share: with TLS if one has it.
+func sharedService(a, b service) service {
+	if a == serviceWebTLS || b == serviceWebTLS {
+		return serviceWebTLS
+	}
+	return serviceWeb
 }
 
 // mail tells whether the service is a protocol of mail.

@@ -175,6 +175,7 @@ func localConfig(ips []string) (*config.Dynamic, *config.Static) {
 	l.IMAP = config.IMAP{Enabled: true, Port: localPorts.imap, NoRequireSTARTTLS: true}
 	l.IMAPS = config.IMAPS{Enabled: true, Port: localPorts.imaps}
 	l.WebserverHTTP = config.WebserverService{Enabled: true, Port: localPorts.http}
+	l.WebAPIHTTP = config.WebService{Enabled: true, Port: localPorts.http}
 	l.MetricsHTTP = config.PlainService{Enabled: true, Port: localPorts.metrics}
 	static := &config.Static{
 		DataDir:           ".",
@@ -278,6 +279,9 @@ func localOverview(snap *config.Snapshot, version string) *webserver.Overview {
 		CertFile: snap.ConfigPath(localCertificate),
 		Metrics:  fmt.Sprintf("http://%s/metrics", net.JoinHostPort(host, fmt.Sprint(l.MetricsHTTP.Port))),
 	}
+	if l.WebAPIHTTP.Enabled {
+		o.API = fmt.Sprintf("http://%s%s", net.JoinHostPort(host, fmt.Sprint(l.WebAPIHTTP.Port)), l.WebAPIHTTP.Path)
+	}
 	for _, s := range []struct {
 		enabled bool
 		webserver.OverviewService
@@ -288,6 +292,7 @@ func localOverview(snap *config.Snapshot, version string) *webserver.Overview {
 		{l.IMAP.Enabled, webserver.OverviewService{Name: "IMAP", Port: l.IMAP.Port, Security: "none or STARTTLS", Use: "read mail"}},
 		{l.IMAPS.Enabled, webserver.OverviewService{Name: "IMAPS", Port: l.IMAPS.Port, Security: "TLS", Use: "read mail"}},
 		{l.WebserverHTTP.Enabled, webserver.OverviewService{Name: "HTTP", Port: l.WebserverHTTP.Port, Security: "none", Use: "this overview"}},
+		{l.WebAPIHTTP.Enabled, webserver.OverviewService{Name: "HTTP API", Port: l.WebAPIHTTP.Port, Security: "none", Use: "send mail from programs, at path " + l.WebAPIHTTP.Path}},
 	} {
 		if s.enabled {
 			o.Services = append(o.Services, s.OverviewService)

@@ -51,8 +51,10 @@ func (s *Server) buildOutbound() {
 	s.outbound = outbound.New(outbound.Config{
 		Queue: outbound.FromQueue(s.Queue), Config: s.Config.Snapshot, Resolver: s.Resolver, Dial: s.Dial,
 		MTASTS: stsPolicies{s.Policies}, TLSResults: s.Reports,
-		Local: func(ctx context.Context, m queue.Message, c outbound.Content) error { return s.submit.DeliverLocal(ctx, m, c) },
-		Sign:  s.sign, Metrics: s.outboundMetrics(), Log: s.Log, Now: s.Now, Loopback: s.Loopback,
+		Local: func(ctx context.Context, m queue.Message, c outbound.Content) error {
+			return s.submit.DeliverLocal(ctx, m, c)
+		},
+		Sign: s.sign, Metrics: s.outboundMetrics(), Log: s.Log, Now: s.Now, Loopback: s.Loopback,
 	})
 }
 

@@ -28,10 +28,9 @@ func (s *Server) build() {
 	s.buildReports()
 	s.buildSMTP()
 	s.buildOutbound()
-	s.buildHooks()
 	s.Admin.Inbound, s.Admin.Door = s.inbound, s.publicDoor()
 	s.buildIMAP()
-	s.web = webserver.New(mlog.New("webserver", s.Log))
+	s.buildWeb()
 }
 
 func (s *Server) buildAuth() {
@@ -85,16 +84,7 @@ var starters = map[service]func(s *Server, o openSocket){
 	serviceMetrics:     func(s *Server, o openSocket) { s.web.Start(o, nil, webserver.Metrics(s.Registry)) },
 	servicePprof:       func(s *Server, o openSocket) { s.web.Start(o, nil, webserver.Profiles()) },
 	serviceWeb:         (*Server).startWeb,
-}
-
-// startWeb serves web sites; so far there is the overview of localserve.
-func (s *Server) startWeb(o openSocket) {
-	if s.Overview != nil {
-		s.web.Start(o, nil, s.Overview)
-		return
-	}
-	s.Log.Warn("web sites are not served by this version", "listener", o.listener, "addr", o.addr)
-	o.Close()
+	serviceWebTLS:      (*Server).startWeb,
 }
 
 func (s *Server) startIMAP(o openSocket) {

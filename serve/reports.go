@@ -131,3 +131,9 @@ func (s *Server) reportFailed(e queue.Event) {
 		}
 	})
 }
+
+// forTLSReports tells whether an address is for reports about TLS.
+func (s *Server) forTLSReports(to smtp.Path) bool {
+	r, err := s.dir.View().ResolvePath(to)
+	return err == nil && r.Destination != nil && (len(r.Destination.TLSReports) > 0 || r.Destination.HostTLSReports)
+}

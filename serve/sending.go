@@ -2,11 +2,8 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/http"
-	"strconv"
 	"time"
 
 	"mox/config"
@@ -29,8 +26,12 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 			return hook.Outgoing(s.Config.Snapshot(), e)
 		},
 		// Nothing is added before the parts are built.
-		Changed:      func() { s.outbound.Kick() },
-		HooksChanged: func() { s.hooks.Kick() },
+		Changed: func() { s.outbound.Kick() },
+		HooksChanged: func() {
+			if h := s.hooks.Load(); h != nil {
+				h.Kick()
+			}
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("queue: %w", err)
@@ -43,6 +44,7 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 		return fmt.Errorf("reports: %w", err)
 	}
 	s.Registry.GaugeFunc(metrics.QueueHold, s.held)
+	s.hooks.Store(s.newHooks(snap))
 	return nil
 }
 
@@ -70,31 +72,6 @@ func (s *Server) retired(account string) (messages, hooks time.Duration) {
 	return info.Config.KeepRetiredMessagePeriod, info.Config.KeepRetiredWebhookPeriod
 }
 
-// buildHooks makes what calls webhooks.
-func (s *Server) buildHooks() {
-	requests, results := s.Registry.Histogram(metrics.WebhookRequest), s.Registry.Counter(metrics.WebhookResults)
-	s.hooks = hook.New(hook.Config{
-		Queue: s.Queue, Store: s.Store, Config: s.Config.Snapshot, Version: s.Version, TLS: &tls.Config{RootCAs: s.Config.Snapshot().RootCAs}, Log: s.Log, Now: s.Now,
-		Metrics: hook.Metrics{
-			Request: func(d time.Duration) { requests.Observe(d) },
-			Result:  func(status int) { results.Inc(statusLabel(status)) },
-			Panic:   func() { s.Registry.Panic("hook") },
-		},
-	})
-}
-
-// statusLabel is a status of HTTP in metrics, of which there are not to be too many; 0 is an
-// error.
-func statusLabel(status int) string {
-	switch {
-	case status == 0:
-		return "error"
-	case http.StatusText(status) != "":
-		return strconv.Itoa(status)
-	}
-	return strconv.Itoa(status/100) + "xx"
-}
-
 // startSending begins to send what is in the queue, and all that goes with it.
 func (s *Server) startSending() {
 	s.serving.Go(func() {
@@ -102,13 +79,27 @@ func (s *Server) startSending() {
 			s.Log.Error("sending from the queue ended", "err", err)
 		}
 	})
-	s.serving.Go(func() { s.hooks.Run(s.ctx) })
-	s.hooks.Sync()
+	s.serving.Go(func() { s.hooks.Load().Run(s.ctx) })
 	if s.Local {
 		return
 	}
 	s.serving.Go(func() { s.Policies.Run(s.ctx) })
 	s.serving.Go(func() { s.reporter.Run(s.ctx) })
+}
+
+// checkQueue logs what is inconsistent in the queue; the error says how much.
+func (s *Server) checkQueue(ctx context.Context) error {
+	problems, err := s.Queue.Check(ctx)
+	if err != nil {
+		return fmt.Errorf("checking queue: %w", err)
+	}
+	for _, p := range problems {
+		s.Log.Error("queue is inconsistent", "problem", p)
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("queue has %d inconsistencies, see the log", len(problems))
+	}
+	return nil
 }
 
 // closeSending closes what openSending opened.

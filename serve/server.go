@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mox/admin"
@@ -28,6 +29,7 @@ import (
 	"mox/mtastsdb"
 	"mox/outbound"
 	"mox/queue"
+	"mox/ratelimit"
 	"mox/report"
 	"mox/reportdb"
 	"mox/search"
@@ -35,6 +37,7 @@ import (
 	"mox/store"
 	"mox/submit"
 	"mox/tracelog"
+	"mox/webapiserver"
 	"mox/webserver"
 )
 
@@ -95,7 +98,7 @@ type Server struct {
 	inbound     *inbound.Inbound
 	submit      *submit.Submit
 	outbound    *outbound.Outbound
-	hooks       *hook.Hooks
+	hooks       atomic.Pointer[hook.Hooks]
 	receiver    *report.Receiver
 	reporter    *report.Reporter
 	smtp        []*smtpserver.Server // one for each listener
@@ -104,6 +107,8 @@ type Server struct {
 	smtpMetrics smtpserver.Metrics
 	imap        *imapserver.Server
 	web         *webserver.Server
+	webapi      *webapiserver.Server
+	webLimiter  *ratelimit.Limiter // of HTTP requests; nil: no limit
 	ctl         *ctl.Server
 
 	ctx     context.Context // ends when connections have to
@@ -179,7 +184,9 @@ func (s *Server) storeOptions() store.Options {
 		},
 		Added: func(account string) {
 			s.Search.Touch(account)
-			s.hooks.Touch(account)
+			if h := s.hooks.Load(); h != nil {
+				h.Touch(account)
+			}
 		},
 		Classified: func(account string) { s.Junk.Touch(account) },
 		AutoFlags:  s.autoFlags,
@@ -193,7 +200,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 		return config.Prepared{}, err
 	}
 	return config.Prepared{Commit: func() {
-		s.hooks.Sync()
+		s.syncHooks(old, snap)
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
 			if before == nil || before.Quota == info.Quota {
@@ -343,7 +350,7 @@ func (s *Server) Stop() error {
 	s.serving.Wait()
 	s.Config.Close()
 	if s.CheckConsistency {
-		all = append(all, s.checkAccounts(context.Background()))
+		all = append(all, s.checkAccounts(context.Background()), s.checkQueue(context.Background()))
 	}
 	all = append(all, s.closeState())
 	// Last: whoever waits for "mox stop" hears by the end of its connection.

@@ -147,6 +147,7 @@ func (s *Server) admit(kind smtpserver.Kind, remote netip.Addr) (release func(),
 func (s *Server) startSMTP(o openSocket) {
 	c := s.smtpConfig(o, smtpserver.Deliver, smtpTLSConfig(o.conf))
 	c.RequireTLS = o.conf.SMTP.RequireSTARTTLS
+	c.PlainRecipient = s.forTLSReports
 	c.RequireTLSExtension = !o.conf.SMTP.NoRequireTLS
 	c.BinaryMIME, c.DSN = true, true
 	s.limit(&c)

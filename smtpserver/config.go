@@ -46,6 +46,9 @@ type Config struct {
 	ImplicitTLS bool
 	// RequireTLS refuses mail without TLS.
 	RequireTLS bool
+	// PlainRecipient tells of recipients that get mail without TLS all the same: RFC 8460 3:
+	// reports about failing TLS must be delivered despite it. Nil: there are none.
+	PlainRecipient func(to smtp.Path) bool
 
 	// RequireTLSExtension announces REQUIRETLS (RFC 8689) on connections with TLS: the
 	// promise that a message is passed on only over verified TLS.

@@ -38,15 +38,19 @@ func (s *session) mail(ctx context.Context, c smtp.Mail) (smtp.Reply, error) {
 
 // mayMail checks what has to come before a transaction.
 func (s *session) mayMail() error {
-	if s.srv.c.RequireTLS && s.peer.TLS == nil {
-		// RFC 3207 4.
-		return smtp.Errorf(530, "5.7.0", "this server takes mail over TLS only, say STARTTLS first")
+	if s.srv.c.RequireTLS && s.peer.TLS == nil && s.srv.c.PlainRecipient == nil {
+		return errPlain()
 	}
 	if s.srv.c.Kind == Submit && s.principal == nil {
 		// RFC 6409 4.3, RFC 4954 6.
 		return smtp.Errorf(530, "5.7.0", "authentication required, say AUTH first")
 	}
 	return nil
+}
+
+// errPlain: RFC 3207 4.
+func errPlain() error {
+	return smtp.Errorf(530, "5.7.0", "this server takes mail over TLS only, say STARTTLS first")
 }
 
 // mailParams refuses parameters that were not announced (RFC 5321 4.1.1.11), and

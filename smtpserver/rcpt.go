@@ -25,7 +25,8 @@ func (s *session) rcpt(ctx context.Context, c smtp.Rcpt) (smtp.Reply, error) {
 	if s.tx != nil {
 		err = s.suspectTransaction(ctx, s.tx, err)
 	}
-	if smtp.AsError(err).Code/100 != 5 {
+	// That TLS is missing says nothing of the address.
+	if code := smtp.AsError(err).Code; code/100 != 5 || code == 530 {
 		return smtp.Reply{}, err
 	}
 	// Who tries addresses to see which exist is slowed down, and stopped.
@@ -49,6 +50,9 @@ func (s *session) addRecipient(ctx context.Context, c smtp.Rcpt) error {
 	p := c.Params
 	if name := s.unknownRcptParam(p); name != "" {
 		return smtp.Errorf(555, "5.5.4", "RCPT parameter %s not recognized", name)
+	}
+	if s.srv.c.RequireTLS && s.peer.TLS == nil && (s.srv.c.PlainRecipient == nil || !s.srv.c.PlainRecipient(c.To)) {
+		return errPlain()
 	}
 	// RFC 6531 3.4: UTF-8 needs SMTPUTF8 at MAIL.
 	if !s.utf8 && c.To.IsInternational() {

@@ -294,7 +294,11 @@ var kinds = map[string]func(c *Config){
 	"lmtp":     func(c *Config) { c.Kind = LMTP },
 	"pedantic": func(c *Config) { c.Pedantic = true },
 	"tlsonly":  func(c *Config) { c.RequireTLS = true },
-	"plain":    func(c *Config) { c.TLS, c.Auth, c.PlainAuth, c.Kind = nil, accounts{}, true, Submit },
+	"tlsreports": func(c *Config) {
+		c.RequireTLS = true
+		c.PlainRecipient = func(to smtp.Path) bool { return to.Localpart == "reports" }
+	},
+	"plain": func(c *Config) { c.TLS, c.Auth, c.PlainAuth, c.Kind = nil, accounts{}, true, Submit },
 	"ext": func(c *Config) {
 		c.RequireTLSExtension, c.DSN, c.BinaryMIME = true, true, true
 		c.Own = func(d smtp.IPDomain) bool {

@@ -124,7 +124,7 @@ func TestExample(t *testing.T) {
 
 func gz(b []byte) []byte {
 	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
+	w, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
 	w.Write(b)
 	w.Close()
 	return buf.Bytes()

@@ -193,18 +193,10 @@ func (c *Client) MessageMove(ctx context.Context, r MessageMoveRequest) error {
 	return err
 }
 
-// call calls a method with a JSON result.
-func call[Result any](ctx context.Context, c *Client, method string, request any) (Result, error) {
-	var result Result
-	resp, err := c.postJSON(ctx, method, request)
-	if err != nil {
-		return result, err
-	}
-	return result, c.decode(resp, &result)
-}
-
-func (c *Client) raw(ctx context.Context, method string, request any) (io.ReadCloser, error) {
-	resp, err := c.postJSON(ctx, method, request)
+// Call calls a method by its name with a JSON object and returns what it answers: JSON, or the
+// content of a message or part. The caller must close it.
+func (c *Client) Call(ctx context.Context, method string, request io.Reader) (io.ReadCloser, error) {
+	resp, err := c.post(ctx, method, "application/json", request)
 	if err != nil {
 		return nil, err
 	}
@@ -215,12 +207,26 @@ func (c *Client) raw(ctx context.Context, method string, request any) (io.ReadCl
 	return resp.Body, nil
 }
 
-func (c *Client) postJSON(ctx context.Context, method string, request any) (*http.Response, error) {
+// call calls a method with a JSON result.
+func call[Result any](ctx context.Context, c *Client, method string, request any) (Result, error) {
+	var result Result
+	b, err := json.Marshal(request)
+	if err != nil {
+		return result, fmt.Errorf("encoding request: %w", err)
+	}
+	resp, err := c.post(ctx, method, "application/json", bytes.NewReader(b))
+	if err != nil {
+		return result, err
+	}
+	return result, c.decode(resp, &result)
+}
+
+func (c *Client) raw(ctx context.Context, method string, request any) (io.ReadCloser, error) {
 	b, err := json.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("encoding request: %w", err)
 	}
-	return c.post(ctx, method, "application/json", bytes.NewReader(b))
+	return c.Call(ctx, method, bytes.NewReader(b))
 }
 
 func (c *Client) post(ctx context.Context, method, contentType string, body io.Reader) (*http.Response, error) {

@@ -150,8 +150,8 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, name string) {
 func newMethodPage(m webapi.Method, r *http.Request) methodPage {
 	p := methodPage{Method: m, RequestExample: example(m.Request, "  "), Compact: strings.ReplaceAll(example(m.Request, ""), "'", `'\''`)}
 	p.Rows = strings.Count(p.RequestExample, "\n") + 2
-	scheme := "https"
-	if r.TLS == nil {
+	scheme := r.URL.Scheme
+	if scheme == "" {
 		scheme = "http"
 	}
 	// RequestURI has the path as it was before the mount point was stripped.

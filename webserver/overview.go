@@ -16,6 +16,7 @@ type Overview struct {
 	CertFile string // of the certificate authority to trust
 	Services []OverviewService
 	Metrics  string // URL
+	API      string // URL of the HTTP API; empty: there is none
 }
 
 // OverviewService is one line of the table of ports.
@@ -66,7 +67,8 @@ Nothing leaves this machine.</p>
 {{range .Services}}<tr><td>{{.Name}}</td><td><code>{{.Port}}</code></td><td>{{.Security}}</td><td>{{.Use}}</td></tr>
 {{end}}</tbody>
 </table>
-<p>The certificate to trust is <code>{{.CertFile}}</code>. Metrics are at <a href="{{.Metrics}}">{{.Metrics}}</a>.</p>
+<p>The certificate to trust is <code>{{.CertFile}}</code>. Metrics are at <a href="{{.Metrics}}">{{.Metrics}}</a>.
+{{with .API}}The HTTP API, described and to try, is at <a href="{{.}}">{{.}}</a>.{{end}}</p>
 <h2>Try</h2>
 <pre>{{range .Try}}{{.}}
 {{end}}</pre>
@@ -93,10 +95,14 @@ func (o Overview) port(name string) int {
 // Try are commands to start with.
 func (o Overview) Try() []string {
 	smtp, imap := o.port("SMTP"), o.port("IMAP")
-	return []string{
+	try := []string{
 		fmt.Sprintf(`printf 'Subject: hi\r\n\r\nHello.\r\n' | curl --url smtp://%s:%d --mail-from a@example.org --mail-rcpt %s -T -`, o.Host, smtp, o.Login),
 		fmt.Sprintf(`curl --user %s:%s 'imap://%s:%d/INBOX;MAILINDEX=1'`, o.Login, o.Password, o.Host, imap),
 	}
+	if o.API != "" {
+		try = append(try, fmt.Sprintf(`curl --user %s:%s --json '{"To":[{"Address":"%s"}],"Subject":"hi","Text":"Hello."}' %sv0/Send`, o.Login, o.Password, o.Login, o.API))
+	}
+	return try
 }
 
 // ServeHTTP shows the page at / and nothing elsewhere.
