@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"mox/queue"
@@ -65,6 +66,7 @@ func (o *Outbound) fill(ctx, work context.Context) (time.Time, bool) {
 		if o.full() {
 			return time.Time{}, false // a worker that ends kicks
 		}
+		o.asking()
 		msgs, err := o.c.Queue.Due(ctx, o.c.Now(), opts)
 		if err != nil {
 			return o.queueFailed(ctx, err)
@@ -96,6 +98,13 @@ func (o *Outbound) full() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.active.all >= o.c.Limits.Workers || len(o.parked) >= maxParked && o.active.all > 0
+}
+
+// asking is called before the queue is asked for messages.
+func (o *Outbound) asking() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.gone)
 }
 
 // busy is for the queue.
@@ -153,6 +162,12 @@ func (o *Outbound) start(ctx context.Context, msgs []queue.Message) {
 func (o *Outbound) startBatch(ctx context.Context, b *batch) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	// The queue may have read a message before its attempt was recorded, and asked underWay
+	// after that: what it says of it is out of date. Whoever ended it has kicked.
+	b.msgs = slices.DeleteFunc(b.msgs, func(m queue.Message) bool { return o.gone[m.ID] })
+	if len(b.msgs) == 0 {
+		return
+	}
 	l := o.laneOf(b.lane)
 	limit := l.limit
 	if b.lane != queue.LocalDestination {
@@ -192,6 +207,7 @@ func (o *Outbound) ended(b *batch) {
 	}
 	for i := range b.msgs {
 		delete(o.under, b.msgs[i].ID)
+		o.gone[b.msgs[i].ID] = true
 	}
 	o.unpark(b.lane)
 	if b.retrying {

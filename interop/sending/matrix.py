@@ -57,6 +57,10 @@ def again(matrix, row):
     return True
 
 
+def twice(matrix, row):
+    return again(matrix, row) and not matrix.peers[row.sender].queued(row.rcpt)
+
+
 def kept(matrix, row):
     told = matrix.peers[row.sender].attempt(row.rcpt)
     return re.search(row.want, told) and matrix.peers[row.sender].queued(row.rcpt)
@@ -81,7 +85,7 @@ def bounced(matrix, row):
     return False
 
 
-OUTCOMES = {"delivered": delivered, "again": again, "twice": again, "kept": kept, "bounced": bounced}
+OUTCOMES = {"delivered": delivered, "again": again, "twice": twice, "kept": kept, "bounced": bounced}
 # How often a message may be there in the end.
 COUNTS = {"delivered": (1, 1), "again": (1, 1), "twice": (1, 2), "kept": (0, 0), "bounced": (0, 0)}
 
@@ -178,5 +182,7 @@ class Matrix:
             elif row.outcome == "kept" and not row.failure and not self.peers[row.sender].queued(row.rcpt):
                 self.lost += 1
                 row.failure = "lost: neither delivered nor in the queue"
+            elif low and not row.failure and self.peers[row.sender].queued(row.rcpt):
+                row.failure = "delivered, but still in the queue"
             elif row.outcome == "twice":
                 row.note = f"{row.note}, there {n} times"
