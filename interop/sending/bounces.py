@@ -2,6 +2,7 @@
 of it; our own are shown as they should be by mutt."""
 import http.server
 import json
+import os
 import re
 import secrets
 import threading
@@ -72,8 +73,10 @@ def mutt(world, hosts):
     d = ROOT + "/mutt"
     text = message.decode("utf-8", "replace").replace("\r\n", "\n")
     write(d + "/mbox", "From MAILER-DAEMON Sun Nov 22 10:00:00 2026\n" + re.sub(r"(?m)^(>*From )", r">\1", text) + "\n")
-    write(d + "/rc", f"set pipe_decode=yes wait_key=no quit=yes move=no sleep_time=0 mailcap_path=none\npush \"<pipe-message>cat >{d}/shown<enter><exit>\"\n")
-    sh("script", "-qec", f"mutt -n -F {d}/rc -R -f {d}/mbox", "/dev/null", env={"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": d}, timeout=40, stdin=open("/dev/null"))
+    write(d + "/rc", f"set pipe_decode=yes folder={d} wait_key=no quit=yes move=no sleep_time=0 mailcap_path=none\npush \"<pipe-message>cat >{d}/shown<enter><exit>\"\n")
+    # Its standard input stays open: the end of it would be a key.
+    keys, _ = os.pipe()
+    sh("script", "-qec", f"mutt -n -F {d}/rc -R -f {d}/mbox", "/dev/null", env={"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": d}, timeout=40, stdin=keys)
     shown = lab.read(d + "/shown")
     for want in (rcpt, "5.1.10", "Grüße aus Köln", "Final-Recipient", "Action: failed", number):
         check(want in shown, f"mutt does not show {want!r}:\n{shown}")
