@@ -49,9 +49,9 @@ class Crash:
 
     def kill(self):
         """Kills while mail is submitted, and a few times after that."""
-        rest = 4
+        rest = 8
         while rest:
-            time.sleep(random.uniform(0.3, 2))
+            time.sleep(random.uniform(0.1, 1))
             if self.done.is_set():
                 rest -= 1
             self.kills.append(time.time())

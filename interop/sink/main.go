@@ -40,12 +40,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: sink ip:port accounts")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
-		fmt.Fprintln(os.Stderr, "sink:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "sink:", run(os.Args[1], os.Args[2]))
+	os.Exit(1)
 }
 
+// run serves until something fails.
 func run(addr, name string) error {
 	f, err := os.Create(name)
 	if err != nil {
