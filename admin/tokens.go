@@ -9,8 +9,8 @@ import (
 	"mox/auth"
 )
 
-// TokenAdd makes an API token for an address of an account and returns it: it cannot be seen again. Life is
-// how long it works, 0 for ever.
+// TokenAdd makes an API token for an address of an account and returns it: it cannot be seen
+// again. Life is how long it works, 0 for ever.
 func (a *Admin) TokenAdd(ctx context.Context, actor Actor, address, name string, scopes []auth.Scope, life time.Duration) (token string, t auth.Token, rerr error) {
 	defer func() {
 		a.audit(ctx, actor, "add token", rerr, "username", address, "token", t.ID, "scopes", scopes, "name", name)

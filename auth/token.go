@@ -118,8 +118,8 @@ func parseToken(s string) (account string, secret []byte, ok bool) {
 	return string(b), secret, err == nil && len(secret) == 20 && formatToken(string(b), secret) == s
 }
 
-// AddToken makes a token for a login and returns it: the only time that it is seen. Login, Name, Scopes and
-// Expires of t are used.
+// AddToken makes a token for a login and returns it: the only time that it is seen. Login,
+// Name, Scopes and Expires of t are used.
 func (s *Service) AddToken(ctx context.Context, t Token) (string, Token, error) {
 	account, err := s.checkToken(t)
 	if err != nil {

@@ -198,6 +198,7 @@ func testFullStatic(t *testing.T, s *Snapshot) {
 	equal(t, "ca", s.RootCAs != nil, true)
 	equal(t, "password", s.Static.Transports["submissions"].Submissions.Auth.Password, "pass: word # with sign")
 	tr, ok := s.Transport("plain")
+	equal(t, "pace", fmt.Sprint(s.Static.Transports["fail"].Retry, s.Static.Transports["fail"].MaxConnections), "[5m0s 1h30m0s] 2")
 	equal(t, "empty transport", ok && reflect.ValueOf(tr).IsZero(), true)
 	equal(t, "host report", s.HostTLSRPT.Address.String(), "tlsreports@mail.example.org")
 }

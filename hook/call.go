@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -50,29 +51,23 @@ const idle = time.Hour
 // start starts the calls that are due and returns how long to wait for more.
 func (h *Hooks) start(ctx context.Context, wg *sync.WaitGroup) time.Duration {
 	now := h.c.Now()
-	h.mu.Lock()
-	free := h.c.Limits.Parallel - len(h.busy)
-	wait := idle
-	for _, p := range h.paused {
-		if p.until.After(now) {
-			wait = min(wait, p.until.Sub(now))
-		}
-	}
-	h.mu.Unlock()
+	unavailable, free, wait := h.unavailable(now)
 	if free <= 0 {
 		return wait // the end of a call kicks
 	}
-	due, err := h.c.Queue.HookDue(ctx, now, queue.HookDueOptions{Busy: h.unavailable, Max: free})
+	busy := func(url string) bool { return unavailable[url] }
+	due, err := h.c.Queue.HookDue(ctx, now, queue.HookDueOptions{Busy: busy, Max: free})
 	if err != nil {
 		return h.failed(ctx, "looking for webhook calls", err)
 	}
 	for _, hook := range due {
+		unavailable[hook.URL] = true
 		h.mu.Lock()
 		h.busy[hook.URL] = true
 		h.mu.Unlock()
 		wg.Go(func() { h.one(ctx, hook) })
 	}
-	next, ok, err := h.c.Queue.HookNext(ctx, queue.HookDueOptions{Busy: h.unavailable})
+	next, ok, err := h.c.Queue.HookNext(ctx, queue.HookDueOptions{Busy: busy})
 	if err != nil {
 		return h.failed(ctx, "looking for the next webhook call", err)
 	}
@@ -90,11 +85,21 @@ func (h *Hooks) failed(ctx context.Context, what string, err error) time.Duratio
 	return h.c.Limits.Retry
 }
 
-// unavailable tells whether a URL is not to be called now.
-func (h *Hooks) unavailable(url string) bool {
+// unavailable returns the URLs that are not to be called now, how many calls there may be,
+// and how long to wait for the first pause to end. It is a copy, from before the queue
+// is read: a URL whose call was recorded and released during the read would be free, while what
+// is read still has the call.
+func (h *Hooks) unavailable(now time.Time) (urls map[string]bool, free int, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.busy[url] || h.paused[url].until.After(h.c.Now())
+	urls, wait = maps.Clone(h.busy), idle
+	for url, p := range h.paused {
+		if p.until.After(now) {
+			urls[url] = true
+			wait = min(wait, p.until.Sub(now))
+		}
+	}
+	return urls, h.c.Limits.Parallel - len(h.busy), wait
 }
 
 // one makes a call and records it.

@@ -22,11 +22,11 @@
 //
 // # Calls
 //
-// A POST of JSON; only status 200 is success. At most Limits.Parallel at the same time, one to a URL. A call
-// that fails is repeated after 1, 2, 4, 7.5, 15 and 30 minutes, 1, 2, 4, 8 and 16 hours, and
-// then given up. While a URL cannot be reached at all, it is tried with one call only, at least every minute, and
-// the others keep their attempts. A call that was answered, but not recorded because of a
-// crash, is repeated with the same X-Mox-Webhook-ID.
+// A POST of JSON; only status 200 is success. At most Limits.Parallel at the same time, one to
+// a URL. A call that fails is repeated after 1, 2, 4, 7.5, 15 and 30 minutes, 1, 2, 4, 8 and
+// 16 hours, and then given up. While a URL cannot be reached at all, it is tried with one call
+// only, at least every minute, and the others keep their attempts. A call that was answered,
+// but not recorded because of a crash, is repeated with the same X-Mox-Webhook-ID.
 //
 // Who configures the server chooses the URLs; services on this machine and in its network
 // are usual ones. Redirects are not followed, proxies of the environment not used, and

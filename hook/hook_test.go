@@ -347,8 +347,8 @@ func TestIncoming(t *testing.T) {
 	})
 }
 
-// TestDown: the receiver is down for an hour, with a restart of ours in between, and gets everything
-// afterwards, once.
+// TestDown: the receiver is down for an hour, with a restart of ours in between, and gets
+// everything afterwards, once.
 func TestDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ type fixture struct {
 	c       Config
 	zone    dns.MockResolver
 	door    Door
+	mu      sync.Mutex // guards those below, while a message is delivered
 	results []string
 	traces  []*trace.Trace
 }
@@ -65,9 +67,17 @@ func setup(t *testing.T) *fixture {
 		Directory: f.Directory,
 		Store:     f.Store,
 		Deliverer: deliver.New(deliver.Config{Store: f.Store, Hostname: f.Snapshot.Hostname}),
-		Metrics:   Metrics{Delivery: func(result, reason string) { f.results = append(f.results, strings.TrimSuffix(result+"/"+reason, "/")) }},
-		Trace:     func(t *trace.Trace) { f.traces = append(f.traces, t) },
-		Now:       func() time.Time { return now },
+		Metrics: Metrics{Delivery: func(result, reason string) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.results = append(f.results, strings.TrimSuffix(result+"/"+reason, "/"))
+		}},
+		Trace: func(t *trace.Trace) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.traces = append(f.traces, t)
+		},
+		Now: func() time.Time { return now },
 	}
 	f.resolve(f.zone)
 	return f

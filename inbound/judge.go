@@ -307,6 +307,8 @@ func (j *judge) judgment(ctx context.Context, t *trace.Trace, d policy.Decision,
 	case trace.AcceptJunk:
 		out.Flags |= store.FlagSeen
 		out.NoForward = true
+	default:
+		out.NoForward = j.pretends(&t.Facts)
 	}
 	b, err := t.Encode()
 	if err != nil {
@@ -317,6 +319,15 @@ func (j *judge) judgment(ctx context.Context, t *trace.Trace, d policy.Decision,
 		out.Fields = reasonField(t)
 	}
 	return out
+}
+
+// pretends tells whether a message says that it is of one of our domains, and it is not
+// certain. Passed on by us, others would be certain.
+func (j *judge) pretends(f *trace.Facts) bool {
+	if f.Trusted != "" || f.Validation != trace.ValidationNone {
+		return false
+	}
+	return slices.ContainsFunc(j.res.From, func(a smtp.Address) bool { return j.dir.IsLocal(a.Domain) || j.dir.Snapshot.Signer(a.Domain) != nil })
 }
 
 // honest are the reasons of refusals that forwarders and misconfigured servers meet too:

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"mox/config"
 	"mox/deliver"
 	"mox/dmarc"
 	"mox/dns"
@@ -218,5 +219,36 @@ func TestReturn(t *testing.T) {
 	want := "orig@remote.example\nReceived: from client.example (rev.example [10.0.0.2]) by mx.example via tcp\r\n\twith ESMTP id 0 for <SRS0=good@mx.example>;\r\n"
 	if len(r.got) != 1 || !strings.HasPrefix(r.got[0], want) || !strings.HasSuffix(r.got[0], "\r\n"+text) {
 		t.Errorf("%q", r.got)
+	}
+}
+
+// forwarder counts what is passed on.
+type forwarder struct{ n int }
+
+func (f *forwarder) Forward(context.Context, deliver.Forward) error {
+	f.n++
+	return nil
+}
+
+// TestForward: what says that it is ours, and is not, is not passed on by us.
+func TestForward(t *testing.T) {
+	f := setup(t)
+	fw := &forwarder{}
+	f.c.Deliverer = deliver.New(deliver.Config{Store: f.Store, Hostname: f.Snapshot.Hostname, Forwarder: fw})
+	dest := f.Snapshot.Destination(f.Snapshot.Domains["mx.example"].Key("mjl"))
+	dest.Config.Forward, dest.Forward = &config.Forward{}, []smtp.Address{path(t, "me@elsewhere.example").Address()}
+	in := New(f.c)
+	for _, tc := range []struct {
+		from, author string
+		want         int
+	}{
+		{"x@b.example", "x@b.example", 1},
+		{"x@a.example", "x@a.example", 1},
+		{"x@b.example", "mjl@mx.example", 0},
+	} {
+		fw.n = 0
+		if got := f.transact(t, in, transaction{tc.from, []deliver.Recipient{to(t, "mjl", 0)}, "From: <" + tc.author + ">\r\n\r\ntext\r\n"}); got != "ok" || fw.n != tc.want {
+			t.Errorf("%+v: %s, forwarded %d times", tc, got, fw.n)
+		}
 	}
 }

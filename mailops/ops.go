@@ -32,7 +32,7 @@ func Find(ctx context.Context, acc *store.Account, id store.MessageID) (Found, e
 }
 
 // retries is how often a message is looked up again that another session moves meanwhile.
-const retries = 5
+const retries = 100
 
 // each calls do with where the message is until it has done something.
 func each(ctx context.Context, acc *store.Account, id store.MessageID, do func(box store.MailboxID, set store.UIDSet) (done bool, err error)) error {

@@ -14,10 +14,12 @@ import (
 	"maps"
 	"math/big"
 	"net"
+	"net/netip"
 	"net/smtp"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,6 +48,7 @@ type options struct {
 	configure []func(*config.Static, *config.Dynamic)
 	network   bool
 	level     slog.Level
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // WithAccount adds an account with addresses. Without this option there is one, "mox" with
@@ -62,6 +65,13 @@ func WithConfig(f func(*config.Static, *config.Dynamic)) Option {
 // WithoutNetwork opens no ports: only [Server.Dial] connects. The control socket is there
 // all the same, so that time stands still in a testing/synctest bubble.
 func WithoutNetwork() Option { return func(o *options) { o.network = false } }
+
+// WithDial makes the connections to other mail servers, whose names and addresses are
+// those of [Server.DNS]. Without it there are none to be reached: mail for others waits in
+// the queue.
+func WithDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
+	return func(o *options) { o.dial = dial }
+}
 
 // WithLog sets the level from which log lines appear in the test's output; the default
 // is errors.
@@ -86,7 +96,7 @@ type Server struct {
 // consistency is checked.
 func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	o := options{accounts: map[string][]string{}, network: true, level: slog.LevelError}
+	o := options{accounts: map[string][]string{}, network: true, level: slog.LevelError, dial: unreachable}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -100,6 +110,11 @@ func New(t testing.TB, opts ...Option) *Server {
 	s.writeFiles(o)
 	s.start(o)
 	return s
+}
+
+// unreachable is what connecting gives where there is nobody.
+func unreachable(_ context.Context, network, _ string) (net.Conn, error) {
+	return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 }
 
 // zone is DNS as it is to begin with.
@@ -124,7 +139,10 @@ func (s *Server) start(o options) {
 	}
 	s.Server, err = serve.New(serve.Options{
 		Config: manager, Log: log, Levels: mlog.NewLevels(o.level, nil), Registry: metrics.New(),
-		Resolver: s.DNS, Version: "(test)", NoSlow: true,
+		Resolver: s.DNS, Version: "(test)", NoSlow: true, Loopback: true,
+		Dial: func(ctx context.Context, _ netip.Addr, network, address string) (net.Conn, error) {
+			return o.dial(ctx, network, address)
+		},
 		Listen: func(service, _ string) (net.Listener, error) {
 			l, err := newListener(o.network)
 			s.listeners[service] = l

@@ -8,12 +8,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mox/config"
 	"mox/moxtest"
 	"mox/queue"
 	"mox/sessiontest"
 )
+
+// hold keeps what enters the queue for a domain, "" for any, in it.
+func hold(t *testing.T, mox *moxtest.Server, domain string) {
+	t.Helper()
+	if _, _, err := mox.Queue.HoldRuleAdd(t.Context(), queue.HoldRule{RecipientDomain: domain}); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestSending plays what clients of submission and, as connection "smtp", of other servers
 // say, and looks into the queue.
@@ -31,6 +40,7 @@ func TestSending(t *testing.T) {
 					s.Relay = map[string]config.Relay{"test": {Networks: []string{"127.0.0.0/8"}, FromDomains: []string{"mox.example", "printer.example"}}}
 				}
 			}))
+		hold(t, mox, "")
 		seen := int64(0)
 		return sessiontest.Options{
 			Dial: func(label string) (net.Conn, error) { return mox.Dial(t, cmp.Or(label, "submission")), nil },
@@ -77,6 +87,7 @@ func TestForwarding(t *testing.T) {
 	mox := moxtest.New(t, moxtest.WithoutNetwork(), moxtest.WithConfig(func(_ *config.Static, d *config.Dynamic) {
 		d.Accounts["mox"].Destinations["mox@mox.example"] = config.Destination{Forward: &config.Forward{Addresses: []string{"me@elsewhere.example"}}}
 	}))
+	hold(t, mox, "")
 	last := func(n int) queue.Message {
 		t.Helper()
 		l, err := mox.Queue.List(t.Context(), queue.Filter{}, queue.Sort{Field: "queued"})
@@ -107,4 +118,28 @@ func TestForwarding(t *testing.T) {
 		}
 	}
 	last(2)
+}
+
+// TestForwardingFails: who wrote a message hears that it could not be passed on.
+func TestForwardingFails(t *testing.T) {
+	t.Parallel()
+	mox := moxtest.New(t, moxtest.WithoutNetwork(), moxtest.WithConfig(func(_ *config.Static, d *config.Dynamic) {
+		d.Accounts["mox"].Destinations["mox@mox.example"] = config.Destination{Forward: &config.Forward{Addresses: []string{"me@nowhere.example"}}}
+	}))
+	hold(t, mox, "remote.example")
+	mox.Send(t, "a@remote.example", "mox@mox.example", "From: <a@remote.example>\r\nMessage-ID: <1@remote.example>\r\n\r\nHello.\r\n")
+	for range 500 {
+		l, err := mox.Queue.List(t.Context(), queue.Filter{To: "a@remote.example"}, queue.Sort{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(l) == 1 {
+			if m := l[0]; m.Kind != queue.DSN || !m.Sender.IsZero() || m.Account != "" {
+				t.Errorf("%+v", m)
+			}
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("no notification")
 }

@@ -14,7 +14,6 @@ import (
 	"mox/auth"
 	"mox/config"
 	"mox/moxtest"
-	"mox/queue"
 	"mox/webapi"
 )
 
@@ -78,23 +77,26 @@ func TestWebAPI(t *testing.T) {
 		t.Errorf("address of another: %v", err)
 	}
 
-	// Messages with a key go through the queue, which nobody empties in this test but us.
-	msgs, err := s.Queue.List(ctx, queue.Filter{Account: "mox"}, queue.Sort{Field: "queued", Asc: true})
-	if err != nil || len(msgs) != 2 {
-		t.Fatalf("queue: %+v, %v", msgs, err)
-	}
-	for _, m := range msgs {
-		if err := s.Queue.Record(ctx, []queue.Outcome{{ID: m.ID, Action: queue.Failed, Result: queue.Result{Start: time.Now(), Code: 550, Enhanced: "5.1.1", Error: "no"}}}, nil); err != nil {
-			t.Fatal(err)
-		}
+	// Messages with a key go through the queue.
+	want := map[int64]bool{sent.Submissions[0].QueueMsgID: true, sent.Submissions[1].QueueMsgID: true}
+	for range 2 {
 		select {
 		case h := <-out:
-			if h.Event != webapi.EventFailed || h.MessageID != sent.MessageID || h.Extra["k"] != "v" || h.SMTPCode != 550 {
+			if h.Event != webapi.EventDelivered || h.MessageID != sent.MessageID || h.Extra["k"] != "v" || !want[h.QueueMsgID] {
 				t.Errorf("call %+v", h)
 			}
+			delete(want, h.QueueMsgID)
 		case <-time.After(10 * time.Second):
 			t.Fatal("no call")
 		}
+	}
+	select {
+	case in := <-calls:
+		if in.Subject != "hi" || in.MessageID != sent.MessageID {
+			t.Errorf("call %+v", in)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("no call")
 	}
 
 	// Without a key, a recipient here has it at once.
@@ -129,5 +131,36 @@ func TestWebAPI(t *testing.T) {
 	}
 	if _, err := sender.MessageGet(ctx, webapi.MessageGetRequest{MsgID: 1}); !errors.Is(err, &webapi.Error{Code: webapi.CodeForbidden}) {
 		t.Errorf("reading with a token for sending: %v", err)
+	}
+}
+
+// TestWebAPITLS calls the API by HTTPS, for hosts that are served and one that is not.
+func TestWebAPITLS(t *testing.T) {
+	s := moxtest.New(t, moxtest.WithConfig(func(static *config.Static, _ *config.Dynamic) {
+		l := static.Listeners["test"]
+		l.WebAPIHTTPS = config.WebService{Enabled: true, Path: "/api/"}
+		static.Listeners["test"] = l
+	}))
+	hc := &http.Client{Transport: &http.Transport{TLSClientConfig: s.TLSConfig()}}
+	defer hc.CloseIdleConnections()
+	c := webapi.Client{BaseURL: "https://" + s.Addr("webhttps") + "/api/", Username: "mox@mox.example", Password: moxtest.Password, HTTPClient: hc}
+	if _, err := c.SuppressionList(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for host, status := range map[string]int{moxtest.Hostname: 200, "localhost": 200, "elsewhere.example": 404} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", c.BaseURL+"v0/Send", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := hc.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != status || status == 200 && (!strings.Contains(string(body), "https://"+host+"/api/v0/Send") || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "form-action 'self'")) {
+			t.Errorf("%s: %d", host, resp.StatusCode)
+		}
 	}
 }

@@ -40,7 +40,6 @@ type fakeQueue struct {
 	notices  []queue.NewMessage
 	recorded error // of Record
 	polls    int
-	reading  func() // is called by Due after it has read, before it asks Skip
 }
 
 func (q *fakeQueue) add(text string, msgs ...queue.Message) []int64 {
@@ -78,18 +77,11 @@ func (q *fakeQueue) sorted() []*queue.Message {
 
 func (q *fakeQueue) Due(_ context.Context, now time.Time, o queue.DueOptions) ([]queue.Message, error) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.polls++
-	var rows []queue.Message
-	for _, m := range q.sorted() {
-		rows = append(rows, *m)
-	}
-	q.mu.Unlock()
-	if q.reading != nil {
-		q.reading()
-	}
 	var l []queue.Message
 	bases := map[string]map[int64]int{}
-	for _, m := range rows {
+	for _, m := range q.sorted() {
 		d := m.Destination()
 		if len(l) >= o.Max || m.NextAttempt.After(now) || o.Busy(d) || o.Skip(m.ID) {
 			continue
@@ -101,7 +93,7 @@ func (q *fakeQueue) Due(_ context.Context, now time.Time, o queue.DueOptions) ([
 			continue
 		}
 		bases[d][m.BaseID]++
-		l = append(l, m)
+		l = append(l, *m)
 	}
 	return l, nil
 }

@@ -175,7 +175,6 @@ type Outbound struct {
 	mu     sync.Mutex       // guards what follows
 	lanes  map[string]*lane // by name
 	under  map[int64]bool   // messages that are being sent
-	gone   map[int64]bool   // those that no longer are, since the queue was last asked
 	parked map[string]park  // destinations that have to wait
 	active counts           // workers
 }
@@ -204,7 +203,7 @@ func New(c Config) *Outbound {
 		c: c, log: mlog.New("outbound", c.Log), hosts: newHostMemory(c.Limits.Lanes),
 		random: rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:]))),
 		wake:   make(chan struct{}, 1),
-		lanes:  map[string]*lane{}, under: map[int64]bool{}, gone: map[int64]bool{}, parked: map[string]park{},
+		lanes:  map[string]*lane{}, under: map[int64]bool{}, parked: map[string]park{},
 	}
 	o.pool = newPool(c.Limits, c.Now)
 	return o

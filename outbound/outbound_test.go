@@ -302,23 +302,6 @@ func TestThrottle(t *testing.T) {
 }
 
 // TestRestart: an end in the middle of an attempt loses and records nothing.
-// What the queue read before an attempt has ended is out of date after it.
-func TestEndedMeanwhile(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b := setup(t, "", func(b *bench) { b.q.reading = func() { time.Sleep(time.Second) } })
-		ids := b.send("a@dest.test", "b@dest.test")
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
-		b.want(ids[0], "delivered")
-		if got := b.server("192.0.2.1").messages(); len(got) != 1 {
-			t.Errorf("sent %d times", len(got))
-		}
-		if n := len(b.q.all); n != len(ids) {
-			t.Errorf("%d attempts for %d recipients", n, len(ids))
-		}
-	})
-}
-
 func TestRestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := setup(t, "", nil)

@@ -3,7 +3,7 @@ package outbound
 import (
 	"context"
 	"fmt"
-	"slices"
+	"maps"
 	"time"
 
 	"mox/queue"
@@ -66,7 +66,7 @@ func (o *Outbound) fill(ctx, work context.Context) (time.Time, bool) {
 		if o.full() {
 			return time.Time{}, false // a worker that ends kicks
 		}
-		o.asking()
+		opts.Skip = o.underWayBefore()
 		msgs, err := o.c.Queue.Due(ctx, o.c.Now(), opts)
 		if err != nil {
 			return o.queueFailed(ctx, err)
@@ -100,13 +100,6 @@ func (o *Outbound) full() bool {
 	return o.active.all >= o.c.Limits.Workers || len(o.parked) >= maxParked && o.active.all > 0
 }
 
-// asking is called before the queue is asked for messages.
-func (o *Outbound) asking() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	clear(o.gone)
-}
-
 // busy is for the queue.
 func (o *Outbound) busy(destination string) bool {
 	o.mu.Lock()
@@ -120,6 +113,16 @@ func (o *Outbound) underWay(id int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.under[id]
+}
+
+// underWayBefore is underWay as of now. Due must not ask what is under way while it reads: a
+// message that is recorded and taken off the books meanwhile would not be under way any more,
+// but still be there in the snapshot of the database that is read, and would be sent twice.
+func (o *Outbound) underWayBefore() func(id int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	under := maps.Clone(o.under)
+	return func(id int64) bool { return under[id] }
 }
 
 // batch is what one worker sends: messages of one lane with one route.
@@ -162,12 +165,6 @@ func (o *Outbound) start(ctx context.Context, msgs []queue.Message) {
 func (o *Outbound) startBatch(ctx context.Context, b *batch) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	// The queue may have read a message before its attempt was recorded, and asked underWay
-	// after that: what it says of it is out of date. Whoever ended it has kicked.
-	b.msgs = slices.DeleteFunc(b.msgs, func(m queue.Message) bool { return o.gone[m.ID] })
-	if len(b.msgs) == 0 {
-		return
-	}
 	l := o.laneOf(b.lane)
 	limit := l.limit
 	if b.lane != queue.LocalDestination {
@@ -207,7 +204,6 @@ func (o *Outbound) ended(b *batch) {
 	}
 	for i := range b.msgs {
 		delete(o.under, b.msgs[i].ID)
-		o.gone[b.msgs[i].ID] = true
 	}
 	o.unpark(b.lane)
 	if b.retrying {

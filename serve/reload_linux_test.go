@@ -143,7 +143,6 @@ func TestBadStart(t *testing.T) {
 		}, "key.pem: permission denied"},
 		"no key":          {func(in *installation) error { return os.Remove(in.config("key.pem")) }, "key.pem: no such file"},
 		"receivedid.key":  {func(in *installation) error { return in.dataFile("receivedid.key", "short") }, "receivedid.key has 5 bytes instead of 24"},
-		"srs.key":         {func(in *installation) error { return in.dataFile("srs.key", "short") }, "srs.key has 5 bytes instead of 32"},
 		"data dir a file": {func(in *installation) error { return os.WriteFile(in.data(""), nil, 0o644) }, "data"},
 	} {
 		t.Run(name, func(t *testing.T) {

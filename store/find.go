@@ -38,10 +38,10 @@ func (a *Account) FindMessageID(ctx context.Context, box MailboxID, id string) (
 	return NewUIDSet(uids...), nil
 }
 
-// FindMessage returns the message with an id, and the mailbox that it is in now. It is
-// for callers outside of the account's sessions that kept an id; it looks through the
-// narrow table of messages, which takes some 10 ms for 100,000 of them, as an index by id would cost
-// every delivery. ErrNoMessage when there is none.
+// FindMessage returns the message with an id, and the mailbox that it is in now. It is for
+// callers outside of the account's sessions that kept an id; it looks through the narrow table
+// of messages, which takes some 10 ms for 100,000 of them, as an index by id would cost every
+// delivery. ErrNoMessage when there is none.
 func (a *Account) FindMessage(ctx context.Context, id MessageID) (MailboxID, Message, error) {
 	var box MailboxID
 	var m Message

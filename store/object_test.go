@@ -88,3 +88,39 @@ func TestFindMessageID(t *testing.T) {
 		}
 	}
 }
+
+// FindMessage and MessageOfBody follow a message through its moves.
+func TestFindMessage(t *testing.T) {
+	s := newStore(t, t.TempDir(), Options{})
+	a := testAccount(t, s, "alice")
+	ctx := t.Context()
+	inbox, _ := a.MailboxByName(Inbox)
+	archive, _ := a.MailboxByName("Archive")
+	var last Added
+	for _, text := range []string{"Subject: 1\r\n\r\n", "Subject: 2\r\n\r\n", "Subject: 3\r\n\r\n"} {
+		var err error
+		if last, err = a.Add(ctx, inbox.ID, []NewMessage{{Spool: spool(t, s, text)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(want MailboxID, err error) {
+		t.Helper()
+		box, m, e := a.FindMessage(ctx, last.IDs[0])
+		box2, m2, e2 := a.MessageOfBody(ctx, last.Bodies[0])
+		if box != want || box2 != want || !errors.Is(e, err) || !errors.Is(e2, err) || m != m2 || err == nil && m.ID != last.IDs[0] {
+			t.Errorf("got %d %+v %v, %d %+v %v; want mailbox %d", box, m, e, box2, m2, e2, want)
+		}
+	}
+	check(inbox.ID, nil)
+	if _, err := a.Move(ctx, inbox.ID, NewUIDSet(last.UIDs...), archive.ID); err != nil {
+		t.Fatal(err)
+	}
+	check(archive.ID, nil)
+	if _, _, err := a.Remove(ctx, archive.ID, AllUIDs()); err != nil {
+		t.Fatal(err)
+	}
+	check(0, ErrNoMessage)
+	if _, _, err := a.MessageOfBody(ctx, 1000); !errors.Is(err, ErrNoMessage) {
+		t.Error(err)
+	}
+}

@@ -115,6 +115,8 @@ func queueError(err error) error {
 	switch {
 	case errors.Is(err, queue.ErrOnceDiffers):
 		return smtp.WrapErrorf(err, 554, "5.5.4", "idempotency key was used for another message")
+	case errors.Is(err, queue.ErrInvalid):
+		return smtp.WrapErrorf(err, 554, "5.6.0", "message cannot be queued: %v", err)
 	case errors.Is(err, queue.ErrLimit):
 		return smtp.WrapErrorf(err, 452, "4.3.1", "too many messages of your account are waiting to be sent")
 	case errors.Is(err, queue.ErrDiskFull):
@@ -253,6 +255,9 @@ func (tx *Transaction) uniqueFrom() (smtp.Path, string, error) {
 		base, _, _ = d.SplitLocalpart(folded)
 	}
 	from.Localpart = smtp.Localpart(base + d.FirstSeparator + id)
+	if len(from.Localpart) > smtp.MaxLocalpartLax {
+		return tx.from, "", nil
+	}
 	return from, id, nil
 }
 

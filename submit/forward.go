@@ -37,8 +37,8 @@ type ForwarderConfig struct {
 //
 // Messages of other servers get a reverse-path at the domain of the address that forwards
 // (package srs). Where that is not possible, being too long or from an address literal, it
-// is the address that forwards: its user hears of failures. Messages of this server's domains
-// keep theirs.
+// is the address that forwards: its user hears of failures. Messages of users of this server
+// keep theirs; those of others who say that they are do not, as SPF would then vouch for them.
 //
 // What is forwarded does not count against the limits of the account: others decide how much
 // it is. What an account gets is limited (package inbound).
@@ -139,7 +139,8 @@ func withoutSuccess(n smtp.Notify) smtp.Notify {
 // sender is the reverse-path of a forwarded message.
 func (f *Forwarder) sender(dir directory.View, fw deliver.Forward) smtp.Path {
 	from := fw.Message.From
-	if from.IsZero() || dir.IsLocal(from.IPDomain.Domain) {
+	ours := fw.Message.Peer.Auth || fw.Message.Generated
+	if from.IsZero() || ours && dir.IsLocal(from.IPDomain.Domain) {
 		return from
 	}
 	if p, err := f.c.Rewriter.Forward(from, fw.From.Domain); err == nil {

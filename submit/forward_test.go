@@ -125,7 +125,7 @@ func TestForwardSender(t *testing.T) {
 	long := strings.Repeat("x", 120) + "@remote.example"
 	for i, tc := range []struct{ from, want string }{
 		{"", "<>"},
-		{"mjl@mx.example", "<mjl@mx.example>"},
+		{"mjl@mx.example", "<SRS0="},
 		{"a@remote.example", "<SRS0="},
 		{"SRS0=x=y=z.example=a@remote.example", "<SRS1="},
 		{"a@[192.0.2.1]", "<other@mx.example>"},
@@ -141,6 +141,24 @@ func TestForwardSender(t *testing.T) {
 		if !strings.HasPrefix(texts[i], "X-Forwarded-To: me@elsewhere.example\r\nX-Forwarded-For: other+x@mx.example\r\n") {
 			t.Errorf("%q", texts[i])
 		}
+	}
+}
+
+// TestForwardOwn: a user's message keeps its reverse-path.
+func TestForwardOwn(t *testing.T) {
+	f := setup(t)
+	q := f.withQueue(t, queue.Options{})
+	f.withForward(t, "me@elsewhere.example")
+	zone := f.withKeys(t)
+	if _, err := f.submit(t, submission{account: "mjl", from: "mjl@mx.example", rcpts: []rcpt{with("other", smtp.NotifySuccess, "")}, text: "From: <mjl@mx.example>\r\n\r\ntext\r\n"}); err != nil {
+		t.Fatal(err)
+	}
+	l, texts := q.list(t)
+	if summary(l) != "forward<mjl@mx.example> me@elsewhere.example" || l[0].Notify != smtp.NotifyNever || verified(t, f, zone, texts[0]) != "pass ed25519-sha256 mjl@mx.example, pass rsa-sha256 mjl@mx.example" {
+		t.Errorf("%s %q", summary(l), texts)
+	}
+	if got := f.Messages(t, "mjl", "Inbox"); len(got) != 1 || notification(t, got[0]) != "; other@mx.example expanded 2.0.0; full false" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -313,7 +313,7 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 		SMTPUTF8:  tx.params.SMTPUTF8,
 		Params:    tx.params,
 		Received:  tx.s.c.Now(),
-		NoClient:  true,
+		NoClient:  tx.sender.Relay == nil, // where a user is, is nobody's business
 		Generated: tx.generated,
 		Fields:    tx.authResults(),
 	}

@@ -50,8 +50,8 @@ func (c *Client) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 	return call[SendResult](ctx, c, "Send", r)
 }
 
-// SendBatch sends messages, at most 100 in a call. The error is about the call as a whole; each item has
-// its own.
+// SendBatch sends messages, at most 100 in a call. The error is about the call as a whole;
+// each item has its own.
 func (c *Client) SendBatch(ctx context.Context, r SendBatchRequest) (SendBatchResult, error) {
 	return call[SendBatchResult](ctx, c, "SendBatch", r)
 }

@@ -140,8 +140,8 @@ func checkIDs(c *call, d *draft) error {
 	return nil
 }
 
-// parseMessageID returns what is in the angle brackets (RFC 5322 3.6.4, as far as that matters to those who read
-// it: without space or control characters).
+// parseMessageID returns what is in the angle brackets (RFC 5322 3.6.4, as far as that matters
+// to those who read it: without space or control characters).
 func parseMessageID(s string) (string, error) {
 	id, ok1 := strings.CutPrefix(s, "<")
 	id, ok2 := strings.CutSuffix(id, ">")

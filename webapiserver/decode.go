@@ -20,8 +20,8 @@ import (
 // uploads are files of a multipart form.
 type uploads struct{ alternative, inline, attached []webapi.File }
 
-// reserve waits for room in memory for a request, which free gives back. A request takes what it has octets,
-// twice: as read and as decoded.
+// reserve waits for room in memory for a request, which free gives back. A request takes what
+// it has octets, twice: as read and as decoded.
 func (s *Server) reserve(r *http.Request) (free func(), err error) {
 	limit := s.c.Limits.Body
 	if r.ContentLength > limit {

@@ -14,10 +14,10 @@
 // are HTTP basic (an address of an account, and its password) or a bearer token with the
 // scope of the method.
 //
-// Answers: 200 with the result; 400 with a [webapi.Error], which says what to change; 401
-// for wrong or missing credentials; 403 where a token lacks the scope, logins are disabled, or a browser
-// calls on behalf of another site; 413 for a body that is too large; 429 after too many wrong credentials; 500 for our own
-// failures, also with a webapi.Error.
+// Answers: 200 with the result; 400 with a [webapi.Error], which says what to change; 401 for
+// wrong or missing credentials; 403 where a token lacks the scope, logins are disabled, or a
+// browser calls on behalf of another site; 413 for a body that is too large; 429 after too
+// many wrong credentials; 500 for our own failures, also with a webapi.Error.
 //
 // The pages use neither scripts nor anything from elsewhere.
 //

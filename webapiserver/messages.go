@@ -88,8 +88,8 @@ func (c *call) messagePartGet(ctx context.Context, r *webapi.MessagePartGetReque
 	return nil, err
 }
 
-// begin starts a result that is not JSON. It is from a stranger: no browser should do anything with it
-// but save it.
+// begin starts a result that is not JSON. It is from a stranger: no browser should do anything
+// with it but save it.
 func (c *call) begin(mediaType, filename string) {
 	c.raw = true
 	h := c.w.Header()
