@@ -288,5 +288,8 @@ func (s *Service) usedToken(ctx context.Context, account string, id int) error {
 		return err
 	}
 	all[i].LastUsed = now
+	if all[i].Created.After(now) {
+		all[i].LastUsed = all[i].Created // not before it was made
+	}
 	return s.storeTokens(ctx, account, all)
 }

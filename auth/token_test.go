@@ -85,7 +85,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("%d writes for uses within an hour", kept.writes-writes)
 		}
 		l, err := s.ListTokens(ctx, "mjl")
-		if err != nil || len(l) != 3 || l[0].LastUsed.IsZero() || l[0].Hash != nil {
+		if err != nil || len(l) != 3 || l[0].LastUsed.Before(l[0].Created) || l[0].Hash != nil {
 			t.Errorf("list: %+v, %v", l, err)
 		}
 		if err := s.RemoveToken(ctx, "mjl", 1); err != nil {

@@ -1,6 +1,10 @@
 package webapi
 
-import "time"
+import (
+	"encoding/json"
+	"errors"
+	"time"
+)
 
 // NameAddress is a mailbox with its display name.
 type NameAddress struct {
@@ -31,11 +35,25 @@ type File struct {
 	Data        []byte `doc:"Content, in base64."`
 }
 
+// HeaderField is the name and the value of a header field.
+type HeaderField [2]string
+
+// UnmarshalJSON takes a list of exactly two strings: encoding/json alone would fill up a
+// shorter list, and cut a longer one.
+func (f *HeaderField) UnmarshalJSON(b []byte) error {
+	var l []string
+	if err := json.Unmarshal(b, &l); err != nil || len(l) != 2 {
+		return errors.New("an element of Headers is not a list of two strings, name and value")
+	}
+	*f = HeaderField(l)
+	return nil
+}
+
 // SendRequest is a message to send.
 type SendRequest struct {
 	Message
 	Extra            map[string]string `doc:"Keys and values that webhook calls about this message repeat."`
-	Headers          [][2]string       `doc:"More header fields, as pairs of name and value. Not those that other fields of this request are for."`
+	Headers          []HeaderField     `doc:"More header fields, as pairs of name and value. Not those that other fields of this request are for."`
 	AlternativeFiles []File            `doc:"More alternatives to Text and HTML, plainest first, such as a calendar invitation."`
 	InlineFiles      []File            `doc:"Files that HTML shows by their ContentID."`
 	AttachedFiles    []File            `doc:"Files to attach."`

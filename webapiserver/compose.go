@@ -53,6 +53,10 @@ func (c *call) draft(r *webapi.SendRequest) (*draft, error) {
 	}
 	if r.Date != nil {
 		d.date = *r.Date
+		// RFC 5322 3.3: four digits, from 1900.
+		if y := d.date.Year(); y < 1900 || y > 9999 {
+			return nil, userError("Date of the year %d", y)
+		}
 	}
 	return d, nil
 }
@@ -162,7 +166,7 @@ func checkTexts(c *call, d *draft) error {
 		return userError("Subject of more than %d octets", c.s.c.Limits.Header)
 	}
 	if strings.ContainsAny(r.Subject, "\r\n\x00") {
-		return userError("Subject with line ends")
+		return userError("Subject with line ends or NUL")
 	}
 	return nil
 }

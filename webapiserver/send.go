@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"mox/queue"
@@ -166,7 +167,8 @@ func (c *call) sendError(err error) error {
 	var reply *smtp.Error
 	switch {
 	case errors.As(err, &refusal) && refusals[refusal.Result] != "":
-		return &webapi.Error{Code: refusals[refusal.Result], Message: refusal.Reply.Text}
+		// The envelope sender is no field of a request: it is made of From.
+		return &webapi.Error{Code: refusals[refusal.Result], Message: strings.Replace(refusal.Reply.Text, "MAIL FROM", "From", 1)}
 	case errors.Is(err, queue.ErrOnceDiffers):
 		return &webapi.Error{Code: webapi.CodeIdempotencyConflict, Message: "the IdempotencyKey was used for another message"}
 	case errors.As(err, &reply) && reply.Permanent():

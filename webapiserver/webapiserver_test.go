@@ -293,7 +293,7 @@ func TestSend(t *testing.T) {
 			r.BCC = []webapi.NameAddress{{Address: "b@remote.example"}}
 			r.ReplyTo = []webapi.NameAddress{{Address: "c@remote.example"}}
 			r.MessageID, r.References, r.Date = "<me@x>", []string{"<a@x>", "b@x"}, &date
-			r.Headers = [][2]string{{"X-Campaign", "Früh ling"}, {"List-Unsubscribe", "<https://x.example/>"}}
+			r.Headers = []webapi.HeaderField{{"X-Campaign", "Früh ling"}, {"List-Unsubscribe", "<https://x.example/>"}}
 			r.Extra = map[string]string{"k": "v"}
 			r.RequireTLS, r.FutureRelease = &yes, &release
 		}, "-:text/plain", []string{
@@ -353,10 +353,10 @@ func TestSendRefused(t *testing.T) {
 		{webapi.CodeMalformedMessageID, "", func(r *webapi.SendRequest) { r.MessageID = "<a@b>\r\nX: <c@d>" }},
 		{webapi.CodeMalformedMessageID, "", func(r *webapi.SendRequest) { r.References = []string{"a b"} }},
 		{webapi.CodeUser, "line ends", func(r *webapi.SendRequest) { r.Subject = "a\r\nBcc: x@y.example" }},
-		{webapi.CodeUser, "name", func(r *webapi.SendRequest) { r.Headers = [][2]string{{"X: y\r\nZ", "v"}} }},
-		{webapi.CodeUser, "control", func(r *webapi.SendRequest) { r.Headers = [][2]string{{"X-A", "v\r\nBcc: x@y.example"}} }},
-		{webapi.CodeUser, "cannot be set", func(r *webapi.SendRequest) { r.Headers = [][2]string{{"bCC", "x@y.example"}} }},
-		{webapi.CodeUser, "cannot be set", func(r *webapi.SendRequest) { r.Headers = [][2]string{{"Content-Type", "text/html"}} }},
+		{webapi.CodeUser, "name", func(r *webapi.SendRequest) { r.Headers = []webapi.HeaderField{{"X: y\r\nZ", "v"}} }},
+		{webapi.CodeUser, "control", func(r *webapi.SendRequest) { r.Headers = []webapi.HeaderField{{"X-A", "v\r\nBcc: x@y.example"}} }},
+		{webapi.CodeUser, "cannot be set", func(r *webapi.SendRequest) { r.Headers = []webapi.HeaderField{{"bCC", "x@y.example"}} }},
+		{webapi.CodeUser, "cannot be set", func(r *webapi.SendRequest) { r.Headers = []webapi.HeaderField{{"Content-Type", "text/html"}} }},
 		{webapi.CodeUser, "media type", func(r *webapi.SendRequest) { r.AttachedFiles = []webapi.File{{ContentType: "x\r\ny"}} }},
 		{webapi.CodeUser, "ContentID", func(r *webapi.SendRequest) { r.InlineFiles = []webapi.File{{ContentID: "a\r\nb"}} }},
 		{webapi.CodeUser, "two inline", func(r *webapi.SendRequest) { r.InlineFiles = []webapi.File{{ContentID: "a"}, {ContentID: "<a>"}} }},
@@ -712,7 +712,16 @@ func TestEncodings(t *testing.T) {
 		{"multipart", mp("Send", "request", send), 200, ""},
 		{"multipart with file", mp("Send", "request", send, "attachedfile", "hello"), 200, ""},
 		{"unknown field", plain(js, `{"TO":[],"Bogus":1}`), 400, `"Code":"protocol","Message":"request is not valid: unknown field \"Bogus\""`},
-		{"wrong type", plain(js, `{"To":"x@y.example"}`), 400, `"Code":"protocol"`},
+		{"wrong type", plain(js, `{"To":"x@y.example"}`), 400, `"Code":"protocol","Message":"request is not valid: To: string in place of: list of NameAddress"`},
+		{"wrong type within", plain(js, `{"To":[{"Address":5}]}`), 400, `To.Address: number in place of: string`},
+		{"not an object", plain(js, ` []`), 400, `must be a JSON object`},
+		{"null", plain(js, `null`), 400, `must be a JSON object`},
+		{"cut", plain(js, `{"To":[`), 400, `ends too early`},
+		{"not UTF-8", plain(js, strings.Replace(send, "hi", "h\xe9", 1)), 400, `not in UTF-8`},
+		{"header without value", plain(js, strings.Replace(send, "{", `{"Headers":[["X-A"]],`, 1)), 400, "two strings"},
+		{"header with two values", plain(js, strings.Replace(send, "{", `{"Headers":[["X-A","1","2"]],`, 1)), 400, "two strings"},
+		{"header of a number", plain(js, strings.Replace(send, "{", `{"Headers":[["X-A",1]],`, 1)), 400, "two strings"},
+		{"year 1", plain(js, strings.Replace(send, "{", `{"Date":"0001-01-01T00:00:00Z",`, 1)), 400, `"Code":"user","Message":"Date of the year 1"`},
 		{"two objects", plain(js, send+send), 400, "more after"},
 		{"no json", plain(js, ``), 400, "protocol"},
 		{"no type", plain("", send), 400, "Content-Type"},
