@@ -26,9 +26,13 @@ func Outgoing(snap *config.Snapshot, e queue.Event) []queue.Hook {
 		return nil
 	}
 	m := &e.Message
+	extra := m.Extra
+	if extra == nil {
+		extra = map[string]string{} // {}, so that receivers can look into it without asking first
+	}
 	payload, err := encode(webapi.OutgoingHook{
 		Event: webapi.Event(e.Name), DSN: e.DSN, Suppressing: e.Suppressing, QueueMsgID: m.ID, FromID: m.FromID, MessageID: brackets(m.MessageID),
-		Subject: m.Subject, WebhookQueued: e.Time, SMTPCode: e.Result.Code, SMTPEnhancedCode: e.Result.Enhanced, Error: e.Result.Error, Extra: m.Extra,
+		Subject: m.Subject, WebhookQueued: e.Time, SMTPCode: e.Result.Code, SMTPEnhancedCode: e.Result.Enhanced, Error: e.Result.Error, Extra: extra,
 	})
 	if err != nil {
 		return nil // there is nothing in it that cannot be encoded

@@ -22,23 +22,42 @@ var pageTemplates = template.Must(template.New("pages").Parse(`{{define "head"}}
 <link rel="icon" href="data:,">
 <title>{{.}}</title>
 <style>
-body { --line: #c8c8c8; --soft: #f1f1f1; --link: #0645ad; color: #1a1a1a; background: #fff; }
+:root { color-scheme: light dark; --line: #c8c8c8; --soft: #f3f3f3; --link: #0645ad; --good: #1b6e2d; --bad: #a31515; --text: #1a1a1a; --back: #fff; }
 @media (prefers-color-scheme: dark) {
-	body { --line: #444; --soft: #262626; --link: #9cc3ff; color: #eee; background: #141414; }
+	:root { --line: #4a4a4a; --soft: #232323; --link: #9cc3ff; --good: #7fd492; --bad: #ff9d94; --text: #eee; --back: #141414; }
 }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back); max-width: 52rem; margin: 1.5rem auto 4rem; padding: 0 1rem; overflow-wrap: anywhere; }
 a { color: var(--link); }
-h1 { font-size: 1.5rem; margin-bottom: 0; }
+h1 { font-size: 1.5rem; margin: .75rem 0 0; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { margin: .5rem 0; }
+nav ul { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: 0; padding: 0; list-style: none; }
+nav a { display: inline-block; padding: .2rem 0; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: normal; }
-code, pre { font: .9em ui-monospace, monospace; background: var(--soft); border-radius: .25rem; }
+th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th:nth-child(1), th:nth-child(2) { width: 1%; }
+table.index th:nth-child(2) { width: auto; }
+td:nth-child(1) { overflow-wrap: normal; }
+td.type { min-width: 8rem; overflow-wrap: normal; }
+code, pre { font: .9em/1.5 ui-monospace, monospace; background: var(--soft); border-radius: .25rem; }
 code { padding: .1em .3em; }
 pre { padding: .75rem; white-space: pre-wrap; }
 label { display: block; margin: .75rem 0 .25rem; }
-textarea { width: 100%; box-sizing: border-box; font: .9em ui-monospace, monospace; color: inherit; background: var(--soft); border: 1px solid var(--line); }
-button { font: inherit; padding: .3rem 1rem; margin-top: 1rem; }
+textarea { width: 100%; box-sizing: border-box; font: .9em/1.5 ui-monospace, monospace; color: inherit; background: var(--soft); border: 1px solid var(--line); border-radius: .25rem; padding: .5rem; }
+input { max-width: 100%; font: inherit; }
+button { font: inherit; padding: .4rem 1.25rem; margin-top: 1rem; }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+.good { color: var(--good); }
+.bad { color: var(--bad); }
+@media (max-width: 40rem) {
+	thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; white-space: nowrap; }
+	table, tbody, tr, td { display: block; }
+	tr { padding: .5rem 0; border-bottom: 1px solid var(--line); }
+	td { display: inline; padding: 0 .5rem 0 0; border: 0; }
+	td:last-child:not(.scope) { display: block; }
+	td.type::before, td.scope::before { content: "("; }
+	td.type::after, td.scope::after { content: ")"; }
+}
 </style>
 </head>
 <body>
@@ -49,10 +68,10 @@ button { font: inherit; padding: .3rem 1rem; margin-top: 1rem; }
 <p>Send mail and work on messages, from programs. Each method is called by POST of a JSON object; credentials are an address of
 the account with its password (HTTP basic), or a token of <code>mox token add</code> (<code>Authorization: Bearer</code>).
 Calls of webhooks tell what becomes of messages. The <a href="openapi.json">OpenAPI document</a> has all of it for programs.</p>
-<table>
+<table class="index">
 <thead><tr><th scope="col">Method</th><th scope="col">Does</th><th scope="col">Scope</th></tr></thead>
 <tbody>
-{{range .}}<tr><td><a href="{{.Name}}">{{.Name}}</a></td><td>{{.Summary}}</td><td>{{.Scope}}</td></tr>
+{{range .}}<tr><td><a href="{{.Name}}">{{.Name}}</a></td><td>{{.Summary}}</td><td class="scope">{{.Scope}}</td></tr>
 {{end}}</tbody>
 </table>
 </main>
@@ -63,30 +82,31 @@ Calls of webhooks tell what becomes of messages. The <a href="openapi.json">Open
 {{define "fields"}}{{if .Fields}}<table>
 <thead><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">Meaning</th></tr></thead>
 <tbody>
-{{range .Fields}}<tr><td><code>{{.Name}}</code></td><td>{{.Type}}</td><td>{{.Doc}}</td></tr>
+{{range .Fields}}<tr><td><code>{{.Name}}</code></td><td class="type">{{.Type}}</td><td>{{.Doc}}</td></tr>
 {{end}}</tbody>
 </table>
 {{else}}<p>No fields.</p>
 {{end}}{{end}}
 
-{{define "method"}}{{template "head" .Name}}<p><a href="./">HTTP API</a></p>
+{{define "method"}}{{template "head" .Name}}<nav aria-label="Page"><ul><li><a href="./">HTTP API</a></li><li><a href="#request-fields">Request</a></li><li><a href="#result">Result</a></li>
+<li><a href="#shell">From a shell</a></li><li><a href="#try">Try</a></li></ul></nav>
 <h1>{{.Name}}</h1>
 <p>{{.Summary}} {{.Doc}}</p>
 <p>Tokens need scope <code>{{.Scope}}</code>.{{if .New}} This method is not in v0 of the first release.{{end}}</p>
-<h2>Request</h2>
+<h2 id="request-fields">Request</h2>
 {{template "fields" .RequestType}}
 <pre>{{.RequestExample}}</pre>
-<h2>Result</h2>
+<h2 id="result">Result</h2>
 {{if .Raw}}<p>Not JSON, but {{.Raw}}.</p>
 {{else}}{{template "fields" .ResultType}}
 <pre>{{.ResultExample}}</pre>
 {{end}}{{range .Types}}<h2>{{.Name}}</h2>
 {{template "fields" .}}
-{{end}}<h2>From a shell</h2>
+{{end}}<h2 id="shell">From a shell</h2>
 <pre>curl --user me@example.org --header 'Content-Type: application/json' --data '{{.Compact}}' {{.URL}}</pre>
-<h2>Try</h2>
+<h2 id="try">Try</h2>
 <p>The browser asks for address and password. This really does it.</p>
-<form method="post" action="{{.Name}}" enctype="multipart/form-data">
+<form method="post" action="{{.Name}}?answer=page" enctype="multipart/form-data">
 <label for="request">Request</label>
 <textarea id="request" name="request" rows="{{.Rows}}" spellcheck="false">{{.RequestExample}}</textarea>
 {{if .Files}}<label for="attached">Files to attach</label>
@@ -98,7 +118,54 @@ Calls of webhooks tell what becomes of messages. The <a href="openapi.json">Open
 </main>
 </body>
 </html>
+{{end}}
+
+{{define "answer"}}{{template "head" .Title}}<nav aria-label="Page"><ul><li><a href="./">HTTP API</a></li><li><a href="{{.Method}}#try">{{.Method}}</a></li></ul></nav>
+<h1>{{.Title}}</h1>
+<p class="{{if .Good}}good{{else}}bad{{end}}">Status {{.Status}} {{.StatusText}}</p>
+<pre>{{.JSON}}</pre>
+<p>Programs get this as one line of JSON. To call it again, go back: your browser kept the request.</p>
+</main>
+</body>
+</html>
 {{end}}`))
+
+// answerPage is how an answer is shown to somebody who has used the form of a page.
+type answerPage struct {
+	Method, Title, JSON, StatusText string
+	Status                          int
+	Good                            bool
+}
+
+// answerPage writes an answer as a page.
+func (c *call) answerPage(status int, v any) error {
+	var text, b bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	p := answerPage{Method: c.method, Title: c.method + ": done", JSON: strings.TrimSpace(text.String()), Status: status, StatusText: http.StatusText(status), Good: status == http.StatusOK}
+	if !p.Good {
+		p.Title = c.method + ": not done"
+	}
+	if err := pageTemplates.ExecuteTemplate(&b, "answer", p); err != nil {
+		return err
+	}
+	pageHeader(c.w)
+	c.w.WriteHeader(status)
+	c.w.Write(b.Bytes())
+	return nil
+}
+
+// pageHeader sets the header of a page.
+func pageHeader(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", pageCSP)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Referrer-Policy", "same-origin")
+}
 
 // typeDoc is a struct in a page.
 type typeDoc struct {
@@ -140,10 +207,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, name string) {
 		http.Error(w, "500 - internal error", http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", pageCSP)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Referrer-Policy", "same-origin")
+	pageHeader(w)
 	w.Write(b.Bytes())
 }
 

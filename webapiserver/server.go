@@ -313,8 +313,15 @@ func (s *Server) failure(kind string) {
 	}
 }
 
-// answer writes a JSON result.
+// answer writes a JSON result, or a page with it when the form of a page asks so.
 func (c *call) answer(status int, v any) {
+	if c.r.URL.Query().Get("answer") == "page" {
+		if err := c.answerPage(status, v); err != nil {
+			c.s.c.Log.Error("making page of result", "err", err, "cid", c.cid, "method", c.method)
+			http.Error(c.w, "500 - internal error", http.StatusInternalServerError)
+		}
+		return
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // "<" of message ids stays readable; nosniff keeps it from being taken for HTML

@@ -831,7 +831,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("list lacks %s", m.Name)
 		}
 		page := get("v0/" + m.Name)
-		if page.status != 200 || !strings.Contains(page.body, `<form method="post" action="`+m.Name+`"`) || !strings.Contains(page.body, f.url+"v0/"+m.Name) {
+		if page.status != 200 || !strings.Contains(page.body, `<form method="post" action="`+m.Name+`?answer=page"`) || !strings.Contains(page.body, f.url+"v0/"+m.Name) {
 			t.Errorf("page %s: %d", m.Name, page.status)
 		}
 		if strings.Contains(page.body, "<script") || strings.Contains(page.body, `src="http`) || !strings.Contains(page.header.Get("Content-Security-Policy"), "form-action 'self'") {
@@ -846,6 +846,32 @@ func TestPages(t *testing.T) {
 	req, _ := http.NewRequest("PUT", f.url+"v0/Send", nil)
 	if r := do(t, req); r.status != 405 || r.header.Get("Allow") == "" {
 		t.Errorf("PUT: %+v", r)
+	}
+}
+
+// TestAnswerPage calls a method as the form of its page does: the answer is a page, too.
+func TestAnswerPage(t *testing.T) {
+	f := newFixture(t)
+	for _, tc := range []struct {
+		request string
+		status  int
+		texts   []string
+	}{
+		{`{"To":[{"Name":"<script>","Address":"x@y.example"}],"Text":"hi"}`, 200, []string{"<h1>Send: done</h1>", "Status 200 OK", `  &#34;MessageID&#34;: &#34;&lt;`}},
+		{`{"To":[{"Address":"<script>"}],"Text":"hi"}`, 400, []string{"<h1>Send: not done</h1>", "Status 400 Bad Request", "badAddress", "&lt;script&gt;"}},
+	} {
+		ct, body := multipartForm("request", tc.request)
+		req := f.request(t, "Send?answer=page", ct, body)
+		req.Header.Set("Origin", strings.TrimSuffix(f.url, "/webapi/"))
+		r := do(t, req)
+		if r.status != tc.status || r.header.Get("Content-Type") != "text/html; charset=utf-8" || r.header.Get("Content-Security-Policy") != pageCSP || strings.Contains(r.body, "<script") {
+			t.Errorf("%s: %+v", tc.request, r)
+		}
+		for _, s := range tc.texts {
+			if !strings.Contains(r.body, s) {
+				t.Errorf("%s: answer lacks %q: %s", tc.request, s, r.body)
+			}
+		}
 	}
 }
 
