@@ -1,5 +1,5 @@
 #!/bin/bash
-# Opens mox's pages in Debian's Chromium: no error, nothing loaded from elsewhere, no
+# Opens mox's pages in Debian's Chromium, and uses their forms: no error, nothing loaded from elsewhere, no
 # accessibility violation (axe, WCAG 2.2 AA), no sideways scrolling on a phone. With
 # SCREENSHOTS=DIR the pictures are kept there. Ends with a line "N passed, N failed".
 set -euo pipefail
