@@ -61,7 +61,7 @@ func newProcess(o MainOptions, inherited *Inherited) (*process, error) {
 	p := &process{MainOptions: o, registry: metrics.New(), levels: mlog.NewLevels(mlog.LevelInfo, nil)}
 	p.log = slog.New(mlog.NewHandler(o.Log, mlog.Options{Levels: p.levels, Count: p.registry.Log}))
 	var err error
-	p.manager, err = config.Open(o.ConfigPath, mlog.New("config", p.log), config.Options{ReadFile: inherited.ReadFile})
+	p.manager, err = config.Open(o.ConfigPath, p.log, config.Options{ReadFile: inherited.ReadFile})
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func (s *Server) openPolicies(path string) (err error) {
 			Resolver: s.Resolver, Transport: mtasts.NewTransport(s.Resolver, snap.RootCAs, dial), Log: mlog.New("mtasts", s.Log),
 			Observe: func(result string, d time.Duration) { gets.Observe(d, result) },
 		},
-		Log: mlog.New("mtastsdb", s.Log), Now: s.Now,
+		Log: s.Log, Now: s.Now,
 		Observe: func(result string) { got.Inc(result) },
 		Panic:   func() { s.Registry.Panic("mtastsdb") },
 	})

@@ -12,7 +12,6 @@ import (
 
 	"mox/dkim"
 	"mox/metrics"
-	"mox/mlog"
 	"mox/mtasts"
 	"mox/queue"
 	"mox/report"
@@ -29,7 +28,7 @@ func (s *Server) buildReports() {
 	evaluated, dkims, spfs := s.Registry.Counter(metrics.DMARCDBPolicyEvaluated), s.Registry.Counter(metrics.DMARCDBDKIMResult), s.Registry.Counter(metrics.DMARCDBSPFResult)
 	sessions := s.Registry.Counter(metrics.TLSRPTDBSession)
 	s.receiver = report.NewReceiver(report.ReceiverConfig{
-		DB: s.Reports, Resolver: s.Resolver, Log: mlog.New("report", s.Log), Now: s.Now,
+		DB: s.Reports, Resolver: s.Resolver, Log: s.Log, Now: s.Now,
 		Metrics: report.ReceiverMetrics{
 			PolicyEvaluated: func(domain, disposition, dkim, spf string, n int64) {
 				evaluated.Add(float64(n), domain, disposition, dkim, spf)
@@ -42,7 +41,7 @@ func (s *Server) buildReports() {
 	queued := map[reportdb.Kind]metrics.CounterDef{reportdb.KindDMARC: metrics.DMARCDBReportQueued, reportdb.KindTLS: metrics.TLSRPTSendReportQueued}
 	failed := map[reportdb.Kind]metrics.CounterDef{reportdb.KindDMARC: metrics.DMARCDBReportError, reportdb.KindTLS: metrics.TLSRPTSendReportError}
 	s.reporter = report.New(report.Config{
-		DB: s.Reports, Snapshot: s.Config.Snapshot, Resolver: s.Resolver, Sender: reportSender{s}, HTTP: s.reportClient(), Log: mlog.New("report", s.Log), Now: s.Now,
+		DB: s.Reports, Snapshot: s.Config.Snapshot, Resolver: s.Resolver, Sender: reportSender{s}, HTTP: s.reportClient(), Log: s.Log, Now: s.Now,
 		Metrics: report.Metrics{
 			Queued: func(k reportdb.Kind) { s.Registry.Counter(queued[k]).Inc() },
 			Error:  func(k reportdb.Kind) { s.Registry.Counter(failed[k]).Inc() },

@@ -9,7 +9,7 @@ import (
 // NameAddress is a mailbox with its display name.
 type NameAddress struct {
 	Name    string `doc:"Display name, may be empty."`
-	Address string `doc:"Email address."`
+	Address string `doc:"Email address." required:"true"`
 }
 
 // Message is the content of a message, without files.
@@ -78,7 +78,7 @@ type SendResult struct {
 
 // SendBatchRequest is several messages.
 type SendBatchRequest struct {
-	Messages []SendRequest `doc:"Messages to send, each as for Send."`
+	Messages []SendRequest `doc:"Messages to send, each as for Send." required:"true"`
 }
 
 // SendBatchItem is the outcome of one message of a batch.
@@ -113,7 +113,7 @@ type SuppressionListResult struct {
 
 // SuppressionAddRequest adds an address.
 type SuppressionAddRequest struct {
-	EmailAddress string `doc:"Address not to send to any more."`
+	EmailAddress string `doc:"Address not to send to any more." required:"true"`
 	Manual       bool   `doc:"Whether a person wants it so."`
 	Reason       string `doc:"Free text."`
 }
@@ -123,7 +123,7 @@ type SuppressionAddResult struct{}
 
 // SuppressionRemoveRequest removes an address.
 type SuppressionRemoveRequest struct {
-	EmailAddress string `doc:"Address to send to again."`
+	EmailAddress string `doc:"Address to send to again." required:"true"`
 }
 
 // SuppressionRemoveResult is empty.
@@ -131,7 +131,7 @@ type SuppressionRemoveResult struct{}
 
 // SuppressionPresentRequest asks about an address.
 type SuppressionPresentRequest struct {
-	EmailAddress string `doc:"Address to look for."`
+	EmailAddress string `doc:"Address to look for." required:"true"`
 }
 
 // SuppressionPresentResult answers.
@@ -141,7 +141,7 @@ type SuppressionPresentResult struct {
 
 // MessageGetRequest asks for a parsed message.
 type MessageGetRequest struct {
-	MsgID int64 `doc:"Identifies the message, as in Meta.MsgID of webhook calls."`
+	MsgID int64 `doc:"Identifies the message, as in Meta.MsgID of webhook calls." required:"true"`
 }
 
 // Structure is a part of a message, and the parts in it.
@@ -179,19 +179,19 @@ type MessageGetResult struct {
 
 // MessageRawGetRequest asks for a message as it is; the result is message/rfc822.
 type MessageRawGetRequest struct {
-	MsgID int64 `doc:"Identifies the message."`
+	MsgID int64 `doc:"Identifies the message." required:"true"`
 }
 
 // MessagePartGetRequest asks for the decoded content of a part; the result has the part's
 // media type.
 type MessagePartGetRequest struct {
-	MsgID    int64 `doc:"Identifies the message."`
+	MsgID    int64 `doc:"Identifies the message." required:"true"`
 	PartPath []int `doc:"Indices into Parts of the Structure, from 0: [0, 1] is the second part of the first. Empty for the whole body."`
 }
 
 // MessageDeleteRequest removes a message for good.
 type MessageDeleteRequest struct {
-	MsgID int64 `doc:"Identifies the message."`
+	MsgID int64 `doc:"Identifies the message." required:"true"`
 }
 
 // MessageDeleteResult is empty.
@@ -199,7 +199,7 @@ type MessageDeleteResult struct{}
 
 // MessageFlagsAddRequest sets flags.
 type MessageFlagsAddRequest struct {
-	MsgID int64    `doc:"Identifies the message."`
+	MsgID int64    `doc:"Identifies the message." required:"true"`
 	Flags []string `doc:"System flags such as \\Seen and \\Flagged, and keywords such as $Forwarded."`
 }
 
@@ -208,7 +208,7 @@ type MessageFlagsAddResult struct{}
 
 // MessageFlagsRemoveRequest clears flags.
 type MessageFlagsRemoveRequest struct {
-	MsgID int64    `doc:"Identifies the message."`
+	MsgID int64    `doc:"Identifies the message." required:"true"`
 	Flags []string `doc:"Flags and keywords to clear."`
 }
 
@@ -217,8 +217,8 @@ type MessageFlagsRemoveResult struct{}
 
 // MessageMoveRequest moves a message; it keeps its MsgID.
 type MessageMoveRequest struct {
-	MsgID           int64  `doc:"Identifies the message."`
-	DestMailboxName string `doc:"Mailbox to move to, which must exist."`
+	MsgID           int64  `doc:"Identifies the message." required:"true"`
+	DestMailboxName string `doc:"Mailbox to move to, which must exist." required:"true"`
 }
 
 // MessageMoveResult is empty.

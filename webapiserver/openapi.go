@@ -15,7 +15,10 @@ type object map[string]any
 
 // openAPI returns the OpenAPI 3.1 document of the API, made from the Go types.
 func openAPI() []byte {
-	g := &generator{schemas: object{}}
+	g := &generator{schemas: object{}, requests: map[reflect.Type]bool{}}
+	for _, m := range webapi.Methods() {
+		reach(reflect.TypeOf(m.Request), g.requests)
+	}
 	paths, hooks := object{}, object{}
 	for _, m := range webapi.Methods() {
 		paths["/"+m.Name] = object{"post": g.operation(m)}
@@ -60,7 +63,24 @@ func openAPI() []byte {
 }
 
 // generator makes JSON schemas (draft 2020-12, as OpenAPI 3.1 has it) of Go types.
-type generator struct{ schemas object }
+type generator struct {
+	schemas  object
+	requests map[reflect.Type]bool // structs that are in requests
+}
+
+// reach adds a struct, and those in it, to seen.
+func reach(t reflect.Type, seen map[reflect.Type]bool) {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() || seen[t] {
+		return
+	}
+	seen[t] = true
+	for _, f := range fields(t) {
+		reach(f.Type, seen)
+	}
+}
 
 func (g *generator) operation(m webapi.Method) object {
 	request := g.schema(reflect.TypeOf(m.Request))
@@ -71,12 +91,12 @@ func (g *generator) operation(m webapi.Method) object {
 		}
 	}
 	content := object{
-		"application/json":    object{"schema": request, "example": m.Request},
+		"application/json":    object{"schema": request, "example": compact(m.Request)},
 		"multipart/form-data": object{"schema": object{"type": "object", "required": []any{"request"}, "properties": properties}, "encoding": object{"request": object{"contentType": "application/json"}}},
 	}
 	result := object{"*/*": object{}}
 	if m.Raw == "" {
-		result = object{"application/json": object{"schema": g.schema(reflect.TypeOf(m.Result)), "example": m.Result}}
+		result = object{"application/json": object{"schema": g.schema(reflect.TypeOf(m.Result)), "example": filled(m.Result)}}
 	}
 	failure := object{"application/json": object{"schema": object{"$ref": "#/components/schemas/Error"}}}
 	op := object{
@@ -145,13 +165,62 @@ func (g *generator) component(t reflect.Type) {
 	if _, ok := g.schemas[t.Name()]; ok {
 		return
 	}
-	properties := object{}
-	// Before its fields, which may be of the same type.
-	g.schemas[t.Name()] = object{"type": "object", "properties": properties, "additionalProperties": !strings.HasSuffix(t.Name(), "Request")}
+	// Requests may lack fields but those with a tag, and have no others. What the server sends
+	// has all fields, and gets more in later versions.
+	request := g.requests[t]
+	properties, required := object{}, []any{}
+	component := object{"type": "object", "properties": properties, "additionalProperties": !request}
+	g.schemas[t.Name()] = component // before its fields, which may be of the same type
 	for _, f := range fields(t) {
 		s := g.schema(f.Type)
+		if k := f.Type.Kind(); !request && (k == reflect.Slice || k == reflect.Map) {
+			s["type"] = s["type"].([]any)[0] // empty, never null
+		}
 		s["description"] = f.Tag.Get("doc")
 		properties[f.Name] = s
+		if !request || isRequired(f) {
+			required = append(required, f.Name)
+		}
+	}
+	if len(required) > 0 {
+		component["required"] = required
+	}
+}
+
+func isRequired(f reflect.StructField) bool { return f.Tag.Get("required") == "true" }
+
+// compact is an example of a request, without what is not used in it.
+func compact(v any) json.RawMessage { return json.RawMessage(example(v, "")) }
+
+// filled returns an example of a result with empty lists in place of null, as the server
+// sends them.
+func filled(v any) any {
+	p := reflect.New(reflect.TypeOf(v))
+	p.Elem().Set(reflect.ValueOf(v))
+	fill(p.Elem())
+	return p.Elem().Interface()
+}
+
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			fill(v.Field(i))
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		for i := range v.Len() {
+			fill(v.Index(i))
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
 	}
 }
 

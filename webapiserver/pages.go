@@ -82,7 +82,7 @@ Calls of webhooks tell what becomes of messages. The <a href="openapi.json">Open
 {{define "fields"}}{{if .Fields}}<table>
 <thead><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">Meaning</th></tr></thead>
 <tbody>
-{{range .Fields}}<tr><td><code>{{.Name}}</code></td><td class="type">{{.Type}}</td><td>{{.Doc}}</td></tr>
+{{range .Fields}}<tr><td><code>{{.Name}}</code></td><td class="type">{{.Type}}{{if .Required}}, required{{end}}</td><td>{{.Doc}}</td></tr>
 {{end}}</tbody>
 </table>
 {{else}}<p>No fields.</p>
@@ -173,7 +173,10 @@ type typeDoc struct {
 	Fields []fieldDoc
 }
 
-type fieldDoc struct{ Name, Type, Doc string }
+type fieldDoc struct {
+	Name, Type, Doc string
+	Required        bool // in requests
+}
 
 type methodPage struct {
 	webapi.Method
@@ -274,7 +277,7 @@ func (p *methodPage) describe(t reflect.Type, seen map[reflect.Type]bool) typeDo
 	seen[t] = true
 	d := typeDoc{Name: t.Name()}
 	for _, f := range fields(t) {
-		d.Fields = append(d.Fields, fieldDoc{f.Name, typeName(f.Type), f.Tag.Get("doc")})
+		d.Fields = append(d.Fields, fieldDoc{f.Name, typeName(f.Type), f.Tag.Get("doc"), isRequired(f)})
 	}
 	for _, f := range fields(t) {
 		e := f.Type

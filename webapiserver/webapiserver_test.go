@@ -883,7 +883,11 @@ func TestOpenAPI(t *testing.T) {
 		Paths      map[string]map[string]any
 		Webhooks   map[string]any
 		Components struct {
-			Schemas map[string]struct{ Properties map[string]map[string]any }
+			Schemas map[string]struct {
+				Properties           map[string]map[string]any
+				Required             []string
+				AdditionalProperties bool
+			}
 		}
 	}
 	b := openAPI()
@@ -910,6 +914,15 @@ func TestOpenAPI(t *testing.T) {
 		if _, there := doc.Components.Schemas[name]; ok && !there && !strings.HasPrefix(name, "{") {
 			t.Errorf("reference to %s leads nowhere", name)
 		}
+	}
+	for name, want := range map[string]string{"NameAddress": "Address", "SendRequest": "", "MessageMoveRequest": "MsgID DestMailboxName", "SendResult": "MessageID Submissions", "Error": "Code Message"} {
+		s := doc.Components.Schemas[name]
+		if got := strings.Join(s.Required, " "); got != want || s.AdditionalProperties != (name == "SendResult" || name == "Error") {
+			t.Errorf("%s: required %q, more fields %v", name, got, s.AdditionalProperties)
+		}
+	}
+	if typ := doc.Components.Schemas["SendResult"].Properties["Submissions"]["type"]; typ != "array" {
+		t.Errorf("type of a list in a result: %v", typ)
 	}
 	send := doc.Components.Schemas["SendRequest"].Properties
 	for _, field := range []string{"From", "To", "CC", "BCC", "ReplyTo", "MessageID", "References", "Date", "Subject", "Text", "HTML", "Extra", "Headers", "AlternativeFiles", "InlineFiles", "AttachedFiles", "RequireTLS", "FutureRelease", "SaveSent"} {
