@@ -124,6 +124,56 @@ func TestMTASTS(t *testing.T) {
 	}
 }
 
+// TestMTASTSProxied: behind a proxy that has the certificate, policies are served without
+// TLS, on a port with other services; a policy that changes is served at once.
+func TestMTASTSProxied(t *testing.T) {
+	s := moxtest.New(t, moxtest.WithConfig(func(static *config.Static, dynamic *config.Dynamic) {
+		l := static.Listeners["test"]
+		l.MTASTSHTTPS = config.DiscoveryService{Enabled: true, NonTLS: true, Forwarded: true}
+		static.Listeners["test"] = l
+		d := dynamic.Domains[moxtest.Domain]
+		d.MTASTS = &config.MTASTS{PolicyID: "1", Mode: "testing", MaxAge: time.Hour, MX: []string{"*.mox.example"}}
+		dynamic.Domains[moxtest.Domain] = d
+	}))
+	get := func() (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.Addr("web")+"/.well-known/mta-sts.txt", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "mta-sts." + moxtest.Domain
+		req.Header.Set("X-Forwarded-For", "192.0.2.1")
+		req.Header.Set("X-Forwarded-Proto", "https")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	if code, text := get(); code != 200 || text != "version: STSv1\r\nmode: testing\r\nmx: *.mox.example\r\nmax_age: 3600\r\n" {
+		t.Errorf("%d %q", code, text)
+	}
+	if err := s.Config.Edit(func(dynamic *config.Dynamic) error {
+		d := dynamic.Domains[moxtest.Domain]
+		d.Disabled = true
+		dynamic.Domains[moxtest.Domain] = d
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if code, _ := get(); code != 404 {
+		t.Errorf("disabled: %d", code)
+	}
+	seen, err := s.Registry.Gather("mox_httpserver_response_duration_seconds")
+	if err != nil || seen["code=200,handler=mtasts,method=get,proto=https"] != 1 {
+		t.Errorf("metrics %v, %v", seen, err)
+	}
+}
+
 // https makes a server that has mail on its port of HTTPS.
 func https(t *testing.T, o ...moxtest.Option) *moxtest.Server {
 	return moxtest.New(t, append(o, moxtest.WithConfig(func(static *config.Static, _ *config.Dynamic) {
