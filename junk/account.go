@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"mox/classifier"
 	"mox/db"
@@ -36,19 +35,10 @@ type account struct {
 	m    *Manager
 	name string
 
-	ready chan struct{} // closed when start has returned:
-	err   error
-	gone  chan struct{} // closed when all is closed
-	end   sync.Once
-
-	// Guarded by Manager.mu.
-	refs    int
-	used    time.Time
-	leaving bool // nobody new comes in; closed by the last to leave
+	gone chan struct{} // closed when all is closed
 
 	acc   *store.Account
 	watch *store.Watch
-	stop  chan struct{} // ends the goroutine that waits for changes
 
 	dbMu sync.RWMutex // held for reading by who uses db, for writing to replace it
 	db   *db.DB
@@ -72,44 +62,30 @@ type account struct {
 	jobs        []chan struct{}
 }
 
-func newAccount(m *Manager, name string) *account {
-	return &account{
-		m: m, name: name, ready: make(chan struct{}), gone: make(chan struct{}), stop: make(chan struct{}),
-		token: make(chan struct{}, 1),
-	}
-}
-
-// start opens the files.
-func (a *account) start(ctx context.Context) error {
-	acc, err := a.m.c.Store.Account(ctx, a.name)
+// open opens the files of an account.
+func (m *Manager) open(ctx context.Context, name string) (*account, error) {
+	acc, err := m.c.Store.Account(ctx, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	a.acc = acc
+	a := &account{m: m, name: name, acc: acc, gone: make(chan struct{}), token: make(chan struct{}, 1)}
 	if err := a.openFile(ctx); err != nil {
 		acc.Release()
-		return fmt.Errorf("opening junk database: %w", err)
+		return nil, fmt.Errorf("opening junk database: %w", err)
 	}
 	a.watch = acc.Watch()
-	a.m.ended.Go(func() {
-		for {
-			select {
-			case <-a.watch.C:
-				a.m.Touch(a.name)
-			case <-a.stop:
-				return
-			}
-		}
-	})
 	if a.wantCompare || a.compare != nil || a.remake.next < a.remake.last {
-		a.m.schedule(a.name, 0, false)
+		a.hasWork()
 	}
-	return nil
+	return a, nil
 }
+
+// hasWork makes the worker do some as soon as it can.
+func (a *account) hasWork() { a.m.keeper.Schedule(a.name, 0) }
 
 // close saves how far the change log was followed, and closes the files. Nobody uses a.
 func (a *account) close() {
-	close(a.stop)
+	defer close(a.gone)
 	a.watch.Close()
 	if err := a.save(context.Background()); err != nil && a.note(err) != nil {
 		a.m.c.Log.Warn("saving state of junk filter", "account", a.name, "err", err)
@@ -253,7 +229,7 @@ func isDamage(err error) bool {
 func (a *account) note(err error) error {
 	if isDamage(err) && !a.bad.Swap(true) {
 		a.m.c.Log.Error("junk database is damaged: it is made anew of the messages", "account", a.name, "err", err)
-		a.m.schedule(a.name, 0, false)
+		a.hasWork()
 	}
 	return err
 }
