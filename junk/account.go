@@ -22,13 +22,7 @@ const FileName = "junk.db"
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-func schema() fs.FS {
-	sub, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		panic(err) // the directory is embedded
-	}
-	return sub
-}
+func schema() fs.FS { return db.Schema(schemaFiles) }
 
 // account is an account whose data is open.
 type account struct {
@@ -119,7 +113,7 @@ func (a *account) openFile(ctx context.Context) error {
 	}
 	a.m.c.Log.Error("junk database is damaged: it is made anew of the messages", "account", a.name, "err", err)
 	a.m.c.Metrics.Rebuilt("damage")
-	if err := setAside(a.path()); err != nil {
+	if err := a.setAside(); err != nil {
 		return err
 	}
 	return a.tryOpen(ctx)
@@ -197,7 +191,7 @@ func (a *account) repair(ctx context.Context) error {
 	a.dbMu.Lock()
 	defer a.dbMu.Unlock()
 	a.db.Close()
-	if err := setAside(a.path()); err != nil {
+	if err := a.setAside(); err != nil {
 		return err
 	}
 	if err := a.openFile(ctx); err != nil {
@@ -209,17 +203,7 @@ func (a *account) repair(ctx context.Context) error {
 }
 
 // setAside keeps a damaged file, in the place of one set aside before.
-func setAside(path string) error {
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	if err := os.Rename(path, path+".damaged"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
+func (a *account) setAside() error { return db.SetAside(a.path(), a.path()+".damaged") }
 
 func isDamage(err error) bool {
 	return errors.Is(err, errDamaged) || errors.Is(err, db.ErrCorrupt) && !errors.Is(err, store.ErrCorrupt)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"mox/db"
 	"mox/store"
 )
 
@@ -51,7 +52,7 @@ func (m *Manager) rebuild(ctx context.Context, a *account) error {
 		m.closeIndex(a)
 		m.stats.rebuilds.Add(1)
 	}
-	if err := removeIndex(filepath.Join(a.acc.Dir(), FileName)); err != nil {
+	if err := db.Remove(filepath.Join(a.acc.Dir(), FileName)); err != nil {
 		return fmt.Errorf("removing damaged search index: %w", err)
 	}
 	return m.openIndex(ctx, a)
