@@ -27,11 +27,11 @@ var layers = []struct {
 	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webserver", "adminapi", "accountapi", "mailapi", "webadmin", "webaccount", "webmail"}},
 	// The root package is between: it composes all doors, and moxtest embeds it.
 	{"serving", []string{"serve"}},
-	{"tests", []string{"sessiontest", "dbtest", "storetest", "moxtest", "integration", "interop"}},
+	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration", "interop"}},
 }
 
 // anywhere lists test helpers that tests of any layer may import.
-var anywhere = []string{"sessiontest", "dbtest", "storetest"}
+var anywhere = []string{"sessiontest", "storetest"}
 
 // confined says which packages alone may import an outside module, so that every
 // other one compiles without it (DESIGN: SQLite behind db, Prometheus behind metrics).

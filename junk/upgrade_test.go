@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"mox/db"
-	"mox/dbtest"
+	"mox/db/dbtest"
 	"mox/store"
 )
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"mox/dbtest"
+	"mox/db/dbtest"
 	"mox/dns"
 )
 

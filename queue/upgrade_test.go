@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"mox/dbtest"
+	"mox/db/dbtest"
 	"mox/smtp"
 )
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"mox/dbtest"
+	"mox/db/dbtest"
 )
 
 // TestUpgrade opens account files that each version of the schema wrote, and finds what

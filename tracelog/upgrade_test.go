@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"mox/dbtest"
+	"mox/db/dbtest"
 )
 
 // TestUpgrade opens logs that each version of the schema wrote, and finds what was in them.

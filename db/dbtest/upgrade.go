@@ -1,5 +1,3 @@
-// Package dbtest has what tests of packages share that keep a database of package db: what
-// one release wrote, every later one opens, and [Upgrade] holds them to it.
 package dbtest
 
 import (
@@ -41,11 +39,11 @@ func Upgrade(t *testing.T, v Versions) {
 	}
 	if *makeUpgrade {
 		path, text := v.Write(t)
-		write(t, len(names), path, text)
+		writeVersion(t, len(names), path, text)
 	}
 	for n := range names {
 		t.Run(fmt.Sprint(n+1), func(t *testing.T) {
-			file, text := read(t, n+1)
+			file, text := readVersion(t, n+1)
 			v.Check(t, file, text)
 		})
 	}
@@ -61,7 +59,7 @@ func Equal(t *testing.T, got, want string) {
 
 func base(version int) string { return filepath.Join(upgradeDir, fmt.Sprint(version)) }
 
-func read(t *testing.T, version int) (file []byte, text string) {
+func readVersion(t *testing.T, version int) (file []byte, text string) {
 	t.Helper()
 	packed, err := os.ReadFile(base(version) + ".db.zst")
 	if err != nil {
@@ -77,7 +75,7 @@ func read(t *testing.T, version int) (file []byte, text string) {
 	return file, string(b)
 }
 
-func write(t *testing.T, version int, path, text string) {
+func writeVersion(t *testing.T, version int, path, text string) {
 	t.Helper()
 	file, err := os.ReadFile(path)
 	check(t, err)
