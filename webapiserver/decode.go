@@ -63,6 +63,9 @@ func (c *call) decode(m method) (any, error) {
 // read returns the JSON of a request, and keeps its files.
 func (c *call) read(body io.Reader, m method) ([]byte, error) {
 	limit := c.s.c.Limits.JSON
+	if ce := c.r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
+		return nil, protocolError("Content-Encoding %.100q is not understood: requests are not compressed", ce)
+	}
 	mt, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if err != nil {
 		return nil, protocolError("Content-Type is missing or bad: application/json, application/x-www-form-urlencoded and multipart/form-data are understood")

@@ -700,6 +700,8 @@ func TestEncodings(t *testing.T) {
 		return do(t, f.request(t, method, ct, body))
 	}
 	plain := func(ct, body string) response { return do(t, f.request(t, "Send", ct, strings.NewReader(body))) }
+	compressed := f.request(t, "Send", js, strings.NewReader(send))
+	compressed.Header.Set("Content-Encoding", "gzip")
 	for _, tc := range []struct {
 		what   string
 		resp   response
@@ -715,6 +717,7 @@ func TestEncodings(t *testing.T) {
 		{"wrong type", plain(js, `{"To":"x@y.example"}`), 400, `"Code":"protocol","Message":"request is not valid: To: string in place of: list of NameAddress"`},
 		{"wrong type within", plain(js, `{"To":[{"Address":5}]}`), 400, `To.Address: number in place of: string`},
 		{"not an object", plain(js, ` []`), 400, `must be a JSON object`},
+		{"compressed", do(t, compressed), 400, "not compressed"},
 		{"null", plain(js, `null`), 400, `must be a JSON object`},
 		{"cut", plain(js, `{"To":[`), 400, `ends too early`},
 		{"not UTF-8", plain(js, strings.Replace(send, "hi", "h\xe9", 1)), 400, `not in UTF-8`},
