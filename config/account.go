@@ -34,7 +34,7 @@ type Account struct {
 type OutgoingWebhook struct {
 	URL           string   `sconf-doc:"URL to POST to, http or https."`
 	Authorization string   `sconf:"optional" sconf-doc:"Value of the Authorization header, such as: Basic dXNlcjpwYXNzd29yZA=="`
-	Events        []string `sconf:"optional" sconf-doc:"Events to call for: delivered, suppressed, delayed, failed, relayed, expanded, canceled, unrecognized. Default: all."`
+	Events        []string `sconf:"optional" sconf-doc:"Events to call for: delivered, suppressed, delayed, failed, relayed, expanded, canceled, unrecognized, complained. Default: all."`
 }
 
 // IncomingWebhook is Account.IncomingWebhook.

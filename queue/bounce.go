@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mox/db"
@@ -74,10 +75,8 @@ func (q *Queue) RecordDSN(ctx context.Context, r DSNReport) (Message, error) {
 
 // reported stores what a notification says of a message.
 func (t *tx) reported(m *Message, at place, r *DSNReport) (err error) {
-	for _, old := range m.Results {
-		if old.DSN && r.Event != EventUnrecognized && old.Start.Equal(r.Result.Start) && old.Code == r.Result.Code && old.Enhanced == r.Result.Enhanced && old.Error == r.Result.Error && old.Success == r.Result.Success {
-			return nil
-		}
+	if again, err := t.isReported(m, at, r); again || err != nil {
+		return err
 	}
 	if r.Event != EventUnrecognized {
 		m.Results = bounded(m.Results, r.Result, t.q.o.Limits.Results)
@@ -98,6 +97,21 @@ func (t *tx) reported(m *Message, at place, r *DSNReport) (err error) {
 		}
 	}
 	return t.event(Event{Name: r.Event, Message: *m, Result: r.Result, DSN: r.Event != EventUnrecognized, Suppressing: suppressing})
+}
+
+// isReported tells whether a notification is in the history already.
+func (t *tx) isReported(m *Message, at place, r *DSNReport) (bool, error) {
+	if r.Event == EventUnrecognized {
+		return false, nil
+	}
+	there := slices.ContainsFunc(m.Results, func(old Result) bool {
+		return old.DSN && old.Start.Equal(r.Result.Start) && old.Code == r.Result.Code && old.Enhanced == r.Result.Enhanced && old.Error == r.Result.Error && old.Success == r.Result.Success
+	})
+	if !there || at.queued {
+		return there, nil
+	}
+	_, there, err := t.c.QueryInt64("SELECT id FROM retired WHERE id = ? AND event = ?", at.id, r.Event)
+	return there, err
 }
 
 func (t *tx) storeReported(m *Message, at place, r *DSNReport) error {
