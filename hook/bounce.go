@@ -347,7 +347,7 @@ func understand(r *queue.DSNReport, s dsn.Recipient) {
 	if code, _, text, err := smtp.ParseReplyLine(s.Diagnostic.Text); err == nil {
 		r.Result.Code = code
 		if !r.Result.Success {
-			r.Result.Error = text
+			r.Result.Error = strings.TrimSpace(strings.TrimPrefix(text, s.Status))
 		}
 	} else if !r.Result.Success {
 		r.Result.Error = s.Diagnostic.Text
