@@ -283,13 +283,13 @@ func authentic(tr *trace.Trace, m *queue.Message) bool {
 		if ip, err := netip.ParseAddr(r.RemoteIP); err == nil && f.Remote.IsValid() && ip.Unmap() == f.Remote.Unmap() {
 			return true
 		}
-		if d, err := dns.ParseDomainLax(r.RemoteMTA); err == nil {
+		if d, err := dns.ParseDomainLax(strings.TrimSuffix(r.RemoteMTA, ".")); err == nil {
 			concerned[organization(d)] = true
 		}
 	}
 	delete(concerned, dns.Domain{})
 	return slices.ContainsFunc(verified(f), func(name string) bool {
-		d, err := dns.ParseDomainLax(name)
+		d, err := dns.ParseDomainLax(strings.TrimSuffix(name, "."))
 		return err == nil && concerned[organization(d)]
 	})
 }
