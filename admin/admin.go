@@ -37,6 +37,9 @@ type Admin struct {
 	Traces *tracelog.Log // of decisions about messages; nil: not kept
 
 	Queue *queue.Queue // of outgoing messages; nil: there is none
+	// Retry forgets which destinations could not be reached, before messages are tried again
+	// because someone wants it; nil: nothing is remembered.
+	Retry func()
 
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.
 	Inbound *inbound.Inbound

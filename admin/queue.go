@@ -99,6 +99,9 @@ func (a *Admin) QueueHold(ctx context.Context, actor Actor, f QueueFilter, hold 
 
 // QueueSchedule changes when the next attempt is.
 func (a *Admin) QueueSchedule(ctx context.Context, actor Actor, f QueueFilter, s queue.Shift) (int, error) {
+	if a.Retry != nil {
+		a.Retry()
+	}
 	return a.changeQueue(ctx, actor, "queue schedule", f, func(f queue.Filter) (int, error) { return a.Queue.Schedule(ctx, f, s) }, "by", s.By, "now", s.Now)
 }
 

@@ -7,6 +7,7 @@
 #	interop/run.sh mbsync     only those whose name contains the word
 #	interop/run.sh reception  a mox as on the internet; with $INTEROP_LOGS, a directory,
 #	                          its log and those of the other servers are kept there
+#	interop/run.sh sending    mox and other servers send each other mail; the same
 set -u
 cd "$(dirname "$0")/.."
 here=$PWD/interop
@@ -371,6 +372,7 @@ run haproxy case_haproxy
 run node case_node
 run dkim case_dkim
 . "$here/reception.sh"
+. "$here/sending.sh"
 
 if grep -E 'panic|m="unhandled' "$work/server.log"; then
 	echo "FAIL  the server logged a panic"

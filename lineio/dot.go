@@ -350,6 +350,14 @@ func (d *DotWriter) Write(p []byte) (int, error) {
 			d.bol = true
 			continue
 		}
+		if n := whole(p, d.bol); n > 0 {
+			if _, err := d.w.Write(p[:n]); err != nil {
+				return total - len(p), err
+			}
+			d.bol = true
+			p = p[n:]
+			continue
+		}
 		if d.bol && p[0] == '.' {
 			if err := d.raw("."); err != nil {
 				return total - len(p), err
@@ -378,6 +386,21 @@ func (d *DotWriter) Write(p []byte) (int, error) {
 		p = p[1:]
 	}
 	return total, nil
+}
+
+// whole returns how much of p is whole lines that need no change. bol tells whether p begins
+// with the begin of a line.
+func whole(p []byte, bol bool) int {
+	n := 0
+	for n < len(p) && (!bol || p[n] != '.') {
+		i := bytes.IndexByte(p[n:], '\n')
+		if i < 1 || p[n+i-1] != '\r' || bytes.IndexByte(p[n:n+i-1], '\r') >= 0 {
+			break
+		}
+		n += i + 1
+		bol = true
+	}
+	return n
 }
 
 func (d *DotWriter) raw(s string) error {

@@ -3,6 +3,7 @@ package message
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,22 @@ func Is7Bit(r io.Reader) (bool, error) {
 		return false, fmt.Errorf("reading message: %w", err)
 	}
 	return s.high == 0 && s.nul == 0, nil
+}
+
+// IsASCII tells whether no octet has its high bit set.
+func IsASCII(b []byte) bool {
+	const high = 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.LittleEndian.Uint64(b)&high != 0 {
+			return false
+		}
+	}
+	for _, c := range b {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // To7Bit writes the message ra, which p is the tree of, with all content that is not

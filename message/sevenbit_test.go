@@ -137,3 +137,19 @@ func FuzzTo7Bit(f *testing.F) {
 		check7Bit(t, in, out)
 	})
 }
+
+func TestIsASCII(t *testing.T) {
+	for n := range 20 {
+		b := bytes.Repeat([]byte{0x7f}, n)
+		if !IsASCII(b) {
+			t.Errorf("%d octets: not ASCII", n)
+		}
+		for i := range b {
+			b[i] = 0x80
+			if IsASCII(b) {
+				t.Errorf("octet %d of %d is not seen", i, n)
+			}
+			b[i] = 0
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"mox/config"
@@ -49,10 +50,14 @@ type verdict struct {
 	ip      string
 }
 
-// work sends a batch.
+// work sends a batch. While the outcome of one transaction becomes durable, the next is sent.
 func (o *Outbound) work(ctx context.Context, b *batch) {
 	var quick recorded // what took no time is recorded together
-	defer func() { o.commit(ctx, &quick) }()
+	var before sync.WaitGroup
+	defer func() {
+		before.Wait()
+		o.commit(ctx, &quick)
+	}()
 	for _, msgs := range transactions(b.msgs, o.c.Limits.Recipients) {
 		if o.ending.Load() {
 			return
@@ -66,7 +71,8 @@ func (o *Outbound) work(ctx context.Context, b *batch) {
 		}
 		o.record(ctx, t, r)
 		if r != &quick {
-			o.commit(ctx, r)
+			before.Wait()
+			before.Go(func() { o.commit(ctx, r) })
 		}
 	}
 }

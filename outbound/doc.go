@@ -18,6 +18,9 @@
 // made by a pure function of the facts, decide: MTA-STS, DANE, REQUIRETLS and
 // TLS-Required: No; and each connection is counted for TLS reports.
 //
+// While the outcome of one transaction becomes durable, the worker is at the next, but not
+// further: a crash has at most two messages of a connection sent twice.
+//
 // # What counts as failure
 //
 // A reply to a recipient, to MAIL or to the message is an answer; what happens before (no

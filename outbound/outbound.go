@@ -115,7 +115,9 @@ type Limits struct {
 	// Patience is for how long a message in the queue can wait for a lane that is left alone
 	// without that counting as attempts; 0: 1 h.
 	Patience time.Duration
-	Lanes    int // remembered; 0: 10,000. Likewise hosts.
+	// Gather is the least time between two looks at what is due; 0: 5 ms.
+	Gather time.Duration
+	Lanes  int // remembered; 0: 10,000. Likewise hosts.
 
 	// DelayNotice is after how long in the queue the sender is told of the delay, at the
 	// attempt then; 0: 105 min, which is the 5th attempt by the default schedule.
@@ -152,6 +154,7 @@ func (l *Limits) defaults() {
 	orElse(&l.Unreachable, time.Minute)
 	orElse(&l.Pause, time.Minute)
 	orElse(&l.Patience, time.Hour)
+	orElse(&l.Gather, 5*time.Millisecond)
 	orElse(&l.Lanes, 10_000)
 	orElse(&l.DelayNotice, 105*time.Minute)
 	orElse(&l.Return, 1<<20)

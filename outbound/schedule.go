@@ -23,8 +23,13 @@ func (o *Outbound) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	for ctx.Err() == nil {
+		began := o.c.Now()
 		next, ok := o.fill(ctx, work)
 		o.wait(ctx, next, ok)
+		// While much comes in, it is looked at together.
+		if rest := o.c.Limits.Gather - o.c.Now().Sub(began); rest > 0 {
+			o.pause(ctx, min(rest, o.c.Limits.Gather))
+		}
 	}
 	o.drain(stop)
 	return context.Cause(ctx)
@@ -42,6 +47,15 @@ func (o *Outbound) wait(ctx context.Context, next time.Time, ok bool) {
 	case <-ctx.Done():
 	case <-o.wake:
 	case <-due:
+	}
+}
+
+func (o *Outbound) pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }
 

@@ -197,7 +197,7 @@ func (q *Queue) noticeSuppressed(ctx context.Context, a *arrival, c Content) err
 		if !a.suppressed[i] || q.o.Notice == nil {
 			continue
 		}
-		n, err := q.notice(ctx, Reported{Message: a.msgs[i], Result: suppressedResult(q.o.Now()), Original: original{c}, Size: c.total()})
+		n, err := q.notice(ctx, Reported{Message: a.msgs[i], Result: suppressedResult(q.o.Now()), Original: c.original(), Size: c.total()})
 		if err != nil {
 			return err
 		}

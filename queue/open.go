@@ -18,13 +18,7 @@ import (
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-func schema() fs.FS {
-	sub, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		panic(err) // the name is constant
-	}
-	return sub
-}
+func schema() fs.FS { return db.Schema(schemaFiles) }
 
 func (o *Options) setDefaults() {
 	if o.Log == nil {

@@ -1,7 +1,6 @@
 package submit
 
 import (
-	"bytes"
 	"context"
 	"encoding/base32"
 	"errors"
@@ -329,15 +328,14 @@ func local(dir directory.View, to smtp.Path) bool {
 
 // eightBit tells whether a message has octets that need 8BITMIME.
 func eightBit(c queue.Content) (bool, error) {
-	high := func(b []byte) bool { return bytes.ContainsFunc(b, func(r rune) bool { return r >= 0x80 }) }
-	if high(c.Prefix) {
+	if !message.IsASCII(c.Prefix) {
 		return true, nil
 	}
 	buf := make([]byte, 32<<10)
 	r := io.NewSectionReader(c.Body, 0, c.Size)
 	for {
 		n, err := r.Read(buf)
-		if high(buf[:n]) {
+		if !message.IsASCII(buf[:n]) {
 			return true, nil
 		}
 		if err == io.EOF {
