@@ -20,7 +20,7 @@ const (
 )
 
 // webhookEvents are the values of OutgoingWebhook.Events.
-var webhookEvents = []string{"delivered", "suppressed", "delayed", "failed", "relayed", "expanded", "canceled", "unrecognized"}
+var webhookEvents = []string{"delivered", "suppressed", "delayed", "failed", "relayed", "expanded", "canceled", "unrecognized", "complained"}
 
 func (c *dynamicChecker) checkAccount(p sconf.Path, name string) {
 	conf := c.conf.Accounts[name]
