@@ -129,7 +129,7 @@ var (
 	Authentication            = CounterDef{Name: "mox_authentication_total", Help: "Authentication attempts, by kind (submission, imap, webmail, webapi, webaccount, webadmin), variant (mechanism) and result (ok, baduser, badpassword, badcreds, badchanbind, error, aborted, badprotocol, logindisabled).", Labels: []string{"kind", "variant", "result"}}
 	AuthenticationRateLimited = CounterDef{Name: "mox_authentication_ratelimited_total", Help: "Authentication attempts refused for too many failures.", Labels: []string{"kind"}}
 	ProxyRefused              = CounterDef{Name: "mox_proxy_connection_refused_total", Help: "Connections closed on listeners with ProxyProtocol, by listener and reason: untrusted (not from a proxy), header (missing or bad), timeout, eof, pending (too many at once).", Labels: []string{"listener", "reason"}}
-	Connections               = GaugeDef{Name: "mox_connections_count", Help: "Open connections.", Labels: []string{"protocol", "listener"}}
+	Connections               = GaugeDef{Name: "mox_connections_count", Help: "Open connections for mail; protocol is smtp, lmtp, submission, submissions, imap or imaps. Those to ports of HTTPS are submissions or imaps.", Labels: []string{"protocol", "listener"}}
 	Panic                     = CounterDef{Name: "mox_panic_total", Help: "Panics caught, by package.", Labels: []string{"pkg"}}
 	LoggingInfo               = CounterDef{Name: "mox_logging_level_info_total", Help: "Lines logged at level info."}
 	LoggingWarn               = CounterDef{Name: "mox_logging_level_warn_total", Help: "Lines logged at level warn."}
