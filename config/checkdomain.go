@@ -295,13 +295,8 @@ func (c *dynamicChecker) aliasMembers(p sconf.Path, a *AliasInfo) {
 	seen := map[*DestinationInfo]bool{}
 	for i, s := range a.Config.Addresses {
 		p := p.Index(i)
-		addr, ok := c.address(p, s)
-		if !ok {
-			continue
-		}
-		d := c.snap.Domain(addr.Domain)
+		addr, d := c.ownAddress(p, s)
 		if d == nil {
-			c.errorf(p, "domain of %s is not configured", s)
 			continue
 		}
 		dest := c.snap.addresses[d.Key(addr.Localpart)]

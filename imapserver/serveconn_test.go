@@ -10,12 +10,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mox/sessiontest"
 )
 
 // TestServeTLSConn: a connection whose handshake someone else has done is served as any
 // with TLS; its client is not waited for for longer.
 func TestServeTLSConn(t *testing.T) {
-	cert := testCert(t, "server")
+	cert := sessiontest.Certificate("server")
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{Auth: testAuth{t}})
 		client, server := net.Pipe()

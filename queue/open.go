@@ -52,6 +52,8 @@ func (o *Options) setDefaults() {
 	l.Suppressed = cmp.Or(l.Suppressed, 100_000)
 	l.Payload = cmp.Or(l.Payload, 4<<20)
 	l.Hooks = cmp.Or(l.Hooks, 100_000)
+	l.Bounces = cmp.Or(l.Bounces, 5*24*time.Hour)
+	l.Awaited = cmp.Or(l.Awaited, 500_000)
 	l.Failures = cmp.Or(l.Failures, 90*24*time.Hour)
 }
 

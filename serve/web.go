@@ -155,12 +155,14 @@ func (s *Server) isServiceHost(l *config.ListenerInfo, host string) bool {
 // newHooks makes what calls webhooks.
 func (s *Server) newHooks(snap *config.Snapshot) *hook.Hooks {
 	durations, results := s.Registry.Histogram(metrics.WebhookRequest), s.Registry.Counter(metrics.WebhookResults)
+	bounces := s.Registry.Counter(metrics.QueueBounces)
 	return hook.New(hook.Config{
 		Queue: s.Queue, Store: s.Store, Config: s.Config.Snapshot, Version: s.Version, Log: s.Log, Now: s.Now,
 		TLS: &tls.Config{RootCAs: snap.RootCAs},
 		Metrics: hook.Metrics{
 			Request: func(d time.Duration) { durations.Observe(d) },
 			Result:  func(status int) { results.Inc(statusLabel(status)) },
+			Bounce:  func(event, by string) { bounces.Inc(event, by) },
 			Panic:   func() { s.Registry.Panic("hook") },
 		},
 	})
