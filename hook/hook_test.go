@@ -621,3 +621,13 @@ func TestExamples(t *testing.T) {
 		}
 	}
 }
+
+// TestOutgoingExtra: a receiver can look into Extra without asking first whether there is one.
+func TestOutgoingExtra(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Outgoing(newFixture(t).Snapshot, queue.Event{Account: "mjl", Name: "delivered"})
+		if len(l) != 1 || !strings.Contains(string(l[0].Payload), `"Extra":{}`) {
+			t.Errorf("%+v", l)
+		}
+	})
+}
