@@ -104,7 +104,10 @@ func (c *dynamicChecker) checkDKIM(p sconf.Path, d *DomainInfo) {
 func (c *dynamicChecker) checkSelector(p sconf.Path, name string, conf Selector) *SelectorInfo {
 	s := &SelectorInfo{
 		Name: name, Hash: cmp.Or(conf.Hash, "sha256"), Seal: !conf.DontSealHeaders, Headers: conf.Headers,
-		HeaderRelaxed: conf.Canonicalization.HeaderRelaxed, BodyRelaxed: conf.Canonicalization.BodyRelaxed,
+		HeaderRelaxed: true, BodyRelaxed: true,
+	}
+	if f := conf.Canonicalization; f != nil {
+		s.HeaderRelaxed, s.BodyRelaxed = f.HeaderRelaxed, f.BodyRelaxed
 	}
 	// A selector can have several labels (RFC 6376 3.1), and people use numbers alone.
 	domain, err := dns.ParseDomainLax(name)

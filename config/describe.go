@@ -108,7 +108,7 @@ func exampleDomain() Domain {
 		LocalpartCatchallSeparators: []string{"+", "-"},
 		DKIM: DKIM{
 			Selectors: map[string]Selector{"2026a": {
-				Hash: "sha256", Canonicalization: Canonicalization{true, true}, Headers: DefaultDKIMHeaders(), Expiration: "72h",
+				Hash: "sha256", Canonicalization: &Canonicalization{true, true}, Headers: DefaultDKIMHeaders(), Expiration: "72h",
 				PrivateKeyFile: "dkim/2026a._domainkey.example.org.privatekey.pkcs8.pem",
 			}},
 			Sign: []string{"2026a"},

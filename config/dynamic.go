@@ -38,12 +38,12 @@ type DKIM struct {
 
 // Selector is an entry of DKIM.Selectors.
 type Selector struct {
-	Hash             string           `sconf:"optional" sconf-doc:"sha256. The value sha1 is still accepted for RSA keys, with a warning, and ignored: signatures are made with sha256 (RFC 8301). Default: sha256."`
-	Canonicalization Canonicalization `sconf:"optional" sconf-doc:"How changes on the way are tolerated. Default: both simple."`
-	Headers          []string         `sconf:"optional" sconf-doc:"Header fields to sign if present; From must be one. Default: From, To, Cc, Bcc, Reply-To, References, In-Reply-To, Subject, Date, Message-Id, Content-Type."`
-	DontSealHeaders  bool             `sconf:"optional" sconf-doc:"Do not sign that there are no more header fields of these names than the message has. By default they are sealed, so that nobody can add e.g. a second Subject."`
-	Expiration       string           `sconf:"optional" sconf-doc:"How long a signature is valid, such as 72h. Default: without end."`
-	PrivateKeyFile   string           `sconf-doc:"PEM file (PKCS8) with the private key, RSA of at least 1024 bits or ed25519, relative to the directory of this file."`
+	Hash             string            `sconf:"optional" sconf-doc:"sha256. The value sha1 is still accepted for RSA keys, with a warning, and ignored: signatures are made with sha256 (RFC 8301). Default: sha256."`
+	Canonicalization *Canonicalization `sconf:"optional" sconf-doc:"How changes on the way are tolerated. Default: both relaxed."`
+	Headers          []string          `sconf:"optional" sconf-doc:"Header fields to sign if present; From must be one. Default: From, To, Cc, Bcc, Reply-To, References, In-Reply-To, Subject, Date, Message-Id, Content-Type."`
+	DontSealHeaders  bool              `sconf:"optional" sconf-doc:"Do not sign that there are no more header fields of these names than the message has. By default they are sealed, so that nobody can add e.g. a second Subject."`
+	Expiration       string            `sconf:"optional" sconf-doc:"How long a signature is valid, such as 72h. Default: without end."`
+	PrivateKeyFile   string            `sconf-doc:"PEM file (PKCS8) with the private key, RSA of at least 1024 bits or ed25519, relative to the directory of this file."`
 }
 
 // Canonicalization is Selector.Canonicalization (RFC 6376 3.4).
