@@ -28,6 +28,7 @@ import (
 
 	"mox/dane"
 	"mox/dns"
+	"mox/sessiontest"
 )
 
 // tlsCertificate is a self-signed one for names.
@@ -82,24 +83,6 @@ func runCommandTests(t *testing.T, change func(*program), tests []commandTest) {
 			t.Errorf("mox %s: an escape reaches the terminal", tc.args)
 		}
 	}
-}
-
-// tcpPair is a connection with both its ends. One of net.Pipe has no buffers, in which the
-// last words of a failed handshake could wait.
-func tcpPair(t *testing.T) (client, server net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if server, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	return client, server
 }
 
 // starttlsServer speaks as much SMTP as a look at its certificate takes.
@@ -165,7 +148,7 @@ func TestDANECommands(t *testing.T) {
 		if !slices.Contains([]string{"192.0.2.1:25", "192.0.2.3:25", "192.0.2.2:443", "192.0.2.2:444"}, address) {
 			return nil, errors.New("connection refused")
 		}
-		a, b := tcpPair(t)
+		a, b := sessiontest.TCPPair(t)
 		switch address {
 		case "192.0.2.1:25":
 			go starttlsServer(b, cert, true)

@@ -56,7 +56,7 @@ const (
 )
 
 // hookEvents are the values of -event.
-var hookEvents = []string{"incoming", "delivered", "suppressed", "delayed", "failed", "relayed", "expanded", "canceled", "unrecognized"}
+var hookEvents = []string{"incoming", "delivered", "suppressed", "delayed", "failed", "relayed", "expanded", "canceled", "unrecognized", "complained"}
 
 // queueFilterFlags defines the flags of a filter.
 func queueFilterFlags(fs *flag.FlagSet, kind filterKind) *admin.QueueFilter {

@@ -28,6 +28,18 @@ func (a *Admin) Accounts() []Account {
 	return list
 }
 
+// accountNames returns the name of one account, which must exist, or for "" of all.
+func (a *Admin) accountNames(account string) ([]string, error) {
+	accounts := a.Config.Snapshot().Dynamic.Accounts
+	if account == "" {
+		return slices.Sorted(mapKeys(accounts)), nil
+	}
+	if _, ok := accounts[account]; !ok {
+		return nil, fmt.Errorf("account %q: %w", account, ErrNotFound)
+	}
+	return []string{account}, nil
+}
+
 // AccountAddresses returns the addresses of an account, sorted; a catchall is "@domain".
 func (a *Admin) AccountAddresses(account string) ([]string, error) {
 	acc, ok := a.Config.Snapshot().Dynamic.Accounts[account]

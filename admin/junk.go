@@ -10,14 +10,9 @@ import (
 // each account. When ctx ends, the account that is under way is done in the background.
 func (a *Admin) Retrain(ctx context.Context, actor Actor, account string, done func(account string)) (rerr error) {
 	defer func() { a.audit(ctx, actor, "retrain junk filter", rerr, "account", account) }()
-	names := []string{account}
-	if account == "" {
-		names = names[:0]
-		for _, acc := range a.Accounts() {
-			names = append(names, acc.Name)
-		}
-	} else if _, ok := a.Config.Snapshot().Dynamic.Accounts[account]; !ok {
-		return fmt.Errorf("account %q: %w", account, ErrNotFound)
+	names, err := a.accountNames(account)
+	if err != nil {
+		return err
 	}
 	for _, name := range names {
 		if err := a.Junk.Retrain(ctx, name); err != nil {

@@ -46,14 +46,9 @@ type AccountTokens struct {
 
 // Tokens returns the tokens of an account, or of all that have any for "".
 func (a *Admin) Tokens(ctx context.Context, account string) ([]AccountTokens, error) {
-	names := []string{account}
-	if account == "" {
-		names = names[:0]
-		for _, acc := range a.Accounts() {
-			names = append(names, acc.Name)
-		}
-	} else if _, ok := a.Config.Snapshot().Dynamic.Accounts[account]; !ok {
-		return nil, fmt.Errorf("account %q: %w", account, ErrNotFound)
+	names, err := a.accountNames(account)
+	if err != nil {
+		return nil, err
 	}
 	var l []AccountTokens
 	for _, name := range names {

@@ -7,7 +7,7 @@ type Account struct {
 	OutgoingWebhook              *OutgoingWebhook       `sconf:"optional" sconf-doc:"Call an HTTP URL about what becomes of messages sent by this account."`
 	IncomingWebhook              *IncomingWebhook       `sconf:"optional" sconf-doc:"Call an HTTP URL about messages delivered to this account."`
 	FromIDLoginAddresses         []string               `sconf:"optional" sconf-doc:"Messages sent by logins with one of these addresses get a unique MAIL FROM address (you+id@domain), so that bounces can be matched to messages, as webhooks need. Addresses of this account, at domains with a catchall separator."`
-	KeepRetiredMessagePeriod     time.Duration          `sconf:"optional" sconf-doc:"How long to keep messages in the queue after delivery or failure, for review, such as 168h. Default: 0s, not kept."`
+	KeepRetiredMessagePeriod     time.Duration          `sconf:"optional" sconf-doc:"How long to keep messages in the queue after delivery or failure, for review, such as 168h. Default: 0s, not kept; envelopes of delivered messages are remembered for 5 days all the same, to match notifications that come later (DSNs)."`
 	KeepRetiredWebhookPeriod     time.Duration          `sconf:"optional" sconf-doc:"How long to keep webhook calls after success or failure. Default: 0s, not kept."`
 	LoginDisabled                string                 `sconf:"optional" sconf-doc:"If not empty, logins are refused with this text, at most 256 printable ASCII characters. Mail is still delivered."`
 	Domain                       string                 `sconf-doc:"Default domain of the account, a domain of this file; may be empty. Completes Destinations given without domain, and decides about names and settings shown to the user."`
@@ -34,7 +34,7 @@ type Account struct {
 type OutgoingWebhook struct {
 	URL           string   `sconf-doc:"URL to POST to, http or https."`
 	Authorization string   `sconf:"optional" sconf-doc:"Value of the Authorization header, such as: Basic dXNlcjpwYXNzd29yZA=="`
-	Events        []string `sconf:"optional" sconf-doc:"Events to call for: delivered, suppressed, delayed, failed, relayed, expanded, canceled, unrecognized. Default: all."`
+	Events        []string `sconf:"optional" sconf-doc:"Events to call for: delivered, suppressed, delayed, failed, relayed, expanded, canceled, unrecognized, complained. Default: all."`
 }
 
 // IncomingWebhook is Account.IncomingWebhook.

@@ -196,7 +196,7 @@ func TestAccountErrors(t *testing.T) {
 		e("Accounts:\n", "Accounts:\n\t.x:§\n\t\tDomain:\n\ta/b:§\n\t\tDomain: nope§\n\t-:§\n\t\tDomain:\n\tx :§\n\t\tDomain:\n\t"+strings.Repeat("x", 129)+":§\n\t\tDomain:\n",
 			`Accounts..x: bad account name ".x": must not start with a dot`, `Accounts.a/b: bad account name "a/b": has a character that file names cannot have`, `Accounts.a/b.Domain: unknown domain "nope"`, `Accounts.-: bad account name "-": has a special meaning in the log of logins`, `Accounts.x : bad account name "x ": must not start or end with a space, nor end with a dot`, `Accounts.`+strings.Repeat("x", 129)+`: bad account name "`+strings.Repeat("x", 129)+`": too long`),
 		e(acc, with("\t\tOutgoingWebhook:\n\t\t\tURL: /x§\n\t\t\tEvents:\n\t\t\t\t- delivered\n\t\t\t\t- delivered§\n\t\t\t\t- deliverd§\n\t\tIncomingWebhook:\n\t\t\tURL: https://§\n"),
-			`Accounts.mjl.OutgoingWebhook.URL: bad URL "/x": must start with https:// or http://`, `Accounts.mjl.OutgoingWebhook.Events[1]: event "delivered" is listed twice`, `Accounts.mjl.OutgoingWebhook.Events[2]: unknown value "deliverd", known are delivered, suppressed, delayed, failed, relayed, expanded, canceled, unrecognized; did you mean "delivered"?`, `Accounts.mjl.IncomingWebhook.URL: bad URL "https://": missing host`),
+			`Accounts.mjl.OutgoingWebhook.URL: bad URL "/x": must start with https:// or http://`, `Accounts.mjl.OutgoingWebhook.Events[1]: event "delivered" is listed twice`, `Accounts.mjl.OutgoingWebhook.Events[2]: unknown value "deliverd", known are delivered, suppressed, delayed, failed, relayed, expanded, canceled, unrecognized, complained; did you mean "delivered"?`, `Accounts.mjl.IncomingWebhook.URL: bad URL "https://": missing host`),
 		e(acc, with("\t\tKeepRetiredMessagePeriod: -1s§\n\t\tKeepRetiredWebhookPeriod: -1s§\n\t\tLoginDisabled: é§\n\t\tSubjectPass:\n\t\t\tPeriod: -1h§\n\t\tMaxOutgoingMessagesPerDay: -1§\n\t\tMaxFirstTimeRecipientsPerDay: -1§\n\t\tIMAPCapabilitiesDisabled:\n\t\t\t- idle§\n"),
 			"Accounts.mjl.KeepRetiredMessagePeriod: must not be negative", "Accounts.mjl.KeepRetiredWebhookPeriod: must not be negative", "Accounts.mjl.LoginDisabled: text must be printable ASCII", "Accounts.mjl.SubjectPass.Period: must not be negative", "Accounts.mjl.MaxOutgoingMessagesPerDay: must not be negative", "Accounts.mjl.MaxFirstTimeRecipientsPerDay: must not be negative", `Accounts.mjl.IMAPCapabilitiesDisabled[0]: bad capability "idle", must be in upper case`),
 		e(acc, with("\t\tRejectsMailbox: INBOX§\n\t\tIntrobox: a/.§\n\t\tAutomaticJunkFlags:\n\t\t\tEnabled: true\n\t\t\tJunkMailboxRegexp: (§\n"),
@@ -315,11 +315,45 @@ func TestWarnings(t *testing.T) {
 	}
 	want := []string{
 		`13 Listeners.local.AdminHTTP.Path: path "/admin" should end with a slash, taking it as /admin/`,
-		"16 Listeners.local.IMAPS.EnabledOnHTTPS: has no effect, there is no HTTPS service on this listener",
+		"16 Listeners.local.IMAPS.EnabledOnHTTPS: has no effect without Enabled",
 		"10 Domains.example.org.DKIM.Selectors.a.Hash: sha1 is not accepted by others (RFC 8301): signatures are made with sha256",
 		`4 Domains.example.org.MTASTS.PolicyID: bad id "a-b", others expect at most 32 letters and digits`,
 		"6 Domains.example.org.MTASTS.MaxAge: is more than the most that others accept, 8766h",
 		"19 Accounts.mjl.JunkFilter.Params: none of Onegrams, Twograms and Threegrams is set, so the filter has nothing to look at",
 	}
 	equal(t, "warnings", strings.Join(got, "\n"), strings.Join(want, "\n"))
+}
+
+// TestPolicyHost: a policy that others cannot fetch, and a port that is not there, are said
+// to be doubtful.
+func TestPolicyHost(t *testing.T) {
+	static := strings.Replace(minimalStatic, "\t\tIPs:\n", "\t\tTLS:\n\t\t\tKeyCerts:\n\t\t\t\t-\n\t\t\t\t\tCertFile: cert.pem\n\t\t\t\t\tKeyFile: certkey.pem\n\t\tMTASTSHTTPS:\n\t\t\tEnabled: true\n\t\tIPs:\n", 1)
+	dynamic := strings.Replace(minimalDynamic, "\texample.org: nil\n", "\texample.org:\n\t\tMTASTS:\n\t\t\tPolicyID: 1\n\t\t\tMode: enforce\n\t\t\tMaxAge: 9000h\n", 1)
+	warnings := func(static, dynamic string) string {
+		s, err := Load(makeDir(t, static, dynamic))
+		check(t, err)
+		var b strings.Builder
+		for _, w := range s.Warnings {
+			fmt.Fprintf(&b, "%s: %s\n", w.Path, w.Msg)
+		}
+		return b.String()
+	}
+	equal(t, "certificate", warnings(static, strings.Replace(dynamic, "9000h", "24h", 1)),
+		"Domains.example.org.MTASTS: no listener with MTASTSHTTPS has a certificate for mta-sts.example.org, so the policy cannot be fetched\n")
+	proxied := strings.Replace(static, "\t\tMTASTSHTTPS:\n\t\t\tEnabled: true\n", "\t\tMTASTSHTTPS:\n\t\t\tEnabled: true\n\t\t\tNonTLS: true\n\t\tIMAPS:\n\t\t\tEnabled: true\n\t\t\tEnabledOnHTTPS: true\n", 1)
+	equal(t, "https", warnings(proxied, strings.Replace(dynamic, "9000h", "24h", 1)),
+		"Listeners.local.IMAPS.EnabledOnHTTPS: has no effect, there is no HTTPS service on this listener\n")
+
+	s, err := Load(makeDir(t, static, dynamic))
+	check(t, err)
+	// RFC 8461 3.2: the most that max_age may be, and the default of mx.
+	equal(t, "policy", s.MTASTSPolicy("mta-sts.example.org").String(), "version: STSv1\r\nmode: enforce\r\nmx: "+s.Hostname.ASCII+"\r\nmax_age: 31557600\r\n")
+	for _, host := range []string{"", "example.org", "mta-sts.", "mta-sts.mta-sts.example.org", "mta-sts.x.example", "mta-sts.a..b", "mta-sts.127.0.0.1", "MTA-STS.example.org"} {
+		if p := s.MTASTSPolicy(host); p != nil {
+			t.Errorf("%q: %v", host, p)
+		}
+	}
+	s, err = Load(makeDir(t, static, strings.Replace(dynamic, "\t\tMTASTS:\n", "\t\tDisabled: true\n\t\tMTASTS:\n", 1)))
+	check(t, err)
+	equal(t, "disabled", s.MTASTSPolicy("mta-sts.example.org") == nil, true)
 }

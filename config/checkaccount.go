@@ -20,7 +20,7 @@ const (
 )
 
 // webhookEvents are the values of OutgoingWebhook.Events.
-var webhookEvents = []string{"delivered", "suppressed", "delayed", "failed", "relayed", "expanded", "canceled", "unrecognized"}
+var webhookEvents = []string{"delivered", "suppressed", "delayed", "failed", "relayed", "expanded", "canceled", "unrecognized", "complained"}
 
 func (c *dynamicChecker) checkAccount(p sconf.Path, name string) {
 	conf := c.conf.Accounts[name]
@@ -148,13 +148,8 @@ func (c *dynamicChecker) checkJunk(p sconf.Path, a *AccountInfo) {
 func (c *dynamicChecker) checkFromIDLogins(p sconf.Path, a *AccountInfo) {
 	for i, s := range a.Config.FromIDLoginAddresses {
 		p := p.Index(i)
-		addr, ok := c.address(p, s)
-		if !ok {
-			continue
-		}
-		d := c.snap.Domain(addr.Domain)
+		addr, d := c.ownAddress(p, s)
 		if d == nil {
-			c.errorf(p, "domain of %s is not configured", s)
 			continue
 		}
 		dest := c.snap.addresses[d.BaseKey(addr.Localpart)]
@@ -169,6 +164,19 @@ func (c *dynamicChecker) checkFromIDLogins(p sconf.Path, a *AccountInfo) {
 		}
 		a.FromIDLogins[d.Key(addr.Localpart)] = true
 	}
+}
+
+// ownAddress parses an address in one of our domains. The domain is nil after an error.
+func (c *dynamicChecker) ownAddress(p sconf.Path, s string) (smtp.Address, *DomainInfo) {
+	addr, ok := c.address(p, s)
+	if !ok {
+		return addr, nil
+	}
+	d := c.snap.Domain(addr.Domain)
+	if d == nil {
+		c.errorf(p, "domain of %s is not configured", s)
+	}
+	return addr, d
 }
 
 // destinationAddress parses a key of Destinations.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mox/dns"
+	"mox/mtasts"
 	"mox/sconf"
 	"mox/smtp"
 )
@@ -195,9 +196,6 @@ func (c *dynamicChecker) checkReport(p sconf.Path, own dns.Domain, localpart, do
 	return r
 }
 
-// maxMTASTSAge is the most that RFC 8461 3.2 allows.
-const maxMTASTSAge = 31557600 * time.Second
-
 func (c *dynamicChecker) checkMTASTS(p sconf.Path, d *DomainInfo) {
 	m := d.Config.MTASTS
 	// RFC 8461 3.1: 1*32(ALPHA / DIGIT).
@@ -208,20 +206,24 @@ func (c *dynamicChecker) checkMTASTS(p sconf.Path, d *DomainInfo) {
 	}
 	c.oneOf(p.Key("Mode"), m.Mode, "none", "testing", "enforce")
 	c.notNegative(p.Key("MaxAge"), m.MaxAge)
-	if m.MaxAge > maxMTASTSAge {
+	if m.MaxAge > mtasts.MaxAge {
 		c.warnf(p.Key("MaxAge"), "is more than the most that others accept, 8766h")
 	}
+	// With more than others accept, they would not take the policy at all.
+	d.MTASTS = &mtasts.Policy{Mode: mtasts.Mode(m.Mode), MaxAge: min(m.MaxAge, mtasts.MaxAge)}
 	for i, pattern := range m.MX {
-		base := strings.TrimPrefix(pattern, "*.")
+		base, wild := strings.CutPrefix(pattern, "*.")
 		if mx, ok := c.domain(p.Key("MX").Index(i), base); ok {
-			d.MTASTSMX = append(d.MTASTSMX, pattern[:len(pattern)-len(base)]+mx.ASCII)
+			d.MTASTS.MX = append(d.MTASTS.MX, mtasts.MX{Wildcard: wild, Domain: mx})
 		}
 	}
 	if len(m.MX) == 0 {
-		d.MTASTSMX = []string{c.snap.Hostname.ASCII}
+		d.MTASTS.MX = []mtasts.MX{{Domain: c.snap.Hostname}}
 	}
 	if !c.snap.HasMTASTS() {
 		c.errorf(p, "no listener has MTASTSHTTPS enabled, so the policy could not be fetched")
+	} else if host := "mta-sts." + d.Domain.ASCII; !c.snap.mayServePolicy(host) {
+		c.warnf(p, "no listener with MTASTSHTTPS has a certificate for %s, so the policy cannot be fetched", host)
 	}
 }
 
@@ -293,13 +295,8 @@ func (c *dynamicChecker) aliasMembers(p sconf.Path, a *AliasInfo) {
 	seen := map[*DestinationInfo]bool{}
 	for i, s := range a.Config.Addresses {
 		p := p.Index(i)
-		addr, ok := c.address(p, s)
-		if !ok {
-			continue
-		}
-		d := c.snap.Domain(addr.Domain)
+		addr, d := c.ownAddress(p, s)
 		if d == nil {
-			c.errorf(p, "domain of %s is not configured", s)
 			continue
 		}
 		dest := c.snap.addresses[d.Key(addr.Localpart)]

@@ -339,10 +339,19 @@ func (c *checker) listenerServices(p sconf.Path, l *ListenerInfo) {
 		}
 		https = https || s.enabled && s.http && s.tls
 	}
-	for name, on := range map[string]bool{"Submissions": l.Submissions.EnabledOnHTTPS, "IMAPS": l.IMAPS.EnabledOnHTTPS} {
-		if on && !https && (l.TLS == nil || l.TLS.ACME == "") {
-			c.warnf(p.Key(name, "EnabledOnHTTPS"), "has no effect, there is no HTTPS service on this listener")
-		}
+	c.onHTTPS(p.Key("Submissions", "EnabledOnHTTPS"), l, l.Submissions.EnabledOnHTTPS, l.Submissions.Enabled, https)
+	c.onHTTPS(p.Key("IMAPS", "EnabledOnHTTPS"), l, l.IMAPS.EnabledOnHTTPS, l.IMAPS.Enabled, https)
+}
+
+// onHTTPS warns of an EnabledOnHTTPS that does nothing.
+func (c *checker) onHTTPS(p sconf.Path, l *ListenerInfo, on, enabled, https bool) {
+	if !on {
+		return
+	}
+	if !enabled {
+		c.warnf(p, "has no effect without Enabled")
+	} else if !https && (l.TLS == nil || l.TLS.ACME == "") {
+		c.warnf(p, "has no effect, there is no HTTPS service on this listener")
 	}
 }
 

@@ -216,7 +216,7 @@ func testFullDomains(t *testing.T, s *Snapshot) {
 	equal(t, "sign", len(d.Sign) == 1 && d.Sign[0] == a, true)
 	equal(t, "selector", words(a.Hash, a.HeaderRelaxed, a.BodyRelaxed, a.Headers, a.Seal, a.Expiration, a.Algorithm), "sha256 true true [from Subject] false 72h0m0s ed25519")
 	equal(t, "selector", words(sel.Hash, sel.HeaderRelaxed, len(sel.Headers), sel.Seal, sel.Expiration, sel.Algorithm), "sha256 false 11 true 0s rsa")
-	equal(t, "mx", fmt.Sprint(d.MTASTSMX), "[mail.example.org *.xn--bcher-kva.example]")
+	equal(t, "policy", d.MTASTS.String(), "version: STSv1\r\nmode: enforce\r\nmx: mail.example.org\r\nmx: *.xn--bcher-kva.example\r\nmax_age: 86400\r\n")
 	al := s.Alias(d.Key("TEAM"))
 	equal(t, "alias", words(al.Address, al.Members[0].Account, al.Members[1].Account), "team@example.org mjl x")
 

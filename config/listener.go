@@ -77,7 +77,7 @@ type Submission struct {
 type Submissions struct {
 	Enabled        bool `sconf-doc:"Whether to offer this service."`
 	Port           int  `sconf:"optional" sconf-doc:"Default: 465."`
-	EnabledOnHTTPS bool `sconf:"optional" sconf-doc:"Also serve on the HTTPS port 443, to clients that say so in TLS (ALPN \"smtp\"). For networks that let only HTTPS through; needs an HTTPS service on this listener."`
+	EnabledOnHTTPS bool `sconf:"optional" sconf-doc:"With Enabled, also serve on the ports of HTTPS of this listener, usually 443, to clients that ask for it in TLS (ALPN \"smtp\"). For networks that let only HTTPS through; needs a service with HTTPS on this listener."`
 }
 
 // IMAP is Listener.IMAP.
@@ -91,7 +91,7 @@ type IMAP struct {
 type IMAPS struct {
 	Enabled        bool `sconf-doc:"Whether to offer this service."`
 	Port           int  `sconf:"optional" sconf-doc:"Default: 993."`
-	EnabledOnHTTPS bool `sconf:"optional" sconf-doc:"Also serve on the HTTPS port 443, to clients that say so in TLS (ALPN \"imap\"). For networks that let only HTTPS through; needs an HTTPS service on this listener."`
+	EnabledOnHTTPS bool `sconf:"optional" sconf-doc:"With Enabled, also serve on the ports of HTTPS of this listener, usually 443, to clients that ask for it in TLS (ALPN \"imap\"). For networks that let only HTTPS through; needs a service with HTTPS on this listener."`
 }
 
 // WebService is one of the web applications on a listener.

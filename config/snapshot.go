@@ -17,6 +17,7 @@ import (
 
 	"mox/dkim"
 	"mox/dns"
+	"mox/mtasts"
 	"mox/sconf"
 	"mox/smtp"
 )
@@ -111,7 +112,7 @@ type DomainInfo struct {
 	Signers              []dkim.Selector // Of Sign, those with keys.
 	DMARC                *ReportAddress
 	TLSRPT               *ReportAddress
-	MTASTSMX             []string // Patterns for the policy, ASCII.
+	MTASTS               *mtasts.Policy // What others get from mta-sts.<domain>, nil for none.
 	Routes               []RouteInfo
 }
 
@@ -305,6 +306,24 @@ func (s *Snapshot) Domain(d dns.Domain) *DomainInfo {
 	return s.Domains[d.Name()]
 }
 
+// MTASTSPolicy returns the MTA-STS policy that is served at a host, mta-sts.<domain> in lower
+// case. Nil if there is none: domains without, disabled ones, and those that are not for mail.
+func (s *Snapshot) MTASTSPolicy(host string) *mtasts.Policy {
+	name, ok := strings.CutPrefix(host, "mta-sts.")
+	if !ok {
+		return nil
+	}
+	domain, err := dns.ParseDomain(name)
+	if err != nil {
+		return nil
+	}
+	d := s.Domain(domain)
+	if d == nil || d.Config.Disabled || d.ReportsOnly {
+		return nil
+	}
+	return d.MTASTS
+}
+
 // ConfigPath resolves a path relative to the directory of the configuration files.
 func (s *Snapshot) ConfigPath(path string) string {
 	return resolve(filepath.Dir(s.Path), path)
@@ -334,6 +353,19 @@ func (s *Snapshot) InitialMailboxes() InitialMailboxes {
 // HasMTASTS tells whether a listener serves MTA-STS policies.
 func (s *Snapshot) HasMTASTS() bool {
 	return s.anyListener(func(l *ListenerInfo) bool { return l.MTASTSHTTPS.Enabled })
+}
+
+// mayServePolicy tells whether a listener serves MTA-STS policies with a certificate for host,
+// or leaves certificates to others.
+func (s *StaticInfo) mayServePolicy(host string) bool {
+	return s.anyListener(func(l *ListenerInfo) bool {
+		if !l.MTASTSHTTPS.Enabled {
+			return false
+		}
+		return l.MTASTSHTTPS.NonTLS || len(l.Certificates) == 0 || slices.ContainsFunc(l.Certificates, func(cert tls.Certificate) bool {
+			return cert.Leaf.VerifyHostname(host) == nil
+		})
+	})
 }
 
 func (s *StaticInfo) anyListener(fn func(l *ListenerInfo) bool) bool {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"time"
 
@@ -126,9 +127,14 @@ func parseID(s string) (int64, error) {
 }
 
 // queueWords are the words about the queue.
-var queueWords = queueCommands()
+var queueWords = func() map[string]commandEntry {
+	words := messageCommands()
+	maps.Copy(words, webhookCommands())
+	return words
+}()
 
-func queueCommands() map[string]commandEntry {
+// messageCommands are about the messages in the queue, and what is held back or not sent to.
+func messageCommands() map[string]commandEntry {
 	return map[string]commandEntry{
 		"queueholdruleslist":   {0, 1, holdRulesList},
 		"queueholdrulesadd":    {3, 4, holdRulesAdd},
@@ -165,6 +171,16 @@ func queueCommands() map[string]commandEntry {
 		"queueretiredlist":  queueList("retired messages", (*admin.Admin).QueueRetiredList, retiredLine),
 		"queueretiredprint": queuePrint(func(ctx context.Context, a *admin.Admin, id int64) (any, error) { return a.QueueRetired(ctx, id) }),
 
+		"queuesuppresslist":   {1, 2, suppressList},
+		"queuesuppressadd":    {2, 3, suppressAdd},
+		"queuesuppressremove": {2, 3, suppressRemove},
+		"queuesuppresslookup": {2, 3, suppressLookup},
+	}
+}
+
+// webhookCommands are about the calls of webhooks in the queue.
+func webhookCommands() map[string]commandEntry {
+	return map[string]commandEntry{
 		"queuehooklist": queueList("webhooks", (*admin.Admin).HookList, hookLine),
 		"queuehookschedule": queueChange(2, func(ctx context.Context, a *admin.Admin, f admin.QueueFilter, p []string) (int, error) {
 			s, err := admin.ParseShift(p[0], p[1] == "now")
@@ -185,11 +201,6 @@ func queueCommands() map[string]commandEntry {
 				Payload any
 			}{r, payload(r.Hook.Payload)}, err
 		}),
-
-		"queuesuppresslist":   {1, 2, suppressList},
-		"queuesuppressadd":    {2, 3, suppressAdd},
-		"queuesuppressremove": {2, 3, suppressRemove},
-		"queuesuppresslookup": {2, 3, suppressLookup},
 	}
 }
 

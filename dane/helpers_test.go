@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
-	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,24 +65,6 @@ func record(t testing.TB, u dns.TLSAUsage, s dns.TLSASelector, m dns.TLSAMatchTy
 		t.Fatal(err)
 	}
 	return r
-}
-
-// tcpPair is a connection with both its ends. One of net.Pipe has no buffers, in which the
-// last words of a failed handshake could wait.
-func tcpPair(t *testing.T) (client, server net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if server, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	return client, server
 }
 
 func domain(t testing.TB, s string) dns.Domain {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"mox/dns"
+	"mox/sessiontest"
 )
 
 // RFC 7672 2.1.1 to 2.2.2: what each state of DNSSEC means for each of the lookups.
@@ -190,7 +191,7 @@ func TestDialer(t *testing.T) {
 		if address != "192.0.2.2:443" {
 			return nil, errors.New("connection refused")
 		}
-		a, b := tcpPair(t)
+		a, b := sessiontest.TCPPair(t)
 		go func() {
 			defer b.Close()
 			tls.Server(b, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.cert.Raw}, PrivateKey: leaf.key}}}).Handshake()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mox/dns"
+	"mox/sessiontest"
 )
 
 const (
@@ -191,7 +192,7 @@ func TestTLSConfig(t *testing.T) {
 		{record(t, 1, spki, s256, other), true},
 		{dns.TLSA{Usage: 3, Selector: 1, MatchType: 1, Data: []byte("short")}, true},
 	} {
-		a, b := tcpPair(t)
+		a, b := sessiontest.TCPPair(t)
 		done := make(chan string, 1)
 		go func() {
 			defer b.Close()

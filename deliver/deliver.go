@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,17 +121,6 @@ func New(c Config) *Deliverer {
 // parallel is how many accounts are delivered to at the same time for one message.
 const parallel = 8
 
-// job is a message for one account.
-type job struct {
-	target Target
-	to     smtp.Path // as in RCPT
-	params smtp.RcptParams
-	rcpts  []int // recipients that it is for
-	done   bool  // it was delivered before
-	Judgment
-	err error
-}
-
 // Deliver delivers a message. The results are those of the recipients in their order:
 // nil, or an [*smtp.Error] whose cause, if any, is logged already. A recipient that is
 // an alias is served if any of its members is.
@@ -206,96 +193,6 @@ func (d *Deliverer) foretell(ctx context.Context, m *Message, j *job) error {
 	defer acc.Release()
 	j.Done(room(acc.Quota(), m.Spool.Size()+int64(len(d.prefix(m, j)))))
 	return nil
-}
-
-// each calls f for each job that is to be done, some at a time.
-func each(jobs []*job, f func(*job)) {
-	if len(jobs) == 1 {
-		if !jobs[0].done {
-			f(jobs[0])
-		}
-		return
-	}
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, parallel)
-	for _, j := range jobs {
-		if j.done {
-			continue
-		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			f(j)
-		})
-	}
-	wg.Wait()
-}
-
-// plan returns what to deliver: each address once, whether it is a recipient itself or
-// through aliases, and in however many ways it was written.
-func plan(s *seen, rcpts []Recipient) []*job {
-	type key struct {
-		account string
-		base    smtp.Address
-	}
-	var jobs []*job
-	known := map[key]*job{}
-	add := func(i int, t Target) {
-		k := key{t.Account, t.Base}
-		if j, ok := known[k]; ok {
-			j.rcpts = append(j.rcpts, i)
-			return
-		}
-		j := &job{target: t, to: rcpts[i].To, params: rcpts[i].Params, rcpts: []int{i}}
-		known[k] = j
-		jobs = append(jobs, j)
-	}
-	for i, r := range rcpts {
-		if r.Target.Alias == nil {
-			add(i, r.Target)
-		}
-	}
-	for i, r := range rcpts {
-		if r.Target.Alias == nil {
-			continue
-		}
-		all := members(r.Target.Alias)
-		for _, t := range all {
-			// Who wrote the message has it, unless it would then go to nobody.
-			if len(all) == 1 || !slices.Contains(s.author(), t.Base) {
-				add(i, t)
-			}
-		}
-	}
-	return jobs
-}
-
-// collect makes results for recipients of those of jobs.
-func collect(jobs []*job, results []error) {
-	ok := make([]bool, len(results))
-	for _, j := range jobs {
-		for _, i := range j.rcpts {
-			if j.err == nil {
-				ok[i] = true
-			} else if results[i] == nil || !results[i].(*smtp.Error).Permanent() {
-				results[i] = j.err
-			}
-		}
-	}
-	served := make([]bool, len(results))
-	for _, j := range jobs {
-		for _, i := range j.rcpts {
-			served[i] = true
-		}
-	}
-	for i := range results {
-		switch {
-		case ok[i]:
-			results[i] = nil
-		case !served[i]:
-			results[i] = smtp.Errorf(550, "5.1.1", "alias without members")
-		}
-	}
 }
 
 // judge finds out what is to be done for one account.
@@ -447,60 +344,4 @@ func (d *Deliverer) store(ctx context.Context, acc *store.Account, j *job, nm st
 	}
 	d.warnQuota(ctx, acc, nm.Received)
 	return nil
-}
-
-// Error returns an error of store as the reply to give, with it as cause.
-func Error(err error) *smtp.Error {
-	var e *smtp.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &e):
-		return e
-	case errors.Is(err, store.ErrQuota):
-		return smtp.WrapErrorf(err, 452, "4.2.2", "mailbox is full")
-	case errors.Is(err, store.ErrDiskFull):
-		return smtp.WrapErrorf(err, 452, "4.3.1", "insufficient storage")
-	case errors.Is(err, store.ErrTooLarge):
-		return smtp.WrapErrorf(err, 552, "5.3.4", "message too large")
-	}
-	return smtp.WrapErrorf(err, 451, "4.3.0", "error delivering, try again later")
-}
-
-// Merge makes one result of those of all recipients, for protocols that have no more.
-// Nil only if all are: who is told of success owns the message no more.
-func Merge(rcpts []Recipient, results []error) error {
-	var failed []*smtp.Error
-	var lines []string
-	same, temporary := true, false
-	for i, err := range results {
-		if err == nil {
-			continue
-		}
-		e := smtp.AsError(err)
-		failed = append(failed, e)
-		lines = append(lines, fmt.Sprintf("<%s>: %d %s %s", rcpts[i].To, e.Code, e.Enhanced, e.Text))
-		same = same && e.Code == failed[0].Code && e.Enhanced == failed[0].Enhanced && e.Text == failed[0].Text
-		temporary = temporary || !e.Permanent()
-	}
-	switch {
-	case len(failed) == 0:
-		return nil
-	case len(failed) == len(results) && same:
-		return failed[0]
-	case len(failed) == len(results) && !allTemporary(failed):
-		return smtp.Errorf(554, "5.0.0", "failed for all recipients:\n%s", strings.Join(lines, "\n"))
-	case temporary:
-		return smtp.Errorf(451, "4.3.0", "failed for some recipients, to be sent again:\n%s", strings.Join(lines, "\n"))
-	}
-	return smtp.Errorf(554, "5.0.0", "delivered, except to these recipients:\n%s", strings.Join(lines, "\n"))
-}
-
-func allTemporary(l []*smtp.Error) bool {
-	for _, e := range l {
-		if e.Permanent() {
-			return false
-		}
-	}
-	return true
 }

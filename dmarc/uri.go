@@ -36,21 +36,7 @@ func joinURIs(l []URI) string {
 
 // Mailto returns the address of a "mailto:" URI, and false for any other URI and for
 // one that does not have exactly one valid address.
-func (u URI) Mailto() (smtp.Address, bool) {
-	scheme, rest, ok := strings.Cut(u.Address, ":")
-	if !ok || !strings.EqualFold(scheme, "mailto") {
-		return smtp.Address{}, false
-	}
-	// RFC 6068 2: fields for the message after "?". A fragment means nothing.
-	rest, _, _ = strings.Cut(rest, "#")
-	rest, _, _ = strings.Cut(rest, "?")
-	addr, err := url.PathUnescape(rest)
-	if err != nil {
-		return smtp.Address{}, false
-	}
-	a, err := smtp.ParseAddressLax(addr)
-	return a, err == nil
-}
+func (u URI) Mailto() (smtp.Address, bool) { return smtp.ParseMailto(u.Address) }
 
 // uris takes a list of URIs. Those that are invalid are left out; the list is valid when
 // one of them is.

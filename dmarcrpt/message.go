@@ -17,30 +17,9 @@ func ParseMessage(r io.ReaderAt, root *message.Part) (*Feedback, error) {
 	if root.Size() > MaxPacked {
 		return nil, fmt.Errorf("%w: message of more than %d octets", ErrTooLarge, MaxPacked)
 	}
-	var first error
-	var found *Feedback
-	tries := 0
-	root.Walk(func(_ []int, p *message.Part) bool {
-		if found != nil || tries >= maxTries {
-			return false
-		}
-		if !candidate(p) {
-			return true
-		}
-		tries++
-		f, err := parsePart(r, p)
-		if err == nil {
-			found = f
-		} else if first == nil {
-			first = err
-		}
-		return false
-	})
-	switch {
-	case found != nil:
-		return found, nil
-	case first != nil:
-		return nil, first
+	rep, found, err := message.Find(root, maxTries, candidate, func(p *message.Part) (*Feedback, error) { return parsePart(r, p) })
+	if found || err != nil {
+		return rep, err
 	}
 	return nil, ErrNone
 }

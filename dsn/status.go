@@ -115,9 +115,21 @@ func (w *fields) other(l []Field) {
 	}
 }
 
+// isFieldName tells whether a line may begin with it: fewer than RFC 5322 2.2 allows, as text
+// that goes on from the line before has colons too.
 func isFieldName(s string) bool {
-	return s != "" && len(s) <= maxName && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' })
+	if s == "" || len(s) > maxName || !isLetter(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
 }
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // Bounds of what is kept of a field, in octets.
 const (

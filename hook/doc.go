@@ -16,9 +16,27 @@
 // position begins when an account gets its first webhook. What was received longer ago than
 // Limits.CatchUp is passed over.
 //
+// # Notifications
+//
+// All accounts with messages that a notification can be about (see queue.Limits.Bounces) are
+// followed for these, with a position of its own; the latest thousand messages are looked at
+// when there is none. The messages stay where they are.
+//
 // A message to a unique sender address (you+id@domain, see FromIDLoginAddresses) whose id the
 // queue knows is not incoming: it is a DSN, which the queue records and makes an event of, or
-// an event of its own, "unrecognized".
+// an event of its own, "unrecognized". Nobody else knows the address.
+//
+// Any other DSN is matched by the Message-ID of the original, for recipients to which the
+// account has sent that. Who else got the message can forge it: so it goes into the history,
+// and to webhooks, but a recipient comes onto the suppression list only if the DSN has the null
+// reverse-path, and SPF, DKIM, DMARC or iprev verify a domain of the organization of the
+// recipient's domain or of the server that took the message, or that server itself brings it.
+//
+// Feedback reports (ARF) are matched by a unique sender in Original-Mail-From, of whatever account,
+// as reports go to an address that was registered; otherwise by Message-ID and recipient, like a
+// DSN. They make the event "complained", and abuse puts the recipient onto the suppression list.
+//
+// Notifications of this server itself are passed over: what they say was recorded before.
 //
 // # Calls
 //
@@ -34,7 +52,7 @@
 //
 // # RFCs
 //
-// 9110 (HTTP), 3464 (DSN), 5322 and 3834 (what is automatic).
+// 9110 (HTTP), 3464 (DSN), 5965 (feedback reports), 5322 and 3834 (what is automatic).
 //
 // # Goroutines and locks
 //

@@ -9,17 +9,19 @@ import (
 	"time"
 
 	"mox/config"
-	"mox/dsn"
 	"mox/mailops"
 	"mox/message"
 	"mox/queue"
-	"mox/smtp"
 	"mox/store"
 	"mox/trace"
 )
 
-// seenName is the setting of an account that has the last body that was looked at.
-const seenName = "hook/seen"
+// Settings of an account that have the last body that was looked at: for webhooks of what
+// comes in, and for notifications about what was sent.
+const (
+	seenName    = "hook/seen"
+	bouncesName = "hook/bounces"
+)
 
 // follow looks at accounts as they are touched, until ctx ends.
 func (h *Hooks) follow(ctx context.Context) {
@@ -72,7 +74,7 @@ func (h *Hooks) followOne(ctx context.Context, name string) {
 			return err
 		}
 		defer acc.Release()
-		return h.catchUp(ctx, acc)
+		return errors.Join(h.catchUp(ctx, acc), h.bounces(ctx, acc))
 	}()
 	if err != nil && ctx.Err() == nil {
 		h.c.Log.Error("following deliveries for webhooks", "err", err, "account", name)
@@ -80,44 +82,57 @@ func (h *Hooks) followOne(ctx context.Context, name string) {
 	}
 }
 
-// catchUp looks at all that is new, in batches.
+// catchUp looks at all that is new for the webhook of what comes in.
 func (h *Hooks) catchUp(ctx context.Context, acc *store.Account) error {
-	b, err := acc.Setting(ctx, seenName)
+	seen, ok, err := position(ctx, acc, seenName)
 	if err != nil {
 		return err
 	}
 	info := h.c.Config().Accounts[acc.Name()]
 	if !Watched(info) {
-		if b != nil {
+		if ok {
 			return acc.SetSetting(ctx, seenName, nil)
 		}
 		return nil
 	}
-	if b == nil {
+	if !ok {
 		return h.begin(ctx, acc)
+	}
+	return h.each(ctx, acc, seenName, seen, func(l []store.BodyID) error { return h.tell(ctx, acc, info, l) })
+}
+
+// position reads a setting that is a position; false when there is none.
+func position(ctx context.Context, acc *store.Account, name string) (store.BodyID, bool, error) {
+	b, err := acc.Setting(ctx, name)
+	if b == nil || err != nil {
+		return 0, false, err
 	}
 	n, err := strconv.ParseInt(string(b), 10, 64)
 	if err != nil {
-		return fmt.Errorf("reading position: %w", err)
+		return 0, false, fmt.Errorf("reading position: %w", err)
 	}
-	seen := store.BodyID(n)
+	return store.BodyID(n), true, nil
+}
+
+// each does the bodies behind seen, in batches, and notes in a setting how far it is.
+func (h *Hooks) each(ctx context.Context, acc *store.Account, name string, seen store.BodyID, do func([]store.BodyID) error) error {
 	for {
 		l, err := acc.NewBodies(ctx, seen, h.c.Limits.Batch)
 		if err != nil || len(l) == 0 {
 			return err
 		}
-		if err := h.tell(ctx, acc, info, l); err != nil {
+		if err := do(l); err != nil {
 			return err
 		}
 		seen = l[len(l)-1]
-		if err := setSeen(ctx, acc, seen); err != nil {
+		if err := setSeen(ctx, acc, name, seen); err != nil {
 			return err
 		}
 	}
 }
 
-func setSeen(ctx context.Context, acc *store.Account, id store.BodyID) error {
-	return acc.SetSetting(ctx, seenName, strconv.AppendInt(nil, int64(id), 10))
+func setSeen(ctx context.Context, acc *store.Account, name string, id store.BodyID) error {
+	return acc.SetSetting(ctx, name, strconv.AppendInt(nil, int64(id), 10))
 }
 
 // begin notes that all there is so far was before the account had webhooks.
@@ -129,7 +144,7 @@ func (h *Hooks) begin(ctx context.Context, acc *store.Account) error {
 			return err
 		}
 		if len(l) == 0 {
-			return setSeen(ctx, acc, last)
+			return setSeen(ctx, acc, seenName, last)
 		}
 		last = l[len(l)-1]
 	}
@@ -165,8 +180,8 @@ func (h *Hooks) tell(ctx context.Context, acc *store.Account, info *config.Accou
 	return flush()
 }
 
-// look returns the call about a body, nil if there is to be none.
-func (h *Hooks) look(ctx context.Context, acc *store.Account, info *config.AccountInfo, body store.BodyID) (*queue.Hook, error) {
+// open returns the message of a body; nil if it is not one that was received lately.
+func (h *Hooks) open(ctx context.Context, acc *store.Account, body store.BodyID) (*mailops.Content, error) {
 	box, m, err := acc.MessageOfBody(ctx, body)
 	if errors.Is(err, store.ErrNoMessage) || err == nil && m.ReceivedTime().Before(h.c.Now().Add(-h.c.Limits.CatchUp)) {
 		return nil, nil
@@ -182,87 +197,29 @@ func (h *Hooks) look(ctx context.Context, acc *store.Account, info *config.Accou
 	case errors.Is(err, store.ErrNoMessage):
 		return nil, nil
 	case errors.Is(err, trace.ErrCorrupt), errors.Is(err, message.ErrCorrupt):
-		h.c.Log.Error("message without webhook call", "err", err, "account", acc.Name(), "msgid", m.ID)
+		h.c.Log.Error("message cannot be followed", "err", err, "account", acc.Name(), "msgid", m.ID)
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
-	defer c.Close()
 	if c.Trace == nil || c.Trace.Verdict.Action == trace.Reject {
+		c.Close()
 		return nil, nil // not received, or into the mailbox for rejects
 	}
-	if done, err := h.bounce(ctx, acc.Name(), c); done || err != nil {
+	return c, nil
+}
+
+// look returns the call about a body, nil if there is to be none.
+func (h *Hooks) look(ctx context.Context, acc *store.Account, info *config.AccountInfo, body store.BodyID) (*queue.Hook, error) {
+	c, err := h.open(ctx, acc, body)
+	if c == nil || err != nil {
 		return nil, err
 	}
-	if info.Config.IncomingWebhook == nil {
-		return nil, nil
+	defer c.Close()
+	// What comes to a unique sender is about a message that was sent.
+	if id, err := h.knownFromID(ctx, acc.Name(), c); id != "" || err != nil {
+		return nil, err
 	}
 	hook, err := incoming(info.Config.IncomingWebhook, acc.Name(), c, h.c.Now(), h.c.Limits.Payload)
 	return &hook, err
-}
-
-// bounce records what a message to a unique sender address says, and tells whether it was one.
-func (h *Hooks) bounce(ctx context.Context, account string, c *mailops.Content) (bool, error) {
-	id := h.fromID(c.Trace.Facts.RcptTo)
-	if id == "" {
-		return false, nil
-	}
-	r := queue.DSNReport{Account: account, FromID: id, Event: queue.EventUnrecognized, Result: queue.Result{Start: c.Found.Message.ReceivedTime()}}
-	rep, err := dsn.ParsePart(c.Body, c.Part)
-	switch {
-	case err == nil && len(rep.Status.Recipients) > 0:
-		// A unique address is for one recipient.
-		understand(&r, rep.Status.Recipients[0])
-	case err != nil && !errors.Is(err, dsn.ErrNone) && !errors.Is(err, dsn.ErrStatus):
-		return false, err
-	}
-	_, err = h.c.Queue.RecordDSN(ctx, r)
-	if errors.Is(err, queue.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// understand fills in what a DSN says about its recipient.
-func understand(r *queue.DSNReport, s dsn.Recipient) {
-	events := map[dsn.Action]string{
-		dsn.Failed: queue.EventFailed, dsn.Delayed: queue.EventDelayed, dsn.Delivered: queue.EventDelivered, dsn.Relayed: queue.EventRelayed, dsn.Expanded: queue.EventExpanded,
-	}
-	event, ok := events[s.Action]
-	if !ok {
-		return
-	}
-	r.Event = event
-	r.Result.Success = s.Action != dsn.Failed && s.Action != dsn.Delayed
-	r.Result.RemoteMTA = s.RemoteMTA.Name
-	r.Result.Enhanced = s.Status
-	if s.Diagnostic.Type != "smtp" {
-		if !r.Result.Success {
-			r.Result.Error = s.Diagnostic.Text
-		}
-		return
-	}
-	if code, _, text, err := smtp.ParseReplyLine(s.Diagnostic.Text); err == nil {
-		r.Result.Code = code
-		if !r.Result.Success {
-			r.Result.Error = text
-		}
-	} else if !r.Result.Success {
-		r.Result.Error = s.Diagnostic.Text
-	}
-}
-
-// fromID returns what is behind the separator of an address of ours.
-func (h *Hooks) fromID(address string) string {
-	a, err := smtp.ParseAddressLax(address)
-	if err != nil {
-		return ""
-	}
-	d := h.c.Config().Domain(a.Domain)
-	if d == nil {
-		return ""
-	}
-	// As it was written: ids have capitals.
-	_, id, _ := d.SplitLocalpart(string(a.Localpart))
-	return id
 }

@@ -27,6 +27,9 @@ type Queue interface {
 	HookNext(ctx context.Context, o queue.HookDueOptions) (time.Time, bool, error)
 	HookRecord(ctx context.Context, outcomes ...queue.HookOutcome) error
 	RecordDSN(ctx context.Context, r queue.DSNReport) (queue.Message, error)
+	ByFromID(ctx context.Context, fromID string) (queue.Message, error)
+	Awaits(ctx context.Context, account string) (bool, error)
+	Awaiting(ctx context.Context) ([]string, error)
 }
 
 // Config is what Hooks need. It must not change once in use.
@@ -64,7 +67,9 @@ type Limits struct {
 type Metrics struct {
 	Request func(d time.Duration)
 	Result  func(status int) // 0: error
-	Panic   func()
+	// Bounce: a notification was matched by its "fromid" or "messageid"; event is that of webhooks.
+	Bounce func(event, by string)
+	Panic  func()
 }
 
 // Hooks makes calls. It is safe for concurrent use.
@@ -147,6 +152,14 @@ func transport(c Config) http.RoundTripper {
 // Run makes calls and follows deliveries until ctx ends, and all of it has stopped.
 func (h *Hooks) Run(ctx context.Context) {
 	h.Sync()
+	// Notifications may have come when the server ended.
+	accounts, err := h.c.Queue.Awaiting(ctx)
+	if err != nil && ctx.Err() == nil {
+		h.c.Log.Error("looking for accounts that have sent", "err", err)
+	}
+	for _, name := range accounts {
+		h.touch(name, h.c.Now())
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() { h.follow(ctx) })
 	wg.Go(func() { h.callAll(ctx) })
@@ -160,7 +173,7 @@ func (h *Hooks) Kick() { signal(h.kick) }
 // Touch says that messages were delivered to an account: for store.Options.Added. It never
 // waits.
 func (h *Hooks) Touch(account string) {
-	if info := h.c.Config().Accounts[account]; info == nil || !watched(info) {
+	if h.c.Config().Accounts[account] == nil {
 		return
 	}
 	h.touch(account, h.c.Now())
@@ -170,7 +183,7 @@ func (h *Hooks) Touch(account string) {
 // changed. It never waits.
 func (h *Hooks) Sync() {
 	for name, info := range h.c.Config().Accounts {
-		if watched(info) {
+		if Watched(info) {
 			h.touch(name, h.c.Now())
 		}
 	}
@@ -196,9 +209,5 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Watched tells whether what is delivered to an account matters here.
-func Watched(info *config.AccountInfo) bool { return info != nil && watched(info) }
-
-func watched(info *config.AccountInfo) bool {
-	return info.Config.IncomingWebhook != nil || len(info.FromIDLogins) > 0
-}
+// Watched tells whether what is delivered to an account is told to a webhook.
+func Watched(info *config.AccountInfo) bool { return info != nil && info.Config.IncomingWebhook != nil }

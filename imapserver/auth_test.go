@@ -10,6 +10,7 @@ import (
 	"mox/imap"
 	"mox/imapclient"
 	"mox/sasl"
+	"mox/sessiontest"
 )
 
 func testContext(t testing.TB) context.Context {
@@ -39,7 +40,7 @@ func TestMechanisms(t *testing.T) {
 			mode = imapclient.StartTLS
 		}
 		if tc.cert {
-			tc2.Certificates = []tls.Certificate{testCert(t, "client")}
+			tc2.Certificates = []tls.Certificate{sessiontest.Certificate("client")}
 		}
 		for _, password := range []string{testPassword, "wrong"} {
 			c, err := imapclient.Dial(ctx, addr, mode, tc2, imapclient.Options{})

@@ -92,7 +92,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 }
 
 // ServeConn serves one connection and returns when it has ended. It closes nc. The
-// session ends with BYE when ctx does.
+// session ends with BYE when ctx does. With [Listener.Implicit], nc may be a [*tls.Conn],
+// whose handshake may be done.
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn, l Listener) { s.serveConn(ctx, nc, &l) }
 
 // serveConn is ServeConn. An idle session waits below here: what is not needed then is

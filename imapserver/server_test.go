@@ -2,15 +2,9 @@ package imapserver
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
 	"strings"
@@ -116,7 +110,7 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 		t.Fatal(err)
 	}
 	ts := &testServer{t: t, store: st, account: acc, panics: new(int)}
-	ts.cert = testCert(t, "mox.example")
+	ts.cert = sessiontest.Certificate("mox.example")
 	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", Hooks: Hooks{Panic: func() { *ts.panics++ }}}
 	if o.config != nil {
 		o.config(&cfg)
@@ -154,23 +148,6 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 		}
 	})
 	return ts
-}
-
-func testCert(t testing.TB, name string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // tcp serves on a loopback port as well, and returns its address: for clients that

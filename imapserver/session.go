@@ -208,9 +208,12 @@ func (s *session) greet(ctx context.Context) error {
 	return s.flush()
 }
 
-// handshake puts TLS on the connection.
+// handshake puts TLS on the connection, unless it has it already.
 func (s *session) handshake(ctx context.Context) error {
-	tc := tls.Server(s.conn.NetConn(), s.listener.TLS)
+	tc, has := s.conn.NetConn().(*tls.Conn)
+	if !has {
+		tc = tls.Server(s.conn.NetConn(), s.listener.TLS)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits().LoginTimeout)
 	defer cancel()
 	// RFC 9051 6.2.1: what was sent before TLS must not count after it.

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"mox/classifier"
 	"mox/db"
@@ -23,32 +22,17 @@ const FileName = "junk.db"
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-func schema() fs.FS {
-	sub, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		panic(err) // the directory is embedded
-	}
-	return sub
-}
+func schema() fs.FS { return db.Schema(schemaFiles) }
 
 // account is an account whose data is open.
 type account struct {
 	m    *Manager
 	name string
 
-	ready chan struct{} // closed when start has returned:
-	err   error
-	gone  chan struct{} // closed when all is closed
-	end   sync.Once
-
-	// Guarded by Manager.mu.
-	refs    int
-	used    time.Time
-	leaving bool // nobody new comes in; closed by the last to leave
+	gone chan struct{} // closed when all is closed
 
 	acc   *store.Account
 	watch *store.Watch
-	stop  chan struct{} // ends the goroutine that waits for changes
 
 	dbMu sync.RWMutex // held for reading by who uses db, for writing to replace it
 	db   *db.DB
@@ -72,44 +56,30 @@ type account struct {
 	jobs        []chan struct{}
 }
 
-func newAccount(m *Manager, name string) *account {
-	return &account{
-		m: m, name: name, ready: make(chan struct{}), gone: make(chan struct{}), stop: make(chan struct{}),
-		token: make(chan struct{}, 1),
-	}
-}
-
-// start opens the files.
-func (a *account) start(ctx context.Context) error {
-	acc, err := a.m.c.Store.Account(ctx, a.name)
+// open opens the files of an account.
+func (m *Manager) open(ctx context.Context, name string) (*account, error) {
+	acc, err := m.c.Store.Account(ctx, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	a.acc = acc
+	a := &account{m: m, name: name, acc: acc, gone: make(chan struct{}), token: make(chan struct{}, 1)}
 	if err := a.openFile(ctx); err != nil {
 		acc.Release()
-		return fmt.Errorf("opening junk database: %w", err)
+		return nil, fmt.Errorf("opening junk database: %w", err)
 	}
 	a.watch = acc.Watch()
-	a.m.ended.Go(func() {
-		for {
-			select {
-			case <-a.watch.C:
-				a.m.Touch(a.name)
-			case <-a.stop:
-				return
-			}
-		}
-	})
 	if a.wantCompare || a.compare != nil || a.remake.next < a.remake.last {
-		a.m.schedule(a.name, 0, false)
+		a.hasWork()
 	}
-	return nil
+	return a, nil
 }
+
+// hasWork makes the worker do some as soon as it can.
+func (a *account) hasWork() { a.m.keeper.Schedule(a.name, 0) }
 
 // close saves how far the change log was followed, and closes the files. Nobody uses a.
 func (a *account) close() {
-	close(a.stop)
+	defer close(a.gone)
 	a.watch.Close()
 	if err := a.save(context.Background()); err != nil && a.note(err) != nil {
 		a.m.c.Log.Warn("saving state of junk filter", "account", a.name, "err", err)
@@ -143,7 +113,7 @@ func (a *account) openFile(ctx context.Context) error {
 	}
 	a.m.c.Log.Error("junk database is damaged: it is made anew of the messages", "account", a.name, "err", err)
 	a.m.c.Metrics.Rebuilt("damage")
-	if err := setAside(a.path()); err != nil {
+	if err := a.setAside(); err != nil {
 		return err
 	}
 	return a.tryOpen(ctx)
@@ -221,7 +191,7 @@ func (a *account) repair(ctx context.Context) error {
 	a.dbMu.Lock()
 	defer a.dbMu.Unlock()
 	a.db.Close()
-	if err := setAside(a.path()); err != nil {
+	if err := a.setAside(); err != nil {
 		return err
 	}
 	if err := a.openFile(ctx); err != nil {
@@ -233,17 +203,7 @@ func (a *account) repair(ctx context.Context) error {
 }
 
 // setAside keeps a damaged file, in the place of one set aside before.
-func setAside(path string) error {
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	if err := os.Rename(path, path+".damaged"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
+func (a *account) setAside() error { return db.SetAside(a.path(), a.path()+".damaged") }
 
 func isDamage(err error) bool {
 	return errors.Is(err, errDamaged) || errors.Is(err, db.ErrCorrupt) && !errors.Is(err, store.ErrCorrupt)
@@ -253,7 +213,7 @@ func isDamage(err error) bool {
 func (a *account) note(err error) error {
 	if isDamage(err) && !a.bad.Swap(true) {
 		a.m.c.Log.Error("junk database is damaged: it is made anew of the messages", "account", a.name, "err", err)
-		a.m.schedule(a.name, 0, false)
+		a.hasWork()
 	}
 	return err
 }

@@ -32,7 +32,7 @@ func (a *account) startCompare(ctx context.Context) error {
 	a.m.c.Metrics.Rebuilt("log")
 	a.saved, a.pending, a.wantCompare, a.compare = seq, nil, false, &comparison{}
 	a.seq.Store(int64(seq))
-	a.m.schedule(a.name, 0, false)
+	a.hasWork()
 	return nil
 }
 

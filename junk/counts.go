@@ -217,7 +217,7 @@ func (a *account) counts(ctx context.Context, keys []uint64) ([]classifier.Count
 		return list, totals, nil
 	}
 	if n := a.words.wanted.Add(1); n == loadAfter {
-		a.m.schedule(a.name, 0, false)
+		a.hasWork()
 	}
 	// In the order of the table, each page is read once.
 	order := make([]int, len(keys))

@@ -34,12 +34,13 @@
 //
 // # Goroutines
 //
-// A [Manager] has one worker for all accounts, which does pieces of work in turn (worker.go),
-// and for each open account a goroutine that waits for its changes. Accounts are opened when
-// needed and closed when idle. [Manager.Close] stops all of them and waits.
+// Those of an [upkeep.Keeper]: a [Manager] has one worker for all accounts, which does pieces
+// of work in turn (worker.go), and for each open account a goroutine that waits for its
+// changes. Accounts are opened when needed and closed when idle. [Manager.Close] stops all of
+// them and waits.
 //
 // # Lock order
 //
 // account.token (who follows the log or learns), then counts.writing, then account.dbMu, then
-// counts.mu and budget.mu. Manager.mu is held for moments only, under any of them.
+// counts.mu and budget.mu. The keeper's is held for moments only, under any of them.
 package junk

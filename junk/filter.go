@@ -24,7 +24,7 @@ type Filter struct {
 
 // Account returns the Filter of an account, which the caller must Release.
 func (m *Manager) Account(ctx context.Context, acc *store.Account) (*Filter, error) {
-	a, err := m.acquire(ctx, acc.Name())
+	a, err := m.keeper.Acquire(ctx, acc.Name())
 	if err != nil {
 		return nil, fmt.Errorf("opening junk filter: %w", err)
 	}
@@ -34,7 +34,7 @@ func (m *Manager) Account(ctx context.Context, acc *store.Account) (*Filter, err
 // Release gives the Filter back.
 func (f *Filter) Release() {
 	if !f.released.Swap(true) {
-		f.a.m.release(f.a)
+		f.a.m.keeper.Release(f.a.name)
 	}
 }
 
@@ -69,7 +69,7 @@ func (f *Filter) Words(ctx context.Context, part *message.Part, ra io.ReaderAt) 
 		return nil, fmt.Errorf("judging words: %w", err)
 	}
 	if fingerprint(params) != *a.params.Load() {
-		a.m.schedule(a.name, 0, false)
+		a.hasWork()
 	}
 	p := &params.Params
 	if _, totals, err := a.counts(ctx, nil); err == nil && totals.Ham < classifier.SignificantHam {

@@ -57,14 +57,14 @@ func (a *account) catchUp(ctx context.Context) error {
 			return err
 		case err != nil:
 			// What is known is better than nothing. The worker meets the same, and logs it.
-			a.m.schedule(a.name, 0, false)
+			a.hasWork()
 			return nil
 		case !more:
 			return nil
 		}
 		budget -= max(n, 1)
 	}
-	a.m.schedule(a.name, 0, false)
+	a.hasWork()
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"mox/message"
 	"mox/store"
 	"mox/trace"
+	"mox/upkeep"
 )
 
 var testParams = &config.JunkFilter{Threshold: 0.95, Params: config.JunkParams{Onegrams: true, Twograms: true, MaxPower: 0.01, TopWords: 10, IgnoreWords: 0.1, RareWords: 2}}
@@ -172,7 +173,7 @@ func (f *fixture) filter() *Filter {
 	f.t.Helper()
 	for {
 		x, err := f.m.Account(f.ctx, f.acc)
-		if errors.Is(err, errClosed) && f.ctx.Err() == nil {
+		if errors.Is(err, upkeep.ErrClosed) && f.ctx.Err() == nil {
 			time.Sleep(time.Millisecond) // the worker is about to let go of it
 			continue
 		}
@@ -212,7 +213,7 @@ func (f *fixture) settled() {
 	f.t.Helper()
 	x := f.filter()
 	defer x.Release()
-	f.m.schedule("alice", 0, false)
+	f.m.keeper.Schedule("alice", 0)
 	deadline := time.Now().Add(20 * time.Second)
 	for time.Now().Before(deadline) {
 		if err := x.a.lock(f.ctx); err != nil {

@@ -16,6 +16,7 @@ import (
 	"mox/db"
 	"mox/store"
 	"mox/trace"
+	"mox/upkeep"
 )
 
 func junkMail(i int) string {
@@ -63,7 +64,7 @@ func (f *fixture) loaded() {
 	f.t.Helper()
 	x := f.filter()
 	defer x.Release()
-	f.m.schedule("alice", 0, false)
+	f.m.keeper.Schedule("alice", 0)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		if _, _, ok := x.a.words.lookup(nil); ok {
 			return
@@ -324,7 +325,7 @@ func TestConcurrent(t *testing.T) {
 			}
 			for j := range 25 {
 				x, err := f.m.Account(f.ctx, f.acc)
-				if errors.Is(err, errClosed) {
+				if errors.Is(err, upkeep.ErrClosed) {
 					continue
 				} else if err != nil {
 					t.Error(err)
@@ -362,7 +363,7 @@ func TestConcurrent(t *testing.T) {
 func TestClosed(t *testing.T) {
 	f := newFixture(t, Config{})
 	f.stop()
-	if _, err := f.m.Account(f.ctx, f.acc); !errors.Is(err, errClosed) {
+	if _, err := f.m.Account(f.ctx, f.acc); !errors.Is(err, upkeep.ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
 	f.m.Touch("alice")

@@ -73,13 +73,13 @@ func model(f *fixture, params *atomic.Pointer[config.JunkFilter], r *rand.Rand, 
 			three := *testParams
 			three.Params.Threegrams = true
 			params.Store([]*config.JunkFilter{testParams, testParams, &three, nil}[r.IntN(4)])
-			f.m.schedule("alice", 0, false)
+			f.m.keeper.Schedule("alice", 0)
 		},
 		func(string, string) { f.reputation(sender(r.IntN(9))) },
 		func(string, string) {
 			f.words(f.mail())
 			f.words(f.mail())
-			f.m.schedule("alice", 0, false)
+			f.m.keeper.Schedule("alice", 0)
 		},
 	}
 	boxes := []string{"Inbox", "Junk", "Archive"}

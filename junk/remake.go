@@ -6,6 +6,7 @@ import (
 
 	"mox/db"
 	"mox/store"
+	"mox/upkeep"
 )
 
 // remake is which examples are to be made anew of their messages: those with ids above
@@ -84,13 +85,13 @@ func (a *account) stepRemake(ctx context.Context) (more bool, err error) {
 // is done. It goes on in the background when ctx ends before, also after a restart, when the
 // account is next used. Others go on judging and learning meanwhile.
 func (m *Manager) Retrain(ctx context.Context, name string) error {
-	a, err := m.acquire(ctx, name)
+	a, err := m.keeper.Acquire(ctx, name)
 	if err != nil {
 		return err
 	}
 	done, err := a.request(ctx)
-	m.schedule(name, 0, false)
-	m.release(a)
+	m.keeper.Schedule(name, 0)
+	m.keeper.Release(name)
 	if err != nil {
 		return err
 	}
@@ -105,10 +106,10 @@ func (m *Manager) Retrain(ctx context.Context, name string) error {
 			case <-done:
 				return nil
 			default:
-				return errClosed
+				return upkeep.ErrClosed
 			}
 		case <-time.After(time.Minute): // after failures, the worker waits longer each time
-			m.schedule(name, 0, false)
+			m.keeper.Schedule(name, 0)
 		}
 	}
 }

@@ -2,14 +2,9 @@ package lineio
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"strings"
@@ -17,6 +12,8 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+
+	"mox/sessiontest"
 )
 
 // feed is a connection whose input is r and whose output is kept.
@@ -128,42 +125,9 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-func tcpPair(t *testing.T) (server, client net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	client, err = net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err = ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close(); client.Close() })
-	return server, client
-}
-
-func testCert(t *testing.T) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"mx.example"}}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 func tlsPair(t *testing.T) (server, client net.Conn) {
-	s, c := tcpPair(t)
-	ts := tls.Server(s, &tls.Config{Certificates: []tls.Certificate{testCert(t)}})
+	c, s := sessiontest.TCPPair(t)
+	ts := tls.Server(s, &tls.Config{Certificates: []tls.Certificate{sessiontest.Certificate("mx.example")}})
 	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 	go tc.Handshake()
 	if err := ts.Handshake(); err != nil {
@@ -174,7 +138,11 @@ func tlsPair(t *testing.T) (server, client net.Conn) {
 
 func TestWaitInput(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T) (net.Conn, net.Conn){
-		"tcp": tcpPair, "tls": tlsPair,
+		"tcp": func(t *testing.T) (server, client net.Conn) {
+			client, server = sessiontest.TCPPair(t)
+			return server, client
+		},
+		"tls":  tlsPair,
 		"pipe": func(*testing.T) (net.Conn, net.Conn) { return net.Pipe() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -302,7 +270,7 @@ func TestDeadlines(t *testing.T) {
 }
 
 func TestIdleHoldsNoBuffers(t *testing.T) {
-	s, cl := tcpPair(t)
+	cl, s := sessiontest.TCPPair(t)
 	c := New(s, Options{})
 	io.WriteString(cl, "a\r\n")
 	c.ReadLine(10)

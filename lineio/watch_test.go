@@ -7,27 +7,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-)
 
-// socketPair returns both ends of a connection of TCP.
-func socketPair(t *testing.T) (server, client net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	client, err = net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err = ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close(); client.Close() })
-	return server, client
-}
+	"mox/sessiontest"
+)
 
 // watched tells whether Watch has called gone within a time.
 func watched(gone chan bool, d time.Duration) bool {
@@ -48,11 +30,11 @@ func TestWatch(t *testing.T) {
 			say  string
 			gone bool
 		}{{"silence", "", true}, {"input", "QUIT\r\n", false}} {
-			nc, client := socketPair(t)
+			client, nc := sessiontest.TCPPair(t)
 			if secure {
 				client = tls.Client(client, &tls.Config{InsecureSkipVerify: true})
 				go client.(*tls.Conn).Handshake()
-				ts := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{testCert(t)}})
+				ts := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{sessiontest.Certificate("mx.example")}})
 				if err := ts.Handshake(); err != nil {
 					t.Fatal(err)
 				}

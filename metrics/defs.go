@@ -53,6 +53,7 @@ var (
 	QueuePlaintextFallback         = CounterDef{Name: "mox_queue_plaintext_fallback_total", Help: "Connections repeated in plaintext after opportunistic TLS failed."}
 	SMTPClientCommand              = HistogramDef{Name: "mox_smtpclient_command_duration_seconds", Help: "Duration of outgoing commands.", Labels: []string{"cmd", "code", "secode"}, Buckets: bucketsA120}
 	SMTPClientTLSRequiredNoIgnored = CounterDef{Name: "mox_smtpclient_tlsrequiredno_ignored_total", Help: "TLS verification failures ignored because the message says TLS-Required: No: daneverification.", Labels: []string{"ignored"}}
+	QueueBounces                   = CounterDef{Name: "mox_queue_bounces_total", Help: "Notifications from elsewhere about messages that were sent, by event (of webhooks) and how the message was found: fromid, messageid.", Labels: []string{"event", "match"}}
 	WebhookRequest                 = HistogramDef{Name: "mox_webhook_request_duration_seconds", Help: "Duration of webhook calls.", Buckets: bucketsB}
 	WebhookResults                 = CounterDef{Name: "mox_webhook_results_total", Help: "Results of webhook calls: HTTP status, <n>xx for uncommon ones, error.", Labels: []string{"code"}}
 )
@@ -129,7 +130,7 @@ var (
 	Authentication            = CounterDef{Name: "mox_authentication_total", Help: "Authentication attempts, by kind (submission, imap, webmail, webapi, webaccount, webadmin), variant (mechanism) and result (ok, baduser, badpassword, badcreds, badchanbind, error, aborted, badprotocol, logindisabled).", Labels: []string{"kind", "variant", "result"}}
 	AuthenticationRateLimited = CounterDef{Name: "mox_authentication_ratelimited_total", Help: "Authentication attempts refused for too many failures.", Labels: []string{"kind"}}
 	ProxyRefused              = CounterDef{Name: "mox_proxy_connection_refused_total", Help: "Connections closed on listeners with ProxyProtocol, by listener and reason: untrusted (not from a proxy), header (missing or bad), timeout, eof, pending (too many at once).", Labels: []string{"listener", "reason"}}
-	Connections               = GaugeDef{Name: "mox_connections_count", Help: "Open connections.", Labels: []string{"protocol", "listener"}}
+	Connections               = GaugeDef{Name: "mox_connections_count", Help: "Open connections for mail; protocol is smtp, lmtp, submission, submissions, imap or imaps. Those to ports of HTTPS are submissions or imaps.", Labels: []string{"protocol", "listener"}}
 	Panic                     = CounterDef{Name: "mox_panic_total", Help: "Panics caught, by package.", Labels: []string{"pkg"}}
 	LoggingInfo               = CounterDef{Name: "mox_logging_level_info_total", Help: "Lines logged at level info."}
 	LoggingWarn               = CounterDef{Name: "mox_logging_level_warn_total", Help: "Lines logged at level warn."}
@@ -143,7 +144,7 @@ var (
 func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef) {
 	counters = []CounterDef{
 		SMTPServerConnection, SMTPServerDelivery, SMTPServerSubmission, SMTPServerErrors, SMTPServerForward, SMTPServerDeliverySTARTTLS, SMTPServerDeliverySTARTTLSErrors,
-		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, WebhookResults,
+		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, QueueBounces, WebhookResults,
 		IMAPConnection,
 		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
 		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, JunkRebuilt, SubjectPassGenerate, SubjectPassVerify,

@@ -39,6 +39,10 @@ func TestExchange(t *testing.T) {
 			t.Errorf("notification lacks %q: %s", want, got)
 		}
 	}
+	// A person may try again.
+	if l, err := mox.Queue.SuppressionList(t.Context(), ""); err != nil || len(l) != 0 {
+		t.Errorf("suppressed %+v, %v", l, err)
+	}
 	if n, err := mox.Queue.Count(t.Context(), queue.Filter{}); err != nil || n != 0 {
 		t.Errorf("%d messages stay in the queue, %v", n, err)
 	}

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"time"
 
@@ -25,13 +24,7 @@ const FileName = "mtasts.db"
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-func schema() fs.FS {
-	sub, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		panic(err) // the name is constant
-	}
-	return sub
-}
+func schema() fs.FS { return db.Schema(schemaFiles) }
 
 // ErrClosed is returned after Close.
 var ErrClosed = errors.New("policy database is closed")
@@ -111,35 +104,11 @@ type DB struct {
 	closed  bool
 }
 
-func openFile(path string, o Options) (*db.DB, error) {
-	return db.Open(path, db.Options{Log: o.Log, Migrations: schema(), Readers: 2, CheckpointKiB: 1024})
-}
-
-// setAside renames the file, in place of one that was renamed before.
-func setAside(path string) error {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + ".aside" + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := os.Rename(path+suffix, path+".aside"+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
 // Open opens the database at path, making it when missing. A file that is damaged is set
 // aside.
 func Open(path string, o Options) (*DB, error) {
 	o.setDefaults()
-	file, err := openFile(path, o)
-	if errors.Is(err, db.ErrCorrupt) {
-		o.Log.Error("mta-sts policies cannot be read, beginning anew", "err", err, "aside", path+".aside")
-		if err := setAside(path); err != nil {
-			return nil, fmt.Errorf("setting policy database aside: %w", err)
-		}
-		file, err = openFile(path, o)
-	}
+	file, err := db.OpenAnew(path, db.Options{Log: o.Log, Migrations: schema(), Readers: 2, CheckpointKiB: 1024})
 	if err != nil {
 		return nil, fmt.Errorf("opening policy database: %w", err)
 	}

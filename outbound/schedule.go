@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mox/queue"
+	"mox/upkeep"
 )
 
 // rounds is how often the queue is asked in a row. Each round starts workers or finds out
@@ -28,7 +29,7 @@ func (o *Outbound) Run(ctx context.Context) error {
 		o.wait(ctx, next, ok)
 		// While much comes in, it is looked at together.
 		if rest := o.c.Limits.Gather - o.c.Now().Sub(began); rest > 0 {
-			o.pause(ctx, min(rest, o.c.Limits.Gather))
+			upkeep.Sleep(ctx, min(rest, o.c.Limits.Gather))
 		}
 	}
 	o.drain(stop)
@@ -47,15 +48,6 @@ func (o *Outbound) wait(ctx context.Context, next time.Time, ok bool) {
 	case <-ctx.Done():
 	case <-o.wake:
 	case <-due:
-	}
-}
-
-func (o *Outbound) pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 

@@ -197,7 +197,7 @@ func (q *Queue) noticeSuppressed(ctx context.Context, a *arrival, c Content) err
 		if !a.suppressed[i] || q.o.Notice == nil {
 			continue
 		}
-		n, err := q.notice(ctx, Reported{Message: a.msgs[i], Result: suppressedResult(q.o.Now()), Original: original{c}, Size: c.total()})
+		n, err := q.notice(ctx, Reported{Message: a.msgs[i], Result: suppressedResult(q.o.Now()), Original: c.original(), Size: c.total()})
 		if err != nil {
 			return err
 		}
@@ -348,11 +348,11 @@ func (t *tx) insert(m *Message, content int64) error {
 	t.use(m.Account, usageChange{messages: 1})
 	t.changed = t.changed || !m.Hold
 	return t.c.Exec(`INSERT INTO message (id, base_id, lane_id, content_id, hold, queued, next_attempt, last_attempt, attempts, begun,
-		delay_notified, size, require_tls, account, sender, recipient, sender_domain, recipient_domain, from_id, transport, info)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		delay_notified, size, require_tls, account, sender, recipient, sender_domain, recipient_domain, from_id, message_id, transport, info)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.ID, m.BaseID, lane, content, m.Hold, millis(m.Queued), millis(m.NextAttempt), millis(m.LastAttempt), m.Attempts,
 		m.DelayNotified, m.Size, requireTLS(m.RequireTLS), m.Account, m.Sender.XString(true), m.Recipient.XString(true),
-		m.SenderDomain.ASCII, m.RecipientDomain.ASCII, m.FromID, m.Transport, string(inf))
+		m.SenderDomain.ASCII, m.RecipientDomain.ASCII, m.FromID, m.MessageID, m.Transport, string(inf))
 }
 
 // laneOf returns the lane of a message, making it when there is none.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"mox/chunk"
 	"mox/db"
+	"mox/message"
 )
 
 const (
@@ -24,22 +26,8 @@ func (c Content) reader() io.Reader {
 }
 
 // original is the content to be read at any place, for callbacks.
-type original struct{ c Content }
-
-func (o original) ReadAt(p []byte, off int64) (n int, err error) {
-	if off < 0 {
-		return 0, errors.New("negative offset")
-	}
-	prefix := int64(len(o.c.Prefix))
-	if off < prefix {
-		n = copy(p, o.c.Prefix[off:])
-		p, off = p[n:], prefix
-	}
-	if len(p) == 0 {
-		return n, nil
-	}
-	k, err := io.NewSectionReader(o.c.Body, 0, o.c.Size).ReadAt(p, off-prefix)
-	return n + k, err
+func (c Content) original() io.ReaderAt {
+	return message.Prefixed(c.Prefix, io.NewSectionReader(c.Body, 0, c.Size))
 }
 
 // prepared is content on its way in.
@@ -218,23 +206,23 @@ func (q *Queue) freeContent(ctx context.Context) (more bool, err error) {
 // concurrent use. It works as long as the message is in the queue; then reading fails
 // with ErrNotFound.
 type ContentReader struct {
-	q    *Queue
-	ctx  context.Context
-	id   int64
-	size int64
-	buf  *[]byte // raw bytes of chunk at, from the codec; nil when closed
-	at   int     // -1: none
+	q   *Queue
+	ctx context.Context
+	id  int64
+	r   *chunk.Reader
 }
 
 // Content opens the content of a message, prefix and body. It works until ctx ends, and must be
 // closed. ErrNotFound when there is no such message.
 func (q *Queue) Content(ctx context.Context, id int64) (*ContentReader, error) {
-	r := &ContentReader{q: q, ctx: ctx, at: -1, buf: q.codec.Buffer()}
+	r := &ContentReader{q: q, ctx: ctx}
+	r.r = q.codec.NewReader(r.fetch)
 	err := q.db.Read(ctx, func(c *db.Conn) error {
 		rows := c.QueryInts("SELECT c.id, c.size FROM message m JOIN content c ON c.id = m.content_id WHERE m.id = ?", id)
 		ok := rows.Next()
 		if ok {
-			r.id, r.size = rows.Int64(0), rows.Int64(1)
+			r.id = rows.Int64(0)
+			r.r.Layout(rows.Int64(1), min(chunk.Size, rows.Int64(1)))
 		}
 		if err := rows.Close(); err != nil {
 			return err
@@ -242,7 +230,7 @@ func (q *Queue) Content(ctx context.Context, id int64) (*ContentReader, error) {
 		if !ok {
 			return ErrNotFound
 		}
-		if r.size == 0 {
+		if r.Size() == 0 {
 			return nil
 		}
 		return r.read(c, 0)
@@ -254,21 +242,17 @@ func (q *Queue) Content(ctx context.Context, id int64) (*ContentReader, error) {
 	return r, nil
 }
 
-// Size is the number of octets.
-func (r *ContentReader) Size() int64 { return r.size }
-
-// Close ends reading.
-func (r *ContentReader) Close() error {
-	if r.buf != nil {
-		r.q.codec.Put(r.buf)
-		r.buf = nil
+// fetch reads chunk n in a transaction of its own.
+func (r *ContentReader) fetch(n int) error {
+	err := r.q.db.Read(r.ctx, func(c *db.Conn) error { return r.read(c, n) })
+	if err != nil {
+		return fmt.Errorf("reading content: %w", err)
 	}
 	return nil
 }
 
-// read reads chunk n into the buffer.
+// read reads chunk n.
 func (r *ContentReader) read(c *db.Conn, n int) error {
-	r.at = -1
 	rows := c.QueryInts("SELECT data FROM chunk WHERE id = ?", chunk.ID(r.id, n))
 	if !rows.Next() {
 		if err := rows.Close(); err != nil {
@@ -280,69 +264,21 @@ func (r *ContentReader) read(c *db.Conn, n int) error {
 		}
 		return fmt.Errorf("%w: content %d lacks chunk %d", chunk.ErrCorrupt, r.id, n)
 	}
-	raw, err := r.q.codec.Decode((*r.buf)[:0], rows.Bytes(0))
-	*r.buf = raw
-	if e := rows.Close(); err == nil {
-		err = e
-	}
+	err := r.r.Fill(n, rows.Bytes(0))
 	if err != nil {
-		return err
+		err = fmt.Errorf("chunk %d of content %d: %w", n, r.id, err)
 	}
-	if want := min(chunk.Size, r.size-int64(n)*chunk.Size); int64(len(raw)) != want {
-		return fmt.Errorf("%w: chunk %d of content %d has %d bytes instead of %d", chunk.ErrCorrupt, n, r.id, len(raw), want)
-	}
-	r.at = n
-	return nil
+	return cmp.Or(err, rows.Close())
 }
 
-// from returns the bytes from off to the end of its chunk.
-func (r *ContentReader) from(off int64) ([]byte, error) {
-	if r.buf == nil {
-		return nil, errors.New("content reader is closed")
-	}
-	n := int(off / chunk.Size)
-	if n != r.at {
-		err := r.q.db.Read(r.ctx, func(c *db.Conn) error { return r.read(c, n) })
-		if err != nil {
-			return nil, fmt.Errorf("reading content: %w", err)
-		}
-	}
-	return (*r.buf)[off-int64(n)*chunk.Size:], nil
-}
+// Size is the number of octets.
+func (r *ContentReader) Size() int64 { return r.r.Size() }
+
+// Close ends reading.
+func (r *ContentReader) Close() error { return r.r.Close() }
 
 // ReadAt implements [io.ReaderAt].
-func (r *ContentReader) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("negative offset")
-	}
-	n := 0
-	for n < len(p) && off < r.size {
-		raw, err := r.from(off)
-		if err != nil {
-			return n, err
-		}
-		k := copy(p[n:], raw)
-		n, off = n+k, off+int64(k)
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
+func (r *ContentReader) ReadAt(p []byte, off int64) (int, error) { return r.r.ReadAt(p, off) }
 
 // WriteTo writes all of it to w. No transaction is open while w writes.
-func (r *ContentReader) WriteTo(w io.Writer) (int64, error) {
-	off := int64(0)
-	for off < r.size {
-		raw, err := r.from(off)
-		if err != nil {
-			return off, err
-		}
-		n, err := w.Write(raw)
-		off += int64(n)
-		if err != nil {
-			return off, err
-		}
-	}
-	return off, nil
-}
+func (r *ContentReader) WriteTo(w io.Writer) (int64, error) { return r.r.WriteTo(w) }

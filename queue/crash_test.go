@@ -188,16 +188,6 @@ func verify(t *testing.T, path string, known, begun *ledger) (lost []string) {
 	return lost
 }
 
-func crashRounds(t *testing.T, n int) int {
-	if n, err := strconv.Atoi(os.Getenv("MOX_CRASH_ROUNDS")); err == nil {
-		return n
-	}
-	if testing.Short() {
-		return (n + 1) / 2
-	}
-	return n
-}
-
 // TestCrashKill kills a process at random points under load, over and over on the same data.
 func TestCrashKill(t *testing.T) {
 	if os.Getenv("MOX_QUEUE_CRASH") != "" {
@@ -207,7 +197,7 @@ func TestCrashKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileName)
 	l := newLedger()
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
-	for range crashRounds(t, 4) {
+	for range dbtest.CrashRounds(4) {
 		runChild(t, path, l, time.Duration(r.IntN(120))*time.Millisecond)
 		if lost := verify(t, path, l, l); len(lost) > 0 {
 			t.Fatal(lost)
@@ -267,7 +257,7 @@ func crashChild(t *testing.T) {
 // TestCrashPowerFailure runs on a file layer that knows what was synced, and looks at what
 // is left when power fails at random points: unsynced writes are lost or torn.
 func TestCrashPowerFailure(t *testing.T) {
-	if lost := powerFailures(t, "FULL", crashRounds(t, 5)); len(lost) > 0 {
+	if lost := powerFailures(t, "FULL", dbtest.CrashRounds(5)); len(lost) > 0 {
 		t.Fatal(lost)
 	}
 }

@@ -27,6 +27,13 @@
 // commit that adds its messages, and freed in slices afterwards, so that others never wait
 // long.
 //
+// # Notifications
+//
+// Servers tell later of messages that they took. So what was delivered to others for an account is
+// remembered for Limits.Bounces, with little in it when the account keeps no history, or does not
+// any more: rows of table retired whose shown_until is 0, which no list shows. [Queue.RecordDSN] finds
+// messages by unique sender, or by Message-ID and recipient; whom to believe is up to the caller.
+//
 // # Who is next
 //
 // Messages for one destination (a domain, an address literal, or this server) with one
@@ -37,7 +44,7 @@
 // # RFCs
 //
 // 5321 4.5.4 (queueing), 3461 (what the sender wants to be told), 3464 by way of
-// callbacks (DSN), 4865 (future release), 8689 (REQUIRETLS and TLS-Required).
+// callbacks (DSN), 5965 (complaints), 4865 (future release), 8689 (REQUIRETLS and TLS-Required).
 //
 // # Goroutines and locks
 //

@@ -12,7 +12,8 @@ const (
 	EventExpanded     = "expanded" // by a DSN
 	EventCanceled     = "canceled" // dropped by an administrator or the API
 	EventUnrecognized = "unrecognized"
-	EventIncoming     = "incoming" // of Hook and HookFilter: a message came in
+	EventComplained   = "complained" // by a feedback report
+	EventIncoming     = "incoming"   // of Hook and HookFilter: a message came in
 )
 
 // Event is something that happened to a message, for webhooks.
@@ -21,7 +22,7 @@ type Event struct {
 	Account string
 	Message Message // as it was; with the new result among Results
 	Result  Result
-	DSN     bool // known by a notification from elsewhere
+	DSN     bool // known by a notification from elsewhere, a DSN or feedback report
 	// Suppressing: the recipient was put on the suppression list by this.
 	Suppressing bool
 	Time        time.Time

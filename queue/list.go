@@ -119,6 +119,7 @@ func (f *Filter) where() *where {
 
 func (f *RetiredFilter) where() *where {
 	w := &where{}
+	w.add("shown_until <> 0")
 	w.ids(f.IDs)
 	w.text("account", f.Account)
 	w.addresses(f.From, f.To)
@@ -236,7 +237,7 @@ func (q *Queue) count(ctx context.Context, w *where, table string, max int) (int
 	return n, err
 }
 
-const retiredColumns = "message, last_activity, success, event, keep_until"
+const retiredColumns = "message, last_activity, success, event, shown_until"
 
 func scanRetired(s *db.Stmt) (RetiredMessage, error) {
 	r := RetiredMessage{LastActivity: fromMillis(s.Int64(1)), Success: s.Int64(2) != 0, Event: s.Text(3), KeepUntil: fromMillis(s.Int64(4))}
@@ -278,39 +279,13 @@ func (q *Queue) RetiredGet(ctx context.Context, id int64) (RetiredMessage, error
 	return l[0], nil
 }
 
-// ByFromID returns the message with a FromID, in the queue or done; ErrNotFound when there is none.
-func (q *Queue) ByFromID(ctx context.Context, fromID string) (Message, error) {
-	var m Message
-	err := q.db.Read(ctx, func(c *db.Conn) error {
-		id, ok, err := c.QueryInt64("SELECT id FROM message WHERE from_id = ? AND from_id <> ''", fromID)
-		if ok {
-			r, err := getRow(c, id)
-			m = r.m
-			return err
-		}
-		if err != nil {
-			return err
-		}
-		rows := c.Query("SELECT message FROM retired WHERE from_id = ? AND from_id <> '' ORDER BY id DESC LIMIT 1", fromID)
-		err = ErrNotFound
-		if rows.Next() {
-			err = json.Unmarshal(rows.Bytes(0), &m)
-		}
-		if e := rows.Close(); e != nil {
-			return e
-		}
-		return err
-	})
-	return m, err
-}
-
 // Stats returns numbers for metrics and pages.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	err := q.db.Read(ctx, func(c *db.Conn) error {
 		rows := c.Query(`SELECT (SELECT coalesce(sum(messages), 0) FROM usage), (SELECT coalesce(sum(size), 0) FROM usage), (SELECT coalesce(sum(hooks), 0) FROM usage),
 			(SELECT count(*) FROM message WHERE hold <> 0), (SELECT queued FROM message ORDER BY id LIMIT 1),
-			(SELECT count(*) FROM retired), (SELECT count(*) FROM retired_hook)`)
+			(SELECT count(*) FROM retired WHERE shown_until <> 0), (SELECT count(*) FROM retired_hook)`)
 		if rows.Next() {
 			s = Stats{Messages: int(rows.Int64(0)), Size: rows.Int64(1), Hooks: int(rows.Int64(2)), Held: int(rows.Int64(3)), Oldest: fromMillis(rows.Int64(4)),
 				Retired: int(rows.Int64(5)), RetiredHooks: int(rows.Int64(6))}

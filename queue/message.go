@@ -3,6 +3,7 @@ package queue
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"mox/dns"
@@ -102,10 +103,37 @@ type Result struct {
 	RemoteIP  string `json:",omitempty"`
 	// Secure: the next hop was reached by verified TLS.
 	Secure bool `json:",omitempty"`
+	// DSN: no attempt gave it, but a notification from elsewhere; Start is when that came.
+	DSN bool `json:",omitempty"`
 }
 
-// Permanent tells whether the result is a permanent negative reply.
-func (r Result) Permanent() bool { return !r.Success && r.Code/100 == 5 }
+// Permanent tells whether the result is a permanent negative reply, or a notification of
+// such, which may have no reply.
+func (r Result) Permanent() bool {
+	return !r.Success && (r.Code/100 == 5 || r.DSN && r.Code == 0 && strings.HasPrefix(r.Enhanced, "5."))
+}
+
+// maxKeptExtra bounds Extra where little is to be kept, in octets.
+const maxKeptExtra = 1024
+
+// minimal is what of a message is kept only to match notifications that come later.
+func (m *Message) minimal() *Message {
+	small := &Message{
+		ID: m.ID, BaseID: m.BaseID, Queued: m.Queued, Account: m.Account, Sender: m.Sender, Recipient: m.Recipient, SenderDomain: m.SenderDomain, RecipientDomain: m.RecipientDomain,
+		FromID: m.FromID, MessageID: m.MessageID, ORcpt: m.ORcpt, Size: m.Size, Transport: m.Transport, Attempts: m.Attempts, LastAttempt: m.LastAttempt,
+	}
+	if n := len(m.Results); n > 0 {
+		small.Results = m.Results[n-1:]
+	}
+	extra := 0
+	for k, v := range m.Extra {
+		extra += len(k) + len(v)
+	}
+	if extra <= maxKeptExtra {
+		small.Extra = m.Extra
+	}
+	return small
+}
 
 // wireMessage is a Message as JSON, with addresses as they are written.
 type wireMessage struct {

@@ -18,13 +18,7 @@ import (
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-func schema() fs.FS {
-	sub, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		panic(err) // the name is constant
-	}
-	return sub
-}
+func schema() fs.FS { return db.Schema(schemaFiles) }
 
 func (o *Options) setDefaults() {
 	if o.Log == nil {
@@ -58,6 +52,8 @@ func (o *Options) setDefaults() {
 	l.Suppressed = cmp.Or(l.Suppressed, 100_000)
 	l.Payload = cmp.Or(l.Payload, 4<<20)
 	l.Hooks = cmp.Or(l.Hooks, 100_000)
+	l.Bounces = cmp.Or(l.Bounces, 5*24*time.Hour)
+	l.Awaited = cmp.Or(l.Awaited, 500_000)
 	l.Failures = cmp.Or(l.Failures, 90*24*time.Hour)
 }
 

@@ -75,6 +75,8 @@ type Limits struct {
 	Payload    int           // octets of a webhook call; 0: 4 MiB
 	Hooks      int           // webhook calls waiting of an account; 0: 100,000. More are dropped and logged
 	Failures   time.Duration // for which failures in sequence are counted; 0: 90 days
+	Bounces    time.Duration // for which notifications about what was delivered are awaited, whatever Options.Retired says; 0: 5 days; negative: not
+	Awaited    int           // messages kept for that only, about: the oldest go every hour; 0: 500,000
 }
 
 // Reported is what a notification is about.

@@ -224,20 +224,32 @@ func (t *tx) done(m *Message, event string, res Result, suppressing bool) error 
 	return t.event(Event{Name: event, Message: *m, Result: res, Suppressing: suppressing})
 }
 
-// retire keeps a message for review, as long as its account wants that.
+// retire keeps a message for review, as long as its account wants that, and for
+// notifications that come later.
 func (t *tx) retire(m *Message, event string, success bool) error {
-	keep, _ := t.q.o.Retired(m.Account)
-	if keep <= 0 {
+	show, _ := t.q.o.Retired(m.Account)
+	shown, until := int64(0), t.now
+	if show > 0 {
+		until = t.now.Add(show)
+		shown = millis(until)
+	}
+	if d := t.q.o.Limits.Bounces; success && d > 0 && m.Account != "" && m.Kind == Ordinary && !m.Local && t.now.Add(d).After(until) {
+		until = t.now.Add(d)
+	}
+	if !until.After(t.now) {
 		return nil
+	}
+	if shown == 0 {
+		m = m.minimal()
 	}
 	b, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return t.c.Exec(`INSERT INTO retired (id, account, sender, recipient, sender_domain, recipient_domain, from_id, transport, queued, last_activity, keep_until, success, event, message)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.ID, m.Account, m.Sender.XString(true), m.Recipient.XString(true), m.SenderDomain.ASCII, m.RecipientDomain.ASCII, m.FromID, m.Transport,
-		millis(m.Queued), millis(t.now), millis(t.now.Add(keep)), success, event, string(b))
+	return t.c.Exec(`INSERT INTO retired (id, account, sender, recipient, sender_domain, recipient_domain, from_id, message_id, transport, queued, last_activity, keep_until, shown_until, success, event, message)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.ID, m.Account, m.Sender.XString(true), m.Recipient.XString(true), m.SenderDomain.ASCII, m.RecipientDomain.ASCII, m.FromID, m.MessageID, m.Transport,
+		millis(m.Queued), millis(t.now), millis(until), shown, success, event, string(b))
 }
 
 // event tells webhooks.
@@ -252,95 +264,4 @@ func (t *tx) event(e Event) error {
 		}
 	}
 	return nil
-}
-
-// DSNReport is what a DSN from elsewhere says about a message that was sent.
-type DSNReport struct {
-	Account string // whose message it must be; "": any
-	FromID  string
-	// Event is EventDelivered, EventDelayed, EventFailed, EventRelayed or EventExpanded; or
-	// EventUnrecognized for a message that came to the unique sender and is no DSN that is
-	// understood: then webhooks are told, and nothing else changes.
-	Event  string
-	Result Result
-}
-
-// RecordDSN adds to the history of a message what a DSN told about it, tells webhooks,
-// and keeps the suppression list, in one commit. ErrNotFound when no message with that
-// FromID is known any more.
-func (q *Queue) RecordDSN(ctx context.Context, r DSNReport) (Message, error) {
-	var m Message
-	switch r.Event {
-	case EventDelivered, EventDelayed, EventFailed, EventRelayed, EventExpanded, EventUnrecognized:
-	default:
-		return m, fmt.Errorf("recording DSN: %w: event %q", ErrInvalid, r.Event)
-	}
-	if r.FromID == "" {
-		return m, fmt.Errorf("recording DSN: %w", ErrNotFound)
-	}
-	r.Result = q.limitResult(r.Result)
-	err := q.do(ctx, 1024, func(t *tx) (err error) {
-		m, err = t.dsnKnown(r)
-		if err == nil && r.Account != "" && m.Account != r.Account {
-			err = ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		suppressing := false
-		if r.Event == EventFailed {
-			if suppressing, err = t.suppress(&m, Outcome{Action: Failed, Result: r.Result}); err != nil {
-				return err
-			}
-		}
-		return t.event(Event{Name: r.Event, Message: m, Result: r.Result, DSN: r.Event != EventUnrecognized, Suppressing: suppressing})
-	})
-	if err != nil {
-		return Message{}, fmt.Errorf("recording DSN: %w", err)
-	}
-	return m, nil
-}
-
-// dsnKnown adds the result to the message, in the queue or in the history.
-func (t *tx) dsnKnown(r DSNReport) (Message, error) {
-	id, ok, err := t.c.QueryInt64("SELECT id FROM message WHERE from_id = ? AND from_id <> ''", r.FromID)
-	if err != nil {
-		return Message{}, err
-	}
-	if ok {
-		row, err := t.get(id)
-		if err != nil {
-			return Message{}, err
-		}
-		if r.Event == EventUnrecognized {
-			return row.m, nil
-		}
-		row.m.Results = bounded(row.m.Results, r.Result, t.q.o.Limits.Results)
-		b, err := json.Marshal(row.m.Results)
-		if err != nil {
-			return Message{}, err
-		}
-		return row.m, t.c.Exec("UPDATE message SET results = ? WHERE id = ?", b, id)
-	}
-	rows := t.c.Query("SELECT message FROM retired WHERE from_id = ? AND from_id <> '' ORDER BY id DESC LIMIT 1", r.FromID)
-	var m Message
-	if ok = rows.Next(); ok {
-		err = json.Unmarshal(rows.Bytes(0), &m)
-	}
-	if e := rows.Close(); err == nil {
-		err = e
-	}
-	if err == nil && !ok {
-		err = ErrNotFound
-	}
-	if err != nil || r.Event == EventUnrecognized {
-		return m, err
-	}
-	m.Results = bounded(m.Results, r.Result, t.q.o.Limits.Results)
-	b, err := json.Marshal(m)
-	if err != nil {
-		return m, err
-	}
-	return m, t.c.Exec("UPDATE retired SET message = ?, last_activity = ?, event = ?, success = CASE WHEN ? = 'delayed' THEN success ELSE ? END WHERE id = ?",
-		string(b), millis(t.now), r.Event, r.Event, r.Event != EventFailed, m.ID)
 }

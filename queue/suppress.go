@@ -73,16 +73,33 @@ func (t *tx) suppress(m *Message, o Outcome) (bool, error) {
 			return false, err
 		}
 	}
+	return true, t.suppressAddress(m, fmt.Sprintf("delivery failed: %d %s %s", o.Result.Code, o.Result.Enhanced, o.Result.Error))
+}
+
+// suppressAddress puts the recipient of a message on the list, where it is not yet.
+func (t *tx) suppressAddress(m *Message, reason string) error {
+	base := BaseAddress(m.Recipient)
 	if err := t.c.Exec("DELETE FROM failure WHERE account = ? AND base_address = ?", m.Account, base); err != nil {
-		return false, err
+		return err
 	}
 	if err := t.makeRoom(m.Account); err != nil {
+		return err
+	}
+	return t.c.Exec("INSERT INTO suppression (created, account, base_address, original_address, manual, reason) VALUES (?, ?, ?, ?, 0, ?)",
+		millis(t.now), m.Account, base, m.Recipient.XString(true), limitText(strings.Join(strings.Fields(reason), " "), 300))
+}
+
+// complain puts the recipient of a message who complained on the list, and tells whether it was
+// not there yet.
+func (t *tx) complain(m *Message, feedback string) (bool, error) {
+	if m.Account == "" || !t.q.o.Suppress(m) {
+		return false, nil
+	}
+	_, there, err := t.c.QueryInt64("SELECT id FROM suppression WHERE account = ? AND base_address = ?", m.Account, BaseAddress(m.Recipient))
+	if err != nil || there {
 		return false, err
 	}
-	reason := fmt.Sprintf("delivery failed: %d %s %s", o.Result.Code, o.Result.Enhanced, o.Result.Error)
-	err := t.c.Exec("INSERT INTO suppression (created, account, base_address, original_address, manual, reason) VALUES (?, ?, ?, ?, 0, ?)",
-		millis(t.now), m.Account, base, m.Recipient.XString(true), limitText(strings.Join(strings.Fields(reason), " "), 300))
-	return err == nil, err
+	return true, t.suppressAddress(m, "complaint ("+feedback+")")
 }
 
 // failed counts one more failure in sequence.

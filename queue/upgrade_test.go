@@ -5,25 +5,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
+	"mox/db/dbtest"
 	"mox/smtp"
 )
-
-// With -make-upgrade, TestUpgrade first writes testdata/upgrade/N for the current
-// version of the schema. That is done once, in the commit that adds the version, and
-// the file is never changed again: what a release wrote, every later one opens.
-var makeUpgrade = flag.Bool("make-upgrade", false, "write a file of the current schema version for TestUpgrade")
-
-const upgradeDir = "testdata/upgrade"
 
 func upgradeOptions(c *clock) Options {
 	return Options{
@@ -39,44 +28,13 @@ func upgradeOptions(c *clock) Options {
 
 // TestUpgrade opens queues that each version of the schema wrote, and finds what was in them.
 func TestUpgrade(t *testing.T) {
-	files, err := fs.Glob(schema(), "*.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *makeUpgrade {
-		writeUpgrade(t, len(files))
-	}
-	for v := 1; v <= len(files); v++ {
-		base := filepath.Join(upgradeDir, fmt.Sprint(v))
-		data, err := os.ReadFile(base + ".db.zst")
-		if err != nil {
-			t.Fatalf("%v: every version of the schema has a file here, see -make-upgrade", err)
-		}
-		want, err := os.ReadFile(base + ".txt")
-		if err != nil {
-			t.Fatal(err)
-		}
-		dec, err := zstd.NewReader(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer dec.Close()
-		raw, err := dec.DecodeAll(data, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(t.TempDir(), FileName)
-		if err := os.WriteFile(path, raw, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		q := openQueue(t, path, upgradeOptions(newClock()))
-		if got := listing(t, q); got != string(want) {
-			t.Errorf("queue of version %d:\n%s\nwant:\n%s", v, got, want)
-		}
+	dbtest.Upgrade(t, dbtest.Versions{Schema: schema(), Write: writeUpgrade, Check: func(t *testing.T, file []byte, text string) {
+		q := openQueue(t, dbtest.File(t, file, FileName), upgradeOptions(newClock()))
+		dbtest.Equal(t, listing(t, q), text)
 		// It is in full use.
 		m := add(t, q, to(t, "new", "x@new.example")...)
 		record(t, q, Outcome{ID: m[0].ID, Action: Delivered})
-	}
+	}})
 }
 
 // listing is all of a queue, as text.
@@ -120,7 +78,7 @@ func listing(t *testing.T, q *Queue) string {
 	return b.String()
 }
 
-func writeUpgrade(t *testing.T, version int) {
+func writeUpgrade(t *testing.T) (file, seen string) {
 	t.Helper()
 	c := newClock()
 	path := filepath.Join(t.TempDir(), FileName)
@@ -151,27 +109,11 @@ func writeUpgrade(t *testing.T, version int) {
 	if err := q.HookRecord(ctx, HookOutcome{ID: 1, Result: HookResult{Start: c.Now(), Success: true, Code: 200}}); err != nil {
 		t.Fatal(err)
 	}
-	text := listing(t, q)
+	seen = listing(t, q)
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(upgradeDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	base := filepath.Join(upgradeDir, fmt.Sprint(version))
-	for name, data := range map[string][]byte{".db.zst": enc.EncodeAll(raw, nil), ".txt": []byte(text)} {
-		if err := os.WriteFile(base+name, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return path, seen
 }
 
 func mustPath(t *testing.T, s string) smtp.Path { return path(t, s) }

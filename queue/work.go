@@ -75,6 +75,8 @@ func (q *Queue) Clean(ctx context.Context) error {
 		before time.Time
 	}{
 		{"DELETE FROM retired WHERE id IN (SELECT id FROM retired WHERE keep_until < ? LIMIT ?)", now},
+		// Of what is kept for notifications only, little is kept.
+		{"UPDATE retired SET shown_until = 0, message = json_remove(message, '$.Subject') WHERE id IN (SELECT id FROM retired WHERE shown_until <> 0 AND shown_until < ? LIMIT ?)", now},
 		{"DELETE FROM once WHERE (account, key) IN (SELECT account, key FROM once WHERE expires < ? LIMIT ?)", now},
 		{"DELETE FROM failure WHERE (account, base_address) IN (SELECT account, base_address FROM failure WHERE last < ? LIMIT ?)", now.Add(-q.o.Limits.Failures)},
 	} {
@@ -89,10 +91,31 @@ func (q *Queue) Clean(ctx context.Context) error {
 			}
 		}
 	}
+	if err := q.cleanAwaited(ctx); err != nil {
+		return err
+	}
 	if err := q.removeHooks(ctx, "keep_until < ?", millis(now)); err != nil {
 		return err
 	}
 	return q.shrink(ctx)
+}
+
+// cleanAwaited removes the oldest of what is kept for notifications only, as far as it is too much.
+func (q *Queue) cleanAwaited(ctx context.Context) error {
+	for more := true; more; {
+		err := q.do(ctx, 0, func(t *tx) error {
+			n, _, err := t.c.QueryInt64("SELECT count(*) FROM retired WHERE shown_until = 0")
+			excess := min(n-int64(q.o.Limits.Awaited), cleanRows)
+			if more = excess > 0; err != nil || !more {
+				return err
+			}
+			return t.c.ExecInts("DELETE FROM retired WHERE id IN (SELECT id FROM retired WHERE shown_until = 0 ORDER BY id LIMIT ?)", excess)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // removeHooks removes calls that are done, with their payload.

@@ -17,6 +17,7 @@ import (
 	"mox/mlog"
 	"mox/reportdb"
 	"mox/smtp"
+	"mox/upkeep"
 )
 
 // Mail is a mail with a report, to be signed and sent.
@@ -110,7 +111,7 @@ func (r *Reporter) runDMARC(ctx context.Context) {
 	for {
 		now := r.c.Now()
 		hour := now.UTC().Truncate(time.Hour).Add(time.Hour)
-		if !sleep(ctx, hour.Sub(now)+dmarcAfter+r.c.Jitter(dmarcJitter)) {
+		if !upkeep.Sleep(ctx, hour.Sub(now)+dmarcAfter+r.c.Jitter(dmarcJitter)) {
 			return
 		}
 		// What takes longer than the hour goes on with what is then due.
@@ -123,21 +124,9 @@ func (r *Reporter) runTLS(ctx context.Context) {
 		r.SendTLS(ctx, r.c.Now())
 		now := r.c.Now()
 		day := now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
-		if !sleep(ctx, day.Sub(now)+tlsAfter+r.c.Jitter(tlsJitter)) {
+		if !upkeep.Sleep(ctx, day.Sub(now)+tlsAfter+r.c.Jitter(tlsJitter)) {
 			return
 		}
-	}
-}
-
-// sleep waits and tells whether ctx has not ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -145,7 +134,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // maxApart each.
 func (r *Reporter) spread(ctx context.Context, n int, total time.Duration, f func(ctx context.Context, i int)) {
 	for i := range n {
-		if i > 0 && !sleep(ctx, min(maxApart, total/time.Duration(n))) || ctx.Err() != nil {
+		if i > 0 && !upkeep.Sleep(ctx, min(maxApart, total/time.Duration(n))) || ctx.Err() != nil {
 			return
 		}
 		one, cancel := context.WithTimeout(ctx, sendTimeout)

@@ -133,7 +133,7 @@ func (r *Reporter) sendDay(ctx context.Context, d *tlsDay) (sent int, err error)
 	rep.ReportID = reportID(from.Domain.ASCII, d.domain, d.day, d.day.Add(24*time.Hour), rep.Total())
 	var to []smtp.Address
 	for _, uri := range record.RUA {
-		if a, ok := tlsrpt.Mailto(uri); ok {
+		if a, ok := smtp.ParseMailto(uri); ok {
 			to = append(to, a)
 		}
 	}

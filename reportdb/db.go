@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -28,13 +27,7 @@ var ErrNotFound = errors.New("not found")
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-func schema() fs.FS {
-	sub, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		panic(err) // the name is constant
-	}
-	return sub
-}
+func schema() fs.FS { return db.Schema(schemaFiles) }
 
 // Options say how to open a DB. The zero value is usable.
 type Options struct {
@@ -103,17 +96,7 @@ func (p *pending) size() int { return len(p.tls) + len(p.evaluations) }
 // aside; one of a newer version is an error.
 func Open(path string, o Options) (*DB, error) {
 	o.setDefaults()
-	open := func() (*db.DB, error) {
-		return db.Open(path, db.Options{Log: o.Log, Migrations: schema(), Readers: 2, CheckpointKiB: 4096})
-	}
-	file, err := open()
-	if errors.Is(err, db.ErrCorrupt) {
-		o.Log.Error("database of reports is damaged, beginning it anew", "err", err, "aside", path+".aside")
-		if err := setAside(path); err != nil {
-			return nil, fmt.Errorf("setting damaged database of reports aside: %w", err)
-		}
-		file, err = open()
-	}
+	file, err := db.OpenAnew(path, db.Options{Log: o.Log, Migrations: schema(), Readers: 2, CheckpointKiB: 4096})
 	if err != nil {
 		return nil, fmt.Errorf("opening database of reports: %w", err)
 	}
@@ -132,15 +115,6 @@ func Open(path string, o Options) (*DB, error) {
 // maxReport bounds a stored report, in octets of JSON. It is more than any that is parsed
 // can have.
 const maxReport = 256 << 20
-
-func setAside(path string) error {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Rename(path+suffix, path+".aside"+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
 
 // Close writes what waits and closes the file.
 func (d *DB) Close() error {

@@ -2,50 +2,20 @@ package reportdb
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
+	"mox/db/dbtest"
 	"mox/tlsrpt"
 )
 
-// With -make-upgrade, TestUpgrade first writes testdata/upgrade/N for the current
-// version of the schema. That is done once, in the commit that adds the version, and
-// the file is never changed again: what a release wrote, every later one opens.
-var makeUpgrade = flag.Bool("make-upgrade", false, "write a file of the current schema version for TestUpgrade")
-
-const upgradeDir = "testdata/upgrade"
-
 // TestUpgrade opens files that each version of the schema wrote, and finds what was in them.
 func TestUpgrade(t *testing.T) {
-	files, err := fs.Glob(schema(), "*.sql")
-	check(t, err)
-	if *makeUpgrade {
-		writeUpgrade(t, len(files))
-	}
-	for v := 1; v <= len(files); v++ {
-		base := filepath.Join(upgradeDir, fmt.Sprint(v))
-		data, err := os.ReadFile(base + ".db.zst")
-		if err != nil {
-			t.Fatalf("%v: every version of the schema has a file here, see -make-upgrade", err)
-		}
-		want, err := os.ReadFile(base + ".json")
-		check(t, err)
-		dec, err := zstd.NewReader(nil)
-		check(t, err)
-		defer dec.Close()
-		raw, err := dec.DecodeAll(data, nil)
-		check(t, err)
-		path := filepath.Join(t.TempDir(), FileName)
-		check(t, os.WriteFile(path, raw, 0o600))
-		d := open(t, path, Options{})
-		equal(t, string(want), content(t, d))
+	dbtest.Upgrade(t, dbtest.Versions{Schema: schema(), Write: writeUpgrade, Check: func(t *testing.T, file []byte, text string) {
+		d := open(t, dbtest.File(t, file, FileName), Options{})
+		dbtest.Equal(t, content(t, d), text)
 		// It is in full use.
 		check(t, d.AddEvaluation(t.Context(), evaluation("192.0.2.9")))
 		if added, err := d.AddDMARCReport(t.Context(), dmarcReport("new", now)); err != nil || !added {
@@ -54,7 +24,7 @@ func TestUpgrade(t *testing.T) {
 		if added, err := d.AddTLSReport(t.Context(), tlsReport("0", now)); err != nil || added {
 			t.Error(added, err)
 		}
-	}
+	}})
 }
 
 // content is all of a database as text.
@@ -89,9 +59,9 @@ func content(t *testing.T, d *DB) string {
 	return string(b) + "\n"
 }
 
-func writeUpgrade(t *testing.T, version int) {
+func writeUpgrade(t *testing.T) (path, text string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), FileName)
+	path = filepath.Join(t.TempDir(), FileName)
 	d := open(t, path, Options{})
 	check(t, d.AddTLSResult(t.Context(), []TLSResult{
 		{RecipientDomain: domain("a.example"), SendReport: true, Results: []tlsrpt.Result{result(tlsrpt.PolicySTS, "a.example", 1, 2)}},
@@ -106,15 +76,7 @@ func writeUpgrade(t *testing.T, version int) {
 	}
 	_, err := d.Suppress(t.Context(), Suppression{Kind: KindDMARC, Address: "a@a.example", Until: now.Add(time.Hour), Comment: "bounced"})
 	check(t, err)
-	text := content(t, d)
+	text = content(t, d)
 	check(t, d.Close())
-	raw, err := os.ReadFile(path)
-	check(t, err)
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
-	check(t, err)
-	defer enc.Close()
-	check(t, os.MkdirAll(upgradeDir, 0o755))
-	base := filepath.Join(upgradeDir, fmt.Sprint(version))
-	check(t, os.WriteFile(base+".db.zst", enc.EncodeAll(raw, nil), 0o644))
-	check(t, os.WriteFile(base+".json", []byte(text), 0o644))
+	return path, text
 }

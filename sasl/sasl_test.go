@@ -3,17 +3,14 @@ package sasl
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
-	"math/big"
 	"net"
 	"strings"
 	"testing"
+
+	"mox/sessiontest"
 )
 
 var errBackend = errors.New("no such user or bad password")
@@ -160,19 +157,6 @@ func run(ctx context.Context, s Server, c Client, initial bool) error {
 	return errors.New("no end")
 }
 
-func testCert(t testing.TB) tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 // handshake returns the states of both sides of a connection.
 func handshake(t testing.TB, cert tls.Certificate, version uint16) (server, client tls.ConnectionState) {
 	sn, cn := net.Pipe()
@@ -192,7 +176,7 @@ func handshake(t testing.TB, cert tls.Certificate, version uint16) (server, clie
 }
 
 func TestMechanisms(t *testing.T) {
-	cert := testCert(t)
+	cert := sessiontest.Certificate("mx.example")
 	b := memory{users: map[string]string{"jürgen,=x": "pässword", "a@b.example": "secret"}, salt: []byte("0123456789abcdef")}
 	s13, c13 := handshake(t, cert, tls.VersionTLS13)
 	s12, c12 := handshake(t, cert, tls.VersionTLS12)
@@ -249,7 +233,7 @@ func TestMechanisms(t *testing.T) {
 }
 
 func TestChannelBinding(t *testing.T) {
-	cert := testCert(t)
+	cert := sessiontest.Certificate("mx.example")
 	b := memory{users: map[string]string{"u": "p"}, salt: []byte("salt")}
 	s1, c1 := handshake(t, cert, tls.VersionTLS13)
 	s2, _ := handshake(t, cert, tls.VersionTLS13)
@@ -369,7 +353,7 @@ func TestClientRefuses(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	cert := testCert(t)
+	cert := sessiontest.Certificate("mx.example")
 	_, state := handshake(t, cert, tls.VersionTLS13)
 	all := []string{"LOGIN", "plain", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}
 	for _, tc := range []struct {

@@ -125,7 +125,7 @@ func TestMeasure(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	f := newFixture(t, Config{NoCatchUp: true, Linger: time.Hour})
-	f.m.cancel() // no worker beside the steps below
+	f.m.keeper.Stop() // no worker beside the steps below
 	size := 0
 	for i := 0; i < n; {
 		var batch []string

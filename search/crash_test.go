@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mox/db/dbtest"
 	"mox/store"
 )
 
@@ -68,11 +69,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	rounds := 8
-	if testing.Short() {
-		rounds = 3
-	}
-	for range rounds {
+	for range dbtest.CrashRounds(8) {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "MOX_SEARCH_VICTIM="+dir)
 		cmd.Stderr = os.Stderr

@@ -119,7 +119,7 @@ func TestDamagedAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.start(Config{NoCatchUp: true, Linger: time.Hour})
-		f.m.cancel() // no worker beside the steps below
+		f.m.keeper.Stop() // no worker beside the steps below
 		for _, needle := range []string{"the", "brown", "e", "日本", "ภาษา", "subject 2"} {
 			// A changed number may be believed; nothing may crash or hang.
 			f.m.Candidates(f.ctx, f.acc, Query{FieldText, "", needle})

@@ -38,13 +38,13 @@
 //
 // # Goroutines
 //
-// A [Manager] has one worker for all accounts, which takes new messages in batches, in
-// turn (worker.go), and for each open index a goroutine that waits for changes of the
-// account. Indexes are opened when needed and closed when idle. [Manager.Close] stops
+// Those of an [upkeep.Keeper]: a [Manager] has one worker for all accounts, which takes new
+// messages in batches, in turn (worker.go), and for each open index a goroutine that waits
+// for changes of the account. Indexes are opened when needed and closed when idle. [Manager.Close] stops
 // all of them and waits.
 //
 // # Lock order
 //
 // account.mu (held for reading by who uses an index, for writing to open or close it),
-// then Manager.mu (accounts and queue), then cache.mu.
+// then the keeper's (accounts and queue), then cache.mu.
 package search

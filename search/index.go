@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,23 +56,13 @@ func openIndex(ctx context.Context, id uint64, acc *store.Account, log *slog.Log
 		return nil, fmt.Errorf("opening search index: %w", err)
 	}
 	log.Warn("making the search index anew", "account", acc.Name(), "reason", err)
-	if err := removeIndex(path); err != nil {
+	if err := db.Remove(path); err != nil {
 		return nil, fmt.Errorf("removing search index: %w", err)
 	}
 	if x, err = openFile(ctx, id, path, log, codec, cache); err != nil {
 		return nil, fmt.Errorf("making search index: %w", err)
 	}
 	return x, nil
-}
-
-// removeIndex removes the files of an index that is not open.
-func removeIndex(path string) error {
-	for _, suffix := range []string{"-wal", "-shm", ""} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }
 
 func openFile(ctx context.Context, id uint64, path string, log *slog.Logger, codec *codec, cache *cache) (*index, error) {

@@ -13,6 +13,7 @@ import (
 
 	"mox/db"
 	"mox/store"
+	"mox/upkeep"
 )
 
 func (f *fixture) path() string { return filepath.Join(f.acc.Dir(), FileName) }
@@ -62,7 +63,7 @@ func TestCatchUp(t *testing.T) {
 	f.add(mail("a", "words"))
 	f.stop(f.m)
 	f.start(Config{Linger: time.Millisecond})
-	f.m.schedule("alice", 0, false) // what catchUp does in some seconds
+	f.m.keeper.Schedule("alice", 0) // what catchUp does in some seconds
 	f.indexed()
 	f.add(mail("b", "words"))
 	for range 1000 {
@@ -128,7 +129,7 @@ func TestRemoved(t *testing.T) {
 // The number of segments stays small whatever comes in whatever pieces.
 func TestMerging(t *testing.T) {
 	f := newFixture(t, Config{NoCatchUp: true, Linger: time.Hour, BatchMessages: 1})
-	f.m.cancel() // no worker beside the steps below
+	f.m.keeper.Stop() // no worker beside the steps below
 	for i := range 150 {
 		f.add(mail(fmt.Sprint("s", i), fmt.Sprintf("common word%d", i)))
 	}
@@ -186,7 +187,7 @@ func TestPlanMerge(t *testing.T) {
 // A merge that did not come to its end leaves nothing.
 func TestMergeAbandoned(t *testing.T) {
 	f := newFixture(t, Config{NoCatchUp: true, Linger: time.Hour, BatchMessages: 1})
-	f.m.cancel() // no worker beside the steps below
+	f.m.keeper.Stop() // no worker beside the steps below
 	for i := range 9 {
 		f.add(mail(fmt.Sprint("s", i), fmt.Sprintf("common word%d", i)))
 		a, err := f.m.acquire(f.ctx, "alice")
@@ -361,7 +362,7 @@ func TestClosed(t *testing.T) {
 	if _, ok := f.m.Candidates(f.ctx, f.acc, Query{FieldBody, "", "words"}); ok {
 		t.Error("answered after Close")
 	}
-	if _, err := f.m.Progress(f.ctx, "alice"); !errors.Is(err, errManagerClosed) {
+	if _, err := f.m.Progress(f.ctx, "alice"); !errors.Is(err, upkeep.ErrClosed) {
 		t.Error(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mox/store"
+	"mox/upkeep"
 )
 
 // Config configures a [Manager]. Store is required; zero fields stand for defaults.
@@ -66,37 +67,22 @@ func (c *Config) limits() batchLimits {
 
 // Manager owns the indexes of all accounts. Its methods may be called concurrently.
 type Manager struct {
-	c     Config
-	codec *codec
-	cache *cache
-	stats counters
-
-	ctx    context.Context // of the worker
-	cancel context.CancelFunc
-	ended  sync.WaitGroup // the worker, and one small goroutine for each open index
-	wake   chan struct{}  // capacity 1: the queue has changed
-
-	mu      sync.Mutex // guards the fields below and refs and used of each account
-	closed  bool
-	open    map[string]*account
-	queue   map[string]time.Time // when to work on an account next
-	touched map[string]time.Time // queued by Touch: when first
-	retries map[string]int       // failures in a row
-	busy    bool                 // the worker works on an account
+	c      Config
+	codec  *codec
+	cache  *cache
+	stats  counters
+	keeper *upkeep.Keeper[*account]
 }
 
 // account is an account whose index is in use, or was a short while ago.
 type account struct {
-	name string
-	refs int       // guarded by Manager.mu: searches and work under way
-	used time.Time // guarded by Manager.mu
-
-	mu    sync.RWMutex // held for reading by who uses the index; guards:
-	index *index       // nil: not open
+	name  string
 	acc   *store.Account
 	watch *store.Watch
-	stop  chan struct{} // ends the goroutine that waits for changes
-	bad   atomic.Bool   // it was found damaged: to be made anew
+
+	mu    sync.RWMutex // held for reading by who uses the index; guards:
+	index *index       // nil: it was damaged, and making it anew has failed
+	bad   atomic.Bool  // it was found damaged: to be made anew
 
 	// Only for the worker.
 	merge *merger
@@ -117,212 +103,104 @@ func New(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{
-		c: c, codec: codec, cache: newCache(c.Cache), wake: make(chan struct{}, 1),
-		open: map[string]*account{}, queue: map[string]time.Time{}, touched: map[string]time.Time{}, retries: map[string]int{},
+	m := &Manager{c: c, codec: codec, cache: newCache(c.Cache)}
+	m.keeper = upkeep.New(upkeep.Options[*account]{
+		Open:   m.open,
+		Close:  m.close,
+		Await:  func(a *account, stop <-chan struct{}) bool { return a.watch.Wait(stop) },
+		Work:   m.work,
+		Final:  func(err error) bool { return errors.Is(err, store.ErrNoAccount) || errors.Is(err, store.ErrClosed) },
+		Failed: m.failed,
+		Linger: c.Linger, MaxLinger: c.MaxLinger, Idle: c.Idle, MaxOpen: c.MaxOpen,
+	})
+	if !c.NoCatchUp {
+		m.catchUp()
 	}
-	m.ctx, m.cancel = context.WithCancel(context.Background())
-	m.ended.Go(m.work)
 	return m, nil
 }
 
 // Close stops all work, waits for it, and closes the indexes. Searches under way end
 // first. It must be called before the Store is closed.
 func (m *Manager) Close(ctx context.Context) error {
-	m.mu.Lock()
-	already := m.closed
-	m.closed = true
-	m.mu.Unlock()
-	if already {
-		return nil
+	if err := m.keeper.Close(ctx); err != nil {
+		return err
 	}
-	m.cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for _, a := range m.accounts() {
-			a.mu.Lock()
-			m.closeAccount(a)
-			a.mu.Unlock()
-		}
-		m.ended.Wait()
-		m.codec.close()
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (m *Manager) accounts() []*account {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []*account
-	for _, a := range m.open {
-		list = append(list, a)
-	}
-	return list
+	m.codec.close()
+	return nil
 }
 
 // Touch says that an account may have new messages. It never waits. Accounts whose
 // index is open are watched and need not be touched; for all others, who delivers
 // should, or their messages are indexed only when somebody searches.
-func (m *Manager) Touch(name string) {
-	now := time.Now()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	first, again := m.touched[name]
-	if _, queued := m.queue[name]; m.closed || queued && !again {
-		return // it is worked on soon anyway, or has failed and must wait
-	}
-	if !again {
-		first = now
-		m.touched[name] = first
-	}
-	at, latest := now.Add(m.c.Linger), first.Add(m.c.MaxLinger)
-	if at.After(latest) {
-		at = latest
-	}
-	m.queue[name] = at
-	if !again {
-		m.wakeUp()
-	}
-}
-
-// wakeUp makes the worker look at the queue again. m.mu is held.
-func (m *Manager) wakeUp() {
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
-}
-
-// schedule makes the worker work on an account after a while, or, later being set, at
-// the later of two times.
-func (m *Manager) schedule(name string, after time.Duration, later bool) {
-	at := time.Now().Add(after)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return
-	}
-	due, queued := m.queue[name]
-	if queued && (due.Before(at) != later || due.Equal(at) || m.retries[name] > 0 && !later) {
-		return
-	}
-	m.queue[name] = at
-	m.wakeUp()
-}
+func (m *Manager) Touch(name string) { m.keeper.Touch(name) }
 
 // Detach closes the index of an account, and with it what the Manager holds of the
-// account, so that it can be removed. Searches under way end first. When it is searched
-// or touched again, its index is opened again.
-func (m *Manager) Detach(name string) {
-	m.mu.Lock()
-	delete(m.queue, name)
-	delete(m.touched, name)
-	a := m.open[name]
-	m.mu.Unlock()
-	if a == nil {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	m.closeAccount(a)
-}
-
-// errManagerClosed is returned once Close was called.
-var errManagerClosed = errors.New("search is closed")
+// account, so that it can be removed. Searches under way end first; those that begin
+// meanwhile do without index. When it is searched or touched again, its index is opened
+// again.
+func (m *Manager) Detach(name string) { <-m.keeper.Detach(name) }
 
 // acquire returns the account with its index open and a.mu held for reading.
 func (m *Manager) acquire(ctx context.Context, name string) (*account, error) {
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		return nil, errManagerClosed
+	a, err := m.keeper.Acquire(ctx, name)
+	if err != nil {
+		return nil, err
 	}
-	a := m.open[name]
-	if a == nil {
-		a = &account{name: name}
-		m.open[name] = a
-	}
-	a.refs++
-	m.mu.Unlock()
 	a.mu.RLock()
-	for a.index == nil {
-		a.mu.RUnlock()
-		a.mu.Lock()
-		err := m.openAccount(ctx, a)
-		a.mu.Unlock()
-		a.mu.RLock()
-		if err != nil {
-			m.release(a)
-			return nil, err
-		}
+	if a.index == nil {
+		m.release(a)
+		return nil, errNoIndex
 	}
 	return a, nil
 }
 
+// errNoIndex: the worker will try again to make it; it has logged why it could not.
+var errNoIndex = errors.New("search index could not be made anew")
+
 // release ends the use of an account.
 func (m *Manager) release(a *account) {
 	a.mu.RUnlock()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	a.refs--
-	a.used = time.Now()
+	m.keeper.Release(a.name)
 }
 
-// openAccount opens the index. a.mu is held.
-func (m *Manager) openAccount(ctx context.Context, a *account) error {
-	if a.index != nil {
-		return nil
-	}
-	m.mu.Lock()
-	closed := m.closed
-	m.mu.Unlock()
-	if closed {
-		return errManagerClosed
-	}
-	acc, err := m.c.Store.Account(ctx, a.name)
+// open opens an account and its index.
+func (m *Manager) open(ctx context.Context, name string) (*account, error) {
+	acc, err := m.c.Store.Account(ctx, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	id := m.stats.opened.Add(1)
-	x, err := openIndex(ctx, id, acc, m.c.Log, m.codec, m.cache)
-	if err != nil {
+	a := &account{name: name, acc: acc}
+	if err := m.openIndex(ctx, a); err != nil {
 		acc.Release()
-		return err
+		return nil, err
 	}
-	a.index, a.acc, a.watch, a.stop = x, acc, acc.Watch(), make(chan struct{})
-	a.bad.Store(false)
-	watch, stop := a.watch, a.stop
-	m.ended.Go(func() {
-		for {
-			select {
-			case <-watch.C:
-				m.Touch(a.name)
-			case <-stop:
-				return
-			}
-		}
-	})
-	return nil
+	a.watch = acc.Watch()
+	return a, nil
 }
 
-// closeAccount closes the index. a.mu is held.
-func (m *Manager) closeAccount(a *account) {
+// openIndex opens the index of an account. a.mu is held, or nobody else knows a.
+func (m *Manager) openIndex(ctx context.Context, a *account) (err error) {
+	a.index, err = openIndex(ctx, m.stats.opened.Add(1), a.acc, m.c.Log, m.codec, m.cache)
+	a.bad.Store(err != nil)
+	return err
+}
+
+// close closes an account that nobody uses.
+func (m *Manager) close(a *account) {
+	a.watch.Close()
+	m.closeIndex(a)
+	a.acc.Release()
+}
+
+// closeIndex closes the index of an account. a.mu is held, or nobody uses a.
+func (m *Manager) closeIndex(a *account) {
 	if a.index == nil {
 		return
 	}
-	close(a.stop)
-	a.watch.Close()
 	if err := a.index.close(); err != nil {
 		m.c.Log.Error("closing search index", "account", a.name, "err", err)
 	}
-	a.acc.Release()
-	a.index, a.acc, a.watch, a.merge, a.sweep = nil, nil, nil, nil, sweep{}
+	a.index, a.merge, a.sweep = nil, nil, sweep{}
 }
 
 // Candidates returns what the index knows of a query on the messages of an account. ok
@@ -331,7 +209,7 @@ func (m *Manager) closeAccount(a *account) {
 func (m *Manager) Candidates(ctx context.Context, acc *store.Account, q Query) (res Result, ok bool) {
 	a, err := m.acquire(ctx, acc.Name())
 	if err != nil {
-		if ctx.Err() == nil && !errors.Is(err, errManagerClosed) {
+		if ctx.Err() == nil && !errors.Is(err, upkeep.ErrClosed) && !errors.Is(err, errNoIndex) {
 			m.c.Log.ErrorContext(ctx, "opening search index", "account", acc.Name(), "err", err)
 		}
 		return Result{}, false
@@ -342,7 +220,7 @@ func (m *Manager) Candidates(ctx context.Context, acc *store.Account, q Query) (
 	switch {
 	case err == nil:
 		if res.IndexedTo == 0 {
-			m.schedule(a.name, 0, false)
+			m.keeper.Schedule(a.name, 0)
 		}
 		return res, ok
 	case isDamage(err):
@@ -357,6 +235,6 @@ func (m *Manager) Candidates(ctx context.Context, acc *store.Account, q Query) (
 func (m *Manager) damaged(a *account, err error) {
 	if !a.bad.Swap(true) {
 		m.c.Log.Error("search index is damaged", "account", a.name, "err", err)
-		m.schedule(a.name, 0, false)
+		m.keeper.Schedule(a.name, 0)
 	}
 }

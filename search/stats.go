@@ -37,12 +37,8 @@ func (m *Manager) Stats() Stats {
 		Messages: c.messages.Load(), Text: c.text.Load(), Partial: c.partial.Load(), Batches: c.batches.Load(), Merges: c.merges.Load(),
 		Removed: c.removed.Load(), Rebuilds: c.rebuilds.Load(), Failures: c.failures.Load(), Searches: c.searches.Load(), Cache: m.cache.bytes(),
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s.Open, s.Queued = len(m.open), len(m.queue)
-	if m.busy {
-		s.Queued++
-	}
+	k := m.keeper.Stats()
+	s.Open, s.Queued = k.Open, k.Queued
 	return s
 }
 

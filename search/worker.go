@@ -4,46 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
+	"mox/db"
 	"mox/store"
 )
-
-// Delays of the worker.
-const (
-	retryFirst = 10 * time.Second
-	retryLast  = time.Hour
-)
-
-// work is the one goroutine that indexes. It takes the account that waits longest, does
-// a bounded piece of its work, and puts it at the end when there is more.
-func (m *Manager) work() {
-	if !m.c.NoCatchUp {
-		m.catchUp()
-	}
-	idle := time.NewTicker(max(m.c.Idle/2, time.Millisecond))
-	defer idle.Stop()
-	for m.ctx.Err() == nil {
-		name, wait := m.next()
-		if name != "" {
-			m.turn(name)
-			if m.tooMany() {
-				m.closeIdle()
-			}
-			wait = 0
-		}
-		select {
-		case <-m.ctx.Done():
-		case <-idle.C:
-			m.closeIdle()
-		case <-m.wake:
-		case <-time.After(wait):
-		}
-	}
-}
 
 // catchUp queues all accounts, behind those that are touched.
 func (m *Manager) catchUp() {
@@ -53,100 +19,43 @@ func (m *Manager) catchUp() {
 		return
 	}
 	for i, name := range names {
-		m.schedule(name, 5*time.Second+time.Duration(i)*20*time.Millisecond, false)
+		m.keeper.Schedule(name, 5*time.Second+time.Duration(i)*20*time.Millisecond)
 	}
 }
 
-// next takes the account that is due, or returns how long to wait for one.
-func (m *Manager) next() (name string, wait time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var first time.Time
-	for n, at := range m.queue {
-		if name == "" || at.Before(first) {
-			name, first = n, at
-		}
-	}
-	if name == "" {
-		return "", time.Hour
-	}
-	if wait := time.Until(first); wait > 0 {
-		return "", wait
-	}
-	delete(m.queue, name)
-	delete(m.touched, name)
-	m.busy = true
-	return name, 0
+func (m *Manager) failed(name string, err error) {
+	m.stats.failures.Add(1)
+	m.c.Log.Error("indexing messages", "account", name, "err", err)
 }
 
-// turn does a piece of an account's work.
-func (m *Manager) turn(name string) {
-	defer func() {
-		m.mu.Lock()
-		m.busy = false
-		m.mu.Unlock()
-	}()
-	more, err := m.accountTurn(name)
-	switch {
-	case m.ctx.Err() != nil:
-	case err == nil:
-		m.mu.Lock()
-		delete(m.retries, name)
-		m.mu.Unlock()
-		if more {
-			m.schedule(name, 0, false)
-		}
-	case errors.Is(err, store.ErrNoAccount), errors.Is(err, store.ErrClosed):
-	default:
-		m.stats.failures.Add(1)
-		m.mu.Lock()
-		n := m.retries[name]
-		m.retries[name] = n + 1
-		m.mu.Unlock()
-		m.c.Log.Error("indexing messages", "account", name, "err", err)
-		m.schedule(name, min(retryLast, retryFirst<<min(n, 10)), true)
-	}
-}
-
-func (m *Manager) accountTurn(name string) (more bool, err error) {
-	a, err := m.acquire(m.ctx, name)
-	if err != nil {
-		return false, err
-	}
+// work does a bounded piece of an account's work.
+func (m *Manager) work(ctx context.Context, a *account) (more bool, err error) {
 	if a.bad.Load() {
-		a, err = m.rebuild(a)
-		if err != nil {
+		if err := m.rebuild(ctx, a); err != nil {
 			return false, err
 		}
 	}
-	defer m.release(a)
-	more, err = m.step(m.ctx, a)
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	more, err = m.step(ctx, a)
 	if err != nil && isDamage(err) && !errors.Is(err, store.ErrCorrupt) {
 		m.damaged(a, err)
 	}
 	return more, err
 }
 
-// rebuild makes a damaged index anew. a is held as by acquire, before and after, except
-// with an error.
-func (m *Manager) rebuild(a *account) (*account, error) {
-	a.mu.RUnlock()
+// rebuild makes a damaged index anew, once those who search in it have ended.
+func (m *Manager) rebuild(ctx context.Context, a *account) error {
 	a.mu.Lock()
-	if a.index != nil && a.bad.Load() {
-		path := filepath.Join(a.acc.Dir(), FileName)
-		m.closeAccount(a)
+	defer a.mu.Unlock()
+	if a.index != nil {
+		m.closeIndex(a)
 		m.stats.rebuilds.Add(1)
-		if err := removeIndex(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			a.mu.Unlock()
-			a.mu.RLock()
-			m.release(a)
-			return nil, fmt.Errorf("removing damaged search index: %w", err)
-		}
 	}
-	a.mu.Unlock()
-	a.mu.RLock()
-	m.release(a)
-	return m.acquire(m.ctx, a.name)
+	if err := db.Remove(filepath.Join(a.acc.Dir(), FileName)); err != nil {
+		return fmt.Errorf("removing damaged search index: %w", err)
+	}
+	return m.openIndex(ctx, a)
 }
 
 // step does some of each kind of work. It is called with a held.
@@ -228,48 +137,4 @@ func (m *Manager) stepSweep(ctx context.Context, a *account) (more bool, err err
 	s.active = false
 	// Merging is what removes them; it comes with the next step.
 	return s.gone, a.index.setSwept(ctx, time.Now().Unix())
-}
-
-func (m *Manager) tooMany() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.open) > m.c.MaxOpen+m.c.MaxOpen/4
-}
-
-// closeIdle closes indexes that nobody has used for a while, and those that are too
-// many, the longest unused first.
-func (m *Manager) closeIdle() {
-	before := time.Now().Add(-m.c.Idle)
-	var idle []*account
-	m.mu.Lock()
-	for _, a := range m.open {
-		if a.refs == 0 {
-			idle = append(idle, a)
-		}
-	}
-	slices.SortFunc(idle, func(a, b *account) int { return a.used.Compare(b.used) })
-	n := max(0, len(idle)-m.c.MaxOpen)
-	for n < len(idle) && idle[n].used.Before(before) {
-		n++
-	}
-	for _, a := range idle[:n] {
-		a.refs++
-	}
-	m.mu.Unlock()
-	for _, a := range idle[:n] {
-		a.mu.Lock()
-		m.mu.Lock()
-		alone := a.refs == 1
-		m.mu.Unlock()
-		if alone {
-			m.closeAccount(a)
-		}
-		gone := a.index == nil
-		a.mu.Unlock()
-		m.mu.Lock()
-		if a.refs--; a.refs == 0 && gone {
-			delete(m.open, a.name)
-		}
-		m.mu.Unlock()
-	}
 }

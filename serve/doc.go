@@ -19,6 +19,9 @@
 // blocklists (ownlistings.go). Stop ends them in the order in which
 // [Server.Stop] lists them and waits.
 //
+// Submission and IMAP on ports of HTTPS (web.go) run in the goroutines that package
+// webserver has for connections; their doors count and end them as their own.
+//
 // # Stopping
 //
 // New connections get a temporary refusal, open ones may finish for three seconds

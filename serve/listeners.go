@@ -36,12 +36,15 @@ type endpoint struct {
 	addr     string // "ip:port"
 }
 
-// services tells, for each kind that this version serves, whether a listener has it and
-// on which port. Fields for services that do not exist yet are accepted in mox.conf.
-var services = []struct {
+// offering is a kind of service that a listener may have.
+type offering struct {
 	service service
 	get     func(l *config.ListenerInfo) (enabled bool, port int)
-}{
+}
+
+// services tells, for each kind that this version serves, whether a listener has it and
+// on which port. Fields for services that do not exist yet are accepted in mox.conf.
+var services = []offering{
 	{serviceSMTP, func(l *config.ListenerInfo) (bool, int) { return l.SMTP.Enabled, l.SMTP.Port }},
 	{serviceLMTP, func(l *config.ListenerInfo) (bool, int) { return l.LMTP.Enabled, l.LMTP.Port }},
 	{serviceSubmission, func(l *config.ListenerInfo) (bool, int) { return l.Submission.Enabled, l.Submission.Port }},
@@ -53,7 +56,37 @@ var services = []struct {
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebserverHTTP.Enabled, l.WebserverHTTP.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTP.Enabled, l.WebAPIHTTP.Port }},
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTPS.Enabled, l.WebAPIHTTPS.Port }},
+	{serviceWeb, func(l *config.ListenerInfo) (bool, int) {
+		return l.MTASTSHTTPS.Enabled && l.MTASTSHTTPS.NonTLS, l.MTASTSHTTPS.Port
+	}},
+	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) {
+		return l.MTASTSHTTPS.Enabled && !l.MTASTSHTTPS.NonTLS, l.MTASTSHTTPS.Port
+	}},
+	// Those without anything to serve yet have a port for the sake of the mail on it.
+	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.AccountHTTPS.Enabled, l.AccountHTTPS.Port }),
+	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.AdminHTTPS.Enabled, l.AdminHTTPS.Port }),
+	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.WebmailHTTPS.Enabled, l.WebmailHTTPS.Port }),
+	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.WebserverHTTPS.Enabled, l.WebserverHTTPS.Port }),
+	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) {
+		return l.AutoconfigHTTPS.Enabled && !l.AutoconfigHTTPS.NonTLS, l.AutoconfigHTTPS.Port
+	}),
 }
+
+// mailOnHTTPS is a service of HTTPS of listeners that have mail on its port as well.
+func mailOnHTTPS(get func(l *config.ListenerInfo) (enabled bool, port int)) offering {
+	return offering{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) {
+		enabled, port := get(l)
+		return enabled && (submissionsOnHTTPS(l) || imapsOnHTTPS(l)), port
+	}}
+}
+
+// submissionsOnHTTPS tells whether a listener has submission on its ports of HTTPS.
+func submissionsOnHTTPS(l *config.ListenerInfo) bool {
+	return l.Submissions.Enabled && l.Submissions.EnabledOnHTTPS
+}
+
+// imapsOnHTTPS is likewise for IMAP.
+func imapsOnHTTPS(l *config.ListenerInfo) bool { return l.IMAPS.Enabled && l.IMAPS.EnabledOnHTTPS }
 
 // endpoints lists the sockets of a configuration, in a stable order.
 func endpoints(snap *config.Snapshot) []endpoint {
@@ -109,10 +142,15 @@ func (s *Server) wrap(o openSocket) openSocket {
 		})
 	}
 	if o.service.mail() {
-		open := s.Registry.Gauge(metrics.Connections)
-		o.Listener = &countedListener{o.Listener, func(n float64) { open.Add(n, string(o.service), o.listener) }}
+		o.Listener = &countedListener{o.Listener, s.countOpen(o.service, o.listener)}
 	}
 	return o
+}
+
+// countOpen returns what counts the open connections of a protocol of mail.
+func (s *Server) countOpen(protocol service, listener string) func(n float64) {
+	open := s.Registry.Gauge(metrics.Connections)
+	return func(n float64) { open.Add(n, string(protocol), listener) }
 }
 
 // error names the endpoint in an error about its socket.

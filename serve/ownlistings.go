@@ -14,6 +14,7 @@ import (
 	"mox/dnsbl"
 	"mox/metrics"
 	"mox/mlog"
+	"mox/upkeep"
 )
 
 // Times of looking for our own addresses in DNS blocklists. The lists are run for others'
@@ -73,22 +74,10 @@ func (o *ownListings) look(ctx context.Context) {
 		}
 	}
 	for i, k := range wanted {
-		if i > 0 && !pause(ctx, ownListingsPause) {
+		if i > 0 && !upkeep.Sleep(ctx, ownListingsPause) {
 			return
 		}
 		o.ask(ctx, k)
-	}
-}
-
-// pause waits, and reports whether it was for that long.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

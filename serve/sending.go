@@ -21,6 +21,7 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 	var err error
 	s.Queue, err = queue.Open(snap.DataPath(queue.FileName), queue.Options{
 		Log: mlog.New("queue", s.Log), Now: s.Now, Retired: s.retired, Notice: s.notice,
+		Suppress: s.suppresses,
 		Hooks: func(e queue.Event) []queue.Hook {
 			s.reportFailed(e)
 			return hook.Outgoing(s.Config.Snapshot(), e)
@@ -46,6 +47,16 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 	s.Registry.GaugeFunc(metrics.QueueHold, s.held)
 	s.hooks.Store(s.newHooks(snap))
 	return nil
+}
+
+// suppresses tells whether failures of a message put its recipient on the suppression list.
+// That is for programs that send to many: a person who was refused once wants to try again.
+func (s *Server) suppresses(m *queue.Message) bool {
+	if m.Account == "" || m.Kind != queue.Ordinary || m.Local {
+		return false
+	}
+	info := s.Config.Snapshot().Accounts[m.Account]
+	return m.FromID != "" || info != nil && info.Config.OutgoingWebhook != nil
 }
 
 // held is how many messages are on hold.

@@ -173,8 +173,13 @@ func (s *Server) startLMTP(o openSocket) {
 
 // startSubmission serves the mail programs of users, with STARTTLS or TLS from the start.
 func (s *Server) startSubmission(o openSocket) {
+	s.startSMTPServer(o, s.submissionConfig(o, o.service == serviceSubmissions))
+}
+
+// submissionConfig is what the listeners for submission have in common.
+func (s *Server) submissionConfig(o openSocket, implicitTLS bool) smtpserver.Config {
 	c := s.smtpConfig(o, smtpserver.Submit, tlsConfig(o.conf))
-	c.ImplicitTLS = o.service == serviceSubmissions
+	c.ImplicitTLS = implicitTLS
 	c.PlainAuth = !c.ImplicitTLS && o.conf.Submission.NoRequireSTARTTLS
 	c.RequireTLS = !c.ImplicitTLS && !o.conf.Submission.NoRequireSTARTTLS
 	c.Auth = smtpAuth{s.Auth}
@@ -187,7 +192,7 @@ func (s *Server) startSubmission(o openSocket) {
 		}
 		return s.submit.Begin(ctx, peer, submit.Sender{Account: p.Account, Login: p.Login})
 	}
-	s.startSMTPServer(o, c)
+	return c
 }
 
 func (s *Server) startSMTPServer(o openSocket, c smtpserver.Config) {

@@ -1,11 +1,16 @@
 package serve
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
+	"math/big"
 	"net"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"mox/config"
 )
@@ -79,4 +84,45 @@ func handshake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, e
 	defer nc.Close()
 	_, err = io.ReadAll(nc)
 	return nc.ConnectionState(), err
+}
+
+// TestCertificateByName: RFC 6066 3: of several certificates, the one for the name that the
+// client asks for; for an unknown name or none, the first.
+func TestCertificateByName(t *testing.T) {
+	var certs []tls.Certificate
+	for _, names := range [][]string{{"mail.example"}, {"mta-sts.d.example", "autoconfig.d.example"}, {"*.other.example"}} {
+		certs = append(certs, testCertificate(t, names...))
+	}
+	conf := tlsConfig(&config.ListenerInfo{Listener: config.Listener{TLS: &config.TLS{}}, Certificates: certs})
+	for name, want := range map[string]int{
+		"mail.example": 0, "mta-sts.d.example": 1, "MTA-STS.d.example": 1, "autoconfig.d.example": 1, "mta-sts.other.example": 2,
+		"mta-sts.x.other.example": 0, "unknown.example": 0, "": 0,
+	} {
+		cs, err := handshake(t, conf, &tls.Config{InsecureSkipVerify: true, ServerName: name})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if !cs.PeerCertificates[0].Equal(certs[want].Leaf) {
+			t.Errorf("%q: certificate for %q", name, cs.PeerCertificates[0].DNSNames)
+		}
+	}
+}
+
+// testCertificate makes a certificate for names.
+func testCertificate(t *testing.T, names ...string) tls.Certificate {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: names, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }

@@ -11,9 +11,12 @@ import (
 
 	"mox/config"
 	"mox/hook"
+	"mox/imapserver"
 	"mox/metrics"
 	"mox/mlog"
+	"mox/mtasts"
 	"mox/ratelimit"
+	"mox/smtpserver"
 	"mox/webapiserver"
 	"mox/webserver"
 )
@@ -50,7 +53,11 @@ func (s *Server) buildWeb() {
 // startWeb serves what there is on a port of HTTP.
 func (s *Server) startWeb(o openSocket) {
 	p := s.webPort(o)
-	if len(p.Services) == 0 && p.Fallback == nil {
+	var protocols []webserver.Protocol
+	if o.service == serviceWebTLS {
+		protocols = s.mailProtocols(o)
+	}
+	if len(p.Services) == 0 && p.Fallback == nil && len(protocols) == 0 {
 		s.Log.Warn("web sites are not served by this version", "listener", o.listener, "addr", o.addr)
 		o.Close()
 		return
@@ -59,7 +66,31 @@ func (s *Server) startWeb(o openSocket) {
 	if o.service == serviceWebTLS {
 		tlsConf = tlsConfig(o.conf)
 	}
-	s.web.Start(o, tlsConf, webserver.NewPort(p))
+	s.web.Start(o, tlsConf, webserver.NewPort(p), protocols...)
+}
+
+// mailProtocols are those of mail that a port of HTTPS has for clients that ask for them.
+// They count as connections to the ports that mail has for itself.
+func (s *Server) mailProtocols(o openSocket) []webserver.Protocol {
+	var all []webserver.Protocol
+	add := func(name string, protocol service, serve func(conn *tls.Conn)) {
+		count := s.countOpen(protocol, o.listener)
+		all = append(all, webserver.Protocol{Name: name, Serve: func(conn *tls.Conn) {
+			count(1)
+			defer count(-1)
+			serve(conn)
+		}})
+	}
+	if submissionsOnHTTPS(o.conf) {
+		server := smtpserver.New(s.submissionConfig(o, true))
+		s.smtp = append(s.smtp, server)
+		add("smtp", serviceSubmissions, func(conn *tls.Conn) { server.ServeConn(s.ctx, conn) })
+	}
+	if imapsOnHTTPS(o.conf) {
+		l := imapserver.Listener{Service: string(serviceIMAPS), TLS: tlsConfig(o.conf), Implicit: true}
+		add("imap", serviceIMAPS, func(conn *tls.Conn) { s.imap.ServeConn(s.ctx, conn, l) })
+	}
+	return all
 }
 
 // webPort is what is served on a port.
@@ -85,6 +116,10 @@ func (s *Server) webPort(o openSocket) webserver.Port {
 			p.Services = append(p.Services, webserver.Service{Name: w.name, Path: w.conf.Path, Handler: w.handler, Host: func(h string) bool { return s.isServiceHost(l, h) }})
 			p.Forwarded = p.Forwarded || w.conf.Forwarded
 		}
+	}
+	if m := l.MTASTSHTTPS; m.Enabled && m.Port == port {
+		p.Services = append(p.Services, webserver.MTASTS(func(host string) *mtasts.Policy { return s.Config.Snapshot().MTASTSPolicy(host) }))
+		p.Forwarded = p.Forwarded || m.Forwarded
 	}
 	if l.MetricsHTTP.Enabled && l.MetricsHTTP.Port == port {
 		p.Services = append(p.Services, webserver.Service{Name: "metrics", Path: "/metrics/", Handler: s.Registry})
@@ -120,12 +155,14 @@ func (s *Server) isServiceHost(l *config.ListenerInfo, host string) bool {
 // newHooks makes what calls webhooks.
 func (s *Server) newHooks(snap *config.Snapshot) *hook.Hooks {
 	durations, results := s.Registry.Histogram(metrics.WebhookRequest), s.Registry.Counter(metrics.WebhookResults)
+	bounces := s.Registry.Counter(metrics.QueueBounces)
 	return hook.New(hook.Config{
 		Queue: s.Queue, Store: s.Store, Config: s.Config.Snapshot, Version: s.Version, Log: s.Log, Now: s.Now,
 		TLS: &tls.Config{RootCAs: snap.RootCAs},
 		Metrics: hook.Metrics{
 			Request: func(d time.Duration) { durations.Observe(d) },
 			Result:  func(status int) { results.Inc(statusLabel(status)) },
+			Bounce:  func(event, by string) { bounces.Inc(event, by) },
 			Panic:   func() { s.Registry.Panic("hook") },
 		},
 	})

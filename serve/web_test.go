@@ -2,6 +2,7 @@ package serve
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"mox/config"
@@ -28,5 +29,38 @@ func TestSharedPorts(t *testing.T) {
 	}
 	if len(all) != len(want) {
 		t.Errorf("endpoints %v", all)
+	}
+}
+
+// TestPortsOfHTTPS: policies have a port, with TLS or for a proxy. Mail is on the ports of
+// HTTPS that are there for something else, and opens none.
+func TestPortsOfHTTPS(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(l *config.Listener)
+		want   string
+	}{
+		"policies": {func(l *config.Listener) { l.MTASTSHTTPS = config.DiscoveryService{Enabled: true, Port: 443} }, "443 webhttps"},
+		"behind a proxy": {func(l *config.Listener) {
+			l.MTASTSHTTPS = config.DiscoveryService{Enabled: true, Port: 81, NonTLS: true}
+		}, "81 web"},
+		"mail": {func(l *config.Listener) { l.IMAPS.Enabled, l.IMAPS.EnabledOnHTTPS = true, true }, "993 imaps"},
+		"mail and sites": {func(l *config.Listener) {
+			l.IMAPS.Enabled, l.IMAPS.EnabledOnHTTPS, l.WebserverHTTPS.Enabled = true, true, true
+		}, "993 imaps, 443 webhttps"},
+		"mail not enabled": {func(l *config.Listener) { l.IMAPS.EnabledOnHTTPS, l.WebserverHTTPS.Enabled = true, true }, ""},
+		"submission": {func(l *config.Listener) {
+			l.Submissions.Enabled, l.Submissions.EnabledOnHTTPS, l.WebmailHTTPS.Enabled, l.AutoconfigHTTPS.Enabled = true, true, true, true
+		}, "465 submissions, 443 webhttps, 8443 webhttps"},
+	} {
+		l := &config.ListenerInfo{Name: "l", IPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
+		l.Submissions.Port, l.IMAPS.Port, l.WebserverHTTPS.Port, l.WebmailHTTPS.Port, l.AutoconfigHTTPS.Port = 465, 993, 443, 443, 8443
+		tc.change(&l.Listener)
+		var got []string
+		for _, e := range endpoints(&config.Snapshot{StaticInfo: &config.StaticInfo{Listeners: map[string]*config.ListenerInfo{"l": l}}}) {
+			got = append(got, strings.TrimPrefix(e.addr, "127.0.0.1:")+" "+string(e.service))
+		}
+		if s := strings.Join(got, ", "); s != tc.want {
+			t.Errorf("%s: %q, want %q", name, s, tc.want)
+		}
 	}
 }

@@ -33,4 +33,5 @@
 // steps, in which "..." then says nothing, and expects the C steps.
 //
 // [Listener] is a net.Listener in memory, for tests in a testing/synctest bubble.
+// [Certificate] and [TCPPair] are for tests that need TLS or real sockets.
 package sessiontest

@@ -180,14 +180,8 @@ func (p *parser) mail() (Command, *Error) {
 		return nil, badPath("5.1.7", err)
 	}
 	c := Mail{From: path}
-	l, perr := p.params()
-	if perr != nil {
+	if perr := p.eachParam(c.Params.set); perr != nil {
 		return nil, perr
-	}
-	for _, param := range l {
-		if perr := c.Params.set(param); perr != nil {
-			return nil, perr
-		}
 	}
 	if c.Params.HoldFor != 0 && !c.Params.HoldUntil.IsZero() {
 		return nil, badParam("HOLDFOR and HOLDUNTIL together")
@@ -205,14 +199,8 @@ func (p *parser) rcpt() (Command, *Error) {
 		return nil, badPath("5.1.3", err)
 	}
 	c := Rcpt{To: path}
-	l, perr := p.params()
-	if perr != nil {
+	if perr := p.eachParam(c.Params.set); perr != nil {
 		return nil, perr
-	}
-	for _, param := range l {
-		if perr := c.Params.set(param); perr != nil {
-			return nil, perr
-		}
 	}
 	return c, nil
 }
@@ -237,6 +225,20 @@ func (p *parser) pathAfter(prefix string, null bool) (Path, error) {
 
 // maxParams is how many parameters a command may have.
 const maxParams = 30
+
+// eachParam parses what follows the path, and calls set for each parameter.
+func (p *parser) eachParam(set func(Param) *Error) *Error {
+	l, err := p.params()
+	if err != nil {
+		return err
+	}
+	for _, param := range l {
+		if err := set(param); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // params parses what follows the path: parameters, each of which may be there once.
 func (p *parser) params() ([]Param, *Error) {

@@ -3,16 +3,12 @@ package smtpclient
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -27,18 +23,7 @@ import (
 	"mox/smtp"
 )
 
-var testCert = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"foo.com"}, NotAfter: time.Now().Add(1e6 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
+var testCert = sync.OnceValue(func() tls.Certificate { return sessiontest.Certificate("foo.com") })
 
 func serverTLS() *tls.Config { return &tls.Config{Certificates: []tls.Certificate{testCert()}} }
 

@@ -69,9 +69,14 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		delay = 0
-		s.begin(ctx, nc)
+		go s.begin(ctx, nc)()
 	}
 }
+
+// ServeConn serves one connection, closes it, and returns when it has ended. The session
+// has a context that ends with ctx. With [Config.ImplicitTLS], nc may be a [*tls.Conn], whose
+// handshake may be done.
+func (s *Server) ServeConn(ctx context.Context, nc net.Conn) { s.begin(ctx, nc)() }
 
 func (s *Server) addListener(ln net.Listener) bool {
 	s.mu.Lock()
@@ -90,8 +95,8 @@ func (s *Server) removeListener(ln net.Listener) {
 	ln.Close()
 }
 
-// begin starts a session for a new connection, or refuses it.
-func (s *Server) begin(ctx context.Context, nc net.Conn) {
+// begin decides about a new connection; what it returns runs the session, or refuses.
+func (s *Server) begin(ctx context.Context, nc net.Conn) (run func()) {
 	if s.c.Metrics.Connection != nil {
 		s.c.Metrics.Connection(s.c.Kind.String())
 	}
@@ -106,13 +111,11 @@ func (s *Server) begin(ctx context.Context, nc net.Conn) {
 	remote := addrPort(nc.RemoteAddr())
 	if refusal == nil {
 		if s.c.Admit == nil {
-			go s.serve(ctx, lc, remote, func() {})
-			return
+			return func() { s.serve(ctx, lc, remote, func() {}) }
 		}
 		release, err := s.c.Admit(remote.Addr().Unmap().WithZone(""))
 		if err == nil {
-			go s.serve(ctx, lc, remote, release)
-			return
+			return func() { s.serve(ctx, lc, remote, release) }
 		}
 		s.end(lc)
 		refusal, reason = smtp.WrapErrorf(err, 421, "4.7.0", "too many connections from your address, try again later"), "address"
@@ -124,7 +127,7 @@ func (s *Server) begin(ctx context.Context, nc net.Conn) {
 	if s.c.Metrics.Refused != nil {
 		s.c.Metrics.Refused(s.c.Kind.String(), reason)
 	}
-	go s.refuse(lc, remote, refusal)
+	return func() { s.refuse(lc, remote, refusal) }
 }
 
 // refusal returns why there can be no more connections, for the client and in a word. s.mu

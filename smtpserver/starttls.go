@@ -47,13 +47,16 @@ func (s *session) starttls(ctx context.Context, _ smtp.StartTLS) (smtp.Reply, er
 	return smtp.Reply{}, nil
 }
 
-// handshake puts TLS on the connection.
+// handshake puts TLS on the connection, unless it has it already.
 func (s *session) handshake(ctx context.Context) error {
 	nc := s.c.NetConn()
 	if err := nc.SetDeadline(time.Time{}); err != nil {
 		return fmt.Errorf("tls handshake: %w", err)
 	}
-	tc := tls.Server(nc, s.srv.c.TLS)
+	tc, has := nc.(*tls.Conn)
+	if !has {
+		tc = tls.Server(nc, s.srv.c.TLS)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.srv.c.Limits.Handshake)
 	defer cancel()
 	if err := tc.HandshakeContext(ctx); err != nil {

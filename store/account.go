@@ -21,13 +21,7 @@ import (
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-func schema() fs.FS {
-	sub, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		panic(err) // the directory is embedded
-	}
-	return sub
-}
+func schema() fs.FS { return db.Schema(schemaFiles) }
 
 // Account is an open account. It is safe for concurrent use. Hold it for as long as
 // anything of it is used, then call Release.

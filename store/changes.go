@@ -100,6 +100,16 @@ func (a *Account) Watch() *Watch {
 	return w
 }
 
+// Wait waits for a change and returns true, or false once stop is closed.
+func (w *Watch) Wait(stop <-chan struct{}) bool {
+	select {
+	case <-w.C:
+		return true
+	case <-stop:
+		return false
+	}
+}
+
 // wake is called with a.mu held.
 func (w *Watch) wake(seq ModSeq) {
 	select {

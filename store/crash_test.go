@@ -265,16 +265,6 @@ func verify(t *testing.T, dir string, done, begun [crashWorkers]int64) (shown [c
 	return shown, lost
 }
 
-func crashRounds(t *testing.T, short int) int {
-	if n, err := strconv.Atoi(os.Getenv("MOX_CRASH_ROUNDS")); err == nil {
-		return n
-	}
-	if testing.Short() {
-		return (short + 1) / 2
-	}
-	return short
-}
-
 // TestCrashKill kills a process at random points under load, over and over on the same data.
 func TestCrashKill(t *testing.T) {
 	if os.Getenv("MOX_CRASH_CHILD") != "" {
@@ -285,7 +275,7 @@ func TestCrashKill(t *testing.T) {
 	crashAccount(t, dir, Options{})
 	var done [crashWorkers]int64
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
-	for range crashRounds(t, 4) {
+	for range dbtest.CrashRounds(4) {
 		acked := runChild(t, dir, done, time.Duration(r.IntN(150))*time.Millisecond)
 		var begun [crashWorkers]int64
 		for w, n := range acked {
@@ -368,7 +358,7 @@ func crashChild(t *testing.T) {
 // TestCrashPowerFailure runs on a file layer that knows what was synced, and looks at what
 // is left when power fails at random points: unsynced writes are lost or torn.
 func TestCrashPowerFailure(t *testing.T) {
-	if lost := powerFailures(t, "FULL", crashRounds(t, 8)); lost > 0 {
+	if lost := powerFailures(t, "FULL", dbtest.CrashRounds(8)); lost > 0 {
 		t.Fatalf("acknowledged operations were lost in %d power failures", lost)
 	}
 }

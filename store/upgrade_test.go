@@ -1,87 +1,48 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
+	"mox/db/dbtest"
 )
-
-// With -make-upgrade, TestUpgrade first writes testdata/upgrade/N for the current
-// version of the schema. That is done once, in the commit that adds the version, and
-// the file is never changed again: what a release wrote, every later one opens.
-var makeUpgrade = flag.Bool("make-upgrade", false, "write an account file of the current schema version for TestUpgrade")
-
-const upgradeDir = "testdata/upgrade"
 
 // TestUpgrade opens account files that each version of the schema wrote, and finds what
 // was in them.
 func TestUpgrade(t *testing.T) {
-	files, err := fs.Glob(schema(), "*.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *makeUpgrade {
-		writeUpgrade(t, len(files))
-	}
-	for v := 1; v <= len(files); v++ {
-		t.Run(fmt.Sprint(v), func(t *testing.T) {
-			base := filepath.Join(upgradeDir, fmt.Sprint(v))
-			data, err := os.ReadFile(base + ".db.zst")
-			if err != nil {
-				t.Fatalf("%v: every version of the schema has a file here, see -make-upgrade", err)
-			}
-			want, err := os.ReadFile(base + ".txt")
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := t.TempDir()
-			acc := filepath.Join(dir, "accounts", "old")
-			if err := os.MkdirAll(acc, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			dec, err := zstd.NewReader(bytes.NewReader(data))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer dec.Close()
-			var raw bytes.Buffer
-			if _, err := raw.ReadFrom(dec); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(acc, "account.db"), raw.Bytes(), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s := newStore(t, dir, Options{})
-			a := openAccount(t, s, "old")
-			if got := listing(t, a); got != string(want) {
-				t.Errorf("account of version %d:\n%s\nwant:\n%s", v, got, want)
-			}
-			if problems, err := a.CheckDeep(context.Background()); err != nil || problems != nil {
-				t.Errorf("check: %v %v", problems, err)
-			}
-			// It is in full use.
-			r := add(t, a, inbox(t, a), mail(1000))
-			if _, err := a.SetFlags(context.Background(), inbox(t, a), AllUIDs(), FlagChange{Flags: FlagDeleted, Keywords: []string{"New"}}); err != nil {
-				t.Error(err)
-			}
-			if got := body(t, a, r.Bodies[0]); got != mail(1000) {
-				t.Error(got)
-			}
-			if _, _, err := a.Expunge(context.Background(), inbox(t, a), nil); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	dbtest.Upgrade(t, dbtest.Versions{Schema: schema(), Write: writeUpgrade, Check: func(t *testing.T, file []byte, text string) {
+		dir := t.TempDir()
+		acc := filepath.Join(dir, "accounts", "old")
+		if err := os.MkdirAll(acc, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(acc, "account.db"), file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := newStore(t, dir, Options{})
+		a := openAccount(t, s, "old")
+		dbtest.Equal(t, listing(t, a), text)
+		if problems, err := a.CheckDeep(context.Background()); err != nil || problems != nil {
+			t.Errorf("check: %v %v", problems, err)
+		}
+		// It is in full use.
+		r := add(t, a, inbox(t, a), mail(1000))
+		if _, err := a.SetFlags(context.Background(), inbox(t, a), AllUIDs(), FlagChange{Flags: FlagDeleted, Keywords: []string{"New"}}); err != nil {
+			t.Error(err)
+		}
+		if got := body(t, a, r.Bodies[0]); got != mail(1000) {
+			t.Error(got)
+		}
+		if _, _, err := a.Expunge(context.Background(), inbox(t, a), nil); err != nil {
+			t.Error(err)
+		}
+	}})
 }
 
 // listing is all that users see of an account, as text.
@@ -135,7 +96,7 @@ func keyText(k *Keys) string {
 }
 
 // writeUpgrade makes an account that has something of everything.
-func writeUpgrade(t *testing.T, version int) {
+func writeUpgrade(t *testing.T) (path, text string) {
 	ctx := context.Background()
 	dir := t.TempDir()
 	s, err := Open(dir, Options{Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }})
@@ -172,15 +133,8 @@ func writeUpgrade(t *testing.T, version int) {
 	must(err)
 	_, _, err = a.Expunge(ctx, in, NewUIDSet(1))
 	must(err)
-	text := listing(t, a)
+	text = listing(t, a)
 	a.Release()
 	must(s.Close())
-	raw, err := os.ReadFile(filepath.Join(dir, "accounts", "old", "account.db"))
-	must(err)
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
-	must(err)
-	must(os.MkdirAll(upgradeDir, 0o755))
-	base := filepath.Join(upgradeDir, fmt.Sprint(version))
-	must(os.WriteFile(base+".db.zst", enc.EncodeAll(raw, nil), 0o644))
-	must(os.WriteFile(base+".txt", []byte(text), 0o644))
+	return filepath.Join(dir, "accounts", "old", "account.db"), text
 }

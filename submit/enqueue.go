@@ -2,12 +2,13 @@ package submit
 
 import (
 	"context"
-	"encoding/base64"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"mox/deliver"
@@ -243,7 +244,8 @@ func (tx *Transaction) uniqueFrom() (smtp.Path, string, error) {
 	if _, err := io.ReadFull(tx.s.c.Random, b[:]); err != nil {
 		return smtp.Path{}, "", fmt.Errorf("making unique sender: %w", err)
 	}
-	id := base64.RawURLEncoding.EncodeToString(b[:])
+	// Lower case: some servers change localparts to that.
+	id := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
 	from := tx.from
 	// As it was written, without what was behind a separator.
 	base := string(from.Localpart)

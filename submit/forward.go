@@ -174,7 +174,7 @@ func (f *Forwarder) seal(ctx context.Context, snap *config.Snapshot, fw deliver.
 	}
 	o := arc.SealOptions{Domain: d.Domain, Selector: d.Signers[0], AuthResults: fw.Message.AuthResults, UTF8: fw.Message.SMTPUTF8, Now: f.c.Now}
 	o.Selector.Headers = nil // of a chain
-	return arc.Seal(ctx, f.c.Log, o, fw.Message.Chain, &prefixed{c.Prefix, c.Body})
+	return arc.Seal(ctx, f.c.Log, o, fw.Message.Chain, message.Prefixed(c.Prefix, c.Body))
 }
 
 // Original returns the sender to whom a notification for an address of ours is to be passed

@@ -189,7 +189,7 @@ func (s *Submit) compose(spool *store.Spool, n Notification) (dsn.Needs, error) 
 			EnvID: n.Params.EnvID, ReportingMTA: dsn.DNS(s.c.Hostname.ASCII), Arrival: n.Received, Recipients: n.Recipients,
 		},
 		UTF8: n.Params.SMTPUTF8, OriginalUTF8: n.Params.SMTPUTF8,
-		Original: &prefixed{n.Prefix, n.Original}, OriginalSize: int64(len(n.Prefix)) + n.Size, Return: n.Params.Ret,
+		Original: message.Prefixed(n.Prefix, n.Original), OriginalSize: int64(len(n.Prefix)) + n.Size, Return: n.Params.Ret,
 	}
 	if n.Params.RequireTLS {
 		m.Return = smtp.RetHdrs // RFC 8689 5
@@ -246,23 +246,4 @@ func (s *Submit) newNotice(ctx context.Context, spool *store.Spool, n Notificati
 		Content:  queue.Content{Prefix: []byte(prefix), Body: spool, Size: spool.Size()},
 		Messages: []queue.Message{q},
 	}, nil
-}
-
-// prefixed is a message with header fields above it.
-type prefixed struct {
-	prefix []byte
-	rest   io.ReaderAt
-}
-
-// ReadAt implements [io.ReaderAt].
-func (r *prefixed) ReadAt(p []byte, off int64) (int, error) {
-	n := 0
-	if off < int64(len(r.prefix)) {
-		n = copy(p, r.prefix[off:])
-		if n == len(p) {
-			return n, nil
-		}
-	}
-	more, err := r.rest.ReadAt(p[n:], off+int64(n)-int64(len(r.prefix)))
-	return n + more, err
 }

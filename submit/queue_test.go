@@ -478,7 +478,7 @@ func TestFromID(t *testing.T) {
 	ids := map[string]bool{}
 	for i, want := range []string{"a@remote.example", "other@mx.example", "b@remote.example"} {
 		x := sent.Queued[i]
-		if x.To != want || x.ID == 0 || len(x.FromID) != 22 || ids[x.FromID] {
+		if x.To != want || x.ID == 0 || len(x.FromID) != 26 || x.FromID != strings.ToLower(x.FromID) || ids[x.FromID] {
 			t.Errorf("%+v", x)
 		}
 		ids[x.FromID] = true

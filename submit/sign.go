@@ -12,6 +12,7 @@ import (
 	"mox/deliver"
 	"mox/dkim"
 	"mox/dns"
+	"mox/message"
 	"mox/smtp"
 )
 
@@ -58,7 +59,7 @@ func (s *Submit) SignDomain(ctx context.Context, from dns.Domain, utf8 bool, r i
 
 // sign puts signatures above what is added to the message.
 func (tx *Transaction) sign(ctx context.Context, m *deliver.Message) error {
-	fields, err := tx.s.Sign(ctx, tx.dir.Snapshot, tx.authors, m.SMTPUTF8, &prefixed{m.Add, m.Spool})
+	fields, err := tx.s.Sign(ctx, tx.dir.Snapshot, tx.authors, m.SMTPUTF8, message.Prefixed(m.Add, m.Spool))
 	if errors.Is(err, dkim.ErrSign) {
 		tx.count("badheader")
 		return smtp.WrapErrorf(err, 550, "5.6.0", "message cannot be signed: its header must begin with a field")

@@ -26,30 +26,9 @@ func ParseMessage(r io.ReaderAt, root *message.Part) (*Report, error) {
 	if root.Size() > MaxMessage {
 		return nil, fmt.Errorf("%w: message of more than %d octets", ErrTooLarge, MaxMessage)
 	}
-	var first error
-	tries := 0
-	var found *Report
-	root.Walk(func(_ []int, p *message.Part) bool {
-		if found != nil || tries >= maxTries {
-			return false
-		}
-		if !candidate(p) {
-			return true
-		}
-		tries++
-		rep, err := parsePart(r, p)
-		if err == nil {
-			found = rep
-		} else if first == nil {
-			first = err
-		}
-		return false
-	})
-	switch {
-	case found != nil:
-		return found, nil
-	case first != nil:
-		return nil, first
+	rep, found, err := message.Find(root, maxTries, candidate, func(p *message.Part) (*Report, error) { return parsePart(r, p) })
+	if found || err != nil {
+		return rep, err
 	}
 	return nil, ErrNone
 }

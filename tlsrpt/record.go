@@ -97,7 +97,7 @@ func (r *Record) uris(list string) error {
 			return fmt.Errorf("%w: invalid URI %.60q", ErrSyntax, s)
 		}
 		if u.Scheme == "mailto" {
-			if _, ok := Mailto(s); !ok {
+			if _, ok := smtp.ParseMailto(s); !ok {
 				return fmt.Errorf("%w: invalid address in %.60q", ErrSyntax, s)
 			}
 		}
@@ -115,23 +115,6 @@ func (r *Record) String() string {
 		s += "; " + e
 	}
 	return s
-}
-
-// Mailto returns the address of a "mailto:" URI with one address, and false for others.
-func Mailto(uri string) (smtp.Address, bool) {
-	scheme, rest, ok := strings.Cut(uri, ":")
-	if !ok || !strings.EqualFold(scheme, "mailto") {
-		return smtp.Address{}, false
-	}
-	// RFC 6068 2: fields for the message after "?".
-	rest, _, _ = strings.Cut(rest, "#")
-	rest, _, _ = strings.Cut(rest, "?")
-	addr, err := url.PathUnescape(rest)
-	if err != nil {
-		return smtp.Address{}, false
-	}
-	a, err := smtp.ParseAddressLax(addr)
-	return a, err == nil
 }
 
 // Lookup finds the record of a domain, its text as published, and whether DNSSEC vouched

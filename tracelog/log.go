@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,13 +21,7 @@ const FileName = "trace.db"
 //go:embed schema/*.sql
 var schemaFiles embed.FS
 
-func schema() fs.FS {
-	sub, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		panic(err) // the name is constant
-	}
-	return sub
-}
+func schema() fs.FS { return db.Schema(schemaFiles) }
 
 // ErrClosed is returned by Find after Close.
 var ErrClosed = errors.New("log of decisions is closed")
@@ -188,15 +181,7 @@ func (l *Log) openFile() error {
 func (l *Log) setAside(reason error) error {
 	aside := l.path + ".aside"
 	l.o.Log.Error("log of decisions cannot be used, beginning it anew", "reason", reason, "aside", aside)
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(aside + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := os.Rename(l.path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+	return db.SetAside(l.path, aside)
 }
 
 // renew begins the file anew after damage was found in bad, unless that was done already.

@@ -24,19 +24,20 @@ const (
 	EventExpanded     Event = "expanded"     // to the members of a list; by DSN
 	EventCanceled     Event = "canceled"     // removed from the queue by an administrator or the user
 	EventUnrecognized Event = "unrecognized" // a message came to the unique MAIL FROM that is no DSN that is understood
+	EventComplained   Event = "complained"   // the recipient complained to its provider, who sent a feedback report
 )
 
 // Events are all events, in the order of the documentation.
 func Events() []Event {
-	return []Event{EventDelivered, EventSuppressed, EventDelayed, EventFailed, EventRelayed, EventExpanded, EventCanceled, EventUnrecognized}
+	return []Event{EventDelivered, EventSuppressed, EventDelayed, EventFailed, EventRelayed, EventExpanded, EventCanceled, EventUnrecognized, EventComplained}
 }
 
 // OutgoingHook is the body of a webhook call about a message that was sent.
 type OutgoingHook struct {
 	Version          int               `doc:"0."`
 	Event            Event             `doc:"What happened."`
-	DSN              bool              `doc:"A delivery status notification said so, rather than the server that mox delivered to."`
-	Suppressing      bool              `doc:"Because of this failure the recipient was put on the suppression list."`
+	DSN              bool              `doc:"A notification from elsewhere (delivery status notification, feedback report) said so, rather than the server that mox delivered to."`
+	Suppressing      bool              `doc:"Because of this the recipient was put on the suppression list."`
 	QueueMsgID       int64             `doc:"As in Submissions of Send."`
 	FromID           string            `doc:"As in Submissions of Send."`
 	MessageID        string            `doc:"Message-ID with angle brackets."`

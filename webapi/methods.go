@@ -1,6 +1,9 @@
 package webapi
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Method describes a method, for documentation.
 type Method struct {
@@ -47,19 +50,10 @@ func exampleStructure() Structure {
 
 // Methods returns all methods, in the order of the documentation.
 func Methods() []Method {
-	date := exampleTime()
-	msg := Message{
-		From: []NameAddress{{Name: "Remote", Address: "remote@example.com"}}, To: []NameAddress{{Address: "me@example.org"}},
-		MessageID: "<1234@example.com>", Date: &date, Subject: "Hello", Text: "Hello\n",
-	}
-	meta := MessageMeta{
-		Size: 312, Flags: []string{`\Seen`, "$NotJunk"}, MailFrom: "remote@example.com", MailFromValidated: true, RcptTo: "me@example.org",
-		MsgFrom: "remote@example.com", MsgFromValidated: true, DKIMVerifiedDomains: []string{"example.com"}, RemoteIP: "192.0.2.1", MailboxName: "Inbox",
-	}
-	suppression := Suppression{
-		ID: 1, Created: date, Account: "me", BaseAddress: "remote@example.com", OriginalAddress: "Remote+news@example.com",
-		Reason: "550 5.1.1 no such user",
-	}
+	return slices.Concat(sendMethods(), suppressionMethods(), messageMethods())
+}
+
+func sendMethods() []Method {
 	return []Method{
 		{
 			Name: "Send", Scope: "send", Summary: "Send a message.", Files: true, Request: exampleSend(), Result: exampleSent(),
@@ -73,6 +67,15 @@ func Methods() []Method {
 			Result:  SendBatchResult{[]SendBatchItem{{Result: ptr(exampleSent())}, {Error: &Error{CodeBadAddress, `"remote@" is not an address`}}}},
 			Doc:     "At most 100. A message that is refused does not keep others from being sent.",
 		},
+	}
+}
+
+func suppressionMethods() []Method {
+	suppression := Suppression{
+		ID: 1, Created: exampleTime(), Account: "me", BaseAddress: "remote@example.com", OriginalAddress: "Remote+news@example.com",
+		Reason: "550 5.1.1 no such user",
+	}
+	return []Method{
 		{
 			Name: "SuppressionList", Scope: "suppress", Summary: "List the addresses that the account does not send to.",
 			Request: SuppressionListRequest{}, Result: SuppressionListResult{[]Suppression{suppression}},
@@ -91,6 +94,20 @@ func Methods() []Method {
 			Name: "SuppressionPresent", Scope: "suppress", Summary: "Tell whether an address is suppressed.",
 			Request: SuppressionPresentRequest{"remote@example.com"}, Result: SuppressionPresentResult{true},
 		},
+	}
+}
+
+func messageMethods() []Method {
+	date := exampleTime()
+	msg := Message{
+		From: []NameAddress{{Name: "Remote", Address: "remote@example.com"}}, To: []NameAddress{{Address: "me@example.org"}},
+		MessageID: "<1234@example.com>", Date: &date, Subject: "Hello", Text: "Hello\n",
+	}
+	meta := MessageMeta{
+		Size: 312, Flags: []string{`\Seen`, "$NotJunk"}, MailFrom: "remote@example.com", MailFromValidated: true, RcptTo: "me@example.org",
+		MsgFrom: "remote@example.com", MsgFromValidated: true, DKIMVerifiedDomains: []string{"example.com"}, RemoteIP: "192.0.2.1", MailboxName: "Inbox",
+	}
+	return []Method{
 		{
 			Name: "MessageGet", Scope: "read", Summary: "Return a parsed message.",
 			Request: MessageGetRequest{123}, Result: MessageGetResult{msg, exampleStructure(), meta},

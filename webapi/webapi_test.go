@@ -103,7 +103,7 @@ func TestError(t *testing.T) {
 	if d := formDisposition("f", "a\"\\\r\nb"); d != `form-data; name="f"; filename="a\"\\  b"` {
 		t.Error(d)
 	}
-	if exampleTime().Location() != time.UTC || len(Events()) != 8 {
+	if exampleTime().Location() != time.UTC || len(Events()) != 9 {
 		t.Error("examples")
 	}
 }

@@ -27,6 +27,16 @@ func (c *call) suppressions() (Suppressions, error) {
 	return c.s.c.Suppressions, nil
 }
 
+// suppression returns the list that an address is on, or is to be.
+func (c *call) suppression(address string) (Suppressions, smtp.Path, error) {
+	l, err := c.suppressions()
+	if err != nil {
+		return nil, smtp.Path{}, err
+	}
+	addr, err := parseAddress(address)
+	return l, addr.Path(), err
+}
+
 // suppressionError makes of an error of the queue what the caller is told.
 func suppressionError(err error) error {
 	switch {
@@ -55,45 +65,33 @@ func (c *call) suppressionList(ctx context.Context, _ *webapi.SuppressionListReq
 
 func (c *call) suppressionAdd(ctx context.Context, r *webapi.SuppressionAddRequest) (webapi.SuppressionAddResult, error) {
 	var result webapi.SuppressionAddResult
-	l, err := c.suppressions()
+	l, addr, err := c.suppression(r.EmailAddress)
 	if err != nil {
 		return result, err
 	}
 	if len(r.Reason) > c.s.c.Limits.Header {
 		return result, userError("Reason of more than %d octets", c.s.c.Limits.Header)
 	}
-	addr, err := parseAddress(r.EmailAddress)
-	if err != nil {
-		return result, err
-	}
-	_, err = l.SuppressionAdd(ctx, c.who.Account, addr.Path(), r.Manual, r.Reason)
+	_, err = l.SuppressionAdd(ctx, c.who.Account, addr, r.Manual, r.Reason)
 	return result, suppressionError(err)
 }
 
 func (c *call) suppressionRemove(ctx context.Context, r *webapi.SuppressionRemoveRequest) (webapi.SuppressionRemoveResult, error) {
 	var result webapi.SuppressionRemoveResult
-	l, err := c.suppressions()
+	l, addr, err := c.suppression(r.EmailAddress)
 	if err != nil {
 		return result, err
 	}
-	addr, err := parseAddress(r.EmailAddress)
-	if err != nil {
-		return result, err
-	}
-	return result, suppressionError(l.SuppressionRemove(ctx, c.who.Account, addr.Path()))
+	return result, suppressionError(l.SuppressionRemove(ctx, c.who.Account, addr))
 }
 
 func (c *call) suppressionPresent(ctx context.Context, r *webapi.SuppressionPresentRequest) (webapi.SuppressionPresentResult, error) {
 	var result webapi.SuppressionPresentResult
-	l, err := c.suppressions()
+	l, addr, err := c.suppression(r.EmailAddress)
 	if err != nil {
 		return result, err
 	}
-	addr, err := parseAddress(r.EmailAddress)
-	if err != nil {
-		return result, err
-	}
-	found, err := l.SuppressionLookup(ctx, c.who.Account, addr.Path())
+	found, err := l.SuppressionLookup(ctx, c.who.Account, addr)
 	if errors.Is(err, queue.ErrNotFound) {
 		return result, nil
 	}

@@ -27,8 +27,21 @@ type Server struct {
 // New returns a Server that logs to log.
 func New(log *slog.Logger) *Server { return &Server{log: log} }
 
-// Start serves handler on l, with TLS when tlsConfig is not nil, until Shutdown.
-func (s *Server) Start(l net.Listener, tlsConfig *tls.Config, handler http.Handler) {
+// Protocol is one other than HTTP on a port of HTTPS, for the clients that ask for it by
+// ALPN (RFC 7301).
+type Protocol struct {
+	Name string // the protocol's id, such as "imap"
+	// Serve serves a connection, whose handshake is done and which has no deadline, closes it
+	// and returns when it has ended.
+	Serve func(conn *tls.Conn)
+}
+
+// Start serves handler on l, with TLS when tlsConfig is not nil, until Shutdown. With TLS,
+// connections whose clients ask for one of protocols are served by that.
+func (s *Server) Start(l net.Listener, tlsConfig *tls.Config, handler http.Handler, protocols ...Protocol) {
+	if len(protocols) > 0 {
+		tlsConfig = offer(tlsConfig, protocols)
+	}
 	hs := &http.Server{
 		Handler:           secure(handler),
 		TLSConfig:         tlsConfig,
@@ -38,7 +51,11 @@ func (s *Server) Start(l net.Listener, tlsConfig *tls.Config, handler http.Handl
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    32 * 1024,
 		ErrorLog:          log.New(logWriter{s.log}, "", 0),
+		TLSNextProto:      handOver(protocols),
+		Protocols:         new(http.Protocols), // as TLSNextProto alone would end HTTP/2
 	}
+	hs.Protocols.SetHTTP1(true)
+	hs.Protocols.SetHTTP2(true)
 	s.mu.Lock()
 	s.servers = append(s.servers, hs)
 	s.mu.Unlock()
@@ -55,7 +72,29 @@ func (s *Server) Start(l net.Listener, tlsConfig *tls.Config, handler http.Handl
 	})
 }
 
-// Shutdown stops listening and waits for requests under way until ctx ends.
+// offer returns the configuration with the ids of protocols, behind those of HTTP: a client
+// that does not care gets that. RFC 7301 3.2: one that asks for nothing of ours is refused.
+func offer(c *tls.Config, protocols []Protocol) *tls.Config {
+	c = c.Clone()
+	c.NextProtos = []string{"h2", "http/1.1"}
+	for _, p := range protocols {
+		c.NextProtos = append(c.NextProtos, p.Name)
+	}
+	return c
+}
+
+// handOver is how net/http gives connections away, whose TLS handshake it has done within
+// the time for a header.
+func handOver(protocols []Protocol) map[string]func(*http.Server, *tls.Conn, http.Handler) {
+	m := map[string]func(*http.Server, *tls.Conn, http.Handler){}
+	for _, p := range protocols {
+		m[p.Name] = func(_ *http.Server, conn *tls.Conn, _ http.Handler) { p.Serve(conn) }
+	}
+	return m
+}
+
+// Shutdown stops listening and waits for requests under way until ctx ends. It waits for
+// connections of a [Protocol] likewise, and closes what is left then.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	servers := s.servers

@@ -15,9 +15,11 @@ import (
 // Service is an application at a path of a port, such as the HTTP API.
 type Service struct {
 	Name string // in metrics and logs
-	Path string // begins and ends with a slash
-	// Handler gets the path below Path, with a slash before it. [http.Request.RequestURI] has
-	// the whole; URL.Scheme is set.
+	// Path begins with a slash. One that ends with a slash too is for all below it, another
+	// for itself only.
+	Path string
+	// Handler gets the path below Path, with a slash before it, or Path where that is all.
+	// [http.Request.RequestURI] has the whole; URL.Scheme is set.
 	Handler http.Handler
 	// Host tells for which hosts of requests it is, in lower case, without port; nil: for all.
 	Host func(host string) bool
@@ -87,21 +89,20 @@ func (p *Port) serve(w http.ResponseWriter, r *http.Request) string {
 		http.Error(w, "429 - too many requests from your network, try again later", http.StatusTooManyRequests)
 		return "(ratelimited)"
 	}
-	host := strings.ToLower(r.Host)
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(strings.TrimSuffix(host, "."), "[]")
+	host := requestHost(r)
 	for _, s := range p.Services {
 		if s.Host != nil && !s.Host(host) {
 			continue
 		}
-		if r.URL.Path+"/" == s.Path {
-			target := s.Path
-			if r.URL.RawQuery != "" {
-				target += "?" + r.URL.RawQuery
+		if !strings.HasSuffix(s.Path, "/") {
+			if r.URL.Path == s.Path {
+				s.Handler.ServeHTTP(w, r)
+				return s.Name
 			}
-			http.Redirect(w, r, target, http.StatusSeeOther)
+			continue
+		}
+		if r.URL.Path+"/" == s.Path {
+			redirect(w, r, s.Path)
 			return s.Name
 		}
 		if strings.HasPrefix(r.URL.Path, s.Path) {
@@ -115,6 +116,23 @@ func (p *Port) serve(w http.ResponseWriter, r *http.Request) string {
 	}
 	p.Fallback.ServeHTTP(w, r)
 	return "(default)"
+}
+
+// redirect sends the client to a path, with the query that it has.
+func redirect(w http.ResponseWriter, r *http.Request, target string) {
+	if r.URL.RawQuery != "" {
+		target += "?" + r.URL.RawQuery
+	}
+	http.Redirect(w, r, target, http.StatusSeeOther)
+}
+
+// requestHost is the host that a request is for, in lower case and without port.
+func requestHost(r *http.Request) string {
+	host := strings.ToLower(r.Host)
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.Trim(strings.TrimSuffix(host, "."), "[]")
 }
 
 // remote is the address of the client.

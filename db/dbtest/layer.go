@@ -1,6 +1,10 @@
-// Package dbtest has a file layer for tests of what power failures and full disks do to
-// a database. It sits between SQLite and the system's files, and knows what of each
-// file is on disk for sure, because it was synced, and what may or may not be.
+// Package dbtest has what tests of packages share that keep a database.
+//
+// A [Layer] shows what power failures and full disks do to a database. It sits between
+// SQLite and the system's files, and knows what of each file is on disk for sure, because
+// it was synced, and what may or may not be.
+//
+// [Upgrade] holds packages to the rule that what one release wrote, every later one opens.
 package dbtest
 
 import (
