@@ -60,7 +60,7 @@ from standard input; with selector spki it can be a public or private key instea
 const daneTimeout = 2 * time.Minute
 
 func setupDANEDial(fs *flag.FlagSet) runFunc {
-	usages := fs.String("usages", "pkix-ta,pkix-ee,dane-ta,dane-ee", "certificate usages that count, with commas between")
+	usages := fs.String("usages", "pkix-ta,pkix-ee,dane-ta,dane-ee", "certificate `usages` that count, with commas between")
 	return withResolver(func(ctx context.Context, p *program, args []string) error {
 		d := dane.Dialer{Resolver: p.resolver(), Dial: p.connect, Roots: p.roots}
 		for s := range strings.SplitSeq(*usages, ",") {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,19 +113,45 @@ func readReport(name string, none error, parse func(io.ReaderAt, *message.Part) 
 		return nil, err
 	}
 	defer f.Close()
-	root, err := message.Parse(f, message.Limits{})
+	r, err := seekable(f)
+	if err != nil {
+		return nil, err
+	}
+	root, err := message.Parse(r, message.Limits{})
 	if err != nil {
 		return nil, fmt.Errorf("reading message: %w", err)
 	}
-	rep, err := parse(f, root)
+	rep, err := parse(r, root)
 	if !errors.Is(err, none) {
 		return rep, err
 	}
-	if _, e := f.Seek(0, io.SeekStart); e != nil {
+	if _, e := r.Seek(0, io.SeekStart); e != nil {
 		return nil, e
 	}
-	if rep, e := bare(f); e == nil {
+	if rep, e := bare(r); e == nil {
 		return rep, nil
 	}
 	return nil, err
+}
+
+// maxPipedReport is the size of the largest message that is read from a pipe.
+const maxPipedReport = 100 << 20
+
+// readSeekerAt is what a report is read from: parts of a message are read in any order.
+type readSeekerAt interface {
+	io.ReadSeeker
+	io.ReaderAt
+}
+
+// seekable returns f, or what is in it if it is a pipe: mail programs pipe messages into
+// /dev/stdin.
+func seekable(f *os.File) (readSeekerAt, error) {
+	if fi, err := f.Stat(); err != nil || fi.Mode().IsRegular() {
+		return f, err
+	}
+	buf, err := io.ReadAll(io.LimitReader(f, maxPipedReport+1))
+	if err == nil && len(buf) > maxPipedReport {
+		err = fmt.Errorf("larger than %d bytes", maxPipedReport)
+	}
+	return bytes.NewReader(buf), err
 }

@@ -187,7 +187,12 @@ func (a *Admin) HoldRuleAdd(ctx context.Context, actor Actor, r queue.HoldRule) 
 	if a.Queue == nil {
 		return r, errNoQueue
 	}
-	r, held, err := a.Queue.HoldRuleAdd(ctx, r)
+	held, err := 0, error(nil)
+	if r.Account != "" && a.Config.Snapshot().Accounts[r.Account] == nil {
+		err = fmt.Errorf("account %q: %w", r.Account, ErrNotFound)
+	} else {
+		r, held, err = a.Queue.HoldRuleAdd(ctx, r)
+	}
 	a.audit(ctx, actor, "add hold rule", err, "rule", r.ID, "account", r.Account, "senderdomain", r.SenderDomain, "recipientdomain", r.RecipientDomain, "held", held)
 	return r, err
 }

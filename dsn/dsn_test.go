@@ -371,3 +371,21 @@ func ExampleStatus_Append() {
 	// Action: failed
 	// Status: 5.1.1
 }
+
+// Where the address is not the reason and nobody else has said anything, it is no use to
+// check the address.
+func TestAdvice(t *testing.T) {
+	for _, tc := range []struct {
+		r    Recipient
+		want string
+	}{
+		{Recipient{Action: Failed, Status: "5.1.2", Diagnostic: Diagnostic{"x-mox", "no such domain"}}, "Check the address"},
+		{Recipient{Action: Failed, Status: "5.7.1", RemoteMTA: DNS("mx.d.example"), Diagnostic: Diagnostic{"smtp", "550 no"}}, "the other server"},
+		{Recipient{Action: Failed, Status: "5.0.0"}, "Check the address"},
+		{Recipient{Action: Failed, Status: "4.7.8", Diagnostic: Diagnostic{"x-mox", "cannot log in"}}, "postmaster of this server"},
+	} {
+		if got := advice([]Recipient{{Action: Delayed, Status: "4.1.1"}, tc.r}); !strings.Contains(got, tc.want) {
+			t.Errorf("%+v: %s", tc.r, got)
+		}
+	}
+}

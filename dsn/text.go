@@ -58,10 +58,23 @@ func (s *Status) Explain(subject string) string {
 			r.explain(&b)
 		}
 		if o.action == Failed && !first {
-			b.WriteString("\nIt will not be tried again. Check the address, or ask the recipient by other\nmeans; what the other server said, if anything, may help its postmaster.\n")
+			b.WriteString(advice(s.Recipients))
 		}
 	}
 	return b.String()
+}
+
+// advice is what to do about recipients that failed. Where no server has said anything, and
+// the address is not the reason, the postmaster here can help.
+func advice(l []Recipient) string {
+	for i := range l {
+		r := &l[i]
+		_, detail, _ := strings.Cut(r.Status, ".")
+		if r.Action == Failed && (r.RemoteMTA.Name != "" || r.Diagnostic.Text == "" || strings.HasPrefix(detail, "1.") || strings.HasPrefix(detail, "2.")) {
+			return "\nIt will not be tried again. Check the address, or ask the recipient by other\nmeans; what the other server said, if anything, may help its postmaster.\n"
+		}
+	}
+	return "\nIt will not be tried again. Reach the recipient by other means, or ask the\npostmaster of this server, by a reply to this message.\n"
 }
 
 func (r *Recipient) explain(b *strings.Builder) {

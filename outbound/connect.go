@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -118,8 +119,9 @@ func (o *Outbound) connectFailure(t *transaction, h *hop, ip netip.Addr, err err
 		f.enhanced = "4" + f.enhanced[1:]
 	case h.smart != nil && e.Verb == "AUTH":
 		// A wrong password is for the administrator to mend; mail waits.
-		f.permanent, f.own, f.enhanced = false, true, "4.7.8"
-		f.text = "logging in to the mail server of this transport: " + f.text
+		// The sender reads this, and has given no password: it is not what a server said.
+		f.permanent, f.own, f.diagnostic, f.code, f.enhanced = false, true, false, 454, "4.7.8"
+		f.text = fmt.Sprintf("this mail server cannot log in to %s, by which it sends; its administrator has to mend that: %s", h.name, f.text)
 		o.log.Error("logging in for transport", "transport", t.b.route.name, "host", h.name, "err", err)
 	case h.smart != nil:
 		f.own = true

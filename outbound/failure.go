@@ -85,6 +85,11 @@ func fromError(err error, host, ip string) *failure {
 	if !f.permanent && f.enhanced[0] == '5' {
 		f.enhanced = "4" + f.enhanced[1:]
 	}
+	if f.permanent && (e.Verb == smtpclient.VerbEnd || e.Verb == "BDAT") {
+		// All recipients get this, as it is about the content, unless it says otherwise.
+		subject := f.enhanced[2:]
+		f.own = !strings.HasPrefix(subject, "1.") && !strings.HasPrefix(subject, "2.")
+	}
 	before := e.Verb != "RCPT" && e.Verb != "DATA" && e.Verb != "BDAT" && e.Verb != smtpclient.VerbEnd
 	f.unreachable = before && e.Verb != "MAIL"
 	f.throttle = before && !f.permanent && (e.Code == 421 || strings.HasPrefix(f.enhanced, "4.7.") || f.enhanced == "4.4.5")

@@ -68,7 +68,7 @@ func Open(path string, o Options) (*Queue, error) {
 	d, err := db.Open(path, db.Options{Log: o.Log, Migrations: schema(), Shrink: true, WriteKiB: 2048, VFS: o.VFS, Synchronous: o.Synchronous})
 	if err != nil {
 		codec.Close()
-		return nil, fmt.Errorf("opening queue: %w", err)
+		return nil, openError(path, err)
 	}
 	q := &Queue{
 		o: o, log: o.Log, db: d, codec: codec, begun: map[int64]int64{},
@@ -79,10 +79,19 @@ func Open(path string, o Options) (*Queue, error) {
 		q.committer.Close()
 		d.Close()
 		codec.Close()
-		return nil, fmt.Errorf("opening queue: %w", err)
+		return nil, openError(path, err)
 	}
 	q.working.Go(q.work)
 	return q, nil
+}
+
+// openError says what to do about a damaged file. To begin with an empty queue is for a
+// person to decide: mail is in it.
+func openError(path string, err error) error {
+	if errors.Is(err, db.ErrCorrupt) {
+		return fmt.Errorf("opening queue: %w; %s is damaged: restore it from a backup, or save what can be read with \"sqlite3 %s .recover\", or move it and its -wal file away to begin with an empty queue", err, path, path)
+	}
+	return fmt.Errorf("opening queue: %w", err)
 }
 
 // recover brings in order what a crash left: attempts without outcome, and content of

@@ -15,7 +15,9 @@ import (
 // single one does not.
 const failuresInSequence = 3
 
-// Codes that say of an address that it takes no mail.
+// Codes that say of an address that it takes no mail. An enhanced code that is about
+// something else counts more than the code: with 550 5.7.26, say, a server refuses all mail
+// that is not authenticated, to whomever it is.
 var (
 	suppressCodes    = []int{521, 550, 551, 553, 556}
 	suppressEnhanced = []string{smtp.AddrBadMailbox, smtp.AddrBadSystem, smtp.AddrBadSyntax, smtp.AddrMoved, smtp.BoxDisabled, smtp.PolicyRefused}
@@ -27,7 +29,12 @@ func suppressAtOnce(r Result) bool {
 		return false
 	}
 	_, detail, _ := strings.Cut(r.Enhanced, ".")
-	return slices.Contains(suppressCodes, r.Code) || slices.Contains(suppressEnhanced, detail)
+	if slices.Contains(suppressEnhanced, detail) {
+		return true
+	}
+	subject, _, _ := strings.Cut(detail, ".")
+	about := subject == "" || subject == "0" || subject == "1" || subject == "2" // the address, or unknown
+	return about && slices.Contains(suppressCodes, r.Code)
 }
 
 // BaseAddress is what addresses of one person have in common, by which the suppression

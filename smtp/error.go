@@ -3,6 +3,7 @@ package smtp
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Error is a reply that refuses something. Text is for the peer to read; Err is the
@@ -31,7 +32,8 @@ func (e *Error) Error() string {
 	if e.Enhanced == "" {
 		s = fmt.Sprintf("%d %s", e.Code, e.Text)
 	}
-	if e.Err != nil {
+	// Often the text has the cause already.
+	if e.Err != nil && !strings.HasSuffix(s, e.Err.Error()) {
 		s += ": " + e.Err.Error()
 	}
 	return s

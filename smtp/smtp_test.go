@@ -337,6 +337,15 @@ func TestError(t *testing.T) {
 	if AsError(nil) != nil {
 		t.Error("error from nil")
 	}
+	for want, e := range map[string]*Error{
+		"451 4.3.0 failed: disk on fire":    WrapErrorf(cause, 451, "4.3.0", "failed"),
+		"501 5.1.3 bad file: disk on fire":  WrapErrorf(cause, 501, "5.1.3", "bad file: %v", cause),
+		"451 4.3.0 failed: 501 5.1.3 wrong": WrapErrorf(Errorf(501, "5.1.3", "wrong"), 451, "4.3.0", "failed"),
+	} {
+		if e.Error() != want {
+			t.Errorf("%q, want %q", e.Error(), want)
+		}
+	}
 }
 
 func TestXtext(t *testing.T) {

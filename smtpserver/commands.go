@@ -89,6 +89,10 @@ func (s *session) dispatch(ctx context.Context, verb, line string) (smtp.Reply, 
 			// not be taken for commands.
 			s.closing = true
 		}
+		if verb == "RCPT" && s.tx != nil && s.principal != nil {
+			// A list of addresses with some that are wrong is no reason to send nothing.
+			return s.refuseRecipient(ctx, err)
+		}
 		return s.badCommand(ctx, verb, err)
 	}
 	entry := commands[verb]

@@ -18,6 +18,11 @@ func (s *session) rcpt(ctx context.Context, c smtp.Rcpt) (smtp.Reply, error) {
 		s.recipients++
 		return ok("2.1.5", "recipient ok"), nil
 	}
+	return s.refuseRecipient(ctx, err)
+}
+
+// refuseRecipient is the reply to a recipient that cannot be one for err.
+func (s *session) refuseRecipient(ctx context.Context, err error) (smtp.Reply, error) {
 	s.refused++
 	if s.refused > manyRefused*s.srv.c.Limits.Recipients {
 		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.5.3", "far too many recipients, send the message to fewer at a time")

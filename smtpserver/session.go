@@ -266,8 +266,8 @@ func (s *session) reply(ctx context.Context, r smtp.Reply, err error) (int, stri
 		err = s.suspect(ctx, err)
 		e := smtp.AsError(err)
 		level := slog.LevelInfo
-		if e.Code/100 == 4 && e.Err != nil {
-			level = slog.LevelError // our own failure
+		if ownFailure(e) {
+			level = slog.LevelError
 		} else if s.bad > 1 {
 			level = slog.LevelDebug
 		}
@@ -282,6 +282,16 @@ func (s *session) reply(ctx context.Context, r smtp.Reply, err error) (int, stri
 		s.write(r)
 	}
 	return r.Code, r.Enhanced
+}
+
+// ownFailure tells whether a refusal is because something failed here, and not because of
+// what the client does: one that wraps another is what that is.
+func ownFailure(e *smtp.Error) bool {
+	var cause *smtp.Error
+	if errors.As(e.Err, &cause) {
+		return ownFailure(cause)
+	}
+	return e.Code/100 == 4 && e.Err != nil
 }
 
 // write queues a reply. That it cannot be sent shows at the next read.

@@ -61,6 +61,10 @@ func (tx *Transaction) check(h *message.Header) error {
 			return smtp.Errorf(550, "5.6.0", "message with more than one %s field", name)
 		}
 	}
+	if len(h.Values("From")) == 0 {
+		tx.count("badheader")
+		return smtp.Errorf(550, "5.6.0", "message without From field")
+	}
 	from, err := addresses(h, "From")
 	if err == nil && len(from) == 0 {
 		err = errors.New("no address")

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"mox/db"
 	"mox/junk"
 	"mox/smtp"
+	"mox/store"
 )
 
 // filter returns what counts for the account, nil when nothing does. It must be released.
@@ -15,10 +17,19 @@ func (tx *Transaction) filter(ctx context.Context) (*junk.Filter, error) {
 	}
 	acc, err := tx.s.c.Store.Account(ctx, tx.sender.Account)
 	if err != nil {
-		return nil, err
+		return nil, noSpace(err)
 	}
 	defer acc.Release()
-	return tx.s.c.Junk.Account(ctx, acc)
+	f, err := tx.s.c.Junk.Account(ctx, acc)
+	return f, noSpace(err)
+}
+
+// noSpace makes an error about space on the disk a reply that says so.
+func noSpace(err error) error {
+	if errors.Is(err, db.ErrFull) || errors.Is(err, store.ErrDiskFull) {
+		return smtp.WrapErrorf(err, 452, "4.3.1", "insufficient storage")
+	}
+	return err
 }
 
 // limits are those of the account.
@@ -69,7 +80,7 @@ func (tx *Transaction) maySend(ctx context.Context) error {
 func (tx *Transaction) limited(err error, code int, enhanced string) error {
 	var e *junk.LimitError
 	if !errors.As(err, &e) {
-		return err
+		return noSpace(err)
 	}
 	result := "messagelimiterror"
 	if e.FirstTime {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -199,7 +200,8 @@ func (tx *Transaction) setRelease() error {
 // relayed for.
 func (tx *Transaction) mayUse(a smtp.Address, where string) error {
 	if a.IsZero() || !tx.dir.MayUse(tx.sender.Account, a) && !tx.mayRelay(a) {
-		return tx.refuse("badfrom", smtp.Errorf(550, "5.7.1", "%s must be an address of your account", where))
+		cause := fmt.Errorf("account %q, address %q", tx.sender.Account, a.String()) // for the log
+		return tx.refuse("badfrom", smtp.WrapErrorf(cause, 550, "5.7.1", "%s must be an address of your account", where))
 	}
 	if tx.dir.DomainDisabled(a.Domain) {
 		return tx.refuse("domaindisabled", smtp.Errorf(451, "4.3.0", "domain of %s is disabled for the time being", where))
