@@ -67,12 +67,12 @@ func (c *checker) checkPace(p sconf.Path, retry []time.Duration, connections int
 }
 
 // authMechanisms are those a client can use with a password.
-var authMechanisms = []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN"}
+var authMechanisms = []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"}
 
 // DefaultAuthMechanisms returns what is allowed if SMTPAuth.Mechanisms is empty, in
 // order of preference.
 func DefaultAuthMechanisms() []string {
-	return append([]string(nil), authMechanisms[:len(authMechanisms)-1]...)
+	return append([]string(nil), authMechanisms[:len(authMechanisms)-2]...)
 }
 
 func (c *checker) checkTransportSMTP(p sconf.Path, t *TransportSMTP, immediate bool) {

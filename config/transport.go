@@ -29,7 +29,7 @@ type TransportSMTP struct {
 type SMTPAuth struct {
 	Username   string   `sconf-doc:"User name."`
 	Password   string   `sconf-doc:"Password, up to the end of the line."`
-	Mechanisms []string `sconf:"optional" sconf-doc:"Authentication mechanisms allowed, of which the best that the server also has is used. Default: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, SCRAM-SHA-1, CRAM-MD5. PLAIN, which gives the password to the server, must be listed to be used."`
+	Mechanisms []string `sconf:"optional" sconf-doc:"Authentication mechanisms allowed, of which the best that the server also has is used. Default: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, SCRAM-SHA-1, CRAM-MD5. PLAIN and LOGIN, which give the password to the server, must be listed to be used."`
 }
 
 // TransportSocks is Transport.Socks.
