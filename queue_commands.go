@@ -24,6 +24,7 @@ func queueCommands() []command {
 		{words: "queue unhold", short: "release messages that are on hold", max: 0, setup: queueChanging("queueholdset", messageFilter, "false"), help: filterHelp},
 		{words: "queue schedule", args: "duration", short: "change when delivery is attempted next", min: 1, max: 1, setup: queueScheduling("queueschedule", messageFilter), help: scheduleHelp},
 		{words: "queue transport", args: "name", short: "set the transport for messages", min: 1, max: 1, setup: queueChanging("queuetransport", messageFilter), help: "An empty name is that of the routes.\n" + filterHelp},
+		{words: "queue priority", args: "number", short: "set the priority of messages", min: 1, max: 1, setup: queueChanging("queuepriority", messageFilter), help: priorityHelp},
 		{words: "queue requiretls", args: "yes|no|default", short: "set what messages require of TLS", min: 1, max: 1, setup: queueChanging("queuerequiretls", messageFilter), help: requireTLSHelp},
 		{words: "queue fail", short: "give up on messages, and notify their senders", max: 0, setup: queueChanging("queuefail", messageFilter), help: filterHelp},
 		{words: "queue drop", short: "remove messages without notifying their senders", max: 0, setup: queueChanging("queuedrop", messageFilter), help: filterHelp},
@@ -257,6 +258,11 @@ due.`
 const scheduleHelp = `
 The duration is added to the time of the next attempt, or with -now to the present time:
 "-now 0s" is at once. Write "-- -1h" for one that is negative.
+` + filterHelp
+
+const priorityHelp = `
+Of what is due, messages with the highest priority are sent first. It is a number from -9 to 9: 0 for
+mail of users, -1 for reports of this server.
 ` + filterHelp
 
 const requireTLSHelp = `

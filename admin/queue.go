@@ -115,6 +115,11 @@ func (a *Admin) QueueTransport(ctx context.Context, actor Actor, f QueueFilter, 
 	}, "transport", name)
 }
 
+// QueuePriority sets the priority: what is due is sent in its order, the highest first.
+func (a *Admin) QueuePriority(ctx context.Context, actor Actor, f QueueFilter, priority int) (int, error) {
+	return a.changeQueue(ctx, actor, "queue priority", f, func(f queue.Filter) (int, error) { return a.Queue.SetPriority(ctx, f, priority) }, "priority", priority)
+}
+
 // QueueRequireTLS sets what is required of TLS: nil is the default, true as by REQUIRETLS,
 // false as by TLS-Required: No (RFC 8689).
 func (a *Admin) QueueRequireTLS(ctx context.Context, actor Actor, f QueueFilter, require *bool) (int, error) {

@@ -154,6 +154,13 @@ func messageCommands() map[string]commandEntry {
 		"queuetransport": queueChange(1, func(ctx context.Context, a *admin.Admin, f admin.QueueFilter, p []string) (int, error) {
 			return a.QueueTransport(ctx, actor, f, p[0])
 		}),
+		"queuepriority": queueChange(1, func(ctx context.Context, a *admin.Admin, f admin.QueueFilter, p []string) (int, error) {
+			n, err := strconv.Atoi(p[0])
+			if err != nil {
+				return 0, fmt.Errorf("priority %q is not a number", p[0])
+			}
+			return a.QueuePriority(ctx, actor, f, n)
+		}),
 		"queuerequiretls": queueChange(1, func(ctx context.Context, a *admin.Admin, f admin.QueueFilter, p []string) (int, error) {
 			require, err := parseRequireTLS(p[0])
 			if err != nil {
@@ -257,6 +264,9 @@ func messageLine(now time.Time, m *queue.Message) string {
 		ago(m.NextAttempt.Sub(now)), since(now, m.LastAttempt), m.LastResult().Error)
 	if m.Transport != "" {
 		s += fmt.Sprintf(" transport %s", m.Transport)
+	}
+	if m.Priority != 0 {
+		s += fmt.Sprintf(" priority %d", m.Priority)
 	}
 	if m.Hold {
 		s += " on hold"

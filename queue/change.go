@@ -87,6 +87,39 @@ func (q *Queue) SetTransport(ctx context.Context, f Filter, transport string) (i
 	})
 }
 
+// MaxPriority is the most that SetPriority takes; the least is its negative. The range is that of
+// RFC 6710 4.1.
+const MaxPriority = 9
+
+// SetPriority sets the priority, and returns of how many messages. ErrInvalid for one out of range.
+func (q *Queue) SetPriority(ctx context.Context, f Filter, priority int) (int, error) {
+	if priority > MaxPriority || priority < -MaxPriority {
+		return 0, fmt.Errorf("%w: priority %d is not between %d and %d", ErrInvalid, priority, -MaxPriority, MaxPriority)
+	}
+	return q.change(ctx, f, func(t *tx, id int64) (bool, error) { return t.setPriority(id, priority) })
+}
+
+// setPriority moves a message to the lane of a priority; false when it is there, or gone.
+func (t *tx) setPriority(id int64, priority int) (bool, error) {
+	r, ok, err := t.find(id)
+	if err != nil || !ok || r.m.Priority == priority {
+		return false, err
+	}
+	r.m.Priority = priority
+	lane, err := t.laneOf(&r.m)
+	if err != nil {
+		return false, err
+	}
+	info, err := r.m.info()
+	if err != nil {
+		return false, err
+	}
+	t.lane(r.lane, -1)
+	t.lane(lane, 1)
+	t.changed = true
+	return true, t.c.Exec("UPDATE message SET lane_id = ?, info = ? WHERE id = ?", lane, string(info), id)
+}
+
 // SetRequireTLS sets what Message.RequireTLS has, and returns of how many messages.
 func (q *Queue) SetRequireTLS(ctx context.Context, f Filter, require *bool) (int, error) {
 	return q.change(ctx, f, func(t *tx, id int64) (bool, error) {

@@ -62,6 +62,9 @@ func (s *Server) reportClient() *http.Client {
 	return &http.Client{Transport: mtasts.NewTransport(s.Resolver, s.Config.Snapshot().RootCAs, d.DialContext), Timeout: time.Minute}
 }
 
+// reportPriority has reports wait for mail of people.
+const reportPriority = -1
+
 // reportSender sends mails with reports.
 type reportSender struct{ s *Server }
 
@@ -75,7 +78,7 @@ func (r reportSender) Send(ctx context.Context, m report.Mail) error {
 	if m.Kind == reportdb.KindTLS {
 		kind = queue.TLSReport
 	}
-	base := queue.Message{Kind: kind, Sender: m.From.Path(), MaxAttempts: m.MaxAttempts, Notify: smtp.NotifyNever}
+	base := queue.Message{Kind: kind, Sender: m.From.Path(), MaxAttempts: m.MaxAttempts, Notify: smtp.NotifyNever, Priority: reportPriority}
 	if m.IgnoreTLS {
 		base.RequireTLS = new(bool)
 	}
