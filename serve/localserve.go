@@ -72,8 +72,7 @@ func Local(ctx context.Context, o LocalOptions) (int, error) {
 		return 0, p.initOnly(ctx, o)
 	}
 	overview := localOverview(p.manager.Snapshot(), o.Version)
-	printLocal(o.Out, overview)
-	return p.serve(ctx, Options{Local: true, Overview: overview})
+	return p.serve(ctx, Options{Local: true, Overview: overview}, func() { printLocal(o.Out, overview) })
 }
 
 // initOnly makes the account's data, for a later start, and reports.

@@ -53,7 +53,7 @@ func Main(ctx context.Context, o MainOptions) (int, error) {
 		return Supervise(ctx, p.log, p.manager.Snapshot(), inherited)
 	}
 	restrictUmask()
-	return p.serve(ctx, Options{Inherited: inherited, Confine: true})
+	return p.serve(ctx, Options{Inherited: inherited, Confine: true}, func() {})
 }
 
 // newProcess reads the configuration and sets up logging.
@@ -76,8 +76,9 @@ func newProcess(o MainOptions, inherited *Inherited) (*process, error) {
 	return p, nil
 }
 
-// serve runs a server until it is asked to stop, and returns the exit status.
-func (p *process) serve(ctx context.Context, o Options) (int, error) {
+// serve runs a server until it is asked to stop, and returns the exit status. started is
+// called once it serves.
+func (p *process) serve(ctx context.Context, o Options, started func()) (int, error) {
 	o.Config, o.Log, o.Levels, o.Registry, o.Version = p.manager, p.log, p.levels, p.registry, p.Version
 	o.Pedantic = p.Pedantic || p.manager.Snapshot().Static.Pedantic
 	o.CheckConsistency = p.CheckConsistency
@@ -98,6 +99,7 @@ func (p *process) serve(ctx context.Context, o Options) (int, error) {
 		s.abandon()
 		return 1, err
 	}
+	started()
 	status := s.wait(ctx, signals)
 	if err := s.Stop(); err != nil {
 		return 1, fmt.Errorf("stopping: %w", err)
