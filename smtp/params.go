@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Bounds of values, in characters.
@@ -165,6 +166,10 @@ func (r *RcptParams) setORcpt(v string) *Error {
 		decode = DecodeUTF8Xtext
 	}
 	s, err := decode(addr)
+	if typ == "rfc822" && utf8.ValidString(s) && !printable(s) {
+		// RFC 6533 3 has a type for these addresses, which Postfix does not use.
+		typ = "utf-8"
+	}
 	// RFC 3461 4.2, RFC 6533 3: what cannot be printed could not be in a notification.
 	if err != nil || s == "" || typ != "utf-8" && !printable(s) || strings.ContainsFunc(s, unicode.IsControl) {
 		return bad

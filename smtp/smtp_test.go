@@ -170,6 +170,7 @@ func TestCommand(t *testing.T) {
 		{"RCPT TO:<postmaster@b.example>", Rcpt{To: path("postmaster", "b.example")}, true},
 		{"RCPT TO:<postmasters@b.example>", Rcpt{To: path("postmasters", "b.example")}, true},
 		{"RCPT TO:<a@b.example> NOTIFY=SUCCESS,failure ORCPT=rfc822;x+2By@z.example", Rcpt{ab, RcptParams{NotifySuccess | NotifyFailure, ORcpt{"rfc822", "x+y@z.example"}, nil}}, true},
+		{"RCPT TO:<a@b.example> ORCPT=rfc822;+C3+BC@z.example", Rcpt{ab, RcptParams{ORcpt: ORcpt{"utf-8", "ü@z.example"}}}, true},
 		{`RCPT TO:<a@b.example> NOTIFY=NEVER ORCPT=utf-8;\x{FC}@z.example`, Rcpt{ab, RcptParams{NotifyNever, ORcpt{"utf-8", "ü@z.example"}, nil}}, true},
 		{"DATA", Data{}, true}, {"data \t", Data{}, true},
 		{"RSET", Rset{}, true}, {"QUIT", Quit{}, true}, {"STARTTLS", StartTLS{}, true},
