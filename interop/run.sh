@@ -41,6 +41,36 @@ install() {
 	fi
 }
 
+# trial NAME ARGUMENT ... runs NAME/main.py in namespaces that go away with it: network, mounts
+# and processes. prepare_NAME makes the directory $work/NAME ready; Exim and OpenSMTPD are
+# unpacked there and not installed, since Debian has one mail server at a time.
+trial() {
+	local name=$1 dir=$work/$1 server line
+	shift
+	[[ -z $only || $only == "$name"* ]] || return 0
+	mkdir -p "$dir"
+	if ! unshare --mount --net --uts --pid --fork true 2>/dev/null; then
+		echo "FAIL  $name: needs root and namespaces"
+		failed=$((failed + 1))
+		return
+	fi
+	for server in exim4-daemon-light opensmtpd; do
+		# shellcheck disable=SC2046 # a word for each library
+		install $(apt-cache depends "$server" | sed -n 's/^ *|\?Depends: \(lib[^<>]*\)$/\1/p')
+		(cd "$dir" && { apt-get download -qq "$server" || { apt-get update -qq && apt-get download -qq "$server"; }; }) >"$dir/apt.log" 2>&1 || { cat "$dir/apt.log"; die "could not get $server"; }
+		dpkg -x "$dir/$server"_*.deb "$dir/$server" || die "could not unpack $server"
+	done
+	"prepare_$name" "$dir"
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) passed=$((passed + 1)) ;;
+		"FAIL "*) failed=$((failed + 1)) ;;
+		esac
+		echo "$line"
+	done < <(PYTHONPATH=$here timeout -k 10 480 unshare --mount --net --uts --ipc --pid --fork --kill-child --mount-proc \
+		python3 "$here/$name/main.py" "$@" "$only" 2>&1 || echo "FAIL  $name: exit status $?")
+}
+
 # wait_port PORT waits until something listens there, at most 20 s.
 wait_port() {
 	for _ in $(seq 200); do

@@ -4,7 +4,8 @@ import ssl
 import subprocess
 import time
 
-from world import HOST, MX, Client, Failed, check, client_domain, client_ip, field, split, text
+from trial import check
+from world import HOST, MX, Client, client_domain, client_ip, text
 
 
 def client(n, host=1, **kw):

@@ -2,7 +2,8 @@
 import re
 
 from hostile import client, nothing, refused
-from world import Client, check, client_domain, field, text
+from trial import check
+from world import Client, client_domain, field, text
 
 HAM = ["The minutes of the meeting on the bridge are attached, please read the part about drainage.",
        "Lunch on Thursday works, the usual place near the station, bring the drawings.",

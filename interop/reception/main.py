@@ -5,14 +5,12 @@ import concurrent.futures
 import os
 import shutil
 import sys
-import threading
-import time
-import traceback
 
 import hostile
 import judging
 import servers
-from world import ROOT, World, network
+from trial import ROOT, Trial
+from world import World, network
 
 mox, parts, only = sys.argv[1:4]
 # Cases of one group run one after the other, the groups side by side.
@@ -22,24 +20,8 @@ for module in (servers, hostile, judging):
         chosen = [c for c in group if only in "reception-" + c[0] or only == ""]
         if chosen:
             groups.append(chosen)
-printing = threading.Lock()
-
-
-def show(*lines):
-    with printing:
-        print(*lines, sep="\n", flush=True)
-
-
-def run(name, function, *args):
-    start = time.monotonic()
-    try:
-        note = function(*args)
-    except Exception as e:
-        trace = traceback.format_exc().splitlines()
-        show(f"FAIL  reception-{name}", *["      " + l for l in (trace[-8:] + str(e).splitlines())[-60:]])
-        return False
-    show(f"ok    reception-{name} ({time.monotonic() - start:.0f} s)" + (f": {note}" if note else ""))
-    return True
+trial = Trial("reception-")
+run = trial.run
 
 
 def run_group(world, group):

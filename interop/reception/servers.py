@@ -1,6 +1,5 @@
 """Postfix, Exim and OpenSMTPD deliver to mox as they would on the internet: they find it by
 its MX record. Each takes mail for the outside on a port of loopback."""
-import glob
 import os
 import random
 import re
@@ -9,7 +8,8 @@ import signal
 import smtplib
 import subprocess
 
-from world import HOST, MANY, MX, ROOT, SERVERS, Failed, check, client_ip, field, sh, split, user, wait, write
+from trial import ROOT, Failed, check, sh, unpack, user, wait, write
+from world import HOST, MANY, MX, SERVERS, client_ip, field, split
 
 
 class Server:
@@ -68,17 +68,6 @@ class Server:
             wait(f"{pattern} in the log of {self.name}", seconds, found)
         except Failed as e:
             raise Failed(f"{e}:\n{self.log()[-4000:]}") from None
-
-    def unpack(self, *patterns):
-        """Puts files of the unpacked package where they belong."""
-        root = f"{self.world.parts}/{self.package}"
-        for p in patterns:
-            found = glob.glob(root + p)
-            check(found, f"{self.package} has no {p}")
-            for f in found:
-                to = f.removeprefix(root)
-                os.makedirs(os.path.dirname(to), exist_ok=True)
-                sh("cp", "-a", f, to)
 
 
 class Postfix(Server):
@@ -147,7 +136,7 @@ class Exim(Server):
 
     def launch(self, world):
         user("Debian-exim", 10026)
-        self.unpack("/usr/sbin/exim4")
+        unpack(self.world.parts, self.package, "/usr/sbin/exim4")
         for d in ("/var/spool/exim4", "/var/log/exim4", "/run/exim4"):
             os.makedirs(d, exist_ok=True)
             shutil.chown(d, "Debian-exim", "Debian-exim")
@@ -205,7 +194,7 @@ class OpenSMTPD(Server):
     def launch(self, world):
         user("opensmtpd", 10027, "/var/lib/opensmtpd/empty")
         user("opensmtpq", 10028)
-        self.unpack("/usr/sbin/smtpd", "/usr/sbin/smtpctl", "/usr/libexec/opensmtpd")
+        unpack(self.world.parts, self.package, "/usr/sbin/smtpd", "/usr/sbin/smtpctl", "/usr/libexec/opensmtpd")
         os.makedirs("/var/lib/opensmtpd/empty", 0o711, exist_ok=True)
         os.makedirs("/var/spool/smtpd", 0o711, exist_ok=True)
         with open(world.ca) as ca, open("/etc/ssl/certs/ca-certificates.crt", "a") as f:

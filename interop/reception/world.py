@@ -8,7 +8,6 @@ import contextlib
 import imaplib
 import itertools
 import json
-import os
 import re
 import shutil
 import socket
@@ -16,58 +15,19 @@ import ssl
 import subprocess
 import time
 
+from trial import ROOT, check, layers, sh, wait, write
+
 MX = "192.0.2.25"
 HOST = "mx.mox.example"
 PASSWORD = "interop password"
-ROOT = "/mnt/interop"
 SERVERS = {"postfix": 1, "exim": 2, "opensmtpd": 3}
 CLIENTS = range(16, 96)
 MANY = [f"m{i:02}@mox.example" for i in range(49)]
 
 
-class Failed(Exception):
-    """A case did not go as it should."""
-
-
-def check(cond, what):
-    if not cond:
-        raise Failed(what)
-
-
-def wait(what, seconds, condition):
-    """Waits until condition returns something that is true, and returns that."""
-    end = time.monotonic() + seconds
-    while True:
-        if found := condition():
-            return found
-        if time.monotonic() > end:
-            raise Failed(f"waited {seconds} s for {what}")
-        time.sleep(0.1)
-
-
-def sh(*args, **kw):
-    p = subprocess.run(args, capture_output=True, text=True, timeout=60, **kw)
-    if p.returncode:
-        raise Failed(f"{' '.join(args)}: status {p.returncode}: {p.stdout}{p.stderr}")
-    return p.stdout
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as f:
-        f.write(text)
-
-
 def network():
     """Makes addresses, and layers over what will be written to."""
-    sh("mount", "--make-rprivate", "/")
-    sh("mount", "-t", "tmpfs", "interop", "/mnt")
-    for d in ("etc", "var", "run", "usr"):
-        upper, work = f"/mnt/layers/{d}/upper", f"/mnt/layers/{d}/work"
-        os.makedirs(upper)
-        os.makedirs(work)
-        sh("mount", "-t", "overlay", "-o", f"lowerdir=/{d},upperdir={upper},workdir={work}", "overlay", f"/{d}")
-    os.mkdir(ROOT)
+    layers()
     sh("ip", "link", "set", "lo", "up")
     sh("ip", "addr", "add", MX + "/32", "dev", "lo")
     sh("ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
@@ -75,16 +35,6 @@ def network():
     write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
     write("/etc/hosts", "127.0.0.1 localhost\n")
     write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
-
-
-def user(name, uid, home="/"):
-    """Adds a user and a group, until the end."""
-    for path, line in (("/etc/passwd", f"{name}:x:{uid}:{uid}::{home}:/bin/false\n"), ("/etc/group", f"{name}:x:{uid}:\n")):
-        with open(path) as f:
-            if any(l.startswith(name + ":") for l in f):
-                continue
-        with open(path, "a") as f:
-            f.write(line)
 
 
 # Domains of hostile cases, besides those of clients.

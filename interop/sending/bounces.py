@@ -8,8 +8,8 @@ import secrets
 import threading
 import time
 
-import lab
-from lab import ROOT, WEB, check, ip4, sh, wait, write
+from lab import WEB, ip4
+from trial import ROOT, check, read, sh, wait, write
 
 HOOKS = f"http://{ip4(WEB)}:8025/"
 
@@ -77,7 +77,7 @@ def mutt(world, hosts):
     # Its standard input stays open: the end of it would be a key.
     keys, _ = os.pipe()
     sh("script", "-qec", f"mutt -n -F {d}/rc -R -f {d}/mbox", "/dev/null", env={"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": d}, timeout=40, stdin=keys)
-    shown = lab.read(d + "/shown")
+    shown = read(d + "/shown")
     for want in (rcpt, "5.1.10", "Grüße aus Köln", "Final-Recipient", "Action: failed", number):
         check(want in shown, f"mutt does not show {want!r}:\n{shown}")
     check("unsupported" not in shown and "is unknown" not in shown, shown)

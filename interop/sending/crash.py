@@ -7,8 +7,8 @@ import smtplib
 import threading
 import time
 
-import lab
-from lab import ROOT, SINK, check, ip4, processes, wait
+from lab import SINK, ip4, processes
+from trial import ROOT, Failed, check, read, wait
 
 MESSAGES = int(os.environ.get("INTEROP_MESSAGES", "5000"))
 CLIENTS = 8
@@ -30,7 +30,7 @@ class Crash:
 
     def run(self):
         sink = processes.start(None, self.mox.parts + "/sink", f"{ip4(SINK)}:25", self.accounts, log=ROOT + "/sink.log")
-        wait("sink", 10, lambda: "listening" in lab.read(ROOT + "/sink.log"))
+        wait("sink", 10, lambda: "listening" in read(ROOT + "/sink.log"))
         start = time.monotonic()
         killer = threading.Thread(target=self.kill)
         clients = [threading.Thread(target=self.submit) for _ in range(CLIENTS)]
@@ -110,7 +110,7 @@ class Crash:
 
     def arrived(self):
         found = {}
-        for line in lab.read(self.accounts).split("\n")[:-1]:
+        for line in read(self.accounts).split("\n")[:-1]:
             a = json.loads(line)
             found.setdefault(a["ID"], []).append(a)
         return found
@@ -121,7 +121,7 @@ class Crash:
         while missing := self.accepted - self.arrived().keys():
             if time.monotonic() > end:
                 some = sorted(missing)[:5]
-                raise lab.Failed(f"{len(missing)} of {len(self.accepted)} did not arrive, e.g. {some}:\n" + self.mox.command("queue", "list", "-n", "5") + f"\nunknown: {len(self.unknown)}")
+                raise Failed(f"{len(missing)} of {len(self.accepted)} did not arrive, e.g. {some}:\n" + self.mox.command("queue", "list", "-n", "5") + f"\nunknown: {len(self.unknown)}")
             time.sleep(2)
             self.mox.kick()
         time.sleep(3)

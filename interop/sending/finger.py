@@ -7,7 +7,8 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from lab import ROOT, WEB, check, ip4
+from lab import WEB, ip4
+from trial import ROOT, check
 
 
 def dnssec(world):

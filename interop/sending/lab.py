@@ -14,53 +14,13 @@ import subprocess
 import threading
 import time
 
-ROOT = "/mnt/interop"
+from trial import ROOT, Failed, layers, read, sh, wait, write
+
 V4, V6 = "203.0.113.", "2001:db8:53::"
 # Numbers of hosts: the end of their addresses. Boxes have 32 to 63.
 HOSTS = {"mox1": 11, "mox2": 12, "postfix": 21, "exim": 22, "opensmtpd": 23, "dns": 13}
 US, WEB, SINK = 1, 80, 90
 PASSWORD = "interop password"
-
-
-class Failed(Exception):
-    """A case did not go as it should."""
-
-
-def check(cond, what):
-    if not cond:
-        raise Failed(what)
-
-
-def wait(what, seconds, condition):
-    """Waits until condition returns something that is true, and returns that."""
-    end = time.monotonic() + seconds
-    while True:
-        if found := condition():
-            return found
-        if time.monotonic() > end:
-            raise Failed(f"waited {seconds} s for {what}")
-        time.sleep(0.1)
-
-
-def sh(*args, status=0, timeout=60, **kw):
-    p = subprocess.run(args, capture_output=True, text=True, timeout=timeout, errors="replace", **kw)
-    if p.returncode != status:
-        raise Failed(f"{' '.join(args)}: status {p.returncode}: {p.stdout}{p.stderr}")
-    return p.stdout
-
-
-def read(path):
-    try:
-        with open(path, errors="replace") as f:
-            return f.read()
-    except FileNotFoundError:
-        return ""
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as f:
-        f.write(text)
 
 
 def ip4(host):
@@ -69,16 +29,6 @@ def ip4(host):
 
 def ip6(host):
     return V6 + str(HOSTS.get(host, host))
-
-
-def user(name, uid, home="/"):
-    """Adds a user and a group, until the end."""
-    for path, line in (("/etc/passwd", f"{name}:x:{uid}:{uid}::{home}:/bin/false\n"), ("/etc/group", f"{name}:x:{uid}:\n")):
-        with open(path) as f:
-            if any(l.startswith(name + ":") for l in f):
-                continue
-        with open(path, "a") as f:
-            f.write(line)
 
 
 class Processes:
@@ -118,14 +68,7 @@ def on(host, *args, **kw):
 
 def network():
     """Makes layers over what will be written to, the hosts and the bridge."""
-    sh("mount", "--make-rprivate", "/")
-    sh("mount", "-t", "tmpfs", "interop", "/mnt")
-    for d in ("etc", "var", "run", "usr"):
-        upper, work = f"/mnt/layers/{d}/upper", f"/mnt/layers/{d}/work"
-        os.makedirs(upper)
-        os.makedirs(work)
-        sh("mount", "-t", "overlay", "-o", f"lowerdir=/{d},upperdir={upper},workdir={work}", "overlay", f"/{d}")
-    os.mkdir(ROOT)
+    layers()
     write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
     write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
     for d in ("all", "default"):  # addresses are there at once

@@ -4,9 +4,6 @@ directory, the logs of all servers are kept there."""
 import os
 import shutil
 import sys
-import threading
-import time
-import traceback
 
 import bounces
 import crash
@@ -14,27 +11,12 @@ import finger
 import lab
 import matrix
 import peers
+from trial import Trial
 from world import World
 
 parts, only = sys.argv[1:3]
-printing = threading.Lock()
-
-
-def show(*lines):
-    with printing:
-        print(*lines, sep="\n", flush=True)
-
-
-def run(name, function, *args):
-    start = time.monotonic()
-    try:
-        note = function(*args)
-    except Exception as e:
-        trace = traceback.format_exc().splitlines()
-        show(f"FAIL  sending-{name}", *["      " + l for l in (trace[-8:] + str(e).splitlines())[-60:]])
-        return False
-    show(f"ok    sending-{name} ({time.monotonic() - start:.0f} s)" + (f": {note}" if note else ""))
-    return True
+trial = Trial("sending-")
+run = trial.run
 
 
 def chosen(name):
@@ -74,7 +56,7 @@ def cases(world, hosts):
             run(name, case, world)
     rows = matrix.rows(only)
     if rows:
-        matrix.Matrix(world, hosts, rows, show).run()
+        matrix.Matrix(world, hosts, rows, trial.show).run()
     for name, case in bounces.CASES:
         if chosen(name):
             run(name, case, world, hosts)

@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 
-from lab import Failed, check
+from trial import Failed, check
 
 PATIENCE = int(os.environ.get("INTEROP_PATIENCE", "100"))  # seconds until what a row expects must have come
 

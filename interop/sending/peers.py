@@ -18,7 +18,8 @@ import threading
 
 import bounces
 import lab
-from lab import ROOT, US, check, ip4, ip6, on, processes, sh, user, wait, write
+from lab import US, ip4, ip6, on, processes
+from trial import ROOT, Failed, check, read, sh, unpack, user, wait, write
 from world import REJECTING
 
 
@@ -53,14 +54,14 @@ class Peer:
 
         try:
             wait(self.host, 30, up)
-        except lab.Failed as e:
-            raise lab.Failed(f"{e}: {self.log()[-3000:]}") from None
+        except Failed as e:
+            raise Failed(f"{e}: {self.log()[-3000:]}") from None
 
     def stop(self):
         pass
 
     def log(self):
-        return lab.read(self.log_name)
+        return read(self.log_name)
 
     def send(self, rcpt, message, options=()):
         with smtplib.SMTP(ip4(self.host), 25, timeout=60, source_address=(ip4(US), 0)) as c:
@@ -78,17 +79,6 @@ class Peer:
     def notices(self):
         """What was sent to our own sender: bounces."""
         return [m for copies in self.received().values() for m in copies if m["From"] and "DAEMON" in m["From"].upper()]
-
-    def unpack(self, package, *patterns):
-        """Puts files of an unpacked package where they belong."""
-        root = f"{self.parts}/{package}"
-        for p in patterns:
-            found = glob.glob(root + p)
-            check(found, f"{package} has no {p}")
-            for f in found:
-                to = f.removeprefix(root)
-                os.makedirs(os.path.dirname(to), exist_ok=True)
-                sh("cp", "-a", f, to)
 
 
 def by_id(messages):
@@ -150,7 +140,7 @@ maillog_file_prefixes = {ROOT}
 """)
         master = "/etc/postfix/master.cf"
         shutil.copy(master if os.path.exists(master) else "/usr/share/postfix/master.cf.dist", f"{d}/etc/master.cf")
-        if "\npostlog" not in lab.read(f"{d}/etc/master.cf"):
+        if "\npostlog" not in read(f"{d}/etc/master.cf"):
             with open(f"{d}/etc/master.cf", "a") as f:
                 f.write("\npostlog unix-dgram n - n - 1 postlogd\n")
         sh("postconf", "-c", f"{d}/etc", "-F", "*/*/chroot=n")
@@ -190,7 +180,7 @@ maillog_file_prefixes = {ROOT}
 class Exim(Peer):
     def launch(self):
         user("Debian-exim", 10026)
-        self.unpack("exim4-daemon-light", "/usr/sbin/exim4")
+        unpack(self.parts, "exim4-daemon-light", "/usr/sbin/exim4")
         for d in ("/var/spool/exim4", "/var/log/exim4", "/run/exim4"):
             os.makedirs(d, exist_ok=True)
             shutil.chown(d, "Debian-exim", "Debian-exim")
@@ -281,7 +271,7 @@ class OpenSMTPD(Peer):
     def launch(self):
         user("opensmtpd", 10027, "/var/lib/opensmtpd/empty")
         user("opensmtpq", 10028)
-        self.unpack("opensmtpd", "/usr/sbin/smtpd", "/usr/sbin/smtpctl", "/usr/libexec/opensmtpd")
+        unpack(self.parts, "opensmtpd", "/usr/sbin/smtpd", "/usr/sbin/smtpctl", "/usr/libexec/opensmtpd")
         shutil.chown("/usr/sbin/smtpctl", "root", "opensmtpq")
         os.chmod("/usr/sbin/smtpctl", 0o2755)
         os.makedirs("/var/lib/opensmtpd/empty", 0o711, exist_ok=True)

@@ -9,6 +9,7 @@ import bounces
 import boxes
 import lab
 from lab import HOSTS, ip4, ip6
+from trial import sh
 
 NOBODY = 63  # an address where nothing listens
 REJECTING = 62
@@ -143,8 +144,8 @@ class World:
     def dkim(self, host):
         """Makes a key, and its record."""
         path = f"{self.ca.dir}/{host}.dkim.pem"
-        lab.sh("openssl", "genpkey", "-algorithm", "ed25519", "-out", path)
-        public = lab.sh("sh", "-c", f"openssl pkey -in {path} -pubout -outform DER | tail -c 32 | base64").strip()
+        sh("openssl", "genpkey", "-algorithm", "ed25519", "-out", path)
+        public = sh("sh", "-c", f"openssl pkey -in {path} -pubout -outform DER | tail -c 32 | base64").strip()
         return f'lab._domainkey.{host}.test. TXT "v=DKIM1; k=ed25519; p={public}"'
 
 
