@@ -123,8 +123,8 @@ func (s *Server) reportFailed(e queue.Event) {
 	default:
 		return
 	}
-	if e.Name != queue.EventFailed {
-		return
+	if e.Name != queue.EventFailed || s.ctx.Err() != nil {
+		return // or the server ends, and nobody would wait for it
 	}
 	// We are inside a commit of the queue here.
 	s.serving.Go(func() {
