@@ -408,6 +408,15 @@ class Mox(Peer):
         """Ends it as a crash would: both its processes, at once."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
+        # The worker has the sockets too, and may take longer to go.
+        wait(f"the end of {self.host}", 10, lambda: not self.listens())
+
+    def listens(self):
+        try:
+            socket.create_connection((ip4(self.host), 25), 1).close()
+        except OSError:
+            return False
+        return True
 
     def stop(self):
         """Stops it, and checks that all was well."""
