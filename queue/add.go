@@ -277,6 +277,9 @@ func (t *tx) arrive(a *arrival) (Added, error) {
 				return Added{}, err
 			}
 		}
+		if len(a.suppressed) == 0 {
+			t.q.recent.put(a.msgs, a.content)
+		}
 	}
 	for i := range a.msgs {
 		if !a.suppressed[i] {
@@ -306,6 +309,7 @@ func (t *tx) number(msgs []Message) error {
 	for i := range msgs {
 		msgs[i].ID, msgs[i].BaseID = base+int64(i), base
 	}
+	t.q.recent.put(msgs, nil)
 	return rows.Close()
 }
 

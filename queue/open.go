@@ -71,7 +71,7 @@ func Open(path string, o Options) (*Queue, error) {
 		return nil, openError(path, err)
 	}
 	q := &Queue{
-		o: o, log: o.Log, db: d, codec: codec, begun: map[int64]int64{},
+		o: o, log: o.Log, db: d, codec: codec, begun: map[int64]int64{}, recent: recent{content: map[int64]*recentContent{}},
 		quit: make(chan struct{}), wake: make(chan struct{}, 1), noted: make(chan struct{}, 1),
 	}
 	q.committer = d.NewCommitter(db.Hooks{Before: q.writeNotes, After: q.forgetNotes})
