@@ -184,6 +184,9 @@ func (c *Conn) QueryInt64(sql string, args ...any) (int64, bool, error) {
 // Changes is the number of rows that the last INSERT, UPDATE or DELETE touched.
 func (c *Conn) Changes() int64 { return sqlite3.Xsqlite3_changes64(c.tls, c.db) }
 
+// totalChanges is how many rows were changed since the connection was opened.
+func (c *Conn) totalChanges() int64 { return sqlite3.Xsqlite3_total_changes64(c.tls, c.db) }
+
 // LastRowID is the rowid that the last INSERT gave.
 func (c *Conn) LastRowID() int64 { return sqlite3.Xsqlite3_last_insert_rowid(c.tls, c.db) }
 

@@ -94,7 +94,7 @@ func (q *Queue) stage(ctx context.Context, p *prepared, r io.Reader, account str
 			weight += len(c)
 		}
 		err = q.do(ctx, weight, func(t *tx) error {
-			if p.staged == 0 {
+			if n == 0 {
 				id, err := t.newContent(p.size, account, 0)
 				if err != nil {
 					return err

@@ -92,9 +92,10 @@ func (q *Queue) record(ctx context.Context, outcomes []Outcome, notices []notice
 	for _, n := range notices {
 		size += n.p.weight()
 	}
-	there := map[int64]bool{}
+	var there map[int64]bool
 	var unused []notice
 	err := q.do(ctx, size, func(t *tx) error {
+		there, unused = map[int64]bool{}, nil
 		for _, o := range outcomes {
 			ok, err := t.outcome(o, event)
 			if err != nil {
