@@ -13,7 +13,7 @@ const (
 	// busyHeap is how large the heap may become before garbage is collected while there is
 	// much to do. By default that is at twice of what is in use, which is little here: it was
 	// collected four to ten times a second, which took 5 % of the CPU.
-	busyHeap = 48 << 20
+	busyHeap = 32 << 20
 	// quiet is after how long without a collection the memory is given back.
 	quiet = 20 * time.Second
 	// normalPercent is the default of the runtime.

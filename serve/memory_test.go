@@ -8,7 +8,7 @@ import (
 )
 
 func TestPercentFor(t *testing.T) {
-	for live, want := range map[uint64]int{0: 4800, 1 << 20: 4700, 8 << 20: 500, 16 << 20: 200, 24 << 20: 100, 500 << 20: 100} {
+	for live, want := range map[uint64]int{0: 3200, 1 << 20: 3100, 4 << 20: 700, 8 << 20: 300, 16 << 20: 100, 500 << 20: 100} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d MiB: %d %%, want %d", live>>20, got, want)
 		}
