@@ -27,6 +27,7 @@ func (s *session) cmdAppend(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return err
 	}
+	a.wait()
 	added, err := s.account.Add(ctx, mb.ID, a.msgs)
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
@@ -53,10 +54,31 @@ type appender struct {
 	s    *session
 	msgs []store.NewMessage
 	size int64
+
+	preparing chan struct{} // closed when the message before is prepared; nil: there is none
+}
+
+// prepare has a message compressed and parsed while the next one comes in, one at a time.
+func (a *appender) prepare(sp *store.Spool) {
+	a.wait()
+	done := make(chan struct{})
+	a.preparing = done
+	go func() {
+		defer close(done)
+		sp.Prepare()
+	}()
+}
+
+// wait returns when no message is being prepared.
+func (a *appender) wait() {
+	if a.preparing != nil {
+		<-a.preparing
+	}
 }
 
 // close frees the spools.
 func (a *appender) close() {
+	a.wait()
 	for _, m := range a.msgs {
 		// What a spool held is in the store by now, or not wanted.
 		_ = m.Spool.Close()
@@ -105,6 +127,9 @@ func (a *appender) receive(m *imap.AppendMessage, nm store.NewMessage) error {
 	r, err := a.s.dec.AcceptAppend(m)
 	if err != nil {
 		return err
+	}
+	if n := len(a.msgs); n > 0 {
+		a.prepare(a.msgs[n-1].Spool)
 	}
 	nm.Spool = a.s.srv.cfg.Accounts.NewSpool()
 	a.msgs = append(a.msgs, nm)

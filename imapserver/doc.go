@@ -4,7 +4,8 @@
 // [Server] accepts connections; each has a session, one goroutine that reads a
 // command, looks it up in the table of commands.go, runs it, reports what changed in
 // the selected mailbox, and sends the tagged response. A command has its own file,
-// cmd_NAME.go. IDLE adds a small goroutine that waits for the mailbox to change.
+// cmd_NAME.go. IDLE adds a small goroutine that waits for the mailbox to change,
+// APPEND of several messages one that prepares a message while the next one comes in.
 //
 // # Sequence numbers
 //
