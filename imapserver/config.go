@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mox/imap"
+	"mox/message"
 	"mox/sasl"
 	"mox/search"
 	"mox/store"
@@ -83,6 +84,8 @@ type Limiter interface {
 // through with [search.Match].
 type TextIndex interface {
 	Candidates(ctx context.Context, account *store.Account, q search.Query) (res search.Result, ok bool)
+	// Document gives the text of documents in a message, for [search.Source].
+	Document(ctx context.Context, account *store.Account, id store.BodyID) func(n int, p *message.Part) ([]byte, error)
 }
 
 // Hooks are called on events, when not nil. They must be quick and safe for

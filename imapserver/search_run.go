@@ -176,6 +176,9 @@ func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tr
 		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
 	c.content = &content{part: part, ra: body, queries: x.queries}
+	if index := x.s.srv.cfg.Index; index != nil && len(x.queries) > 0 {
+		c.content.document = index.Document(ctx, x.s.account, c.msg.Body)
+	}
 	v := prog(c)
 	err = c.content.err
 	c.content = nil
