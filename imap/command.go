@@ -45,7 +45,7 @@ type Create struct {
 	Use     []string
 }
 
-// Mailbox is the argument of DELETE, SUBSCRIBE, UNSUBSCRIBE and GETQUOTAROOT.
+// Mailbox is the argument of DELETE, SUBSCRIBE, UNSUBSCRIBE, GETQUOTAROOT, GETACL and MYRIGHTS.
 type Mailbox struct{ Name string }
 
 // Rename is RENAME.
@@ -59,6 +59,7 @@ type ListOptions struct {
 // ListReturn are return options of LIST, RFC 9051 6.3.9.2, RFC 5819, RFC 6154.
 type ListReturn struct {
 	Subscribed, Children, SpecialUse bool
+	MyRights                         bool        // RFC 8440
 	Status                           []StatusAtt // nil: no STATUS option
 }
 
@@ -163,3 +164,13 @@ type UIDExpunge struct{ Set NumSet }
 
 // GetQuota is GETQUOTA, RFC 9208 4.1.1.
 type GetQuota struct{ Root string }
+
+// SetACL is SETACL, RFC 4314 3.1.
+type SetACL struct {
+	Mailbox, Identifier string
+	Op                  RightsOp
+	Rights              Rights
+}
+
+// ACLIdentifier is the arguments of DELETEACL and LISTRIGHTS, RFC 4314 3.2 and 3.4.
+type ACLIdentifier struct{ Mailbox, Identifier string }

@@ -33,6 +33,7 @@ const (
 	CodeLimit                = "LIMIT"
 	CodeMailboxID            = "MAILBOXID"
 	CodeModified             = "MODIFIED"
+	CodeNoPerm               = "NOPERM"
 	CodeNonExistent          = "NONEXISTENT"
 	CodeNotSaved             = "NOTSAVED"
 	CodeOverQuota            = "OVERQUOTA"

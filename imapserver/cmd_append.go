@@ -15,11 +15,11 @@ import (
 // cmdAppend is APPEND, RFC 9051 6.3.12, with several messages (RFC 3502): all are
 // added or none.
 func (s *session) cmdAppend(ctx context.Context, r *imap.Request) error {
-	mb, err := s.destination(r.Args.(*imap.Append).Mailbox)
+	p, err := s.target(ctx, r.Args.(*imap.Append).Mailbox)
 	if err != nil {
 		return s.afterSkip(s.dec.SkipAppend(), err)
 	}
-	a := &appender{s: s}
+	a := &appender{s: s, account: p.account, limit: flagLimit(p.rights)}
 	defer a.close()
 	s.trace = traceData
 	err = a.read()
@@ -27,7 +27,7 @@ func (s *session) cmdAppend(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return err
 	}
-	added, err := s.account.Add(ctx, mb.ID, a.msgs)
+	added, err := p.account.Add(ctx, p.mb.ID, a.msgs)
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
 	}
@@ -50,9 +50,11 @@ func appendUID(a store.Added) string {
 
 // appender reads the messages of an APPEND.
 type appender struct {
-	s    *session
-	msgs []store.NewMessage
-	size int64
+	s       *session
+	account *store.Account  // they are for
+	limit   store.FlagLimit // of the user there
+	msgs    []store.NewMessage
+	size    int64
 }
 
 // close frees the spools.
@@ -90,12 +92,14 @@ func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error)
 		return nm, imap.No("", "empty message")
 	}
 	a.size += m.Size
-	if q := a.s.account.Quota(); q.Limit > 0 && q.Used+a.size > q.Limit {
+	if q := a.account.Quota(); q.Limit > 0 && q.Used+a.size > q.Limit {
 		return nm, imap.No(imap.CodeOverQuota, "account is over its quota")
 	}
 	if nm.Flags, nm.Keywords, err = parseFlags(m.Flags); err != nil {
 		return nm, err
 	}
+	// RFC 4314 4: flags that the user may not set are left out, that is no failure.
+	nm.Flags, nm.Keywords = a.limit.Filter(nm.Flags, nm.Keywords)
 	nm.Received = m.Date
 	return nm, nil
 }

@@ -40,6 +40,9 @@ func (s *session) idle(ctx context.Context) error {
 		if !errors.Is(err, lineio.ErrInterrupted) {
 			return err
 		}
+		if err := s.checkAccess(); err != nil {
+			return err
+		}
 		if s.box != nil {
 			s.report(true)
 		}
@@ -62,6 +65,9 @@ func (s *session) endIdle(ctx context.Context, err error) error {
 	// RFC 9051 6.3.13: DONE ends it; anything else is not a command.
 	if !strings.EqualFold(string(line), "DONE") {
 		err = imap.Bad("expected DONE")
+	}
+	if err := s.checkAccess(); err != nil {
+		return err
 	}
 	if s.box != nil {
 		s.report(true)

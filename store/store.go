@@ -57,6 +57,10 @@ type Store struct {
 	lock   *db.Lock
 	spools spoolMemory
 	codec  *codec
+	shares *shares
+
+	background sync.WaitGroup // makeShares
+	stopShares func()         // ends makeShares; nil when there was none
 
 	mu       sync.Mutex // guards the fields below, and refs and last of each account
 	accounts map[string]*slot
@@ -96,6 +100,7 @@ func Open(dir string, o Options) (*Store, error) {
 	s := &Store{dir: dir, o: o, lock: lock, codec: codec, accounts: map[string]*slot{}}
 	s.spools.left.Store(o.SpoolMemory)
 	s.clean()
+	s.openShares()
 	return s, nil
 }
 
@@ -158,6 +163,9 @@ func (s *Store) Create(ctx context.Context, name string, boxes InitialMailboxes)
 	}
 	if _, err := os.Lstat(s.accountDir(name)); err == nil {
 		return fmt.Errorf("%w: account %s", ErrExists, name)
+	}
+	if err := s.forgetUser(ctx, name); err != nil {
+		return fmt.Errorf("creating account %s: %w", name, err)
 	}
 	tmp, err := os.MkdirTemp(filepath.Join(s.dir, "tmp"), "create-")
 	if err != nil {
@@ -367,6 +375,10 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := atomicfile.SyncDir(filepath.Join(s.dir, "accounts")); err != nil {
 		return s.diskError("removing account", err)
 	}
+	// Create does this too, should it fail here.
+	if err := errors.Join(s.shares.forget(name), s.forgetUser(ctx, name)); err != nil {
+		s.o.Log.Error("removing what others share with a removed account", "account", name, "err", err)
+	}
 	return os.RemoveAll(tmp)
 }
 
@@ -399,6 +411,10 @@ func (s *Store) Close() error {
 		slots = append(slots, sl)
 	}
 	s.mu.Unlock()
+	if s.stopShares != nil {
+		s.stopShares()
+	}
+	s.background.Wait()
 	var errs []error
 	for _, sl := range slots {
 		<-sl.ready

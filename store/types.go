@@ -226,6 +226,8 @@ type FlagChange struct {
 	Keywords []string // those without a bit; compared and kept whatever their case as first seen
 	// UnchangedSince, when not nil, leaves messages alone whose ModSeq is higher (RFC 7162 3.1.3).
 	UnchangedSince *ModSeq
+	// Limit leaves flags as they are, whatever the rest says.
+	Limit FlagLimit
 }
 
 // FlagResult is the outcome of SetFlags.
@@ -301,6 +303,7 @@ const (
 	MailboxDeleted
 	MailboxChanged // subscription or special use
 	SettingChanged
+	ACLChanged
 )
 
 // Change is one entry of the change log: what one operation did to one mailbox.
