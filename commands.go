@@ -50,6 +50,7 @@ func commands() []command {
 		publicSuffixCommands(),
 		queueCommands(),
 		reportCommands(),
+		storedReportCommands(),
 		retrainCommands(),
 		sendmailCommands(),
 		simulateCommands(),
