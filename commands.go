@@ -51,6 +51,7 @@ func commands() []command {
 		publicSuffixCommands(),
 		queueCommands(),
 		reportCommands(),
+		storedReportCommands(),
 		retrainCommands(),
 		sendmailCommands(),
 		simulateCommands(),

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"log/slog"
@@ -20,9 +21,10 @@ import (
 func (c *checker) checkStatic(s *Static) *StaticInfo {
 	root := sconf.Path(nil)
 	info := &StaticInfo{
-		PackageLogLevels: map[string]slog.Level{},
-		Listeners:        map[string]*ListenerInfo{},
-		Hostnames:        map[dns.Domain]bool{},
+		ClientCertificates: map[string]tls.Certificate{},
+		PackageLogLevels:   map[string]slog.Level{},
+		Listeners:          map[string]*ListenerInfo{},
+		Hostnames:          map[dns.Domain]bool{},
 	}
 	c.filePath(root.Key("DataDir"), s.DataDir)
 	info.LogLevel = c.logLevel(root.Key("LogLevel"), s.LogLevel)
@@ -48,7 +50,9 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	}
 	info.initialMailboxes = c.checkInitialMailboxes(root, s)
 	for _, name := range sorted(s.Transports) {
-		c.checkTransport(root.Key("Transports", name), s.Transports[name])
+		if cert := c.checkTransport(root.Key("Transports", name), s.Transports[name]); cert != nil {
+			info.ClientCertificates[name] = *cert
+		}
 	}
 	for _, name := range sorted(s.Relay) {
 		info.Relays = append(info.Relays, c.checkRelay(root.Key("Relay", name), name, s.Relay[name]))
