@@ -130,8 +130,9 @@ type AppendMessage struct {
 type Fetch struct {
 	Set          NumSet
 	Atts         []FetchAtt
-	ChangedSince *uint64 // RFC 7162 3.1.4.1
-	Vanished     bool    // RFC 7162 3.2.6
+	ChangedSince *uint64       // RFC 7162 3.1.4.1
+	Vanished     bool          // RFC 7162 3.2.6
+	Partial      *PartialRange // RFC 9394 3.3; only with UID
 }
 
 // StoreOp is what STORE does with its flags.

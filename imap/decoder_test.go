@@ -99,12 +99,21 @@ func TestDecode(t *testing.T) {
 		{"a FETCH 1 (BINARY[1] BINARY.SIZE[] PREVIEW (LAZY) BODY[1.MIME])", Request{"a", "FETCH", false, &Fetch{Set: set("1"), Atts: []FetchAtt{
 			{Kind: FetchBinary, Section: Section{Part: []int{1}}}, {Kind: FetchBinarySize}, {Kind: FetchPreview, Lazy: true},
 			{Kind: FetchSection, Section: Section{Part: []int{1}, Spec: SectionMIME}}}}}},
-		{"a UID FETCH 1 PREVIEW (CHANGEDSINCE 5 VANISHED)", Request{"a", "FETCH", true, &Fetch{set("1"), []FetchAtt{{Kind: FetchPreview}}, num(5), true}}},
+		{"a UID FETCH 1 PREVIEW (CHANGEDSINCE 5 VANISHED)", Request{"a", "FETCH", true, &Fetch{set("1"), []FetchAtt{{Kind: FetchPreview}}, num(5), true, nil}}},
 		{"a SEARCH RETURN () 1:3", Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{All: true}, Key: SearchKey{Op: SearchSeq, Set: ns}}}},
 		{"a SEARCH CHARSET utf-8 UNSEEN (OR BEFORE 1-Feb-2020 NOT TEXT {1}\r\nx)", Request{"a", "SEARCH", false, &Search{Charset: "UTF-8", Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{
 			{Op: SearchNot, Keys: []SearchKey{{Op: SearchFlag, Str: `\Seen`}}},
 			{Op: SearchOr, Keys: []SearchKey{{Op: SearchBefore, Date: date("2020-02-01")}, {Op: SearchNot, Keys: []SearchKey{{Op: SearchText, Str: "x"}}}}}}}}}},
 		{`a SEARCH RETURN (MIN SAVE) MODSEQ "/flags/\\seen" all 7`, Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{Min: true, Save: true}, ModSeq: true, Key: SearchKey{Op: SearchModSeq, Num: 7}}}},
+		{"a UID FETCH 1 FLAGS (PARTIAL -1:-3 CHANGEDSINCE 5)", Request{"a", "FETCH", true, &Fetch{Set: set("1"), Atts: []FetchAtt{{Kind: FetchFlags}}, ChangedSince: num(5), Partial: &PartialRange{1, 3, true}}}},
+		{"a SEARCH RETURN (COUNT PARTIAL 5:1 UPDATE CONTEXT) ALL", Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{Count: true, Update: true, Context: true, Partial: &PartialRange{5, 1, false}}}}},
+		{"a SORT (SUBJECT REVERSE DATE) utf-8 ALL", Request{"a", "SORT", false, &Sort{[]SortCriterion{{SortSubject, false}, {SortDate, true}}, Search{Charset: "UTF-8"}}}},
+		{"a UID SORT RETURN () (displayfrom) \"US-ASCII\" MODSEQ 5", Request{"a", "SORT", true, &Sort{[]SortCriterion{{SortDisplayFrom, false}}, Search{Charset: "US-ASCII", Return: &SearchReturn{All: true}, Key: SearchKey{Op: SearchModSeq, Num: 5}, ModSeq: true}}}},
+		{"a THREAD references UTF-8 1:3", Request{"a", "THREAD", false, &Thread{ThreadReferences, Search{Charset: "UTF-8", Key: SearchKey{Op: SearchSeq, Set: ns}}}}},
+		{"a CANCELUPDATE \"B01\" \"c\"", Request{"a", "CANCELUPDATE", false, &CancelUpdate{[]string{"B01", "c"}}}},
+		{"a COMPARATOR \"cz;*\" i;basic", Request{"a", "COMPARATOR", false, &Comparator{[]string{"cz;*", "i;basic"}}}},
+		{"a COMPARATOR", Request{"a", "COMPARATOR", false, &Comparator{}}},
+		{"a LANGUAGE FR-CA \"EN-CA\" *", Request{"a", "LANGUAGE", false, &Language{[]string{"FR-CA", "EN-CA", "*"}}}},
 		{"a GETQUOTA \"\"", Request{"a", "GETQUOTA", false, &GetQuota{}}},
 		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
 	} {
@@ -233,7 +242,8 @@ func FuzzDecode(f *testing.F) {
 		"a LOGIN {3}\r\njoe {0+}\r\n\r\n", "a SELECT x (QRESYNC (1 2 1:3 (1:3 1:3)))\r\n", "a FETCH 1:* (BODY[1.2.HEADER.FIELDS (a b)]<1.2> PREVIEW (LAZY)) (CHANGEDSINCE 1)\r\n",
 		"a SEARCH RETURN (ALL SAVE) CHARSET UTF-8 OR (NOT 1,2 UNSEEN) MODSEQ \"/flags/x\" all 3\r\n", "a LIST (SUBSCRIBED) \"\" (a b) RETURN (STATUS (MESSAGES))\r\n",
 		"a APPEND x (\\Seen) \" 1-Feb-2020 01:02:03 +0100\" {3+}\r\nabc ~{2}\r\nde UTF8 (~{1+}\r\nf)\r\nb NOOP\r\n", "a UID STORE $ (UNCHANGEDSINCE 3) +FLAGS.SILENT \\Seen\r\n",
-		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
+		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a UID SORT RETURN (PARTIAL -1:-5 COUNT UPDATE) (SUBJECT REVERSE DATE) UTF-8 ALL\r\n",
+		"a THREAD REFS UTF-8 TEXT {1+}\r\nx\r\n", "a COMPARATOR \"-i;*\"\r\n", "a LANGUAGE en *\r\n", "a CANCELUPDATE \"x\"\r\n", "a UID FETCH 1:* FLAGS (PARTIAL 1:5)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 	} {
 		f.Add(s)
 	}

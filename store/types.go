@@ -246,7 +246,7 @@ type Copied struct {
 }
 
 // Fields selects what [Account.Rendered] reads.
-type Fields uint16
+type Fields uint32
 
 // The fields.
 const (
@@ -256,10 +256,21 @@ const (
 	FieldPreview                          // PREVIEW text, UTF-8
 	FieldParts                            // binary part tree
 	FieldHeaders                          // common header fields as in the message
-	FieldKeys                             // sort keys: Keys without the Text fields
 	FieldText                             // header text: the Text fields of Keys
 	FieldTrace                            // decision trace
 	FieldThread                           // thread id
+
+	fieldSent        // single sort keys
+	fieldReply       //
+	fieldSubject     //
+	fieldFrom        //
+	fieldTo          //
+	fieldCc          //
+	fieldDisplayFrom //
+	fieldDisplayTo   //
+
+	// FieldKeys is sort keys: Keys without the Text fields.
+	FieldKeys = fieldSent | fieldReply | fieldSubject | fieldFrom | fieldTo | fieldCc | fieldDisplayFrom | fieldDisplayTo
 )
 
 // Keys are sort keys (RFC 5256) and header text for searching, of one message. Text
