@@ -46,6 +46,8 @@ type Options struct {
 	// $NotJunk, once that is durable; it must be quick and call nothing of the account. nil: none.
 	Classified func(account string)
 
+	Metadata MetadataLimits // zero: the defaults
+
 	VFS         string // file layer of the databases, for tests; "": the system's
 	Synchronous string // for tests, see db.Options; "": FULL
 }
@@ -110,6 +112,7 @@ func storeDefaults(o *Options) {
 	o.ExpungeLog = cmp.Or(o.ExpungeLog, 10_000)
 	o.IdleAccounts = cmp.Or(o.IdleAccounts, 100)
 	o.IdleTime = cmp.Or(o.IdleTime, time.Minute)
+	o.Metadata.setDefaults()
 }
 
 // clean removes what a process that was killed left: spools, accounts half made or half removed.

@@ -299,8 +299,10 @@ const (
 	MailboxCreated
 	MailboxRenamed
 	MailboxDeleted
-	MailboxChanged // subscription or special use
+	MailboxChanged // special use
 	SettingChanged
+	SubscriptionChanged // of a name; Mailbox is zero where there is none of that name
+	MetadataChanged     // annotations of a mailbox, or of the account where Mailbox is zero
 )
 
 // Change is one entry of the change log: what one operation did to one mailbox.
@@ -310,7 +312,7 @@ type Change struct {
 	Mailbox MailboxID
 	UIDs    UIDSet   // of messages
 	Bodies  []BodyID // of messages added or expunged, in UID order
-	Name    string   // of a mailbox: its new name; of a setting: its name
+	Name    string   // of a mailbox: its new name; of a setting: its name; of metadata: names of entries, separated by line feeds
 	OldName string   // of a renamed mailbox
 }
 
