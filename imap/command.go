@@ -60,6 +60,7 @@ type ListOptions struct {
 type ListReturn struct {
 	Subscribed, Children, SpecialUse bool
 	Status                           []StatusAtt // nil: no STATUS option
+	Metadata                         []string    // RFC 9590: entries; nil: no METADATA option
 }
 
 // List is LIST or LSUB. Extended says that a LIST used RFC 5258 syntax.

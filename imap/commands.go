@@ -32,6 +32,8 @@ var commands = map[string]commandSyntax{
 	"IDLE":         {},
 	"GETQUOTA":     {parse: parseGetQuota},
 	"GETQUOTAROOT": {parse: parseMailbox},
+	"GETMETADATA":  {parse: parseGetMetadata},
+	"SETMETADATA":  {parse: parseSetMetadata},
 	"CHECK":        {},
 	"CLOSE":        {},
 	"UNSELECT":     {},

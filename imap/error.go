@@ -32,6 +32,7 @@ const (
 	CodeInUse                = "INUSE"
 	CodeLimit                = "LIMIT"
 	CodeMailboxID            = "MAILBOXID"
+	CodeMetadata             = "METADATA"
 	CodeModified             = "MODIFIED"
 	CodeNonExistent          = "NONEXISTENT"
 	CodeNotSaved             = "NOTSAVED"

@@ -19,8 +19,8 @@ type listed struct {
 	childInfo  bool // a name below matches the selection options
 }
 
-// cmdList is LIST, RFC 9051 6.3.9, with RFC 5258, RFC 5819 and RFC 6154.
-func (s *session) cmdList(_ context.Context, r *imap.Request) error {
+// cmdList is LIST, RFC 9051 6.3.9, with RFC 5258, RFC 5819, RFC 6154 and RFC 9590.
+func (s *session) cmdList(ctx context.Context, r *imap.Request) error {
 	l := r.Args.(*imap.List)
 	// RFC 9051 6.3.9: an empty pattern asks for the hierarchy delimiter.
 	if !l.Extended && l.Patterns[0] == "" {
@@ -39,6 +39,11 @@ func (s *session) cmdList(_ context.Context, r *imap.Request) error {
 		s.sendListed(l, e)
 		if l.Return.Status != nil && e.exists && selected {
 			s.sendStatus(e.mb, l.Return.Status)
+		}
+		if l.Return.Metadata != nil && e.exists && selected {
+			if err := s.sendListMetadata(ctx, e.mb, l.Return.Metadata); err != nil {
+				return err
+			}
 		}
 		if err := s.spill(); err != nil {
 			return err

@@ -57,6 +57,8 @@ var commandTable = map[string]command{
 	"IDLE":         {states: authenticated, run: (*session).cmdIdle, quiet: true},
 	"GETQUOTA":     {states: authenticated, run: (*session).cmdGetQuota},
 	"GETQUOTAROOT": {states: authenticated, run: (*session).cmdGetQuotaRoot},
+	"GETMETADATA":  {states: authenticated, run: (*session).cmdGetMetadata},
+	"SETMETADATA":  {states: authenticated, run: (*session).cmdSetMetadata},
 	"CHECK":        {states: stateSelected, run: (*session).cmdNoop},
 	"CLOSE":        {states: stateSelected, run: (*session).cmdClose, quiet: true},
 	"UNSELECT":     {states: stateSelected, run: (*session).cmdUnselect, quiet: true},

@@ -37,6 +37,8 @@ type session struct {
 	account   *store.Account
 	box       *selected // set in stateSelected
 
+	news *news // nil unless the client wants to hear of more than the selected mailbox
+
 	condstore bool // CONDSTORE-aware client: RFC 7162 3.1
 	qresync   bool // RFC 7162 3.2.3
 	utf8      bool // UTF8=ACCEPT or IMAP4rev2 enabled
@@ -309,9 +311,12 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
 	}
 	s.uidCommand = r.UID
-	err := cmd.run(s, ctx, r)
-	if s.box != nil && !cmd.quiet && !isClose(err) {
-		s.report(!cmd.noExpunge || r.UID)
+	err := cmd.run(s, s.recordOwn(ctx), r)
+	if !cmd.quiet && !isClose(err) {
+		if s.box != nil {
+			s.report(!cmd.noExpunge || r.UID)
+		}
+		s.tellNews(ctx)
 	}
 	return err
 }
@@ -388,6 +393,7 @@ func metricName(r *imap.Request) string {
 // closeAccount leaves the mailbox and the account.
 func (s *session) closeAccount() {
 	s.unselect()
+	s.unfollow()
 	if s.account != nil {
 		s.account.Release()
 		s.account = nil

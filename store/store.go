@@ -46,7 +46,7 @@ type Options struct {
 	// $NotJunk, once that is durable; it must be quick and call nothing of the account. nil: none.
 	Classified func(account string)
 
-	Metadata MetadataLimits // zero: the defaults
+	Metadata MetadataLimits
 
 	VFS         string // file layer of the databases, for tests; "": the system's
 	Synchronous string // for tests, see db.Options; "": FULL
