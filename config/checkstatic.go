@@ -51,8 +51,13 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	for _, name := range sorted(s.Relay) {
 		info.Relays = append(info.Relays, c.checkRelay(root.Key("Relay", name), name, s.Relay[name]))
 	}
-	if s.QuotaMessageSize < 0 {
-		c.errorf(root.Key("QuotaMessageSize"), "must not be negative; leave it out for no limit")
+	for _, q := range []struct {
+		name  string
+		limit int64
+	}{{"QuotaMessageSize", s.QuotaMessageSize}, {"QuotaMessages", s.QuotaMessages}, {"QuotaMailboxes", s.QuotaMailboxes}} {
+		if q.limit < 0 {
+			c.errorf(root.Key(q.name), "must not be negative; leave it out for no limit")
+		}
 	}
 	return info
 }

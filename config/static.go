@@ -28,6 +28,8 @@ type Static struct {
 	OutgoingTLSReportsForAllSuccess bool                 `sconf:"optional" sconf-doc:"Send TLS reports also for days on which there was no failure."`
 	DNSResolvers                    []string             `sconf:"optional" sconf-doc:"Addresses (IP or IP:port) of DNS resolvers to ask in place of those of /etc/resolv.conf. They must validate DNSSEC and the path to them must be trusted: what they say about DNSSEC is believed. Default: the resolvers of /etc/resolv.conf, believed about DNSSEC when on a loopback address or when that file has \"options trust-ad\". A validating resolver on this machine is best; without one that is believed, DANE is not used."`
 	QuotaMessageSize                int64                `sconf:"optional" sconf-doc:"Total size in bytes of all messages an account may store, unless the account has its own setting. Delivery to a full account is refused with a temporary error. Databases and search index need about 15% more. Default: 0, no limit."`
+	QuotaMessages                   int64                `sconf:"optional" sconf-doc:"Number of messages an account may store, unless the account has its own setting. What is refused above it is as for QuotaMessageSize. Default: 0, no limit."`
+	QuotaMailboxes                  int64                `sconf:"optional" sconf-doc:"Number of mailboxes an account may have, Inbox included, unless the account has its own setting. Mail for a mailbox that would be one too many is refused with a temporary error. Default: 0, no limit."`
 }
 
 // GlobalTLS is Static.TLS.

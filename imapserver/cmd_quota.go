@@ -12,22 +12,23 @@ const quotaRoot = ""
 
 // cmdGetQuota is GETQUOTA, RFC 9208 4.1.1.
 func (s *session) cmdGetQuota(_ context.Context, r *imap.Request) error {
-	if r.Args.(*imap.GetQuota).Root != quotaRoot || s.account.Quota().Limit == 0 {
+	if r.Args.(*imap.GetQuota).Root != quotaRoot || !s.account.Quota().Limited() {
 		return imap.No(imap.CodeNonExistent, "no such quota root")
 	}
 	s.sendQuota()
 	return nil
 }
 
-// cmdGetQuotaRoot is GETQUOTAROOT, RFC 9208 4.1.2. Without a limit no root applies.
+// cmdGetQuotaRoot is GETQUOTAROOT, RFC 9208 4.1.2. Without a limit no root applies. The
+// mailbox need not exist: the client may want to know before it makes it.
 func (s *session) cmdGetQuotaRoot(_ context.Context, r *imap.Request) error {
-	mb, err := s.mailbox(r.Args.(*imap.Mailbox).Name)
-	if err != nil {
-		return err
+	name := r.Args.(*imap.Mailbox).Name
+	if mb, ok := s.lookup(name); ok {
+		name = wireName(mb.Name)
 	}
 	b := append(s.output(), "* QUOTAROOT "...)
-	b = imap.AppendMailbox(b, wireName(mb.Name), s.utf8)
-	limited := s.account.Quota().Limit > 0
+	b = imap.AppendMailbox(b, name, s.utf8)
+	limited := s.account.Quota().Limited()
 	if limited {
 		b = append(b, ` ""`...)
 	}
@@ -38,12 +39,26 @@ func (s *session) cmdGetQuotaRoot(_ context.Context, r *imap.Request) error {
 	return nil
 }
 
-// sendQuota sends QUOTA; RFC 9208 5.1: STORAGE counts units of 1024 octets.
+// sendQuota sends QUOTA with the resources that are limited. RFC 9208 5.1: STORAGE counts
+// units of 1024 octets.
 func (s *session) sendQuota() {
 	q := s.account.Quota()
-	b := append(s.output(), `* QUOTA "" (STORAGE `...)
-	b = strconv.AppendInt(b, kibi(q.Used), 10)
-	b = append(b, ' ')
-	b = strconv.AppendInt(b, q.Limit/1024, 10)
+	b := append(s.output(), `* QUOTA ""`...)
+	sep := " ("
+	resource := func(name string, used, limit int64) {
+		b = append(append(b, sep...), name...)
+		b = strconv.AppendInt(append(b, ' '), used, 10)
+		b = strconv.AppendInt(append(b, ' '), limit, 10)
+		sep = " "
+	}
+	if q.Limit > 0 {
+		resource("STORAGE", kibi(q.Used), q.Limit/1024)
+	}
+	if q.MaxMessages > 0 {
+		resource("MESSAGE", q.Count, q.MaxMessages)
+	}
+	if q.MaxMailboxes > 0 {
+		resource("MAILBOX", q.Mailboxes, q.MaxMailboxes)
+	}
 	s.out = append(b, ")\r\n"...)
 }

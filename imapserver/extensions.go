@@ -67,6 +67,8 @@ var extensions = []extension{
 	{name: "LIST-METADATA", rfc: "9590"},
 	{name: "QUOTA", rfc: "9208"},
 	{name: "QUOTA=RES-STORAGE", rfc: "9208"},
+	{name: "QUOTA=RES-MESSAGE", rfc: "9208"},
+	{name: "QUOTA=RES-MAILBOX", rfc: "9208"},
 	{name: "APPENDLIMIT", rfc: "7889"},
 }
 

@@ -241,9 +241,9 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 			ready().add(box, testMessages[name], 0)
 		},
 		"quota": func(t testing.TB, args string) {
-			var n int64
-			fmt.Sscan(args, &n)
-			ready().account.SetQuota(n)
+			var l store.Limits
+			fmt.Sscan(args, &l.Bytes, &l.Messages, &l.Mailboxes)
+			ready().account.SetLimits(l)
 		},
 		"shutdown": func(t testing.TB, _ string) {
 			go ready().Shutdown(context.Background())

@@ -90,8 +90,8 @@ func (t *tx) create(name string, use SpecialUse) (*mailbox, error) {
 }
 
 func (t *tx) createOne(name string, use SpecialUse) (*mailbox, error) {
-	if len(t.a.boxes)+len(t.boxes) >= maxMailboxes {
-		return nil, fmt.Errorf("%w mailboxes", ErrLimit)
+	if err := t.roomForMailbox(); err != nil {
+		return nil, err
 	}
 	seq := t.next()
 	// RFC 9051 2.3.1.1: a UIDVALIDITY is never used again, also not for a mailbox that is

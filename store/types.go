@@ -324,12 +324,5 @@ type Problem struct {
 
 func (p Problem) String() string { return p.Area + ": " + p.Text }
 
-// Quota tells the use of an account against its limit.
-type Quota struct {
-	Limit int64 // bytes; zero: none
-	Used  int64 // bytes of all messages, each copy counted
-	Count int64 // messages
-}
-
 // Credentials are secrets derived from a password, opaque to this package.
 type Credentials []byte
