@@ -60,8 +60,13 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	for i, d := range s.DocumentText {
 		c.checkDocumentText(root.Key("DocumentText").Index(i), d)
 	}
-	if s.QuotaMessageSize < 0 {
-		c.errorf(root.Key("QuotaMessageSize"), "must not be negative; leave it out for no limit")
+	for _, q := range []struct {
+		name  string
+		limit int64
+	}{{"QuotaMessageSize", s.QuotaMessageSize}, {"QuotaMessages", s.QuotaMessages}, {"QuotaMailboxes", s.QuotaMailboxes}} {
+		if q.limit < 0 {
+			c.errorf(root.Key(q.name), "must not be negative; leave it out for no limit")
+		}
 	}
 	return info
 }

@@ -61,6 +61,7 @@ type ListReturn struct {
 	Subscribed, Children, SpecialUse bool
 	MyRights                         bool        // RFC 8440
 	Status                           []StatusAtt // nil: no STATUS option
+	Metadata                         []string    // RFC 9590: entries; nil: no METADATA option
 }
 
 // List is LIST or LSUB. Extended says that a LIST used RFC 5258 syntax.

@@ -37,6 +37,8 @@ var commands = map[string]commandSyntax{
 	"GETACL":       {parse: parseMailbox},
 	"LISTRIGHTS":   {parse: parseACLIdentifier},
 	"MYRIGHTS":     {parse: parseMailbox},
+	"GETMETADATA":  {parse: parseGetMetadata},
+	"SETMETADATA":  {parse: parseSetMetadata},
 	"CHECK":        {},
 	"CLOSE":        {},
 	"UNSELECT":     {},

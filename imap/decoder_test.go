@@ -114,6 +114,12 @@ func TestDecode(t *testing.T) {
 		{"a COMPARATOR \"cz;*\" i;basic", Request{"a", "COMPARATOR", false, &Comparator{[]string{"cz;*", "i;basic"}}}},
 		{"a COMPARATOR", Request{"a", "COMPARATOR", false, &Comparator{}}},
 		{"a LANGUAGE FR-CA \"EN-CA\" *", Request{"a", "LANGUAGE", false, &Language{[]string{"FR-CA", "EN-CA", "*"}}}},
+		{"a GETMETADATA \"\" /shared/comment", Request{"a", "GETMETADATA", false, &GetMetadata{Entries: []string{"/shared/comment"}}}},
+		{`a GETMETADATA (MAXSIZE 5 DEPTH infinity) inbox ("/private/x y" /shared/a)`, Request{"a", "GETMETADATA", false, &GetMetadata{"INBOX", num(5), DepthInfinity, []string{"/private/x y", "/shared/a"}}}},
+		{`a GETMETADATA "INBOX" (DEPTH 1) (/private/filters/values)`, Request{"a", "GETMETADATA", false, &GetMetadata{"INBOX", nil, 1, []string{"/private/filters/values"}}}},
+		{"a GETMETADATA x /shared/a /shared/b", Request{"a", "GETMETADATA", false, &GetMetadata{Mailbox: "x", Entries: []string{"/shared/a", "/shared/b"}}}},
+		{"a SETMETADATA INBOX (/private/comment NIL /shared/a ~{2+}\r\n\x00b /shared/b \"\")", Request{"a", "SETMETADATA", false, &SetMetadata{"INBOX", []MetadataValue{{"/private/comment", nil}, {"/shared/a", []byte("\x00b")}, {"/shared/b", []byte{}}}}}},
+		{`a LIST "" % RETURN (METADATA (/shared/comment))`, Request{"a", "LIST", false, &List{Patterns: []string{"%"}, Extended: true, Return: ListReturn{Metadata: []string{"/shared/comment"}}}}},
 		{"a GETQUOTA \"\"", Request{"a", "GETQUOTA", false, &GetQuota{}}},
 		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
 	} {
@@ -141,6 +147,9 @@ func TestDecodeBad(t *testing.T) {
 		"a FETCH 1 FLAGS (CHANGEDSINCE 0)", "a STORE 1 FLAGS", "a STORE 1 XFLAGS ()", "a STORE 1 FLAGS (\\)", "a SEARCH", "a SEARCH NOT", "a SEARCH OR 1",
 		"a SEARCH BEFORE 1-Foo-2020", "a SEARCH BEFORE 32-Jan-2020", "a SEARCH LARGER -1", "a SEARCH YOUNGER 0", "a SEARCH RETURN (FOO) ALL", "a SEARCH " + deep,
 		"a LIST \"\"", "a LIST (RECURSIVEMATCH) \"\" *", "a LIST (FOO) \"\" *", "a LIST \"\" * RETURN (FOO)", "a LIST \"\" () ", "a STATUS x ()", "a STATUS x (FOO)",
+		"a GETMETADATA", "a GETMETADATA x", "a GETMETADATA x ()", "a GETMETADATA x /a*", "a GETMETADATA x a", "a GETMETADATA x //a", "a GETMETADATA (FOO) x /a",
+		"a GETMETADATA (DEPTH 2) x /a", "a GETMETADATA (MAXSIZE -1) x /a", "a SETMETADATA x ()", "a SETMETADATA x (/a)", "a SETMETADATA x (/a b)", "a SETMETADATA x (/a/ NIL)",
+		"a SETMETADATA x (/shared/a {1+}\r\n\x00)", "a LIST \"\" * RETURN (METADATA)", "a LIST \"\" * RETURN (METADATA ())",
 		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
 	} {
 		if in == "a AUTHENTICATE PLAIN" {
@@ -244,6 +253,8 @@ func FuzzDecode(f *testing.F) {
 		"a APPEND x (\\Seen) \" 1-Feb-2020 01:02:03 +0100\" {3+}\r\nabc ~{2}\r\nde UTF8 (~{1+}\r\nf)\r\nb NOOP\r\n", "a UID STORE $ (UNCHANGEDSINCE 3) +FLAGS.SILENT \\Seen\r\n",
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a UID SORT RETURN (PARTIAL -1:-5 COUNT UPDATE) (SUBJECT REVERSE DATE) UTF-8 ALL\r\n",
 		"a THREAD REFS UTF-8 TEXT {1+}\r\nx\r\n", "a COMPARATOR \"-i;*\"\r\n", "a LANGUAGE en *\r\n", "a CANCELUPDATE \"x\"\r\n", "a UID FETCH 1:* FLAGS (PARTIAL 1:5)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
+		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
+		"a GETMETADATA (DEPTH 1 MAXSIZE 3) INBOX (/private/a \"/shared/b\")\r\n", "a SETMETADATA \"\" (/shared/a ~{2+}\r\n\x00b /private/b NIL)\r\n",
 	} {
 		f.Add(s)
 	}

@@ -33,6 +33,7 @@ const (
 	CodeInUse                = "INUSE"
 	CodeLimit                = "LIMIT"
 	CodeMailboxID            = "MAILBOXID"
+	CodeMetadata             = "METADATA"
 	CodeModified             = "MODIFIED"
 	CodeNoPerm               = "NOPERM"
 	CodeNonExistent          = "NONEXISTENT"

@@ -92,8 +92,8 @@ func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error)
 		return nm, imap.No("", "empty message")
 	}
 	a.size += m.Size
-	if q := a.account.Quota(); q.Limit > 0 && q.Used+a.size > q.Limit {
-		return nm, imap.No(imap.CodeOverQuota, "account is over its quota")
+	if err := a.account.Quota().Room(len(a.msgs)+1, a.size); err != nil {
+		return nm, err
 	}
 	if nm.Flags, nm.Keywords, err = parseFlags(m.Flags); err != nil {
 		return nm, err

@@ -62,6 +62,8 @@ var commandTable = map[string]command{
 	"GETACL":       {states: authenticated, run: (*session).cmdGetACL},
 	"LISTRIGHTS":   {states: authenticated, run: (*session).cmdListRights},
 	"MYRIGHTS":     {states: authenticated, run: (*session).cmdMyRights},
+	"GETMETADATA":  {states: authenticated, run: (*session).cmdGetMetadata},
+	"SETMETADATA":  {states: authenticated, run: (*session).cmdSetMetadata},
 	"CHECK":        {states: stateSelected, run: (*session).cmdNoop},
 	"CLOSE":        {states: stateSelected, run: (*session).cmdClose, quiet: true},
 	"UNSELECT":     {states: stateSelected, run: (*session).cmdUnselect, quiet: true},

@@ -25,6 +25,9 @@ type Config struct {
 	Log      *slog.Logger
 	Hostname string // for SASL CRAM-MD5 challenges and the greeting
 	Version  string // shown by ID after login
+	// AdminURI says how the administrator is reached, "mailto:postmaster@mox.example", for
+	// the server entry /shared/admin of METADATA; empty: there is none.
+	AdminURI string
 	Limits   Limits
 	Hooks    Hooks
 	Now      func() time.Time // nil: time.Now

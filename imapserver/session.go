@@ -38,6 +38,8 @@ type session struct {
 	borrowed  []*store.Account // other users', for the command in progress
 	box       *selected        // set in stateSelected
 
+	news *news // nil unless the client wants to hear of more than the selected mailbox
+
 	condstore bool // CONDSTORE-aware client: RFC 7162 3.1
 	qresync   bool // RFC 7162 3.2.3
 	utf8      bool // UTF8=ACCEPT or IMAP4rev2 enabled
@@ -316,9 +318,12 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		}
 	}
 	defer s.giveBack()
-	err := cmd.run(s, ctx, r)
-	if s.box != nil && !cmd.quiet && !isClose(err) {
-		s.report(!cmd.noExpunge || r.UID)
+	err := cmd.run(s, s.recordOwn(ctx), r)
+	if !cmd.quiet && !isClose(err) {
+		if s.box != nil {
+			s.report(!cmd.noExpunge || r.UID)
+		}
+		s.tellNews(ctx)
 	}
 	return err
 }
@@ -396,6 +401,7 @@ func metricName(r *imap.Request) string {
 func (s *session) closeAccount() {
 	s.unselect()
 	s.giveBack()
+	s.unfollow()
 	if s.account != nil {
 		s.account.Release()
 		s.account = nil

@@ -179,14 +179,9 @@ func New(o Options) (_ *Server, rerr error) {
 // storeOptions are those of the account databases.
 func (s *Server) storeOptions() store.Options {
 	return store.Options{
-		Log: mlog.New("store", s.Log),
-		Now: s.Now,
-		QuotaOf: func(account string) int64 {
-			if info := s.Config.Snapshot().Accounts[account]; info != nil {
-				return info.Quota
-			}
-			return 0
-		},
+		Log:      mlog.New("store", s.Log),
+		Now:      s.Now,
+		LimitsOf: func(account string) store.Limits { return limitsOf(s.Config.Snapshot().Accounts[account]) },
 		Added: func(account string) {
 			s.Search.Touch(account)
 			if h := s.hooks.Load(); h != nil {
@@ -196,6 +191,14 @@ func (s *Server) storeOptions() store.Options {
 		Classified: func(account string) { s.Junk.Touch(account) },
 		AutoFlags:  s.autoFlags,
 	}
+}
+
+// limitsOf are the quotas of an account; nil has none.
+func limitsOf(info *config.AccountInfo) store.Limits {
+	if info == nil {
+		return store.Limits{}
+	}
+	return store.Limits{Bytes: info.Quota, Messages: info.QuotaMessages, Mailboxes: info.QuotaMailboxes}
 }
 
 // prepareReload readies the server for a changed domains.conf: new accounts need their
@@ -208,7 +211,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 		s.syncHooks(old, snap)
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
-			if before == nil || before.Quota == info.Quota {
+			if before == nil || limitsOf(before) == limitsOf(info) {
 				continue
 			}
 			acc, err := s.Store.Account(s.ctx, name)
@@ -216,7 +219,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 				s.Log.Error("changing quota", "err", err, "account", name)
 				continue
 			}
-			acc.SetQuota(info.Quota)
+			acc.SetLimits(limitsOf(info))
 			acc.Release()
 		}
 	}}, nil

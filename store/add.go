@@ -82,8 +82,7 @@ func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepare
 		}
 		total += ps[i].size
 	}
-	q := a.Quota()
-	if err := checkQuota(q.Limit, q.Used, total); err != nil {
+	if err := a.Quota().Room(len(msgs), total); err != nil {
 		return nil, err
 	}
 	return ps, a.stageAll(ctx, ps)
@@ -178,13 +177,11 @@ func (t *tx) newBody() BodyID {
 
 // add adds messages to b.
 func (t *tx) add(b *mailbox, ps []*prepared) (Added, error) {
-	a := t.a
 	total := int64(0)
 	for _, p := range ps {
 		total += p.size
 	}
-	// a.quota is read without lock: only its momentary value matters.
-	if err := checkQuota(a.Quota().Limit, a.used+t.used, total); err != nil {
+	if err := t.room(len(ps), total); err != nil {
 		return Added{}, err
 	}
 	if uint64(b.UIDNext)+uint64(len(ps)) > math.MaxUint32 {

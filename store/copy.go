@@ -82,7 +82,7 @@ func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID) (Copied, error) {
 		bodies[i] = msgs[i].Body
 		msgs[i].ID = t.nextMessage + MessageID(i)
 	}
-	if err := checkQuota(t.a.Quota().Limit, t.a.used+t.used, total); err != nil {
+	if err := t.room(len(msgs), total); err != nil {
 		return Copied{}, err
 	}
 	d, err := t.box(dst)

@@ -312,9 +312,11 @@ const (
 	MailboxCreated
 	MailboxRenamed
 	MailboxDeleted
-	MailboxChanged // subscription or special use
+	MailboxChanged // special use
 	SettingChanged
 	ACLChanged
+	SubscriptionChanged // of a name; Mailbox is zero where there is none of that name
+	MetadataChanged     // annotations of a mailbox, or of the account where Mailbox is zero
 )
 
 // Change is one entry of the change log: what one operation did to one mailbox.
@@ -324,7 +326,7 @@ type Change struct {
 	Mailbox MailboxID
 	UIDs    UIDSet   // of messages
 	Bodies  []BodyID // of messages added or expunged, in UID order
-	Name    string   // of a mailbox: its new name; of a setting: its name
+	Name    string   // of a mailbox: its new name; of a setting: its name; of metadata: names of entries, separated by line feeds
 	OldName string   // of a renamed mailbox
 }
 
@@ -335,13 +337,6 @@ type Problem struct {
 }
 
 func (p Problem) String() string { return p.Area + ": " + p.Text }
-
-// Quota tells the use of an account against its limit.
-type Quota struct {
-	Limit int64 // bytes; zero: none
-	Used  int64 // bytes of all messages, each copy counted
-	Count int64 // messages
-}
 
 // Credentials are secrets derived from a password, opaque to this package.
 type Credentials []byte
