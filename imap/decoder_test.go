@@ -107,6 +107,8 @@ func TestDecode(t *testing.T) {
 		{`a SEARCH RETURN (MIN SAVE) MODSEQ "/flags/\\seen" all 7`, Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{Min: true, Save: true}, ModSeq: true, Key: SearchKey{Op: SearchModSeq, Num: 7}}}},
 		{"a GETQUOTA \"\"", Request{"a", "GETQUOTA", false, &GetQuota{}}},
 		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
+		{"a REPLACE 4 Drafts {3}", Request{"a", "REPLACE", false, &Replace{4, "Drafts"}}},
+		{"a uid replace * inbox {3}", Request{"a", "REPLACE", true, &Replace{Star, "INBOX"}}},
 	} {
 		d, _ := newTestDecoder(tc.in + "\r\n")
 		r, err := d.Decode()
@@ -132,7 +134,7 @@ func TestDecodeBad(t *testing.T) {
 		"a FETCH 1 FLAGS (CHANGEDSINCE 0)", "a STORE 1 FLAGS", "a STORE 1 XFLAGS ()", "a STORE 1 FLAGS (\\)", "a SEARCH", "a SEARCH NOT", "a SEARCH OR 1",
 		"a SEARCH BEFORE 1-Foo-2020", "a SEARCH BEFORE 32-Jan-2020", "a SEARCH LARGER -1", "a SEARCH YOUNGER 0", "a SEARCH RETURN (FOO) ALL", "a SEARCH " + deep,
 		"a LIST \"\"", "a LIST (RECURSIVEMATCH) \"\" *", "a LIST (FOO) \"\" *", "a LIST \"\" * RETURN (FOO)", "a LIST \"\" () ", "a STATUS x ()", "a STATUS x (FOO)",
-		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
+		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a REPLACE 0 x {3}", "a REPLACE 1:2 x {3}", "a REPLACE $ x {3}", "a REPLACE 1 x", "a UID APPEND x {3}", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
 	} {
 		if in == "a AUTHENTICATE PLAIN" {
 			continue
@@ -205,7 +207,7 @@ func TestDecodeAppend(t *testing.T) {
 		if m == nil {
 			break
 		}
-		r, err := d.AcceptAppend(m)
+		r, err := d.AcceptAppend(&m.MessageLiteral)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,6 +235,7 @@ func FuzzDecode(f *testing.F) {
 		"a LOGIN {3}\r\njoe {0+}\r\n\r\n", "a SELECT x (QRESYNC (1 2 1:3 (1:3 1:3)))\r\n", "a FETCH 1:* (BODY[1.2.HEADER.FIELDS (a b)]<1.2> PREVIEW (LAZY)) (CHANGEDSINCE 1)\r\n",
 		"a SEARCH RETURN (ALL SAVE) CHARSET UTF-8 OR (NOT 1,2 UNSEEN) MODSEQ \"/flags/x\" all 3\r\n", "a LIST (SUBSCRIBED) \"\" (a b) RETURN (STATUS (MESSAGES))\r\n",
 		"a APPEND x (\\Seen) \" 1-Feb-2020 01:02:03 +0100\" {3+}\r\nabc ~{2}\r\nde UTF8 (~{1+}\r\nf)\r\nb NOOP\r\n", "a UID STORE $ (UNCHANGEDSINCE 3) +FLAGS.SILENT \\Seen\r\n",
+		"a UID REPLACE 4 x (\\Seen) {2+}\r\nab\r\nb NOOP\r\n", "a APPEND x CATENATE (URL \"/x;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME\" TEXT {2+}\r\nab URL {2+}\r\n/x UTF8 (~{2+}\r\nab)) (\\Seen) {2+}\r\nab\r\n",
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 	} {
 		f.Add(s)
@@ -245,7 +248,7 @@ func FuzzDecode(f *testing.F) {
 			if err != nil && (!errors.As(err, &ierr) || errors.Is(err, ErrUnrecoverable)) {
 				return
 			}
-			if err == nil && r.Name == "APPEND" {
+			if err == nil && (r.Name == "APPEND" || r.Name == "REPLACE") {
 				fuzzAppend(d)
 			}
 		}
@@ -258,19 +261,40 @@ func fuzzAppend(d *Decoder) {
 		if err != nil || m == nil {
 			return
 		}
-		if m.Size%2 == 1 {
-			d.RefuseAppend(m)
-			return
+		if m.Catenate {
+			if !fuzzParts(d) {
+				return
+			}
+			continue
 		}
-		r, err := d.AcceptAppend(m)
-		if err != nil {
-			return
-		}
-		if n, err := io.Copy(io.Discard, r); err != nil || n < m.Size {
-			return
-		}
-		if d.FinishAppend(m) != nil {
+		if !fuzzLiteral(d, &m.MessageLiteral) || d.FinishAppend(m) != nil {
 			return
 		}
 	}
+}
+
+func fuzzParts(d *Decoder) bool {
+	for {
+		c, err := d.NextPart()
+		if err != nil || c == nil {
+			return err == nil
+		}
+		if c.URL == "" && (!fuzzLiteral(d, &c.MessageLiteral) || d.FinishPart(c) != nil) {
+			return false
+		}
+	}
+}
+
+// fuzzLiteral reads a literal, or refuses those with an odd size.
+func fuzzLiteral(d *Decoder, a *MessageLiteral) bool {
+	if a.Size%2 == 1 {
+		_ = d.SkipAppend()
+		return false
+	}
+	r, err := d.AcceptAppend(a)
+	if err != nil {
+		return false
+	}
+	n, err := io.Copy(io.Discard, r)
+	return err == nil && n == a.Size
 }

@@ -20,6 +20,7 @@ const (
 	CodeAuthenticationFailed = "AUTHENTICATIONFAILED"
 	CodeAuthorizationFailed  = "AUTHORIZATIONFAILED"
 	CodeBadCharset           = "BADCHARSET"
+	CodeBadURL               = "BADURL"
 	CodeCannot               = "CANNOT"
 	CodeClientBug            = "CLIENTBUG"
 	CodeClosed               = "CLOSED"
@@ -47,6 +48,7 @@ const (
 	CodeUIDValidity          = "UIDVALIDITY"
 	CodeUnavailable          = "UNAVAILABLE"
 	CodeUnknownCTE           = "UNKNOWN-CTE"
+	CodeURLMech              = "URLMECH"
 	CodeUseAttr              = "USEATTR"
 )
 
