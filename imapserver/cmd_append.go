@@ -77,23 +77,24 @@ func (a *appender) read(ctx context.Context) error {
 }
 
 // message reads one message.
-func (a *appender) message(_ context.Context, m *imap.AppendMessage) error {
+func (a *appender) message(ctx context.Context, m *imap.AppendMessage) error {
 	nm, err := a.check(m)
-	if err == nil && m.Catenate {
-		err = imap.Bad("CATENATE is not supported")
-	}
-	if err == nil {
-		err = a.checkSize(0, &m.MessageLiteral)
+	switch {
+	case err != nil || m.Catenate:
+	case m.Size == 0:
+		// RFC 3502 6.3.11: a client cancels with a message of no octets.
+		err = errEmptyMessage
+	default:
+		err = a.checkRoom(0, m.Size)
 	}
 	if err != nil {
 		return a.s.afterSkip(a.s.dec.SkipAppend(), err)
 	}
-	// RFC 3502 6.3.11: a client cancels with a message of no octets.
-	if m.Size == 0 {
-		return a.s.afterSkip(a.s.dec.SkipAppend(), errEmptyMessage)
-	}
 	nm.Spool = a.s.srv.cfg.Accounts.NewSpool()
 	a.msgs = append(a.msgs, nm)
+	if m.Catenate {
+		return a.catenate(ctx, nm.Spool)
+	}
 	failure, err := a.receive(&m.MessageLiteral, nm.Spool)
 	if err != nil {
 		return err
@@ -118,13 +119,8 @@ func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error)
 	return nm, nil
 }
 
-// checkSize refuses data before it is sent, where the client waits: what comes after
-// so many octets of the message.
-func (a *appender) checkSize(before int64, l *imap.MessageLiteral) error {
-	return a.checkRoom(before, l.Size)
-}
-
-// checkRoom refuses n octets more of a message that has so many before.
+// checkRoom refuses n octets more of a message that has so many before: before they
+// are sent, where the client waits.
 func (a *appender) checkRoom(before, n int64) error {
 	if n > a.s.limits().AppendSize-before {
 		return imap.No(imap.CodeTooBig, "message too big")
