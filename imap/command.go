@@ -117,10 +117,31 @@ type Status struct {
 // Append is APPEND up to its mailbox; messages follow by [Decoder.NextAppend].
 type Append struct{ Mailbox string }
 
-// AppendMessage is one message of APPEND, up to its literal.
+// Replace is REPLACE up to its mailbox, RFC 8508; the message follows by
+// [Decoder.NextAppend]. Number is a sequence number or UID, as Request.UID says, or [Star].
+type Replace struct {
+	Number  uint32
+	Mailbox string
+}
+
+// AppendMessage is one message of APPEND or REPLACE, up to its literal, or up to its
+// first part when it is put together by CATENATE: see [Decoder.NextPart].
 type AppendMessage struct {
-	Flags   []string
-	Date    time.Time // Zero when absent.
+	Flags    []string
+	Date     time.Time // Zero when absent.
+	Catenate bool      // RFC 4469; then there is no literal.
+	MessageLiteral
+}
+
+// CatPart is a part of a message by CATENATE, RFC 4469 3: what a URL stands for, or a
+// literal.
+type CatPart struct {
+	URL string // Empty for a literal.
+	MessageLiteral
+}
+
+// MessageLiteral is the head of a literal with data of a message.
+type MessageLiteral struct {
 	Size    int64
 	NonSync bool // The client sends the data whether it is accepted or not.
 	Binary  bool // literal8, RFC 3516 4.4.

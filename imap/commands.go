@@ -29,6 +29,7 @@ var commands = map[string]commandSyntax{
 	"NAMESPACE":    {},
 	"STATUS":       {parse: parseStatus},
 	"APPEND":       {parse: parseAppend},
+	"REPLACE":      {parse: parseReplace, uid: true},
 	"IDLE":         {},
 	"GETQUOTA":     {parse: parseGetQuota},
 	"GETQUOTAROOT": {parse: parseMailbox},

@@ -122,6 +122,8 @@ func TestDecode(t *testing.T) {
 		{`a LIST "" % RETURN (METADATA (/shared/comment))`, Request{"a", "LIST", false, &List{Patterns: []string{"%"}, Extended: true, Return: ListReturn{Metadata: []string{"/shared/comment"}}}}},
 		{"a GETQUOTA \"\"", Request{"a", "GETQUOTA", false, &GetQuota{}}},
 		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
+		{"a REPLACE 4 Drafts {3}", Request{"a", "REPLACE", false, &Replace{4, "Drafts"}}},
+		{"a uid replace * inbox {3}", Request{"a", "REPLACE", true, &Replace{Star, "INBOX"}}},
 	} {
 		d, _ := newTestDecoder(tc.in + "\r\n")
 		r, err := d.Decode()
@@ -150,7 +152,7 @@ func TestDecodeBad(t *testing.T) {
 		"a GETMETADATA", "a GETMETADATA x", "a GETMETADATA x ()", "a GETMETADATA x /a*", "a GETMETADATA x a", "a GETMETADATA x //a", "a GETMETADATA (FOO) x /a",
 		"a GETMETADATA (DEPTH 2) x /a", "a GETMETADATA (MAXSIZE -1) x /a", "a SETMETADATA x ()", "a SETMETADATA x (/a)", "a SETMETADATA x (/a b)", "a SETMETADATA x (/a/ NIL)",
 		"a SETMETADATA x (/shared/a {1+}\r\n\x00)", "a LIST \"\" * RETURN (METADATA)", "a LIST \"\" * RETURN (METADATA ())",
-		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
+		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a REPLACE 0 x {3}", "a REPLACE 1:2 x {3}", "a REPLACE $ x {3}", "a REPLACE 1 x", "a UID APPEND x {3}", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
 	} {
 		if in == "a AUTHENTICATE PLAIN" {
 			continue
@@ -223,7 +225,7 @@ func TestDecodeAppend(t *testing.T) {
 		if m == nil {
 			break
 		}
-		r, err := d.AcceptAppend(m)
+		r, err := d.AcceptAppend(&m.MessageLiteral)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,6 +255,7 @@ func FuzzDecode(f *testing.F) {
 		"a APPEND x (\\Seen) \" 1-Feb-2020 01:02:03 +0100\" {3+}\r\nabc ~{2}\r\nde UTF8 (~{1+}\r\nf)\r\nb NOOP\r\n", "a UID STORE $ (UNCHANGEDSINCE 3) +FLAGS.SILENT \\Seen\r\n",
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a UID SORT RETURN (PARTIAL -1:-5 COUNT UPDATE) (SUBJECT REVERSE DATE) UTF-8 ALL\r\n",
 		"a THREAD REFS UTF-8 TEXT {1+}\r\nx\r\n", "a COMPARATOR \"-i;*\"\r\n", "a LANGUAGE en *\r\n", "a CANCELUPDATE \"x\"\r\n", "a UID FETCH 1:* FLAGS (PARTIAL 1:5)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
+		"a UID REPLACE 4 x (\\Seen) {2+}\r\nab\r\nb NOOP\r\n", "a APPEND x CATENATE (URL \"/x;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME\" TEXT {2+}\r\nab URL {2+}\r\n/x UTF8 (~{2+}\r\nab)) (\\Seen) {2+}\r\nab\r\n",
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 		"a GETMETADATA (DEPTH 1 MAXSIZE 3) INBOX (/private/a \"/shared/b\")\r\n", "a SETMETADATA \"\" (/shared/a ~{2+}\r\n\x00b /private/b NIL)\r\n",
 	} {
@@ -266,7 +269,7 @@ func FuzzDecode(f *testing.F) {
 			if err != nil && (!errors.As(err, &ierr) || errors.Is(err, ErrUnrecoverable)) {
 				return
 			}
-			if err == nil && r.Name == "APPEND" {
+			if err == nil && (r.Name == "APPEND" || r.Name == "REPLACE") {
 				fuzzAppend(d)
 			}
 		}
@@ -279,19 +282,40 @@ func fuzzAppend(d *Decoder) {
 		if err != nil || m == nil {
 			return
 		}
-		if m.Size%2 == 1 {
-			d.RefuseAppend(m)
-			return
+		if m.Catenate {
+			if !fuzzParts(d) {
+				return
+			}
+			continue
 		}
-		r, err := d.AcceptAppend(m)
-		if err != nil {
-			return
-		}
-		if n, err := io.Copy(io.Discard, r); err != nil || n < m.Size {
-			return
-		}
-		if d.FinishAppend(m) != nil {
+		if !fuzzLiteral(d, &m.MessageLiteral) || d.FinishAppend(m) != nil {
 			return
 		}
 	}
+}
+
+func fuzzParts(d *Decoder) bool {
+	for {
+		c, err := d.NextPart()
+		if err != nil || c == nil {
+			return err == nil
+		}
+		if c.URL == "" && (!fuzzLiteral(d, &c.MessageLiteral) || d.FinishPart(c) != nil) {
+			return false
+		}
+	}
+}
+
+// fuzzLiteral reads a literal, or refuses those with an odd size.
+func fuzzLiteral(d *Decoder, a *MessageLiteral) bool {
+	if a.Size%2 == 1 {
+		_ = d.SkipAppend()
+		return false
+	}
+	r, err := d.AcceptAppend(a)
+	if err != nil {
+		return false
+	}
+	n, err := io.Copy(io.Discard, r)
+	return err == nil && n == a.Size
 }

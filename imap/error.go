@@ -21,6 +21,7 @@ const (
 	CodeAuthorizationFailed  = "AUTHORIZATIONFAILED"
 	CodeBadComparator        = "BADCOMPARATOR"
 	CodeBadCharset           = "BADCHARSET"
+	CodeBadURL               = "BADURL"
 	CodeCannot               = "CANNOT"
 	CodeClientBug            = "CLIENTBUG"
 	CodeClosed               = "CLOSED"
@@ -51,6 +52,7 @@ const (
 	CodeUIDValidity          = "UIDVALIDITY"
 	CodeUnavailable          = "UNAVAILABLE"
 	CodeUnknownCTE           = "UNKNOWN-CTE"
+	CodeURLMech              = "URLMECH"
 	CodeUseAttr              = "USEATTR"
 )
 

@@ -54,6 +54,7 @@ var commandTable = map[string]command{
 	"NAMESPACE":    {states: authenticated, run: (*session).cmdNamespace},
 	"STATUS":       {states: authenticated, run: (*session).cmdStatus},
 	"APPEND":       {states: authenticated, run: (*session).cmdAppend},
+	"REPLACE":      {states: stateSelected, run: (*session).cmdReplace},
 	"IDLE":         {states: authenticated, run: (*session).cmdIdle, quiet: true},
 	"GETQUOTA":     {states: authenticated, run: (*session).cmdGetQuota},
 	"GETQUOTAROOT": {states: authenticated, run: (*session).cmdGetQuotaRoot},

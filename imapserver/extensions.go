@@ -57,6 +57,8 @@ var extensions = []extension{
 	{name: "STATUS=SIZE", rfc: "8438"},
 	{name: "BINARY", rfc: "3516"},
 	{name: "MULTIAPPEND", rfc: "3502"},
+	{name: "REPLACE", rfc: "8508"},
+	{name: "CATENATE", rfc: "4469"},
 	{name: "CONDSTORE", rfc: "7162"},
 	{name: "QRESYNC", rfc: "7162"},
 	{name: "UTF8=ACCEPT", rfc: "9755"},

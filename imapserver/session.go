@@ -304,7 +304,7 @@ func (s *session) command(ctx context.Context) error {
 func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 	cmd := commandTable[r.Name]
 	if cmd.states&s.state == 0 {
-		if r.Name == "APPEND" {
+		if r.Name == "APPEND" || r.Name == "REPLACE" {
 			if err := s.dec.SkipAppend(); err != nil {
 				return err
 			}
