@@ -21,7 +21,7 @@ const MaxKeywords = 26
 
 // Bounds of the files beside messages.
 const (
-	maxLine  = 4 << 10
+	maxLine  = 64 << 10
 	maxLines = 100_000
 )
 

@@ -230,3 +230,6 @@ func (sp *Spool) Close() error {
 func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
+
+// NewSpool returns an empty spool of the account's store. It must be closed.
+func (a *Account) NewSpool() *Spool { return a.s.NewSpool() }
