@@ -56,6 +56,7 @@ func commands() []command {
 		smtpCommands(),
 		spfCommands(),
 		tokenCommands(),
+		transferCommands(),
 		traceCommands(),
 		webapiCommands(),
 	)

@@ -316,6 +316,25 @@ func (s *fileSource) mboxFolder(name string) string {
 	return strings.Join(levels, "/")
 }
 
+// dotted changes subscriptions of Maildir++, of which "." separates the levels.
+func (s *fileSource) dotted() {
+	dots := false
+	for d := range s.maildirs {
+		dots = dots || strings.HasPrefix(path.Base(d), ".")
+	}
+	if !dots || s.subs == nil {
+		return
+	}
+	subs := map[string]bool{}
+	for n := range s.subs {
+		if !strings.Contains(n, "/") {
+			n = strings.ReplaceAll(n, ".", "/")
+		}
+		subs[n] = true
+	}
+	s.subs = subs
+}
+
 // folders tells the Receiver of all folders, also empty ones.
 func (s *fileSource) folders(r Receiver) error {
 	var names []string
@@ -326,6 +345,7 @@ func (s *fileSource) folders(r Receiver) error {
 		names = append(names, s.mboxFolder(f))
 	}
 	slices.Sort(names)
+	s.dotted()
 	for _, n := range slices.Compact(names) {
 		f := Folder{Name: n}
 		if s.subs != nil {
