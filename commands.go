@@ -58,6 +58,7 @@ func commands() []command {
 		smtpCommands(),
 		spfCommands(),
 		tokenCommands(),
+		transferCommands(),
 		traceCommands(),
 		webapiCommands(),
 	)

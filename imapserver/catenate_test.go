@@ -56,7 +56,7 @@ func TestCatenateLarge(t *testing.T) {
 	c := ts.client()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := c.Do(ctx, `APPEND Drafts CATENATE (TEXT {9+}` + "\r\nPart: 0\r\n" + ` URL "/INBOX/;UID=1/;SECTION=TEXT" TEXT {9+}` + "\r\nPart: 1\r\n" + ` URL "/INBOX/;UID=1/;SECTION=1")`)
+	_, err := c.Do(ctx, `APPEND Drafts CATENATE (TEXT {9+}`+"\r\nPart: 0\r\n"+` URL "/INBOX/;UID=1/;SECTION=TEXT" TEXT {9+}`+"\r\nPart: 1\r\n"+` URL "/INBOX/;UID=1/;SECTION=1")`)
 	if err != nil {
 		t.Fatal(err)
 	}
