@@ -39,7 +39,7 @@ func (a *Account) add(ctx context.Context, msgs []NewMessage, auto bool, target 
 	if len(msgs) == 0 {
 		return r, nil
 	}
-	ps, err := a.prepareAll(ctx, msgs)
+	ps, err := a.prepareAll(ctx, msgs, 0)
 	if err != nil {
 		return r, fmt.Errorf("adding message: %w", err)
 	}
@@ -67,8 +67,8 @@ func (a *Account) add(ctx context.Context, msgs []NewMessage, auto bool, target 
 }
 
 // prepareAll prepares messages and stages large ones, once it is known that they are
-// within the quota.
-func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepared, error) {
+// within the quota when freed bytes go at the same time.
+func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage, freed int64) ([]*prepared, error) {
 	ps := make([]*prepared, len(msgs))
 	total := int64(0)
 	for i := range msgs {
@@ -83,7 +83,7 @@ func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepare
 		total += ps[i].size
 	}
 	q := a.Quota()
-	if err := checkQuota(q.Limit, q.Used, total); err != nil {
+	if err := checkQuota(q.Limit, q.Used-freed, total); err != nil {
 		return nil, err
 	}
 	return ps, a.stageAll(ctx, ps)
