@@ -136,6 +136,7 @@ func exampleAccount() Account {
 	a.FullName = "M. J. L."
 	a.TrustedARCSealers = []string{"forward.example.net"}
 	a.QuotaMessageSize = 1 << 30
+	a.QueueMailbox, a.ScheduledMailbox = DefaultQueueMailbox, DefaultScheduledMailbox
 	a.Introbox = "Introbox"
 	a.AutomaticJunkFlags.NotJunkMailboxRegexp = "^archive"
 	a.MaxOutgoingMessagesPerDay = DefaultMaxOutgoingMessagesPerDay

@@ -12,6 +12,13 @@ import (
 // of Options.AutoFlags.
 func (a *Account) Copy(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID) (Copied, error) {
 	return a.transfer(ctx, "copying", src, set, func(t *tx, b *mailbox, msgs []Message, _ []int) (Copied, error) {
+		d, err := t.box(dst)
+		if err == nil {
+			err = a.reserved(d, nil)
+		}
+		if err != nil {
+			return Copied{}, err
+		}
 		return t.copy(b, msgs, dst)
 	})
 }
@@ -21,6 +28,9 @@ func (a *Account) Copy(ctx context.Context, src MailboxID, set UIDSet, dst Mailb
 func (a *Account) Move(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID) (Copied, error) {
 	return a.transfer(ctx, "moving", src, set, func(t *tx, b *mailbox, msgs []Message, idx []int) (Copied, error) {
 		d, err := t.box(dst)
+		if err == nil {
+			err = a.reserved(d, nil)
+		}
 		if err != nil {
 			return Copied{}, err
 		}
