@@ -51,15 +51,15 @@ func commands() []command {
 		publicSuffixCommands(),
 		queueCommands(),
 		reportCommands(),
-		storedReportCommands(),
 		retrainCommands(),
 		sendmailCommands(),
 		simulateCommands(),
 		smtpCommands(),
 		spfCommands(),
+		storedReportCommands(),
 		tokenCommands(),
-		transferCommands(),
 		traceCommands(),
+		transferCommands(),
 		webapiCommands(),
 	)
 }

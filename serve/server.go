@@ -30,6 +30,7 @@ import (
 	"mox/mtastsdb"
 	"mox/outbound"
 	"mox/queue"
+	"mox/queuebox"
 	"mox/ratelimit"
 	"mox/report"
 	"mox/reportdb"
@@ -104,6 +105,7 @@ type Server struct {
 	submit      *submit.Submit
 	outbound    *outbound.Outbound
 	hooks       atomic.Pointer[hook.Hooks]
+	queueboxes  atomic.Pointer[queuebox.Boxes]
 	receiver    *report.Receiver
 	reporter    *report.Reporter
 	smtp        []*smtpserver.Server // one for each listener
@@ -190,6 +192,9 @@ func (s *Server) storeOptions() store.Options {
 		},
 		Classified: func(account string) { s.Junk.Touch(account) },
 		AutoFlags:  s.autoFlags,
+		Reserved: func(account, mailbox string) bool {
+			return queuebox.Reserved(s.Config.Snapshot(), account, mailbox)
+		},
 	}
 }
 
@@ -209,6 +214,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 	}
 	return config.Prepared{Commit: func() {
 		s.syncHooks(old, snap)
+		s.queueboxes.Load().Touch("") // their names may be others
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
 			if before == nil || LimitsOf(before) == LimitsOf(info) {
