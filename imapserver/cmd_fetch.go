@@ -42,6 +42,9 @@ func (s *session) cmdFetch(ctx context.Context, r *imap.Request) error {
 			return err
 		}
 	}
+	if f.Partial != nil {
+		sp = sp.part(*f.Partial)
+	}
 	if p.seen && !s.box.readOnly {
 		s.markSeen(ctx, p, sp)
 	}
