@@ -52,11 +52,24 @@ func (s *session) threads(ctx context.Context, alg imap.ThreadAlgorithm, pos []u
 }
 
 // sendThreads sends the THREAD response; numbers are those of the messages.
+func (s *session) sendThreads(t *trees, numbers []uint32) error {
+	b, err := appendThreads(s.output(), t, numbers, func(b []byte) ([]byte, error) {
+		// A long response goes out in pieces.
+		s.out = b
+		err := s.spill()
+		return s.output(), err
+	})
+	s.out = b
+	return err
+}
+
+// appendThreads appends the THREAD response; pass is called with the buffer between
+// threads, and returns the one to go on with.
 //
 // RFC 5256 4: thread members follow each other as long as there is one child; more are
 // lists of their own. A parent that is not among the messages has no number.
-func (s *session) sendThreads(t *trees, numbers []uint32) error {
-	b := append(s.output(), "* THREAD"...)
+func appendThreads(b []byte, t *trees, numbers []uint32, pass func([]byte) ([]byte, error)) ([]byte, error) {
+	b = append(b, "* THREAD"...)
 	if len(t.roots) > 0 {
 		b = append(b, ' ')
 	}
@@ -87,13 +100,10 @@ func (s *session) sendThreads(t *trees, numbers []uint32) error {
 			b = append(b, ' ')
 		}
 		stack = append(stack, kids)
-		// A long response goes out in pieces.
-		s.out = b
-		if err := s.spill(); err != nil {
-			return err
+		var err error
+		if b, err = pass(b); err != nil {
+			return b, err
 		}
-		b = s.output()
 	}
-	s.out = append(b, "\r\n"...)
-	return nil
+	return append(b, "\r\n"...), nil
 }
