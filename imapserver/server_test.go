@@ -261,7 +261,7 @@ var serverSettings = map[string]testOptions{
 		c.Limits.Contexts = 2
 		c.Limits.ContextResults = 10
 	}},
-	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
+	"8bit": {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
 		c.Limits.AppendSize = 1000
 		c.Limits.BadCommands = 3
