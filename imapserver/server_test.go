@@ -232,6 +232,11 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 				ready().add(box, smallMessage(i+1), 0)
 			}
 		},
+		// mail MAILBOX FIELD | FIELD ...: adds a message with header fields.
+		"mail": func(t testing.TB, args string) {
+			box, fields, _ := strings.Cut(args, " ")
+			ready().add(box, strings.ReplaceAll(fields, " | ", "\n")+"\n\nHello\n", 0)
+		},
 		// mime MAILBOX NAME: adds a message of testMessages.
 		"mime": func(t testing.TB, args string) {
 			box, name, _ := strings.Cut(args, " ")
@@ -255,7 +260,11 @@ var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
 	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
-	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
+	"contexts": {config: func(c *Config) {
+		c.Limits.Contexts = 2
+		c.Limits.ContextResults = 10
+	}},
+	"8bit": {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
 		c.Limits.AppendSize = 1000
 		c.Limits.BadCommands = 3
