@@ -34,6 +34,7 @@ var commands = map[string]commandSyntax{
 	"GETQUOTAROOT": {parse: parseMailbox},
 	"GETMETADATA":  {parse: parseGetMetadata},
 	"SETMETADATA":  {parse: parseSetMetadata},
+	"NOTIFY":       {parse: parseNotify},
 	"CHECK":        {},
 	"CLOSE":        {},
 	"UNSELECT":     {},

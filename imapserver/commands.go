@@ -59,6 +59,7 @@ var commandTable = map[string]command{
 	"GETQUOTAROOT": {states: authenticated, run: (*session).cmdGetQuotaRoot},
 	"GETMETADATA":  {states: authenticated, run: (*session).cmdGetMetadata},
 	"SETMETADATA":  {states: authenticated, run: (*session).cmdSetMetadata},
+	"NOTIFY":       {states: authenticated, run: (*session).cmdNotify},
 	"CHECK":        {states: stateSelected, run: (*session).cmdNoop},
 	"CLOSE":        {states: stateSelected, run: (*session).cmdClose, quiet: true},
 	"UNSELECT":     {states: stateSelected, run: (*session).cmdUnselect, quiet: true},
