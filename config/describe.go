@@ -41,7 +41,11 @@ func exampleStatic() *Static {
 		ExternalAccountBinding: &ExternalAccountBinding{"key-1", "eab.key"},
 	}}
 	smarthost := func(port int) *TransportSMTP {
-		return &TransportSMTP{Host: "relay.example.net", Port: port, Auth: &SMTPAuth{"user", "password of user", []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"}}}
+		return &TransportSMTP{Host: "relay.example.net", Port: port, Auth: &SMTPAuth{
+			"user", "password of user", &ClientCertificate{CertFile: "client.pem", KeyFile: "client.key"},
+			&SMTPOAuth{"relay.token", "https://oauth2.example.net/token", "client-1", "relay.secret", "relay.refresh", "https://mail.example.net/"},
+			[]string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"},
+		}}
 	}
 	return &Static{
 		DataDir: "../data", LogLevel: "info", PackageLogLevels: map[string]string{"smtpserver": "debug"}, User: "mox",

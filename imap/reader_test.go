@@ -28,7 +28,16 @@ func TestReadResponse(t *testing.T) {
 		{"* SEARCH", &SearchResponse{}},
 		{"* SEARCH 2 5 (MODSEQ 9)", &SearchResponse{[]uint32{2, 5}, 9}},
 		{"* SEARCH 2 ", &SearchResponse{Numbers: []uint32{2}}},
-		{`* ESEARCH (TAG "a") UID MIN 1 MAX 9 COUNT 3 ALL 1,5,9 MODSEQ 4 X (y z)`, &ESearch{"a", true, 1, 9, 3, true, set("1,5,9"), 4}},
+		{`* ESEARCH (TAG "a") UID MIN 1 MAX 9 COUNT 3 ALL 1,5,9 MODSEQ 4 X (y z)`, &ESearch{Tag: "a", UID: true, Min: 1, Max: 9, Count: 3, HasCount: true, All: set("1,5,9"), ModSeq: 4}},
+		{`* ESEARCH (TAG "a") PARTIAL (-1:-100 5:7,9)`, &ESearch{Tag: "a", Partial: &PartialRange{1, 100, true}, PartialSet: set("5:7,9")}},
+		{`* ESEARCH (TAG "a") PARTIAL (1:5 NIL)`, &ESearch{Tag: "a", Partial: &PartialRange{1, 5, false}}},
+		{`* ESEARCH (TAG "C01") UID ADDTO (1 2733 1 2732) REMOVEFROM (0 5)`, &ESearch{Tag: "C01", UID: true, Updates: []ContextUpdate{{false, 1, set("2733")}, {false, 1, set("2732")}, {true, 0, set("5")}}}},
+		{"* SORT 5 3 4 (MODSEQ 7)", &SortResponse{[]uint32{5, 3, 4}, 7}},
+		{"* THREAD", &ThreadResponse{}},
+		{"* THREAD (2)(3 6 (4 23)(44 7 96))", &ThreadResponse{[]*ThreadNode{{2, nil}, {3, []*ThreadNode{{6, []*ThreadNode{{4, []*ThreadNode{{23, nil}}}, {44, []*ThreadNode{{7, []*ThreadNode{{96, nil}}}}}}}}}}}},
+		{"* THREAD ((3)(5))", &ThreadResponse{[]*ThreadNode{{0, []*ThreadNode{{3, nil}, {5, nil}}}}}},
+		{"* COMPARATOR i;octet (i;octet i;ascii-casemap)", &ComparatorResponse{"i;octet", []string{"i;octet", "i;ascii-casemap"}}},
+		{"* LANGUAGE (EN i-default)", &LanguageResponse{[]string{"EN", "i-default"}}},
 		{`* LIST (\HasChildren) "/" "a&APw-" ("CHILDINFO" ("SUBSCRIBED") X y OLDNAME (z))`, &ListResponse{Attrs: []string{`\HasChildren`}, Delimiter: "/", Mailbox: "aü", OldName: "z", ChildInfo: []string{"SUBSCRIBED"}}},
 		{`* LSUB () NIL INBOX`, &ListResponse{Lsub: true, Mailbox: "INBOX"}},
 		{"* STATUS {1}\r\nx (MESSAGES 5 MAILBOXID (F1))", &MailboxStatus{"x", map[string]string{"MESSAGES": "5", "MAILBOXID": "F1"}}},
@@ -71,7 +80,7 @@ func FuzzReadResponse(f *testing.F) {
 		"* OK [CAPABILITY IMAP4rev1] x\r\n", "* 1 FETCH (UID 1 BODY[] {3}\r\nabc ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL))\r\n",
 		"* 1 FETCH (BODYSTRUCTURE ((\"a\" \"b\" NIL NIL NIL \"7bit\" 1 2) \"mixed\"))\r\n", "* ESEARCH (TAG \"x\") ALL 1:2\r\n", "* LIST () \"/\" x (\"CHILDINFO\" (\"a\"))\r\n",
 		"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n", "* STATUS x (MESSAGES 1)\r\n", "+ x\r\n", "a NO [X] y\r\n", "* X {2+}\r\nab\r\n", "* QUOTA \"\" (STORAGE 1 2)\r\n",
-		"* 1 FETCH (BODY ((((((\r\n", "* VANISHED 1:5\r\n", "* ID (\"a\" NIL)\r\n",
+		"* 1 FETCH (BODY ((((((\r\n", "* VANISHED 1:5\r\n", "* ID (\"a\" NIL)\r\n", "* THREAD (1 (2)((3)(4)))\r\n", "* SORT 1 2 (MODSEQ 5)\r\n", "* ESEARCH ADDTO (1 2:3) PARTIAL (-1:-2 NIL)\r\n",
 	} {
 		f.Add(s)
 	}

@@ -38,6 +38,9 @@ func (s *session) idle(ctx context.Context) error {
 		if !errors.Is(err, lineio.ErrInterrupted) {
 			return err
 		}
+		if err := s.checkAccess(); err != nil {
+			return err
+		}
 		s.reportIdle(ctx)
 	}
 }
@@ -67,6 +70,9 @@ func (s *session) endIdle(ctx context.Context, err error) error {
 	if !strings.EqualFold(string(line), "DONE") {
 		err = imap.Bad("expected DONE")
 	}
+	if err := s.checkAccess(); err != nil {
+		return err
+	}
 	s.reportIdle(ctx)
 	return s.respond(ctx, r, err, s.idleSince)
 }
@@ -84,7 +90,7 @@ func (s *session) waitNews(deadline time.Time) error {
 	if s.news != nil {
 		changes = s.news.watch.C
 	}
-	if view == nil && changes == nil || s.listening() {
+	if view == nil && changes == nil || s.listening() && (s.box == nil || s.box.owner == "") {
 		return s.conn.WaitInput(timeout)
 	}
 	stop := make(chan struct{})

@@ -3,6 +3,7 @@ package imapserver
 import (
 	"strconv"
 
+	"mox/imap"
 	"mox/sasl"
 )
 
@@ -56,6 +57,8 @@ var extensions = []extension{
 	{name: "STATUS=SIZE", rfc: "8438"},
 	{name: "BINARY", rfc: "3516"},
 	{name: "MULTIAPPEND", rfc: "3502"},
+	{name: "REPLACE", rfc: "8508"},
+	{name: "CATENATE", rfc: "4469"},
 	{name: "CONDSTORE", rfc: "7162"},
 	{name: "QRESYNC", rfc: "7162"},
 	{name: "UTF8=ACCEPT", rfc: "9755"},
@@ -71,6 +74,9 @@ var extensions = []extension{
 	{name: "QUOTA=RES-MESSAGE", rfc: "9208"},
 	{name: "QUOTA=RES-MAILBOX", rfc: "9208"},
 	{name: "APPENDLIMIT", rfc: "7889"},
+	{name: "ACL", rfc: "4314", available: (*session).announcesACL},
+	{name: "RIGHTS=" + imap.NewRights, rfc: "4314", available: (*session).announcesACL},
+	{name: "LIST-MYRIGHTS", rfc: "8440", available: (*session).announcesACL},
 }
 
 // appendCapabilities writes the names of the extensions for the session's state, each
@@ -97,6 +103,11 @@ func (s *session) appendCapabilities(b []byte) []byte {
 // capabilityCode is the response code that spares clients the CAPABILITY command.
 func (s *session) capabilityCode() string {
 	return string(s.appendCapabilities([]byte("CAPABILITY")))
+}
+
+// announcesACL: before login it is not known whether the user may share mailboxes.
+func (s *session) announcesACL() bool {
+	return s.srv.cfg.Sharing != nil && (s.account == nil || s.shares())
 }
 
 func (s *session) canBind() bool          { return sasl.CanBind(s.tls) }

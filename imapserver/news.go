@@ -18,12 +18,18 @@ const newsBatch = 500
 // slowly costs nothing but that.
 type news struct {
 	watch *store.Watch
-	since store.ModSeq          // told up to here
-	own   map[store.ModSeq]bool // operations of this session after since
+	since store.ModSeq       // told up to here
+	own   map[operation]bool // of this session, after since
 
 	metadata       bool // ENABLE METADATA
 	serverMetadata bool // ENABLE METADATA-SERVER
 	notify         *notify
+}
+
+// operation is one that the session has done, in whatever account.
+type operation struct {
+	account *store.Account
+	modseq  store.ModSeq
 }
 
 // follow begins to follow the change log.
@@ -50,22 +56,25 @@ func (s *session) recordOwn(ctx context.Context) context.Context {
 	if n == nil {
 		return ctx
 	}
-	return store.WithOperations(ctx, func(seq store.ModSeq) {
+	return store.WithOperations(ctx, func(acc *store.Account, seq store.ModSeq) {
 		if n.own == nil {
-			n.own = map[store.ModSeq]bool{}
+			n.own = map[operation]bool{}
 		}
-		n.own[seq] = true
+		n.own[operation{acc, seq}] = true
 	})
 }
 
 // isOwn reports whether an operation is one of this session's that was not told yet.
-func (s *session) isOwn(seq store.ModSeq) bool { return s.news != nil && s.news.own[seq] }
+func (s *session) isOwn(acc *store.Account, seq store.ModSeq) bool {
+	return s.news != nil && s.news.own[operation{acc, seq}]
+}
 
-// advance notes that everything up to seq was told.
-func (n *news) advance(seq store.ModSeq) {
+// advance notes that everything up to seq was told, and of the selected mailbox all.
+func (s *session) advance(seq store.ModSeq) {
+	n := s.news
 	n.since = seq
 	for own := range n.own {
-		if own <= seq {
+		if own.account != s.account || own.modseq <= seq {
 			delete(n.own, own)
 		}
 	}
@@ -85,7 +94,7 @@ func (s *session) tellNews(ctx context.Context) {
 	// The log may be ahead of what is published of the account: the rest is for later.
 	now := s.account.ModSeq()
 	if !n.wanted() {
-		n.advance(now)
+		s.advance(now)
 	}
 	if now-n.since > store.ModSeq(s.limits().NotifyBehind) {
 		s.newsLost(nil, now)
@@ -101,7 +110,7 @@ func (s *session) tellNews(ctx context.Context) {
 			last = min(now, list[len(list)-1].ModSeq)
 		}
 		s.tellChanges(list, last)
-		n.advance(last)
+		s.advance(last)
 		if s.spill() != nil {
 			return // the next write fails as well, and tells
 		}
@@ -115,7 +124,7 @@ func (s *session) newsLost(err error, now store.ModSeq) {
 		s.log.Error("reading change log for a client", "account", s.principal.Account, "err", err)
 	}
 	n := s.news
-	n.advance(now)
+	s.advance(now)
 	if n.notify != nil && n.notify.others {
 		n.notify.stop()
 		n.notify = &notify{}
@@ -140,7 +149,7 @@ func (s *session) tellChanges(list []store.Change, last store.ModSeq) {
 		if ch.ModSeq > last {
 			break
 		}
-		if s.news.own[ch.ModSeq] {
+		if s.isOwn(s.account, ch.ModSeq) {
 			continue
 		}
 		if ch.ModSeq != t.seq {
@@ -201,7 +210,7 @@ func (t *telling) wants(name string, e imap.NotifyEvents) bool {
 // message notes a change of messages in a mailbox that is not selected: RFC 5465 3.1: for
 // the selected one only SELECTED counts.
 func (t *telling) message(ch *store.Change, e imap.NotifyEvents) {
-	if t.s.box != nil && t.s.box.view.Mailbox == ch.Mailbox {
+	if t.s.isSelected(ch.Mailbox) {
 		return
 	}
 	mb, ok := t.s.account.MailboxByID(ch.Mailbox)
@@ -235,7 +244,7 @@ func (t *telling) sendStatus(id store.MailboxID) {
 	if t.s.condstore {
 		atts = append(atts, imap.StatusHighestModSeq)
 	}
-	t.s.sendStatus(mb, atts)
+	t.s.sendStatusAs(wireName(mb.Name), mb, atts)
 }
 
 // came tells of a mailbox that came or went. RFC 5465 5.4: its parent is affected too.

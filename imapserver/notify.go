@@ -3,6 +3,7 @@ package imapserver
 import (
 	"context"
 	"strings"
+	"time"
 
 	"mox/imap"
 	"mox/lineio"
@@ -128,7 +129,7 @@ func (s *session) cmdNotify(ctx context.Context, r *imap.Request) error {
 	f.notify.stop()
 	f.notify = nil
 	s.tellNews(ctx)
-	f.advance(s.account.ModSeq())
+	s.advance(s.account.ModSeq())
 	// RFC 5465 3.1: an implicit NOOP, whatever is asked for.
 	if s.box != nil && c.Groups != nil {
 		s.report(true)
@@ -152,14 +153,14 @@ func (s *session) cmdNotify(ctx context.Context, r *imap.Request) error {
 func (s *session) sendNotifyStatus(n *notify) error {
 	for _, mb := range s.account.Mailboxes() {
 		e := n.events(s, mb.Name)
-		if e&imap.EventsMessage == 0 || s.box != nil && s.box.view.Mailbox == mb.ID {
+		if e&imap.EventsMessage == 0 || s.isSelected(mb.ID) {
 			continue
 		}
 		atts := []imap.StatusAtt{imap.StatusUIDValidity, imap.StatusUIDNext, imap.StatusMessages}
 		if e&(imap.EventFlagChange|imap.EventAnnotationChange) != 0 {
 			atts = append(atts, imap.StatusUnseen, imap.StatusHighestModSeq)
 		}
-		s.sendStatus(mb, atts)
+		s.sendStatusAs(wireName(mb.Name), mb, atts)
 		if err := s.spill(); err != nil {
 			return err
 		}
@@ -196,15 +197,37 @@ func (s *session) wantsFlags() bool {
 }
 
 // tellListening tells what is new between commands. RFC 5465 6.1: EXPUNGE waits for a
-// command with SELECTED-DELAYED.
-func (s *session) tellListening(ctx context.Context) {
+// command with SELECTED-DELAYED. An error ends the session.
+func (s *session) tellListening(ctx context.Context) error {
 	if !s.listening() {
-		return
+		return nil
+	}
+	if err := s.checkAccess(); err != nil {
+		return err
 	}
 	if s.box != nil {
 		s.reportWanted(!s.notifying().delayed)
 	}
 	s.tellNews(ctx)
+	return s.flush()
+}
+
+// waitListening is WaitInput of the connection. For a client that listens to a mailbox of
+// another account, whose changes do not wake the session otherwise, they do.
+func (s *session) waitListening(timeout time.Duration) error {
+	b := s.box
+	if b == nil || b.owner == "" || !s.listening() || s.notifying().selected == 0 || isSuperseded(b.view) && b.box.View() == b.view {
+		return s.conn.WaitInput(timeout)
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	go wakeOn(b.view.Superseded(), nil, stop, s.conn)
+	return s.conn.WaitInput(timeout)
+}
+
+// isSelected reports whether a mailbox of the user's own account is selected.
+func (s *session) isSelected(id store.MailboxID) bool {
+	return s.box != nil && s.box.account == s.account && s.box.view.Mailbox == id
 }
 
 // fetchNew sends what the client wants to have of the last n messages, those excepted that
@@ -217,7 +240,7 @@ func (s *session) fetchNew(n int) {
 	var sp spans
 	total := s.box.total()
 	for e := range s.box.entries(spans{{total - n, total}}) {
-		if s.isOwn(e.msg.ModSeq) {
+		if s.isOwn(s.box.account, e.msg.ModSeq) {
 			continue
 		}
 		pos := int(e.seq) - 1

@@ -34,8 +34,9 @@ type session struct {
 
 	state     state
 	principal Principal
-	account   *store.Account
-	box       *selected // set in stateSelected
+	account   *store.Account   // the user's own; that of the selected mailbox is box.account
+	borrowed  []*store.Account // other users', for the command in progress
+	box       *selected        // set in stateSelected
 
 	news *news // nil unless the client wants to hear of more than the selected mailbox
 
@@ -251,10 +252,9 @@ func (s *session) wait(ctx context.Context) error {
 		if s.stopping(ctx) {
 			return errShutdown
 		}
-		err := s.conn.WaitInput(max(time.Until(deadline), time.Millisecond))
+		err := s.waitListening(max(time.Until(deadline), time.Millisecond))
 		if errors.Is(err, lineio.ErrInterrupted) {
-			s.tellListening(ctx)
-			if err := s.flush(); err != nil {
+			if err := s.tellListening(ctx); err != nil {
 				return err
 			}
 			continue
@@ -308,7 +308,7 @@ func (s *session) command(ctx context.Context) error {
 func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 	cmd := commandTable[r.Name]
 	if cmd.states&s.state == 0 {
-		if r.Name == "APPEND" {
+		if r.Name == "APPEND" || r.Name == "REPLACE" {
 			if err := s.dec.SkipAppend(); err != nil {
 				return err
 			}
@@ -316,6 +316,12 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
 	}
 	s.uidCommand = r.UID
+	if !leaving[r.Name] {
+		if err := s.checkAccess(); err != nil {
+			return err
+		}
+	}
+	defer s.giveBack()
 	err := cmd.run(s, s.recordOwn(ctx), r)
 	if !cmd.quiet && !isClose(err) {
 		if s.box != nil {
@@ -398,6 +404,7 @@ func metricName(r *imap.Request) string {
 // closeAccount leaves the mailbox and the account.
 func (s *session) closeAccount() {
 	s.unselect()
+	s.giveBack()
 	s.unfollow()
 	if s.account != nil {
 		s.account.Release()

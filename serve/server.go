@@ -20,6 +20,7 @@ import (
 	"mox/directory"
 	"mox/dns"
 	"mox/dnsbl"
+	"mox/doctext"
 	"mox/hook"
 	"mox/imapserver"
 	"mox/inbound"
@@ -73,6 +74,9 @@ type Options struct {
 	Overview *webserver.Overview
 	// Confine restricts the process to its directories once everything is open.
 	Confine bool
+	// DocumentReader is the program, with arguments, that does [DocumentReader]; nil: this
+	// program, with the argument "doctext".
+	DocumentReader []string
 }
 
 // Server is a composed mail server. Make one with New, then Start it; Stop ends it.
@@ -89,7 +93,8 @@ type Server struct {
 	Policies *mtastsdb.DB // MTA-STS policies of other domains
 	Reports  *reportdb.DB
 
-	dns         *dns.Client // nil: Resolver was given
+	documents   *doctext.Extractor // nil: documents are not searched
+	dns         *dns.Client        // nil: Resolver was given
 	blocklists  *dnsbl.Checker
 	dir         *directory.Directory
 	receivedID  *ReceivedID
@@ -154,8 +159,8 @@ func New(o Options) (_ *Server, rerr error) {
 	if err := s.createMissing(snap); err != nil {
 		return nil, err
 	}
-	if s.Search, err = search.New(search.Config{Store: s.Store, Log: mlog.New("search", s.Log)}); err != nil {
-		return nil, fmt.Errorf("search: %w", err)
+	if err := s.openSearch(snap); err != nil {
+		return nil, err
 	}
 	if err := s.openReception(snap); err != nil {
 		return nil, err
@@ -414,6 +419,9 @@ func (s *Server) closeState() error {
 		ctx, cancel := context.WithTimeout(context.Background(), Drain)
 		defer cancel()
 		errs = append(errs, s.Search.Close(ctx))
+	}
+	if s.documents != nil {
+		errs = append(errs, s.documents.Close())
 	}
 	errs = append(errs, s.closeSending(), s.closeReception())
 	if s.Store != nil {

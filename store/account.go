@@ -35,6 +35,8 @@ type Account struct {
 	committer *db.Committer
 	damaged   atomic.Int64 // when damage was last logged
 
+	sharing sync.Mutex // held while access control lists change, with the index of shares
+
 	refs int       // guarded by s.mu, like:
 	last time.Time // last Release
 
@@ -80,6 +82,10 @@ func (s *Store) openAccount(ctx context.Context, name string) (*Account, error) 
 		return nil, a.openError(path, err)
 	}
 	a.committer = d.NewCommitter(db.Hooks{Before: a.flush, After: a.settle})
+	if err := s.shares.add(name, a.grantees()...); err != nil {
+		// What is in memory is right until the next start, which comes here again.
+		a.log.Error("opening account", "account", name, "err", err)
+	}
 	a.scheduleReap()
 	return a, nil
 }
@@ -106,7 +112,7 @@ func (a *Account) openError(path string, err error) error {
 
 // readState reads all that is kept in memory while the account is open.
 func (a *Account) readState(c *db.Conn) error {
-	for _, read := range []func(*db.Conn) error{a.readCounters, a.readMailboxes, a.readKeywords, a.readSubscriptions} {
+	for _, read := range []func(*db.Conn) error{a.readCounters, a.readMailboxes, a.readACL, a.readKeywords, a.readSubscriptions} {
 		if err := read(c); err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ func (a *Account) add(ctx context.Context, msgs []NewMessage, auto bool, target 
 	if len(msgs) == 0 {
 		return r, nil
 	}
-	ps, err := a.prepareAll(ctx, msgs)
+	ps, err := a.prepareAll(ctx, msgs, 0)
 	if err != nil {
 		return r, fmt.Errorf("adding message: %w", err)
 	}
@@ -67,8 +67,8 @@ func (a *Account) add(ctx context.Context, msgs []NewMessage, auto bool, target 
 }
 
 // prepareAll prepares messages and stages large ones, once it is known that they are
-// within the quota.
-func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepared, error) {
+// within the quota when a message of freed bytes goes at the same time.
+func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage, freed int64) ([]*prepared, error) {
 	ps := make([]*prepared, len(msgs))
 	total := int64(0)
 	for i := range msgs {
@@ -82,7 +82,11 @@ func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepare
 		}
 		total += ps[i].size
 	}
-	if err := a.Quota().Room(len(msgs), total); err != nil {
+	q := a.Quota()
+	if freed > 0 {
+		q.Used, q.Count = q.Used-freed, q.Count-1
+	}
+	if err := q.Room(len(msgs), total); err != nil {
 		return nil, err
 	}
 	return ps, a.stageAll(ctx, ps)

@@ -118,7 +118,12 @@ func (k *checker) readBoxes() error {
 	if a.names[Inbox] == 0 {
 		k.problem("mailbox", "there is no Inbox")
 	}
-	return nil
+	return k.each("SELECT DISTINCT mailbox_id FROM acl", func(r *db.Stmt) error {
+		if id := MailboxID(r.Int64(0)); k.boxes[id] == nil {
+			k.problem("acl", "access control list of mailbox %d, which does not exist", id)
+		}
+		return nil
+	})
 }
 
 func (k *checker) checkCounts() error {
@@ -364,7 +369,7 @@ func (k *checker) compareState(a *Account) error {
 		k.problem("memory", "totals: %+v %d %d in the file, %+v %d %d in memory", f.counters, f.used, f.count, a.counters, a.used, a.count)
 	}
 	for id, b := range f.boxes {
-		if m := a.boxes[id]; m == nil || *m != *b {
+		if m := a.boxes[id]; m == nil || !m.equal(b) {
 			k.problem("memory", "mailbox %d: %+v in the file, %+v in memory", id, b, m)
 		}
 	}

@@ -109,6 +109,9 @@ func (t *tx) createOne(name string, use SpecialUse) (*mailbox, error) {
 	if err := t.subscribe(name, true); err != nil {
 		return nil, err
 	}
+	if err := t.inheritACL(&b); err != nil {
+		return nil, err
+	}
 	return t.update(b), t.logMailbox(MailboxCreated, b.ID, name, "")
 }
 
@@ -153,8 +156,10 @@ func (t *tx) delete(id MailboxID) error {
 	if err := t.c.ExecInts("DELETE FROM mailbox WHERE id=?", int64(id)); err != nil {
 		return err
 	}
-	if err := t.c.ExecInts("DELETE FROM expunge WHERE mailbox_id=?", int64(id)); err != nil {
-		return err
+	for _, sql := range [...]string{"DELETE FROM expunge WHERE mailbox_id=?", "DELETE FROM acl WHERE mailbox_id=?"} {
+		if err := t.c.ExecInts(sql, int64(id)); err != nil {
+			return err
+		}
 	}
 	if err := t.deleteMetadata(id); err != nil {
 		return err
@@ -230,7 +235,7 @@ func (t *tx) renameInbox(id MailboxID, name string) error {
 		return err
 	}
 	msgs, idx := v.selected(AllUIDs())
-	_, err = t.move(b, msgs, idx, d, false)
+	_, err = t.move(b, msgs, idx, d, nil)
 	return err
 }
 

@@ -16,6 +16,11 @@ import (
 type mailbox struct {
 	Mailbox
 	expungeFloor ModSeq // the table expunge is complete after this
+	acl          acl
+}
+
+func (b *mailbox) equal(c *mailbox) bool {
+	return b.Mailbox == c.Mailbox && b.expungeFloor == c.expungeFloor && slices.Equal(b.acl, c.acl)
 }
 
 // counters is the table account.
@@ -98,7 +103,7 @@ func (a *Account) do(ctx context.Context, size int, fn func(*tx) error) error {
 	if err != nil {
 		return a.fail(err)
 	}
-	operated(ctx, seq)
+	a.operated(ctx, seq)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -32,6 +33,8 @@ type Options struct {
 	ExpungeLog     int                         // expunge operations of a mailbox remembered for QRESYNC at least; 0: 10,000
 	IdleAccounts   int                         // accounts kept open that nobody uses, at most; 0: 100
 	IdleTime       time.Duration               // after which an unused account is closed; 0: 1 minute
+	SortMemory     int64                       // bytes of memory for sort keys of mailboxes that are open, of all accounts together; 0: 128 MiB
+	SortIdle       time.Duration               // after which unused sort keys are dropped; 0: 5 minutes
 	Added          func(account string)        // called when messages were added durably, by COPY too; must be quick and call nothing of the account
 
 	// AutoFlags returns the flags that messages get and lose on their way into a mailbox:
@@ -59,6 +62,13 @@ type Store struct {
 	lock   *db.Lock
 	spools spoolMemory
 	codec  *codec
+	shares *shares
+
+	background sync.WaitGroup // makeShares
+	stopShares func()         // ends makeShares; nil when there was none
+	seed       maphash.Seed   // of hashes of message ids, which are only in memory
+
+	columns columnCache
 
 	mu       sync.Mutex // guards the fields below, and refs and last of each account
 	accounts map[string]*slot
@@ -95,9 +105,11 @@ func Open(dir string, o Options) (*Store, error) {
 		lock.Close()
 		return nil, fmt.Errorf("opening data directory: %w", err)
 	}
-	s := &Store{dir: dir, o: o, lock: lock, codec: codec, accounts: map[string]*slot{}}
+	s := &Store{dir: dir, o: o, lock: lock, codec: codec, seed: maphash.MakeSeed(), accounts: map[string]*slot{}}
+	s.columns.limit, s.columns.idle = o.SortMemory, o.SortIdle
 	s.spools.left.Store(o.SpoolMemory)
 	s.clean()
+	s.openShares()
 	return s, nil
 }
 
@@ -112,6 +124,8 @@ func storeDefaults(o *Options) {
 	o.ExpungeLog = cmp.Or(o.ExpungeLog, 10_000)
 	o.IdleAccounts = cmp.Or(o.IdleAccounts, 100)
 	o.IdleTime = cmp.Or(o.IdleTime, time.Minute)
+	o.SortMemory = cmp.Or(o.SortMemory, 128<<20)
+	o.SortIdle = cmp.Or(o.SortIdle, 5*time.Minute)
 	o.Metadata.setDefaults()
 }
 
@@ -161,6 +175,9 @@ func (s *Store) Create(ctx context.Context, name string, boxes InitialMailboxes)
 	}
 	if _, err := os.Lstat(s.accountDir(name)); err == nil {
 		return fmt.Errorf("%w: account %s", ErrExists, name)
+	}
+	if err := s.forgetUser(ctx, name); err != nil {
+		return fmt.Errorf("creating account %s: %w", name, err)
 	}
 	tmp, err := os.MkdirTemp(filepath.Join(s.dir, "tmp"), "create-")
 	if err != nil {
@@ -370,6 +387,10 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := atomicfile.SyncDir(filepath.Join(s.dir, "accounts")); err != nil {
 		return s.diskError("removing account", err)
 	}
+	// Create does this too, should it fail here.
+	if err := errors.Join(s.shares.forget(name), s.forgetUser(ctx, name)); err != nil {
+		s.o.Log.Error("removing what others share with a removed account", "account", name, "err", err)
+	}
 	return os.RemoveAll(tmp)
 }
 
@@ -402,6 +423,11 @@ func (s *Store) Close() error {
 		slots = append(slots, sl)
 	}
 	s.mu.Unlock()
+	if s.stopShares != nil {
+		s.stopShares()
+	}
+	s.background.Wait()
+	s.columns.close()
 	var errs []error
 	for _, sl := range slots {
 		<-sl.ready
