@@ -19,6 +19,7 @@ type listed struct {
 	subscribed bool
 	children   bool // has a child mailbox
 	childInfo  bool // a name below matches the selection options
+	oldName    string
 }
 
 // cmdList is LIST, RFC 9051 6.3.9, with RFC 5258, RFC 5819, RFC 6154 and RFC 9590.
@@ -246,6 +247,11 @@ func (s *session) sendListed(l *imap.List, e listed) {
 			}
 			b = append(b, `"SPECIAL-USE"`...)
 		}
+		b = append(b, "))"...)
+	}
+	if e.oldName != "" {
+		b = append(b, ` ("OLDNAME" (`...)
+		b = imap.AppendMailbox(b, e.oldName, s.utf8)
 		b = append(b, "))"...)
 	}
 	s.out = append(b, "\r\n"...)

@@ -250,6 +250,14 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 			fmt.Sscan(args, &l.Bytes, &l.Messages, &l.Mailboxes)
 			ready().account.SetLimits(l)
 		},
+		// comment MAILBOX TEXT: sets /shared/comment.
+		"comment": func(t testing.TB, args string) {
+			box, text, _ := strings.Cut(args, " ")
+			mb, _ := ready().account.MailboxByName(box)
+			if err := ready().account.SetMetadata(context.Background(), mb.ID, []store.MetadataEntry{{Name: "/shared/comment", Value: []byte(text)}}); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"shutdown": func(t testing.TB, _ string) {
 			go ready().Shutdown(context.Background())
 		},
@@ -259,6 +267,7 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
+	"behind":   {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
 	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
 	"contexts": {config: func(c *Config) {
 		c.Limits.Contexts = 2
