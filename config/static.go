@@ -28,6 +28,8 @@ type Static struct {
 	OutgoingTLSReportsForAllSuccess bool                 `sconf:"optional" sconf-doc:"Send TLS reports also for days on which there was no failure."`
 	DNSResolvers                    []string             `sconf:"optional" sconf-doc:"Addresses (IP or IP:port) of DNS resolvers to ask in place of those of /etc/resolv.conf. They must validate DNSSEC and the path to them must be trusted: what they say about DNSSEC is believed. Default: the resolvers of /etc/resolv.conf, believed about DNSSEC when on a loopback address or when that file has \"options trust-ad\". A validating resolver on this machine is best; without one that is believed, DANE is not used."`
 	QuotaMessageSize                int64                `sconf:"optional" sconf-doc:"Total size in bytes of all messages an account may store, unless the account has its own setting. Delivery to a full account is refused with a temporary error. Databases and search index need about 15% more. Default: 0, no limit."`
+	NoSharing                       bool                 `sconf:"optional" sconf-doc:"Do not let users share mailboxes with each other, which they do with access control lists in IMAP (RFC 4314). What is shared already stays so until this is removed again, but cannot be seen."`
+	SharingWithinDomain             bool                 `sconf:"optional" sconf-doc:"Let users share mailboxes only with accounts of the same default Domain. For servers with domains that have nothing to do with each other."`
 }
 
 // GlobalTLS is Static.TLS.
