@@ -23,7 +23,7 @@ const (
 	testPassword = "te\"st p\\ss"
 )
 
-// testAuth knows one user.
+// testAuth knows one user, and those of testSharing by the same password.
 type testAuth struct{ t testing.TB }
 
 func (a testAuth) Begin(_ context.Context, info AuthInfo) (Attempt, error) {
@@ -36,7 +36,7 @@ type testAttempt struct {
 }
 
 func (a *testAttempt) Password(_ context.Context, authcid, password string) error {
-	if authcid != testUser || password != testPassword {
+	if authcid != testUser && !testUsers[strings.TrimSuffix(authcid, "@mox.example")] || password != testPassword {
 		return sasl.ErrCredentials
 	}
 	return nil
@@ -61,6 +61,9 @@ func (a *testAttempt) External(context.Context, string) error {
 }
 
 func (a *testAttempt) Finish(_ context.Context, mech, authcid, _ string, err error) (Principal, error) {
+	if name := strings.TrimSuffix(authcid, "@mox.example"); err == nil && testUsers[name] {
+		return Principal{Account: name, Login: authcid}, nil
+	}
 	if err == nil && (authcid == testUser || mech == "EXTERNAL") {
 		return Principal{Account: "mjl", Login: testUser}, nil
 	}
@@ -77,11 +80,13 @@ type testServer struct {
 	store   *store.Store
 	account *store.Account
 	ln      *sessiontest.Listener
+	sharing *testSharing
 	panics  *int
 	cert    tls.Certificate
 }
 
 type testOptions struct {
+	sharing  bool // with testSharing, whose accounts exist
 	config   func(c *Config)
 	listener Listener
 	log      slog.Level
@@ -109,9 +114,13 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ts := &testServer{t: t, store: st, account: acc, panics: new(int)}
+	ts := &testServer{t: t, store: st, account: acc, panics: new(int), sharing: &testSharing{}}
 	ts.cert = sessiontest.Certificate("mox.example")
 	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", Hooks: Hooks{Panic: func() { *ts.panics++ }}}
+	if o.sharing {
+		cfg.Sharing = ts.sharing
+		ts.createUsers()
+	}
 	if o.config != nil {
 		o.config(&cfg)
 	}
@@ -141,6 +150,9 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 		}
 		if err != nil {
 			t.Errorf("check: %v", err)
+		}
+		if o.sharing {
+			ts.checkUsers()
 		}
 		acc.Release()
 		if err := st.Close(); err != nil {
@@ -198,6 +210,7 @@ func TestSessions(t *testing.T) {
 			Vars: map[string]string{
 				"user":  testUser,
 				"login": `LOGIN "` + testUser + `" "te\"st p\\ss"`,
+				"pass":  `"te\"st p\\ss"`,
 			},
 			Dial: func(string) (net.Conn, error) {
 				if ts == nil {
@@ -243,6 +256,13 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 			fmt.Sscan(args, &n)
 			ready().account.SetQuota(n)
 		},
+		// acl ACCOUNT MAILBOX IDENTIFIER RIGHTS: sets an entry of an access control list.
+		"acl": func(t testing.TB, args string) {
+			f := strings.Fields(args)
+			ready().setACL(f[0], f[1], f[2], strings.Trim(f[3], "-"))
+		},
+		// allow ACCOUNT: switches sharing off for an account; "" for all.
+		"forbid": func(t testing.TB, args string) { ready().sharing.forbid(args); ready().Recheck() },
 		"shutdown": func(t testing.TB, _ string) {
 			go ready().Shutdown(context.Background())
 		},
@@ -252,6 +272,7 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
+	"sharing":  {sharing: true},
 	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
 		c.Limits.AppendSize = 1000

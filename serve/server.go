@@ -201,6 +201,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 	}
 	return config.Prepared{Commit: func() {
 		s.syncHooks(old, snap)
+		s.imap.Recheck()
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
 			if before == nil || before.Quota == info.Quota {
