@@ -25,6 +25,10 @@ func (d *Directory) Allowed(owner, user string) bool { return d.View().Allowed(o
 // whose logins are not disabled, unless sharing is switched off.
 func (v View) sharer(account string) *config.AccountInfo {
 	info := v.Snapshot.Accounts[account]
+	// Such names mean something else in lists.
+	if strings.HasPrefix(account, groupPrefix) || strings.HasPrefix(account, "-") || strings.EqualFold(account, "anyone") {
+		return nil
+	}
 	if info == nil || v.Snapshot.Static.NoSharing || info.Config.NoSharing || info.Config.LoginDisabled != "" {
 		return nil
 	}
@@ -67,9 +71,6 @@ func (v View) Identify(owner, name string) (identifier string, ok bool) {
 	account := name
 	if info, err := v.Login(name); err == nil && info != nil {
 		account = info.Name
-	}
-	if strings.HasPrefix(account, groupPrefix) {
-		return "", false // it would be taken for a group
 	}
 	if account == owner {
 		return account, v.sharer(owner) != nil

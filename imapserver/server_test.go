@@ -177,6 +177,12 @@ func (ts *testServer) tcp(l Listener) string {
 // add adds a message to a mailbox of the test account.
 func (ts *testServer) add(mailbox, text string, flags store.Flags, keywords ...string) store.Added {
 	ts.t.Helper()
+	return ts.addTo(ts.account, mailbox, text, flags, keywords...)
+}
+
+// addTo is add for another account.
+func (ts *testServer) addTo(a *store.Account, mailbox, text string, flags store.Flags, keywords ...string) store.Added {
+	ts.t.Helper()
 	sp := ts.store.NewSpool()
 	defer sp.Close()
 	if _, err := sp.Write([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); err != nil {
@@ -185,7 +191,7 @@ func (ts *testServer) add(mailbox, text string, flags store.Flags, keywords ...s
 	if err := sp.Finish(); err != nil {
 		ts.t.Fatal(err)
 	}
-	added, err := ts.account.Deliver(context.Background(), mailbox, store.NewMessage{
+	added, err := a.Deliver(context.Background(), mailbox, store.NewMessage{
 		Spool: sp, Flags: flags, Keywords: keywords,
 		Received: time.Date(2022, 3, 4, 5, 6, 7, 0, time.UTC), Saved: time.Date(2023, 3, 4, 5, 6, 7, 0, time.UTC),
 	})

@@ -2,10 +2,12 @@ package imapserver
 
 import (
 	"context"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mox/imap"
 	"mox/store"
@@ -171,6 +173,7 @@ var rightsCases = []rightsCase{
 func TestRights(t *testing.T) {
 	for _, tc := range rightsCases {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			ts := newTestServer(t, testOptions{sharing: true})
 			base := imap.RightLookup
 			if tc.selected {
@@ -279,5 +282,218 @@ func TestHidden(t *testing.T) {
 				t.Errorf("%s: %q for a mailbox that is hidden, %q for none", cmd, answers[0], a)
 			}
 		}
+	}
+}
+
+// TestAccessEnds: a session does not outlive what allows it to read the mailbox of another
+// user: not in IDLE, nor between commands.
+func TestAccessEnds(t *testing.T) {
+	for name, end := range map[string]func(ts *testServer){
+		"rights removed":  func(ts *testServer) { ts.setACL("fred", "Archive", "chris", "l") },
+		"negative rights": func(ts *testServer) { ts.setACL("fred", "Archive", "-$team", "r") },
+		"owner forbidden": func(ts *testServer) { ts.sharing.forbid("fred"); ts.Recheck() },
+		"user forbidden":  func(ts *testServer) { ts.sharing.forbid("chris"); ts.Recheck() },
+		"owner removed": func(ts *testServer) {
+			for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+				ts.Disconnect("fred")
+				err := ts.store.Remove(context.Background(), "fred")
+				if err == nil {
+					return
+				}
+				if time.Now().After(end) {
+					ts.t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ts := newTestServer(t, testOptions{sharing: true})
+			ts.setACL("fred", "Archive", "chris", "lrswite")
+			idle, busy, other := ts.user("chris"), ts.user("chris"), ts.user("chris")
+			defer idle.close()
+			defer busy.close()
+			defer other.close()
+			for _, c := range []*lineClient{idle, busy} {
+				c.ok(`SELECT "Other Users/fred/Archive"`)
+			}
+			other.ok("SELECT INBOX")
+			idle.nc.Write([]byte("i IDLE\r\n"))
+			if l := idle.line(); !strings.HasPrefix(l, "+") {
+				t.Fatal(l)
+			}
+			var ended sync.WaitGroup
+			ended.Go(func() { end(ts) })
+			if l := idle.line(); !strings.HasPrefix(l, "* BYE") {
+				t.Errorf("idle: %s", l)
+			}
+			if name == "owner removed" {
+				if l := busy.line(); !strings.HasPrefix(l, "* BYE") {
+					t.Errorf("waiting: %s", l)
+				}
+			}
+			ended.Wait()
+			if name != "owner removed" {
+				if _, got := busy.do("FETCH 1:* BODY[]"); !strings.HasPrefix(got, "BYE [NOPERM]") {
+					t.Errorf("command: %s", got)
+				}
+			}
+			// Of one's own mail nothing is lost.
+			other.ok("NOOP")
+			other.ok(`LIST "" *`)
+			if _, got := other.do(`SELECT "Other Users/fred/Archive"`); !strings.HasPrefix(got, "NO [NONEXISTENT]") && name != "rights removed" && name != "negative rights" {
+				t.Errorf("select: %s", got)
+			}
+		})
+	}
+}
+
+// TestLeaving: who may no longer read the selected mailbox can leave it, and nothing of it
+// is shown.
+func TestLeaving(t *testing.T) {
+	ts := newTestServer(t, testOptions{sharing: true})
+	for _, cmd := range []string{"UNSELECT", "SELECT INBOX", "EXAMINE INBOX", "LOGOUT"} {
+		ts.setACL("mjl", "Archive", "fred", "lre")
+		c := ts.user("fred")
+		c.ok(`SELECT "Other Users/mjl/Archive"`)
+		ts.setACL("mjl", "Archive", "fred", "l")
+		ts.add("Archive", smallMessage(1), 0)
+		untagged, tagged := c.do(cmd)
+		if cmd != "LOGOUT" && !strings.HasPrefix(tagged, "OK") {
+			t.Errorf("%s: %s", cmd, tagged)
+		}
+		if i := slices.IndexFunc(untagged, func(l string) bool { return strings.HasSuffix(l, " EXISTS") }); i >= 0 && untagged[i] != "* 0 EXISTS" {
+			t.Errorf("%s: %q", cmd, untagged)
+		}
+		c.close()
+	}
+}
+
+// TestCrossAccounts copies and moves both ways between two accounts at the same time.
+func TestCrossAccounts(t *testing.T) {
+	ts := newTestServer(t, testOptions{sharing: true})
+	addr := ts.tcp(Listener{Service: "imap", PlaintextAuth: true})
+	ts.setACL("fred", "Archive", "chris", "lrswipkxte")
+	ts.setACL("chris", "Archive", "fred", "lrswipkxte")
+	for i, name := range []string{"fred", "chris"} {
+		ts.withAccount(name, func(a *store.Account) {
+			for j := range 20 {
+				ts.addTo(a, "Archive", smallMessage(100*i+j), 0)
+			}
+		})
+	}
+	var wg sync.WaitGroup
+	for _, users := range [][2]string{{"fred", "chris"}, {"chris", "fred"}, {"fred", "chris"}, {"chris", "fred"}} {
+		wg.Go(func() {
+			nc, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c := newLineClient(t, nc)
+			defer c.close()
+			c.ok(`LOGIN ` + users[0] + `@mox.example "te\"st p\\ss"`)
+			theirs := `"Other Users/` + users[1] + `/Archive"`
+			for i := range 10 {
+				from, to := "Archive", theirs
+				if i%2 == 1 {
+					from, to = theirs, "Archive"
+				}
+				c.ok("SELECT " + from)
+				c.do("MOVE 1:3 " + to)
+				c.do("UID COPY 1:5 " + to)
+				c.do(`UID STORE 1:* +FLAGS.SILENT (\Deleted)`)
+			}
+		})
+	}
+	wg.Wait()
+	// None of the forty messages is lost.
+	seen := map[string]bool{}
+	for _, name := range []string{"fred", "chris"} {
+		c := ts.user(name)
+		c.ok("SELECT Archive")
+		for _, l := range c.ok("FETCH 1:* ENVELOPE") {
+			if _, subject, ok := strings.Cut(l, `"message `); ok {
+				seen[strings.SplitN(subject, `"`, 2)[0]] = true
+			}
+		}
+		c.close()
+	}
+	if len(seen) != 40 {
+		t.Errorf("%d different messages are left of 40", len(seen))
+	}
+}
+
+// TestCrossQuota: the quota is that of who has the mailbox, and a copy that does not fit
+// leaves nothing.
+func TestCrossQuota(t *testing.T) {
+	ts := newTestServer(t, testOptions{sharing: true})
+	ts.setACL("mjl", "Archive", "chris", "lrswite")
+	ts.withAccount("chris", func(a *store.Account) {
+		for i := range 5 {
+			ts.addTo(a, "Archive", smallMessage(i), 0)
+		}
+	})
+	ts.account.SetQuota(500)
+	c := ts.user("chris")
+	defer c.close()
+	c.ok("SELECT Archive")
+	for _, cmd := range []string{`COPY 1:5 "Other Users/mjl/Archive"`, `MOVE 1:5 "Other Users/mjl/Archive"`} {
+		if _, got := c.do(cmd); !strings.HasPrefix(got, "NO [OVERQUOTA]") {
+			t.Errorf("%s: %s", cmd, got)
+		}
+	}
+	if mb, _ := ts.account.MailboxByName("Archive"); mb.Messages != 0 {
+		t.Errorf("%d messages", mb.Messages)
+	}
+	ts.account.SetQuota(0)
+	c.ok(`MOVE 1:5 "Other Users/mjl/Archive"`)
+	if mb, _ := ts.account.MailboxByName("Archive"); mb.Messages != 5 {
+		t.Errorf("%d messages", mb.Messages)
+	}
+}
+
+// TestSelectedShared: what is done in a selected mailbox of another account is done there,
+// not in a mailbox of one's own that has the same numbers.
+func TestSelectedShared(t *testing.T) {
+	ts := newTestServer(t, testOptions{sharing: true})
+	for i := range 3 {
+		ts.add("Archive", strings.Replace(smallMessage(i), "Hello", "theirs", 1), 0, "Theirs")
+	}
+	ts.withAccount("chris", func(a *store.Account) {
+		for i := range 3 {
+			ts.addTo(a, "Archive", strings.Replace(smallMessage(i+50), "Hello", "mine", 1), store.FlagDeleted)
+		}
+	})
+	ts.setACL("mjl", "Archive", "chris", "lrswite")
+	c := ts.user("chris")
+	defer c.close()
+	c.ok("ENABLE QRESYNC")
+	c.ok(`SELECT "Other Users/mjl/Archive" (QRESYNC (1 1))`)
+	for _, tc := range [][2]string{
+		{"SEARCH BODY theirs", "* SEARCH 1 2 3"},
+		{"SEARCH BODY mine", "* SEARCH"},
+		{"SEARCH KEYWORD Theirs", "* SEARCH 1 2 3"},
+		{"UID SEARCH RETURN (COUNT) 1:*", "COUNT 3"},
+		{"FETCH 1 (BODY.PEEK[TEXT])", "theirs 0"},
+		{"FETCH 2 (FLAGS)", "Theirs"},
+		{"FETCH 2 (ENVELOPE PREVIEW)", "message 1"},
+		{"FETCH 3 (BINARY.PEEK[1])", "theirs 2"},
+		{`STORE 1 +FLAGS.SILENT (Mine)`, "MODSEQ"},
+		{`STORE 1 +FLAGS (\Deleted)`, `\Deleted Theirs Mine`},
+		{"UID FETCH 1:* (UID) (VANISHED CHANGEDSINCE 1)", "UID 3"},
+	} {
+		cmd, want := tc[0], tc[1]
+		if got := strings.Join(c.ok(cmd), "\n"); !strings.Contains(strings.ReplaceAll(got, "Mine Theirs", "Theirs Mine"), want) {
+			t.Errorf("%s: %s, want %s", cmd, got, want)
+		}
+	}
+	c.ok("EXPUNGE")
+	ts.withAccount("chris", func(a *store.Account) {
+		if mb, _ := a.MailboxByName("Archive"); mb.Messages != 3 || mb.Deleted != 3 || mb.ModSeq == 0 {
+			t.Errorf("own mailbox: %+v", mb)
+		}
+	})
+	if mb, _ := ts.account.MailboxByName("Archive"); mb.Messages != 2 {
+		t.Errorf("their mailbox: %+v", mb)
 	}
 }
