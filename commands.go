@@ -40,6 +40,7 @@ func commands() []command {
 		{words: "help", args: "[command]", short: "tell about a command", max: -1, run: runHelp},
 		{words: "helpall", short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
 	},
+		aclCommands(),
 		daneCommands(),
 		dkimCommands(),
 		dmarcCommands(),

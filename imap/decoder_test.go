@@ -106,6 +106,13 @@ func TestDecode(t *testing.T) {
 			{Op: SearchOr, Keys: []SearchKey{{Op: SearchBefore, Date: date("2020-02-01")}, {Op: SearchNot, Keys: []SearchKey{{Op: SearchText, Str: "x"}}}}}}}}}},
 		{`a SEARCH RETURN (MIN SAVE) MODSEQ "/flags/\\seen" all 7`, Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{Min: true, Save: true}, ModSeq: true, Key: SearchKey{Op: SearchModSeq, Num: 7}}}},
 		{"a GETQUOTA \"\"", Request{"a", "GETQUOTA", false, &GetQuota{}}},
+		{"a SETACL INBOX/x Chris +cd", Request{"a", "SETACL", false, &SetACL{"INBOX/x", "Chris", RightsAdd, RightCreate | RightDelete | RightDeleteFlag | RightExpunge}}},
+		{"a SETACL inbox {3+}\r\n-\xc3\xbc -lr", Request{"a", "SETACL", false, &SetACL{"INBOX", "-ü", RightsRemove, RightLookup | RightRead}}},
+		{`a SETACL x anyone ""`, Request{"a", "SETACL", false, &SetACL{Mailbox: "x", Identifier: "anyone"}}},
+		{"a DELETEACL x $team", Request{"a", "DELETEACL", false, &ACLIdentifier{"x", "$team"}}},
+		{"a LISTRIGHTS x y", Request{"a", "LISTRIGHTS", false, &ACLIdentifier{"x", "y"}}},
+		{"a GETACL x", Request{"a", "GETACL", false, &Mailbox{"x"}}},
+		{"a MYRIGHTS x", Request{"a", "MYRIGHTS", false, &Mailbox{"x"}}},
 		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
 	} {
 		d, _ := newTestDecoder(tc.in + "\r\n")
@@ -233,7 +240,7 @@ func FuzzDecode(f *testing.F) {
 		"a LOGIN {3}\r\njoe {0+}\r\n\r\n", "a SELECT x (QRESYNC (1 2 1:3 (1:3 1:3)))\r\n", "a FETCH 1:* (BODY[1.2.HEADER.FIELDS (a b)]<1.2> PREVIEW (LAZY)) (CHANGEDSINCE 1)\r\n",
 		"a SEARCH RETURN (ALL SAVE) CHARSET UTF-8 OR (NOT 1,2 UNSEEN) MODSEQ \"/flags/x\" all 3\r\n", "a LIST (SUBSCRIBED) \"\" (a b) RETURN (STATUS (MESSAGES))\r\n",
 		"a APPEND x (\\Seen) \" 1-Feb-2020 01:02:03 +0100\" {3+}\r\nabc ~{2}\r\nde UTF8 (~{1+}\r\nf)\r\nb NOOP\r\n", "a UID STORE $ (UNCHANGEDSINCE 3) +FLAGS.SILENT \\Seen\r\n",
-		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
+		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a SETACL x {2+}\r\n-y +lrcd\r\n", "a LISTRIGHTS x \"y z\"\r\n", "a LIST \"\" * RETURN (MYRIGHTS)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 	} {
 		f.Add(s)
 	}

@@ -133,6 +133,9 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"NAMESPACE":  readNamespace,
 	"QUOTA":      readQuota,
 	"QUOTAROOT":  readQuotaRoot,
+	"ACL":        readACL,
+	"LISTRIGHTS": readListRights,
+	"MYRIGHTS":   readMyRights,
 }
 
 func (r *ResponseReader) untagged() Response {

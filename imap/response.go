@@ -5,7 +5,7 @@ import "time"
 // Response is what a server sends: one of *StatusResponse, *Continuation, *Capability,
 // *Enabled, *Flags, *NumberResponse, *Expunge, *Vanished, *FetchResponse, *ListResponse,
 // *MailboxStatus, *SearchResponse, *ESearch, *IDResponse, *Namespace, *Quota,
-// *QuotaRoot, or *Unknown.
+// *QuotaRoot, *ACL, *ListRights, *MyRights, or *Unknown.
 type Response interface{ response() }
 
 // StatusResponse is OK, NO, BAD, PREAUTH or BYE, tagged or not (Tag "*").
