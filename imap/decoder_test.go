@@ -107,6 +107,10 @@ func TestDecode(t *testing.T) {
 		{`a SEARCH RETURN (MIN SAVE) MODSEQ "/flags/\\seen" all 7`, Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{Min: true, Save: true}, ModSeq: true, Key: SearchKey{Op: SearchModSeq, Num: 7}}}},
 		{"a GETQUOTA \"\"", Request{"a", "GETQUOTA", false, &GetQuota{}}},
 		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
+		{"a RESETKEY", Request{"a", "RESETKEY", false, &ResetKey{}}},
+		{"a RESETKEY inbox internal xsample", Request{"a", "RESETKEY", false, &ResetKey{"INBOX", []string{"INTERNAL", "XSAMPLE"}}}},
+		{"a GENURLAUTH \"x\" internal y z", Request{"a", "GENURLAUTH", false, &GenURLAuth{[]URLMechanism{{"x", "INTERNAL"}, {"y", "Z"}}}}},
+		{"a URLFETCH x (y) (\"z\" BINARY bodypartstructure) (w BODY)", Request{"a", "URLFETCH", false, &URLFetch{[]URLFetchItem{{URL: "x"}, {URL: "y"}, {URL: "z", Extended: true, Binary: true, BodyPartStructure: true}, {URL: "w", Extended: true, Body: true}}}}},
 		{"a REPLACE 4 Drafts {3}", Request{"a", "REPLACE", false, &Replace{4, "Drafts"}}},
 		{"a uid replace * inbox {3}", Request{"a", "REPLACE", true, &Replace{Star, "INBOX"}}},
 	} {
@@ -134,7 +138,7 @@ func TestDecodeBad(t *testing.T) {
 		"a FETCH 1 FLAGS (CHANGEDSINCE 0)", "a STORE 1 FLAGS", "a STORE 1 XFLAGS ()", "a STORE 1 FLAGS (\\)", "a SEARCH", "a SEARCH NOT", "a SEARCH OR 1",
 		"a SEARCH BEFORE 1-Foo-2020", "a SEARCH BEFORE 32-Jan-2020", "a SEARCH LARGER -1", "a SEARCH YOUNGER 0", "a SEARCH RETURN (FOO) ALL", "a SEARCH " + deep,
 		"a LIST \"\"", "a LIST (RECURSIVEMATCH) \"\" *", "a LIST (FOO) \"\" *", "a LIST \"\" * RETURN (FOO)", "a LIST \"\" () ", "a STATUS x ()", "a STATUS x (FOO)",
-		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a REPLACE 0 x {3}", "a REPLACE 1:2 x {3}", "a REPLACE $ x {3}", "a REPLACE 1 x", "a UID APPEND x {3}", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
+		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a REPLACE 0 x {3}", "a RESETKEY x y z(", "a GENURLAUTH", "a GENURLAUTH x", "a GENURLAUTH x y z", "a URLFETCH", "a URLFETCH (x BODY BINARY)", "a URLFETCH (x FOO)", "a URLFETCH (x", "a URLFETCH x y)", "a REPLACE 1:2 x {3}", "a REPLACE $ x {3}", "a REPLACE 1 x", "a UID APPEND x {3}", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
 	} {
 		if in == "a AUTHENTICATE PLAIN" {
 			continue
@@ -236,7 +240,7 @@ func FuzzDecode(f *testing.F) {
 		"a SEARCH RETURN (ALL SAVE) CHARSET UTF-8 OR (NOT 1,2 UNSEEN) MODSEQ \"/flags/x\" all 3\r\n", "a LIST (SUBSCRIBED) \"\" (a b) RETURN (STATUS (MESSAGES))\r\n",
 		"a APPEND x (\\Seen) \" 1-Feb-2020 01:02:03 +0100\" {3+}\r\nabc ~{2}\r\nde UTF8 (~{1+}\r\nf)\r\nb NOOP\r\n", "a UID STORE $ (UNCHANGEDSINCE 3) +FLAGS.SILENT \\Seen\r\n",
 		"a UID REPLACE 4 x (\\Seen) {2+}\r\nab\r\nb NOOP\r\n", "a APPEND x CATENATE (URL \"/x;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME\" TEXT {2+}\r\nab URL {2+}\r\n/x UTF8 (~{2+}\r\nab)) (\\Seen) {2+}\r\nab\r\n",
-		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
+		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a RESETKEY x INTERNAL\r\n", "a GENURLAUTH \"x\" INTERNAL y Z\r\n", "a URLFETCH x (y BINARY BODYPARTSTRUCTURE) \"z\"\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 	} {
 		f.Add(s)
 	}

@@ -23,7 +23,10 @@ const (
 	testPassword = "te\"st p\\ss"
 )
 
-// testAuth knows one user.
+// testUsers are the accounts of users; the second has none until a transcript says so.
+var testUsers = map[string]string{testUser: "mjl", "other@mox.example": "other"}
+
+// testAuth knows testUsers.
 type testAuth struct{ t testing.TB }
 
 func (a testAuth) Begin(_ context.Context, info AuthInfo) (Attempt, error) {
@@ -36,7 +39,7 @@ type testAttempt struct {
 }
 
 func (a *testAttempt) Password(_ context.Context, authcid, password string) error {
-	if authcid != testUser || password != testPassword {
+	if _, ok := testUsers[authcid]; !ok || password != testPassword {
 		return sasl.ErrCredentials
 	}
 	return nil
@@ -61,7 +64,10 @@ func (a *testAttempt) External(context.Context, string) error {
 }
 
 func (a *testAttempt) Finish(_ context.Context, mech, authcid, _ string, err error) (Principal, error) {
-	if err == nil && (authcid == testUser || mech == "EXTERNAL") {
+	if account := testUsers[authcid]; err == nil && account != "" {
+		return Principal{Account: account, Login: authcid}, nil
+	}
+	if err == nil && mech == "EXTERNAL" {
 		return Principal{Account: "mjl", Login: testUser}, nil
 	}
 	return Principal{}, imap.No(imap.CodeAuthenticationFailed, "invalid credentials")
@@ -111,7 +117,7 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 	}
 	ts := &testServer{t: t, store: st, account: acc, panics: new(int)}
 	ts.cert = sessiontest.Certificate("mox.example")
-	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", Hooks: Hooks{Panic: func() { *ts.panics++ }}}
+	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", UserAccount: func(name string) (string, bool) { a, ok := testUsers[name]; return a, ok }, Hooks: Hooks{Panic: func() { *ts.panics++ }}}
 	if o.config != nil {
 		o.config(&cfg)
 	}
@@ -196,8 +202,9 @@ func TestSessions(t *testing.T) {
 		return sessiontest.Options{
 			TLS: &tls.Config{InsecureSkipVerify: true},
 			Vars: map[string]string{
-				"user":  testUser,
-				"login": `LOGIN "` + testUser + `" "te\"st p\\ss"`,
+				"login2": `LOGIN "other@mox.example" "te\"st p\\ss"`,
+				"user":   testUser,
+				"login":  `LOGIN "` + testUser + `" "te\"st p\\ss"`,
 			},
 			Dial: func(string) (net.Conn, error) {
 				if ts == nil {
@@ -242,6 +249,12 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 			var n int64
 			fmt.Sscan(args, &n)
 			ready().account.SetQuota(n)
+		},
+		// account other: makes the account of the second user.
+		"account": func(t testing.TB, name string) {
+			if err := ready().store.Create(context.Background(), name, store.InitialMailboxes{}); err != nil {
+				t.Fatal(err)
+			}
 		},
 		"shutdown": func(t testing.TB, _ string) {
 			go ready().Shutdown(context.Background())
@@ -298,6 +311,7 @@ Content-Transfer-Encoding: quoted-printable
 --y--
 --x--
 `,
+	"nul": "From: a@example.org\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\nAAECAA==\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: binary\n\na\x00b\n--x\nContent-Transfer-Encoding: rot13\n\nuryyb\n--x\nContent-Type: message/rfc822\n\nSubject: inner\n\ninner\n--x--\n",
 	"unknowncte": `From: a@example.org
 Subject: strange
 Content-Transfer-Encoding: rot13

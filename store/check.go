@@ -278,6 +278,7 @@ func (k *checker) checkRows() error {
 		{"SELECT e.id FROM body_env e LEFT JOIN body b ON e.id=b.id WHERE b.id IS NULL", "rendered data of body %d, which does not exist"},
 		{"SELECT e.id FROM body_key e LEFT JOIN body b ON e.id=b.id WHERE b.id IS NULL", "sort keys of body %d, which does not exist"},
 		{"SELECT l.body_id FROM lookup l LEFT JOIN body b ON l.body_id=b.id WHERE b.id IS NULL", "thread key of body %d, which does not exist"},
+		{"SELECT u.mailbox_id FROM url_key u LEFT JOIN mailbox m ON m.id=u.mailbox_id WHERE u.account='' AND m.id IS NULL", "access key of mailbox %d, which does not exist"},
 		{"SELECT c.modseq FROM change c JOIN account a WHERE c.modseq>a.modseq OR c.modseq<=a.change_floor", "change log entry %d is out of range"},
 	} {
 		err := k.each(q.sql, func(r *db.Stmt) error {
