@@ -22,6 +22,7 @@ func (s *session) cmdGenURLAuth(ctx context.Context, r *imap.Request) error {
 			return err
 		}
 	}
+	s.outData = true // who knows the URLs can read what they stand for
 	b := append(s.output(), "* GENURLAUTH"...)
 	for _, u := range urls {
 		b = imap.AppendString(append(b, ' '), u.Rump+":internal:"+u.Token, false)

@@ -56,15 +56,17 @@ func (s *Server) buildAuth() {
 func (s *Server) buildIMAP() {
 	connections, commands := s.Registry.Counter(metrics.IMAPConnection), s.Registry.Histogram(metrics.IMAPCommand)
 	s.imap = imapserver.New(imapserver.Config{
-		Accounts: s.Store,
-		Auth:     imapAuth{s.Auth},
-		Index:    s.Search,
-		Limiter:  newConnectionLimiter(s.Local, s.Now),
-		Log:      mlog.New("imapserver", s.Log),
-		Hostname: s.Config.Snapshot().Hostname.ASCII,
-		Version:  s.Version,
-		Now:      s.Now,
-		NextID:   s.cids.Next,
+		Accounts:    s.Store,
+		Auth:        imapAuth{s.Auth},
+		Index:       s.Search,
+		Limiter:     newConnectionLimiter(s.Local, s.Now),
+		Log:         mlog.New("imapserver", s.Log),
+		Hostname:    s.Config.Snapshot().Hostname.ASCII,
+		Version:     s.Version,
+		Now:         s.Now,
+		NextID:      s.cids.Next,
+		UserAccount: s.userAccount,
+		OwnHost:     s.ownHost,
 		Hooks: imapserver.Hooks{
 			Connection: func(service string) { connections.Inc(service) },
 			Command:    func(cmd, result string, d time.Duration) { commands.Observe(d, cmd, result) },
