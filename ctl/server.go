@@ -170,8 +170,10 @@ func (s *Server) answer(ctx context.Context, line []byte, r *bufio.Reader, w *bu
 
 func (s *Server) run(ctx context.Context, req Request, out io.Writer) error {
 	c, ok := commands[req.Command]
-	if !ok {
-		c, ok = queueWords[req.Command]
+	for _, more := range []map[string]commandEntry{queueWords, reportWords} {
+		if !ok {
+			c, ok = more[req.Command]
+		}
 	}
 	if !ok {
 		return fmt.Errorf("unknown control command %q", req.Command)

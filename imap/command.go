@@ -45,7 +45,7 @@ type Create struct {
 	Use     []string
 }
 
-// Mailbox is the argument of DELETE, SUBSCRIBE, UNSUBSCRIBE and GETQUOTAROOT.
+// Mailbox is the argument of DELETE, SUBSCRIBE, UNSUBSCRIBE, GETQUOTAROOT, GETACL and MYRIGHTS.
 type Mailbox struct{ Name string }
 
 // Rename is RENAME.
@@ -59,7 +59,9 @@ type ListOptions struct {
 // ListReturn are return options of LIST, RFC 9051 6.3.9.2, RFC 5819, RFC 6154.
 type ListReturn struct {
 	Subscribed, Children, SpecialUse bool
+	MyRights                         bool        // RFC 8440
 	Status                           []StatusAtt // nil: no STATUS option
+	Metadata                         []string    // RFC 9590: entries; nil: no METADATA option
 }
 
 // List is LIST or LSUB. Extended says that a LIST used RFC 5258 syntax.
@@ -150,8 +152,9 @@ type MessageLiteral struct {
 type Fetch struct {
 	Set          NumSet
 	Atts         []FetchAtt
-	ChangedSince *uint64 // RFC 7162 3.1.4.1
-	Vanished     bool    // RFC 7162 3.2.6
+	ChangedSince *uint64       // RFC 7162 3.1.4.1
+	Vanished     bool          // RFC 7162 3.2.6
+	Partial      *PartialRange // RFC 9394 3.3; only with UID
 }
 
 // StoreOp is what STORE does with its flags.
@@ -184,3 +187,13 @@ type UIDExpunge struct{ Set NumSet }
 
 // GetQuota is GETQUOTA, RFC 9208 4.1.1.
 type GetQuota struct{ Root string }
+
+// SetACL is SETACL, RFC 4314 3.1.
+type SetACL struct {
+	Mailbox, Identifier string
+	Op                  RightsOp
+	Rights              Rights
+}
+
+// ACLIdentifier is the arguments of DELETEACL and LISTRIGHTS, RFC 4314 3.2 and 3.4.
+type ACLIdentifier struct{ Mailbox, Identifier string }

@@ -76,7 +76,7 @@ func (a *appender) copyURL(ctx context.Context, url string, sp *store.Spool) err
 	if u.Absolute || u.Access != nil {
 		return fmt.Errorf("%w: not a relative URL", errNoData)
 	}
-	acc, mb, err := a.s.urlMailbox(u)
+	acc, mb, err := a.s.urlMailbox(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -96,19 +96,21 @@ func (a *appender) copyURL(ctx context.Context, url string, sp *store.Spool) err
 
 // urlMailbox finds the mailbox of a URL that is relative to the session: RFC 4469 3: the
 // selected mailbox when it names none.
-func (s *session) urlMailbox(u *imap.URL) (acc *store.Account, mb store.Mailbox, err error) {
-	ok := false
+func (s *session) urlMailbox(ctx context.Context, u *imap.URL) (acc *store.Account, mb store.Mailbox, err error) {
 	if u.Mailbox != "" {
-		acc = s.account
-		mb, ok = s.lookup(u.Mailbox)
-	} else if s.box != nil {
-		acc = s.account
-		mb, ok = acc.MailboxByID(s.box.view.Mailbox)
+		p, err := s.place(ctx, u.Mailbox, imap.RightRead)
+		var ierr *imap.Error
+		if errors.As(err, &ierr) {
+			err = fmt.Errorf("%w: %w", errNoData, err)
+		}
+		return p.account, p.mb, err
 	}
-	if !ok {
-		err = fmt.Errorf("%w: no such mailbox", errNoData)
+	if s.box != nil {
+		if mb, ok := s.box.account.MailboxByID(s.box.view.Mailbox); ok {
+			return s.box.account, mb, nil
+		}
 	}
-	return acc, mb, err
+	return nil, mb, fmt.Errorf("%w: no such mailbox", errNoData)
 }
 
 // maxShownURL bounds the URL in BADURL.

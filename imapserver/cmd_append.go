@@ -14,16 +14,16 @@ import (
 // cmdAppend is APPEND, RFC 9051 6.3.12, with several messages (RFC 3502): all are
 // added or none.
 func (s *session) cmdAppend(ctx context.Context, r *imap.Request) error {
-	mb, err := s.destination(r.Args.(*imap.Append).Mailbox)
+	p, err := s.target(ctx, r.Args.(*imap.Append).Mailbox)
 	if err != nil {
 		return s.afterSkip(s.dec.SkipAppend(), err)
 	}
-	a := &appender{s: s}
+	a := &appender{s: s, account: p.account, limit: flagLimit(p.rights)}
 	defer a.close()
 	if err := a.read(ctx); err != nil {
 		return err
 	}
-	added, err := s.account.Add(ctx, mb.ID, a.msgs)
+	added, err := p.account.Add(ctx, p.mb.ID, a.msgs)
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
 	}
@@ -46,11 +46,13 @@ func appendUID(a store.Added) string {
 
 // appender reads the messages of an APPEND or REPLACE.
 type appender struct {
-	s    *session
-	msgs []store.NewMessage
-	size int64 // of all messages so far, as announced
-	// freed is the size of the message that goes when these come.
-	freed int64
+	s       *session
+	account *store.Account  // they are for
+	limit   store.FlagLimit // of the user there
+	msgs    []store.NewMessage
+	size    int64 // of all messages so far, as announced
+	// replaced is the message that goes when these come, nil when none does.
+	replaced *store.Message
 }
 
 // close frees the spools.
@@ -115,6 +117,8 @@ func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error)
 	if nm.Flags, nm.Keywords, err = parseFlags(m.Flags); err != nil {
 		return nm, err
 	}
+	// RFC 4314 4: flags that the user may not set are left out, that is no failure.
+	nm.Flags, nm.Keywords = a.limit.Filter(nm.Flags, nm.Keywords)
 	nm.Received = m.Date
 	return nm, nil
 }
@@ -126,10 +130,12 @@ func (a *appender) checkRoom(before, n int64) error {
 		return imap.No(imap.CodeTooBig, "message too big")
 	}
 	a.size += n
-	if q := a.s.account.Quota(); q.Limit > 0 && q.Used-a.freed+a.size > q.Limit {
-		return imap.No(imap.CodeOverQuota, "account is over its quota")
+	q := a.account.Quota()
+	if a.replaced != nil {
+		q.Used, q.Count = q.Used-int64(a.replaced.Size), q.Count-1
 	}
-	return nil
+	// The messages before this one and, with CATENATE, this one; the store counts again.
+	return q.Room(max(1, len(a.msgs)), a.size)
 }
 
 // receive reads the data of a literal into a spool. The first error is of the spool:

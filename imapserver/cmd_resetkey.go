@@ -66,8 +66,8 @@ func (srv *Server) keyWasReset(by *session, box store.MailboxID) {
 	account := by.principal.Account
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	for sess, name := range srv.sessions {
-		if name != account || sess == by {
+	for sess, of := range srv.sessions {
+		if of.own != account || sess == by {
 			continue
 		}
 		// More than one since it was last told: it may be any.
@@ -82,7 +82,7 @@ func (s *session) reportKeyReset() {
 	if s.keyReset.Load() == 0 {
 		return
 	}
-	if box := store.MailboxID(s.keyReset.Swap(0)); box == keysReset || box == s.box.view.Mailbox {
+	if box := store.MailboxID(s.keyReset.Swap(0)); box == keysReset || box == s.box.view.Mailbox && s.box.account == s.account {
 		s.sendURLMech()
 	}
 }

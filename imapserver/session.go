@@ -35,8 +35,11 @@ type session struct {
 
 	state     state
 	principal Principal
-	account   *store.Account
-	box       *selected // set in stateSelected
+	account   *store.Account   // the user's own; that of the selected mailbox is box.account
+	borrowed  []*store.Account // other users', for the command in progress
+	box       *selected        // set in stateSelected
+
+	news *news // nil unless the client wants to hear of more than the selected mailbox
 
 	condstore bool // CONDSTORE-aware client: RFC 7162 3.1
 	qresync   bool // RFC 7162 3.2.3
@@ -312,9 +315,18 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
 	}
 	s.uidCommand = r.UID
-	err := cmd.run(s, ctx, r)
-	if s.box != nil && !cmd.quiet && !isClose(err) {
-		s.report(!cmd.noExpunge || r.UID)
+	if !leaving[r.Name] {
+		if err := s.checkAccess(); err != nil {
+			return err
+		}
+	}
+	defer s.giveBack()
+	err := cmd.run(s, s.recordOwn(ctx), r)
+	if !cmd.quiet && !isClose(err) {
+		if s.box != nil {
+			s.report(!cmd.noExpunge || r.UID)
+		}
+		s.tellNews(ctx)
 	}
 	return err
 }
@@ -391,6 +403,8 @@ func metricName(r *imap.Request) string {
 // closeAccount leaves the mailbox and the account.
 func (s *session) closeAccount() {
 	s.unselect()
+	s.giveBack()
+	s.unfollow()
 	if s.account != nil {
 		s.account.Release()
 		s.account = nil
