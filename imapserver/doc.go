@@ -6,6 +6,13 @@
 // the selected mailbox, and sends the tagged response. A command has its own file,
 // cmd_NAME.go. IDLE adds a small goroutine that waits for the mailbox to change.
 //
+// Each capability of that table is shown by a transcript in testdata/session, which says so at
+// its top by a line "# CAPABILITY: NAME"; TestConformance demands it. "make docs" writes the
+// table into docs/imap.md.
+//
+// URLs that give access to messages are in urlauth.go; what a URL stands for is found in
+// urldata.go, for sessions and, by [Server.OpenURL], for message submission.
+//
 // # Sequence numbers
 //
 // A session holds the immutable view of its mailbox that it last told its client

@@ -267,6 +267,7 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
+	"shares":   {config: func(c *Config) { c.Sharing = aloneSharing{} }},
 	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
 	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
