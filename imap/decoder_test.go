@@ -135,6 +135,10 @@ func TestDecode(t *testing.T) {
 		{"a GETACL x", Request{"a", "GETACL", false, &Mailbox{"x"}}},
 		{"a MYRIGHTS x", Request{"a", "MYRIGHTS", false, &Mailbox{"x"}}},
 		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
+		{"a RESETKEY", Request{"a", "RESETKEY", false, &ResetKey{}}},
+		{"a RESETKEY inbox internal xsample", Request{"a", "RESETKEY", false, &ResetKey{"INBOX", []string{"INTERNAL", "XSAMPLE"}}}},
+		{"a GENURLAUTH \"x\" internal y z", Request{"a", "GENURLAUTH", false, &GenURLAuth{[]URLMechanism{{"x", "INTERNAL"}, {"y", "Z"}}}}},
+		{"a URLFETCH x (y) (\"z\" BINARY bodypartstructure) (w BODY)", Request{"a", "URLFETCH", false, &URLFetch{[]URLFetchItem{{URL: "x"}, {URL: "y"}, {URL: "z", Extended: true, Binary: true, BodyPartStructure: true}, {URL: "w", Extended: true, Body: true}}}}},
 		{"a REPLACE 4 Drafts {3}", Request{"a", "REPLACE", false, &Replace{4, "Drafts"}}},
 		{"a uid replace * inbox {3}", Request{"a", "REPLACE", true, &Replace{Star, "INBOX"}}},
 	} {
@@ -169,7 +173,7 @@ func TestDecodeBad(t *testing.T) {
 		"a NOTIFY SET (personal (MessageNew))", "a NOTIFY SET (personal (MessageExpunge))", "a NOTIFY SET (personal (FlagChange))", "a NOTIFY SET (personal (AnnotationChange))",
 		"a NOTIFY SET (selected (MailboxName))", "a NOTIFY SET (personal (MessageNew (UID) MessageExpunge))", "a NOTIFY SET (selected NONE) (selected-delayed NONE)",
 		"a NOTIFY SET (subtree (MessageNew MessageExpunge))", "a NOTIFY SET (selected (MessageNew (FOO) MessageExpunge))", "a NOTIFY SET (selected (MessageNew () MessageExpunge))",
-		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a REPLACE 0 x {3}", "a REPLACE 1:2 x {3}", "a REPLACE $ x {3}", "a REPLACE 1 x", "a UID APPEND x {3}", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
+		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a REPLACE 0 x {3}", "a RESETKEY x y z(", "a GENURLAUTH", "a GENURLAUTH x", "a GENURLAUTH x y z", "a URLFETCH", "a URLFETCH (x BODY BINARY)", "a URLFETCH (x FOO)", "a URLFETCH (x", "a URLFETCH x y)", "a REPLACE 1:2 x {3}", "a REPLACE $ x {3}", "a REPLACE 1 x", "a UID APPEND x {3}", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
 	} {
 		if in == "a AUTHENTICATE PLAIN" {
 			continue
@@ -273,6 +277,7 @@ func FuzzDecode(f *testing.F) {
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a UID SORT RETURN (PARTIAL -1:-5 COUNT UPDATE) (SUBJECT REVERSE DATE) UTF-8 ALL\r\n",
 		"a THREAD REFS UTF-8 TEXT {1+}\r\nx\r\n", "a COMPARATOR \"-i;*\"\r\n", "a LANGUAGE en *\r\n", "a CANCELUPDATE \"x\"\r\n", "a UID FETCH 1:* FLAGS (PARTIAL 1:5)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 		"a UID REPLACE 4 x (\\Seen) {2+}\r\nab\r\nb NOOP\r\n", "a APPEND x CATENATE (URL \"/x;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME\" TEXT {2+}\r\nab URL {2+}\r\n/x UTF8 (~{2+}\r\nab)) (\\Seen) {2+}\r\nab\r\n",
+		"a RESETKEY x INTERNAL\r\n", "a GENURLAUTH \"x\" INTERNAL y Z\r\n", "a URLFETCH x (y BINARY BODYPARTSTRUCTURE) \"z\"\r\n",
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 		"a NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[1]) MessageExpunge)) (subtree (a \"b\") (MailboxName FlagChange)) (mailboxes {1+}\r\nx NONE)\r\n",
 		"a GETMETADATA (DEPTH 1 MAXSIZE 3) INBOX (/private/a \"/shared/b\")\r\n", "a SETMETADATA \"\" (/shared/a ~{2+}\r\n\x00b /private/b NIL)\r\n",

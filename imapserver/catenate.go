@@ -96,20 +96,21 @@ func (a *appender) copyURL(ctx context.Context, url string, sp *store.Spool) err
 
 // urlMailbox finds the mailbox of a URL that is relative to the session: RFC 4469 3: the
 // selected mailbox when it names none.
-func (s *session) urlMailbox(ctx context.Context, u *imap.URL) (*store.Account, store.Mailbox, error) {
+func (s *session) urlMailbox(ctx context.Context, u *imap.URL) (acc *store.Account, mb store.Mailbox, err error) {
 	if u.Mailbox != "" {
 		p, err := s.place(ctx, u.Mailbox, imap.RightRead)
-		if err == nil {
-			return p.account, p.mb, nil
+		var ierr *imap.Error
+		if errors.As(err, &ierr) {
+			err = fmt.Errorf("%w: %w", errNoData, err)
 		}
-		return nil, store.Mailbox{}, fmt.Errorf("%w: %w", errNoData, err)
+		return p.account, p.mb, err
 	}
 	if s.box != nil {
 		if mb, ok := s.box.account.MailboxByID(s.box.view.Mailbox); ok {
 			return s.box.account, mb, nil
 		}
 	}
-	return nil, store.Mailbox{}, fmt.Errorf("%w: no such mailbox", errNoData)
+	return nil, mb, fmt.Errorf("%w: no such mailbox", errNoData)
 }
 
 // maxShownURL bounds the URL in BADURL.

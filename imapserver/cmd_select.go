@@ -76,6 +76,7 @@ func (s *session) sendSelected(p *place) {
 	s.okNumber("UIDVALIDITY", int64(v.UIDValidity))
 	s.okNumber("UIDNEXT", int64(v.UIDNext))
 	s.okNumber("HIGHESTMODSEQ", s.box.known())
+	s.sendURLMech()
 	s.line("* OK [MAILBOXID (", store.MailboxObjectID(p.mb.ID), ")] object id")
 	// RFC 9051 6.3.2: LIST is part of the answer in IMAP4rev2.
 	if !s.rev2 {

@@ -3,6 +3,7 @@ package imapserver
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -37,6 +38,13 @@ type Config struct {
 	// from clients that have not enabled UTF8=ACCEPT, as RFC 6855 4 has it. Off,
 	// old mail with raw 8-bit header fields can be uploaded, as clients expect.
 	RefuseEightBitHeaders bool
+	// UserAccount returns the account of a user name in an imap URL, false when there is
+	// none that may be used. Nil: names of users are names of accounts.
+	UserAccount func(name string) (account string, ok bool)
+	// OwnHost tells whether a host in an imap URL, which may have a port, is this server.
+	// Nil: all are.
+	OwnHost func(host string) bool
+	Random  io.Reader // for keys; nil: crypto/rand
 }
 
 // Accounts gives access to mail; *store.Store does.

@@ -20,6 +20,13 @@
 // the command, or while its mailbox is selected; the selected mailbox knows its own account.
 // Rights are looked at anew for each command, and in IDLE when the mailbox gets a new view.
 //
+// Each capability of that table is shown by a transcript in testdata/session, which says so at
+// its top by a line "# CAPABILITY: NAME"; TestConformance demands it. "make docs" writes the
+// table into docs/imap.md.
+//
+// URLs that give access to messages are in urlauth.go; what a URL stands for is found in
+// urldata.go, for sessions and, by [Server.OpenURL], for message submission.
+//
 // # Sequence numbers
 //
 // A session holds the immutable view of its mailbox that it last told its client

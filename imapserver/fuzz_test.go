@@ -23,6 +23,8 @@ func FuzzSession(f *testing.F) {
 		"b SETACL INBOX chris +lrcd\r\nc GETACL INBOX\r\nd LISTRIGHTS INBOX -x\r\ne MYRIGHTS \"Other Users/chris/INBOX\"\r\nf LIST \"\" % RETURN (MYRIGHTS)\r\n",
 		"b SELECT \"Other Users/chris/Archive\"\r\nc COPY 1 INBOX\r\nd MOVE 1 \"Other Users/chris/Archive\"\r\ne CREATE \"Other Users/chris/Archive/x\"\r\nf RENAME \"Other Users/chris/Archive/x\" y\r\n",
 		"b EXAMINE INBOX\r\nc COPY 1:2 Sent\r\nd CLOSE\r\ne GETQUOTAROOT INBOX\r\nf ID (\"a\" \"b\")\r\n",
+		"b SELECT INBOX\r\nc UID REPLACE 1 INBOX (\\Seen) CATENATE (TEXT {3+}\r\nabc URL \";UID=4/;SECTION=3.1.MIME\" URL /INBOX/;UID=4/;PARTIAL=1.2)\r\nd REPLACE * Sent {3+}\r\nabc\r\n",
+		"b GENURLAUTH \"imap://mjl%40mox.example@x/INBOX/;UID=4/;SECTION=2;URLAUTH=authuser\" INTERNAL\r\nc URLFETCH (\"imap://mjl%40mox.example@x/INBOX/;UID=4/;SECTION=2;URLAUTH=authuser:internal:01234567890123456789012345678901\" BODYPARTSTRUCTURE BINARY)\r\nd RESETKEY INBOX\r\n",
 	} {
 		f.Add([]byte(s))
 	}

@@ -39,16 +39,18 @@ func (s *session) mailbox(name string) (store.Mailbox, error) {
 }
 
 // lookup finds a mailbox of the user's own account by its name on the wire, in Unicode normal form or not.
-func (s *session) lookup(name string) (store.Mailbox, bool) {
+func (s *session) lookup(name string) (store.Mailbox, bool) { return lookupIn(s.account, name) }
+
+func lookupIn(acc *store.Account, name string) (store.Mailbox, bool) {
 	name = storeName(name)
-	if mb, ok := s.account.MailboxByName(name); ok {
+	if mb, ok := acc.MailboxByName(name); ok {
 		return mb, true
 	}
 	normal, err := store.NormalName(name)
 	if err != nil || normal == name {
 		return store.Mailbox{}, false
 	}
-	return s.account.MailboxByName(normal)
+	return acc.MailboxByName(normal)
 }
 
 // destination finds a mailbox of the user's own account to put messages in, see

@@ -21,6 +21,7 @@ type ownChange struct {
 // expunge, messages that were expunged keep their numbers until the next report.
 func (s *session) report(expunge bool) {
 	s.update(expunge, ownChange{})
+	s.reportKeyReset()
 	if len(s.box.ghosts) > 0 && s.condstore {
 		// RFC 7162 3.2: mod-sequences above that of a delayed EXPUNGE may have been sent.
 		b := append(s.output(), "* OK [HIGHESTMODSEQ "...)

@@ -2,7 +2,9 @@ package imapserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -16,10 +18,12 @@ var ErrServerClosed = errors.New("imap server is shut down")
 // Server serves IMAP on any number of listeners. Make it with [New]. Its methods are
 // safe for concurrent use.
 type Server struct {
-	cfg     Config
-	nextID  atomic.Int64
-	stop    context.CancelCauseFunc
-	stopped context.Context // cancelled by Shutdown
+	cfg    Config
+	nextID atomic.Int64
+	// plausibleKey is for tokens of URLs that have no key, see urlauth.go.
+	plausibleKey [urlKeySize]byte
+	stop         context.CancelCauseFunc
+	stopped      context.Context // cancelled by Shutdown
 
 	mu        sync.Mutex
 	sessions  map[*session]accounts
@@ -45,8 +49,18 @@ func New(cfg Config) *Server {
 	if cfg.Hostname == "" {
 		cfg.Hostname = "localhost"
 	}
+	if cfg.UserAccount == nil {
+		cfg.UserAccount = func(name string) (string, bool) { return name, true }
+	}
+	if cfg.OwnHost == nil {
+		cfg.OwnHost = func(string) bool { return true }
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
 	s := &Server{cfg: cfg, sessions: map[*session]accounts{}, listeners: map[net.Listener]struct{}{}}
 	s.stopped, s.stop = context.WithCancelCause(context.Background())
+	_, _ = io.ReadFull(s.cfg.Random, s.plausibleKey[:]) // of no consequence when it fails
 	if s.cfg.NextID == nil {
 		s.cfg.NextID = func() int64 { return s.nextID.Add(1) }
 	}

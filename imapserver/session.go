@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"mox/imap"
@@ -63,6 +64,8 @@ type session struct {
 	stopWatch func() bool
 	release   func() // of the connection limit
 	ended     error  // why the session has ended
+
+	keyReset atomic.Int64 // the mailbox whose access key was reset, keysReset for all; see cmd_resetkey.go
 
 	uidCommand    bool // the command in progress has the prefix UID
 	first         bool // no command has been accepted yet

@@ -164,6 +164,9 @@ func (t *tx) delete(id MailboxID) error {
 	if err := t.deleteMetadata(id); err != nil {
 		return err
 	}
+	if err := t.c.Exec("DELETE FROM url_key WHERE account='' AND mailbox_id=?", int64(id)); err != nil {
+		return err
+	}
 	put(&t.names, b.Name, 0)
 	put(&t.boxes, id, nil)
 	delete(t.heads, id)

@@ -60,6 +60,9 @@ func listing(t *testing.T, a *Account) string {
 	listMetadata(t, &b, a, 0)
 	for _, m := range a.Mailboxes() {
 		fmt.Fprintf(&b, "mailbox %d %q validity %d next %d use %v modseq %d counts %+v\n", m.ID, m.Name, m.UIDValidity, m.UIDNext, m.SpecialUse.Names(), m.ModSeq, m.Counts)
+		if key, err := a.URLKey(ctx, "", m.ID); err != nil || key != nil {
+			fmt.Fprintf(&b, "access key %q %v\n", key, err)
+		}
 		if list := a.ACL(m.ID); len(list) > 0 {
 			fmt.Fprintf(&b, "acl %v\n", list)
 		}
@@ -137,6 +140,7 @@ func writeUpgrade(t *testing.T) (path, text string) {
 		}
 	}
 	must(a.SetCredentials(ctx, Credentials("secret")))
+	must(a.SetURLKey(ctx, "", inbox(t, a), []byte("access key")))
 	_, err = a.CreateMailbox(ctx, "Work/Été", 0)
 	must(err)
 	must(a.Subscribe(ctx, "Elsewhere", true))
