@@ -7,7 +7,8 @@ import (
 	"mox/store"
 )
 
-// cmdMove is MOVE and UID MOVE, RFC 9051 6.4.8.
+// cmdMove is MOVE and UID MOVE, RFC 9051 6.4.8. Within one mailbox it is allowed as COPY is
+// (RFC 6851 3.3): the messages get new UIDs.
 func (s *session) cmdMove(ctx context.Context, r *imap.Request) error {
 	if err := s.writable(); err != nil {
 		return err
@@ -15,9 +16,6 @@ func (s *session) cmdMove(ctx context.Context, r *imap.Request) error {
 	set, dst, err := s.copyArgs(r)
 	if err != nil || len(set) == 0 {
 		return err
-	}
-	if dst.ID == s.box.view.Mailbox {
-		return imap.No(imap.CodeCannot, "source and destination are the same mailbox")
 	}
 	moved, err := s.account.Move(ctx, s.box.view.Mailbox, set, dst.ID)
 	if err != nil {
