@@ -7,7 +7,8 @@ import (
 	"mox/store"
 )
 
-// cmdMove is MOVE and UID MOVE, RFC 9051 6.4.8.
+// cmdMove is MOVE and UID MOVE, RFC 9051 6.4.8. Within one mailbox it is allowed as COPY is
+// (RFC 6851 3.3): the messages get new UIDs.
 func (s *session) cmdMove(ctx context.Context, r *imap.Request) error {
 	// RFC 6851 4.2: the rights of STORE, COPY and EXPUNGE together.
 	if err := s.writable(imap.RightDeleteFlag | imap.RightExpunge); err != nil {
@@ -16,9 +17,6 @@ func (s *session) cmdMove(ctx context.Context, r *imap.Request) error {
 	set, dst, err := s.copyArgs(ctx, r)
 	if err != nil || len(set) == 0 {
 		return err
-	}
-	if dst.account == s.box.account && dst.mb.ID == s.box.view.Mailbox {
-		return imap.No(imap.CodeCannot, "source and destination are the same mailbox")
 	}
 	moved, err := s.box.account.MoveTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, flagLimit(dst.rights))
 	if err != nil {

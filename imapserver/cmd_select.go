@@ -182,13 +182,34 @@ func (s *session) sendVanishedEarlier(ctx context.Context, known []imap.NumRange
 	for i, r := range gone {
 		ranges[i] = imap.NumRange{Start: uint32(r.Start), Stop: uint32(r.End)}
 	}
-	if ranges = intersect(known, ranges); len(ranges) == 0 {
+	if ranges = s.withoutPresent(intersect(known, ranges)); len(ranges) == 0 {
 		return nil
 	}
 	b := append(s.output(), "* VANISHED (EARLIER) "...)
 	b = imap.AppendRanges(b, ranges)
 	s.out = append(b, "\r\n"...)
 	return s.spill()
+}
+
+// withoutPresent takes away the UIDs of messages that the session still has a sequence number
+// for. They were expunged after its view was made, or may not be reported yet: a VANISHED
+// without EARLIER is to come for them, and only that one moves sequence numbers (RFC 7162
+// 3.2.10.1).
+func (s *session) withoutPresent(ranges []imap.NumRange) []imap.NumRange {
+	out := make([]imap.NumRange, 0, len(ranges))
+	for _, r := range ranges {
+		for e := range s.box.entries(s.box.resolveUIDs([]imap.NumRange{r})) {
+			uid := uint32(e.msg.UID)
+			if r.Start < uid {
+				out = append(out, imap.NumRange{Start: r.Start, Stop: uid - 1})
+			}
+			r.Start = uid + 1
+		}
+		if r.Start <= r.Stop {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // intersect returns what two ascending, disjoint lists of ranges have in common.

@@ -26,9 +26,13 @@ type model struct {
 	flags map[uint32]string
 	// inFetch: an EXPUNGE now would be against RFC 9051 7.5.1.
 	noExpunge bool
+	also      func(r imap.Response) // looks at each response after the model has changed; nil for none
 }
 
 func (m *model) on(r imap.Response) {
+	if m.also != nil {
+		defer m.also(r)
+	}
 	switch r := r.(type) {
 	case *imap.NumberResponse:
 		if r.Name != "EXISTS" {

@@ -50,7 +50,7 @@ func CommonHeader(name string) bool {
 type content struct {
 	chunks  [][]byte // nil when the body is to be staged
 	headers []byte
-	tooLong bool // the header was cut: headers is not complete
+	tooLong bool // headers is not kept: the header was cut, or has no empty line at its end
 
 	envelope, envelopeUTF8, structure, structureUTF8, plain, plainUTF8 []byte
 	preview                                                            string
@@ -119,11 +119,24 @@ func (c *content) readHeaders(sp *Spool, p *message.Part) error {
 	if _, err := sp.ReadAt(h, p.HeaderStart); err != nil && err != io.EOF {
 		return err
 	}
+	// RFC 9051 6.4.5.1: with no body and no empty line, FETCH has no empty line either, which
+	// the kept fields cannot tell.
+	if p.BodySize() == 0 && !endsWithEmptyLine(h) {
+		c.tooLong = true
+		return nil
+	}
 	c.headers = commonFields(h)
 	if len(c.headers) > maxCommonHeaders {
 		c.headers, c.tooLong = nil, true
 	}
 	return nil
+}
+
+// endsWithEmptyLine reports whether a header has the line that ends it.
+func endsWithEmptyLine(header []byte) bool {
+	h, ok := bytes.CutSuffix(header, []byte("\n"))
+	h = bytes.TrimSuffix(h, []byte("\r"))
+	return ok && (len(h) == 0 || h[len(h)-1] == '\n')
 }
 
 // commonFields returns the common fields of a header, without the empty line.
