@@ -38,6 +38,11 @@ func (s *visit) cancel(ctx context.Context, x *row, g *group) error {
 			s.later(s.now.Add(max(settleTime, s.c.Limits.Pace)))
 			return nil
 		}
+		// As of now: an attempt may have ended since we looked.
+		if g.msgs, err = s.c.Queue.List(ctx, queue.Filter{IDs: ids}, queue.Sort{}); err != nil {
+			return err
+		}
+		sortByID(g.msgs)
 	}
 	box, m, err := s.among(ctx, x)
 	if err != nil {

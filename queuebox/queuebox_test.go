@@ -320,6 +320,29 @@ func TestDeliveredWhileDown(t *testing.T) {
 	})
 }
 
+// TestReady: before anything is sent again, what was taken away is known.
+func TestReady(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := setup(t)
+		l := f.add(queue.Message{}, "a@far.example")
+		f.record(l[0].ID, queue.Delayed)
+		if err := f.look(); err != nil {
+			t.Fatal(err)
+		}
+		f.expunge("Queue")
+		time.Sleep(2 * time.Hour)
+		f.restart()
+		f.run()
+		<-f.b.Ready()
+		due, err := f.q.Due(t.Context(), time.Now(), queue.DueOptions{})
+		if err != nil || len(due) != 0 {
+			t.Errorf("due %v, %v", due, err)
+		}
+		time.Sleep(2 * time.Second)
+		f.count("canceled", 0, 0, 0)
+	})
+}
+
 // TestInterrupted: a process that ends between any two steps of showing a message leaves one message,
 // and what the user deletes then is canceled.
 func TestInterrupted(t *testing.T) {

@@ -80,9 +80,13 @@ func (s *visit) loadGroups(ctx context.Context) error {
 		g.msgs = append(g.msgs, l[i])
 	}
 	for _, g := range s.groups {
-		slices.SortFunc(g.msgs, func(a, b queue.Message) int { return cmp.Compare(a.ID, b.ID) })
+		sortByID(g.msgs)
 	}
 	return nil
+}
+
+func sortByID(l []queue.Message) {
+	slices.SortFunc(l, func(a, b queue.Message) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // later has the account looked at again at a time.
