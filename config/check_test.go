@@ -162,6 +162,7 @@ func TestStaticErrors(t *testing.T) {
 		e(host, tr("\t\tSocks:\n\t\t\tAddress: 127.0.0.1§\n\t\t\tRemoteIPs:§\n\t\t\tRemoteHostname: _x§\n"), `Transports.x.Socks.Address: bad address "127.0.0.1", must be host:port`, "Transports.x.Socks.RemoteIPs: at least one address is needed", `Transports.x.Socks.RemoteHostname: bad domain "_x": to ASCII: idna: disallowed rune U+005F`),
 		e(host, with("DNSResolvers:\n\t- 127.0.0.1\n\t- [::1]:5353\n\t- localhost§\n\t- 127.0.0.1:53§\n\t- 0.0.0.0§\n"), `DNSResolvers[2]: bad address of DNS resolver "localhost", need an IP address, with or without port`, "DNSResolvers[3]: resolver 127.0.0.1:53 is listed twice", "DNSResolvers[4]: address 0.0.0.0 is not that of a host"),
 		e(host, with("QuotaMessageSize: -1§\n"), "QuotaMessageSize: must not be negative; leave it out for no limit"),
+		e(host, with("DocumentText:\n\t-\n\t\tTypes:\n\t\t\t- PDF§\n\t\tCommand:§\n\t\t\t- pdftotext\n"), `DocumentText[0].Types[0]: "PDF" is no media type in lower case, such as application/pdf`, "DocumentText[0].Command: must begin with the whole path of a program"),
 	})
 }
 

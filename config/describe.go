@@ -61,7 +61,7 @@ func exampleStatic() *Static {
 			Retry: []time.Duration{5 * time.Minute, time.Hour}, MaxConnections: 4,
 		}},
 		Relay:            map[string]Relay{"printers": {[]string{"192.0.2.64/28"}, []string{"mjl"}, []string{"example.org"}, 100}},
-		QuotaMessageSize: 10 << 30,
+		QuotaMessageSize: 10 << 30, QuotaMessages: 1_000_000, QuotaMailboxes: 1000,
 	}
 }
 
@@ -135,7 +135,7 @@ func exampleAccount() Account {
 	a.Description = "First account"
 	a.FullName = "M. J. L."
 	a.TrustedARCSealers = []string{"forward.example.net"}
-	a.QuotaMessageSize = 1 << 30
+	a.QuotaMessageSize, a.QuotaMessages, a.QuotaMailboxes = 1<<30, 100_000, 500
 	a.QueueMailbox, a.ScheduledMailbox = DefaultQueueMailbox, DefaultScheduledMailbox
 	a.Introbox = "Introbox"
 	a.AutomaticJunkFlags.NotJunkMailboxRegexp = "^archive"

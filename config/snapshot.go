@@ -139,7 +139,9 @@ type AccountInfo struct {
 	Domain       dns.Domain         // Default domain, may be zero.
 	Destinations []*DestinationInfo // In order of their keys.
 	Aliases      []*AliasInfo       // That it is a member of.
-	Quota        int64              // Bytes, 0 for no limit.
+	Quota        int64              // Bytes, 0 for no limit, as of:
+
+	QuotaMessages, QuotaMailboxes int64
 
 	MaxOutgoingMessagesPerDay    int
 	MaxFirstTimeRecipientsPerDay int

@@ -64,6 +64,7 @@ func (s *Server) buildIMAP() {
 		Log:      mlog.New("imapserver", s.Log),
 		Hostname: s.Config.Snapshot().Hostname.ASCII,
 		Version:  s.Version,
+		AdminURI: "mailto:postmaster@" + s.Config.Snapshot().Hostname.ASCII,
 		Now:      s.Now,
 		NextID:   s.cids.Next,
 		Hooks: imapserver.Hooks{
