@@ -41,6 +41,7 @@ func commands() []command {
 		{words: "doctext", short: "take the text out of documents, for the server that starts this", max: 0, run: runDocumentReader, unlisted: true},
 		{words: "helpall", short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
 	},
+		aclCommands(),
 		daneCommands(),
 		dkimCommands(),
 		dmarcCommands(),

@@ -10,6 +10,7 @@ type Account struct {
 	KeepRetiredMessagePeriod     time.Duration          `sconf:"optional" sconf-doc:"How long to keep messages in the queue after delivery or failure, for review, such as 168h. Default: 0s, not kept; envelopes of delivered messages are remembered for 5 days all the same, to match notifications that come later (DSNs)."`
 	KeepRetiredWebhookPeriod     time.Duration          `sconf:"optional" sconf-doc:"How long to keep webhook calls after success or failure. Default: 0s, not kept."`
 	LoginDisabled                string                 `sconf:"optional" sconf-doc:"If not empty, logins are refused with this text, at most 256 printable ASCII characters. Mail is still delivered."`
+	NoSharing                    bool                   `sconf:"optional" sconf-doc:"The account neither shares mailboxes with others, nor sees what they share (IMAP access control lists)."`
 	Domain                       string                 `sconf-doc:"Default domain of the account, a domain of this file; may be empty. Completes Destinations given without domain, and decides about names and settings shown to the user."`
 	Description                  string                 `sconf:"optional" sconf-doc:"Free text."`
 	FullName                     string                 `sconf:"optional" sconf-doc:"Name of the user, for the From header of webmail."`

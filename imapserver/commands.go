@@ -65,6 +65,7 @@ var commandTable = map[string]command{
 	"MYRIGHTS":     {states: authenticated, run: (*session).cmdMyRights},
 	"GETMETADATA":  {states: authenticated, run: (*session).cmdGetMetadata},
 	"SETMETADATA":  {states: authenticated, run: (*session).cmdSetMetadata},
+	"NOTIFY":       {states: authenticated, run: (*session).cmdNotify},
 	"CHECK":        {states: stateSelected, run: (*session).cmdNoop},
 	"CLOSE":        {states: stateSelected, run: (*session).cmdClose, quiet: true},
 	"UNSELECT":     {states: stateSelected, run: (*session).cmdUnselect, quiet: true},

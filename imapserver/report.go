@@ -51,7 +51,12 @@ func (s *session) update(expunge bool, own ownChange) {
 		if d.Added > 0 || len(d.Changed) > 0 {
 			s.reportKeywords()
 		}
-		s.reportFlags(fetches)
+		if s.wantsFlags() {
+			s.reportFlags(fetches)
+		}
+		if d.Added > 0 {
+			s.fetchNew(d.Added)
+		}
 		if len(b.contexts) > 0 && len(d.Changed)+d.Added > 0 {
 			s.changedInContexts(changedUIDs(cur, d))
 		}
@@ -165,7 +170,7 @@ func (s *session) fetchFlags(seq uint32, m *store.Message, flags bool) {
 	b := append(s.output(), "* "...)
 	b = strconv.AppendUint(b, uint64(seq), 10)
 	b = append(b, " FETCH ("...)
-	if s.condstore || s.rev2 || s.uidCommand {
+	if s.condstore || s.rev2 || s.uidCommand || s.listening() { // RFC 5465 5.1: with the UID
 		b = append(b, "UID "...)
 		b = strconv.AppendUint(b, uint64(m.UID), 10)
 		b = append(b, ' ')

@@ -249,12 +249,16 @@ func (s *session) wait(ctx context.Context) error {
 	if s.state == stateNotAuthenticated {
 		timeout = s.limits().LoginTimeout
 	}
+	deadline := time.Now().Add(timeout)
 	for {
 		if s.stopping(ctx) {
 			return errShutdown
 		}
-		err := s.conn.WaitInput(timeout)
+		err := s.waitListening(max(time.Until(deadline), time.Millisecond))
 		if errors.Is(err, lineio.ErrInterrupted) {
+			if err := s.tellListening(ctx); err != nil {
+				return err
+			}
 			continue
 		} else if errors.Is(err, os.ErrDeadlineExceeded) {
 			return &errClose{bye: "timeout", err: err}
@@ -323,7 +327,7 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 	err := cmd.run(s, s.recordOwn(ctx), r)
 	if !cmd.quiet && !isClose(err) {
 		if s.box != nil {
-			s.report(!cmd.noExpunge || r.UID)
+			s.reportWanted(!cmd.noExpunge || r.UID)
 		}
 		s.tellNews(ctx)
 	}

@@ -59,6 +59,7 @@ func (s *Server) buildIMAP() {
 	s.imap = imapserver.New(imapserver.Config{
 		Accounts: s.Store,
 		Auth:     imapAuth{s.Auth},
+		Sharing:  s.dir,
 		Index:    s.Search,
 		Limiter:  newConnectionLimiter(s.Local, s.Now),
 		Log:      mlog.New("imapserver", s.Log),
