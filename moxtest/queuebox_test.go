@@ -108,7 +108,7 @@ func TestQueueMailbox(t *testing.T) {
 // TestTakeBack: a message on hold is scheduled, and comes back by a move to Drafts, or by a copy and
 // EXPUNGE, as an editable draft.
 func TestTakeBack(t *testing.T) {
-	for _, how := range []string{"move", "copy", "trash"} {
+	for _, how := range []string{"move", "copy", "copy and trash", "trash"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			takeBack(t, how)
@@ -133,6 +133,9 @@ func takeBack(t *testing.T, how string) {
 		do(t, c, "copy 1 Drafts")
 		do(t, c, `store 1 +flags.silent (\Deleted)`)
 		do(t, c, "expunge")
+	case "copy and trash":
+		do(t, c, "copy 1 Drafts")
+		do(t, c, "move 1 Trash")
 	case "trash":
 		do(t, c, "move 1 Trash")
 	}

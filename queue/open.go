@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"syscall"
 	"time"
 
@@ -164,8 +165,8 @@ type tx struct {
 
 	totals totals
 
-	changed, hooks, free bool            // what is to be told once it is durable
-	touched              map[string]bool // accounts, "": any
+	changed, hooks, free bool     // what is to be told once it is durable
+	touched              []string // accounts, "": any
 }
 
 // do runs fn as an operation of the next commit, and returns when that is durable. size
@@ -187,7 +188,7 @@ func (q *Queue) do(ctx context.Context, size int, fn func(*tx) error) error {
 	if t.changed {
 		q.o.Changed()
 	}
-	for account := range t.touched {
+	for _, account := range t.touched {
 		q.o.Touched(account)
 	}
 	if t.hooks {
@@ -201,10 +202,9 @@ func (q *Queue) do(ctx context.Context, size int, fn func(*tx) error) error {
 
 // touch notes that messages of an account have changed; "" stands for any account.
 func (t *tx) touch(account string) {
-	if t.touched == nil {
-		t.touched = map[string]bool{}
+	if !slices.Contains(t.touched, account) {
+		t.touched = append(t.touched, account)
 	}
-	t.touched[account] = true
 }
 
 func signal(c chan struct{}) {

@@ -38,6 +38,11 @@ func (s *visit) cancel(ctx context.Context, x *row, g *group) error {
 			s.later(s.now.Add(max(settleTime, s.c.Limits.Pace)))
 			return nil
 		}
+		// As of now: an attempt may have ended since we looked.
+		if g.msgs, err = s.c.Queue.List(ctx, queue.Filter{IDs: ids}, queue.Sort{}); err != nil {
+			return err
+		}
+		sortByID(g.msgs)
 	}
 	box, m, err := s.among(ctx, x)
 	if err != nil {
@@ -64,24 +69,26 @@ func (s *visit) cancel(ctx context.Context, x *row, g *group) error {
 	return s.rows.drop(ctx, x)
 }
 
-// among finds the message that showed a submission, or a copy of it, among the drafts; nil: it is
-// not there.
+// among finds the message that showed a submission, or a copy of it as clients without MOVE
+// make, among the drafts; nil: it is not there.
 func (s *visit) among(ctx context.Context, x *row) (store.Mailbox, *store.Message, error) {
-	id, m, err := s.acc.FindMessage(ctx, x.Msg)
-	if errors.Is(err, store.ErrNoMessage) {
-		// Clients without MOVE copy it.
-		id, m, err = s.acc.MessageOfBody(ctx, x.Body)
+	for _, box := range s.acc.Mailboxes() {
+		if !inDrafts(box) {
+			continue
+		}
+		l, err := s.acc.MessagesAt(ctx, box.ID, store.AllUIDs())
+		if errors.Is(err, store.ErrNoMailbox) {
+			continue
+		} else if err != nil {
+			return store.Mailbox{}, nil, err
+		}
+		for i := range l {
+			if l[i].Body == x.Body {
+				return box, &l[i], nil
+			}
+		}
 	}
-	if errors.Is(err, store.ErrNoMessage) {
-		return store.Mailbox{}, nil, nil
-	} else if err != nil {
-		return store.Mailbox{}, nil, err
-	}
-	box, ok := s.acc.MailboxByID(id)
-	if !ok || !inDrafts(box) {
-		return store.Mailbox{}, nil, nil
-	}
-	return box, &m, nil
+	return store.Mailbox{}, nil, nil
 }
 
 // draft replaces a message among the drafts by one that can be edited and sent.

@@ -55,6 +55,8 @@ type Limits struct {
 type Boxes struct {
 	c    Config
 	wake chan struct{} // 1: there is something in touched
+	// ready is closed when all accounts have been looked at that had messages shown before.
+	ready chan struct{}
 
 	mu      sync.Mutex           // guards the below
 	touched map[string]time.Time // accounts to look at, and when
@@ -76,7 +78,7 @@ func New(c Config) *Boxes {
 		c.Sending = func(...int64) bool { return false }
 	}
 	c.Log = mlog.New("queuebox", c.Log)
-	return &Boxes{c: c, wake: make(chan struct{}, 1), touched: map[string]time.Time{}, looked: map[string]time.Time{}, shown: map[string]*watcher{}}
+	return &Boxes{c: c, wake: make(chan struct{}, 1), ready: make(chan struct{}), touched: map[string]time.Time{}, looked: map[string]time.Time{}, shown: map[string]*watcher{}}
 }
 
 // Touch says that messages of an account have changed in the queue, with "" perhaps of any: for
@@ -135,7 +137,8 @@ func (b *Boxes) signal() {
 func (b *Boxes) Run(ctx context.Context) {
 	defer b.closeAll()
 	b.Touch("")
-	b.touchMarked()
+	b.lookMarked(ctx)
+	close(b.ready)
 	for ctx.Err() == nil {
 		b.touchAll(ctx)
 		name, wait := b.next()
@@ -153,15 +156,19 @@ func (b *Boxes) Run(ctx context.Context) {
 	}
 }
 
-// touchMarked touches accounts that had messages shown when the server ended, as these may have left
-// the queue since.
-func (b *Boxes) touchMarked() {
+// lookMarked looks at the accounts that had messages shown when the server ended: their users may
+// have taken some away, or they may have left the queue, without that being noticed.
+func (b *Boxes) lookMarked(ctx context.Context) {
 	for name := range b.c.Config().Accounts {
-		if b.marked(name) {
-			b.touch(name, b.c.Now())
+		if ctx.Err() == nil && b.marked(name) {
+			b.look(ctx, name)
 		}
 	}
 }
+
+// Ready is closed once Run knows of all that users took away before the server ended, and has
+// put it on hold: nothing should be sent before.
+func (b *Boxes) Ready() <-chan struct{} { return b.ready }
 
 // touchAll touches all accounts that have or had something in the queue, if that is wanted.
 func (b *Boxes) touchAll(ctx context.Context) {

@@ -19,7 +19,6 @@ type row struct {
 	// The message that shows it. UID 0: it is about to be added.
 	Box  store.MailboxID `json:"box"`
 	UID  store.UID       `json:"uid"`
-	Msg  store.MessageID `json:"msg"`
 	Body store.BodyID    `json:"body"`
 	Sum  string          `json:"sum"` // hash of what is said of it
 	// While it is added or replaced: the mailbox that the new message comes into, and its

@@ -80,9 +80,13 @@ func (s *visit) loadGroups(ctx context.Context) error {
 		g.msgs = append(g.msgs, l[i])
 	}
 	for _, g := range s.groups {
-		slices.SortFunc(g.msgs, func(a, b queue.Message) int { return cmp.Compare(a.ID, b.ID) })
+		sortByID(g.msgs)
 	}
 	return nil
+}
+
+func sortByID(l []queue.Message) {
+	slices.SortFunc(l, func(a, b queue.Message) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // later has the account looked at again at a time.
@@ -211,7 +215,7 @@ func (s *visit) settle(ctx context.Context, x *row) error {
 			return err
 		}
 		if ours {
-			x.Box, x.UID, x.Msg, x.Body, x.Sum = x.NextBox, l[i].UID, l[i].ID, l[i].Body, ""
+			x.Box, x.UID, x.Body, x.Sum = x.NextBox, l[i].UID, l[i].Body, ""
 			break
 		}
 	}
@@ -320,7 +324,7 @@ func (s *visit) update(ctx context.Context, x *row, g *group, name string, old *
 
 // added notes the message that was added.
 func (s *visit) added(ctx context.Context, x *row, g *group, name string, a store.Added) error {
-	*x = row{Base: g.base, IDs: g.ids(), Box: a.Mailbox, UID: a.UIDs[0], Msg: a.IDs[0], Body: a.Bodies[0], Sum: s.sum(g, name)}
+	*x = row{Base: g.base, IDs: g.ids(), Box: a.Mailbox, UID: a.UIDs[0], Body: a.Bodies[0], Sum: s.sum(g, name)}
 	for i := range g.msgs {
 		x.To = append(x.To, g.msgs[i].Recipient.XString(true))
 	}

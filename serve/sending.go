@@ -96,6 +96,7 @@ func (s *Server) retired(account string) (messages, hooks time.Duration) {
 // startSending begins to send what is in the queue, and all that goes with it.
 func (s *Server) startSending() {
 	s.serving.Go(func() {
+		s.awaitQueueboxes()
 		if err := s.outbound.Run(s.ctx); err != nil && !errors.Is(err, context.Canceled) {
 			s.Log.Error("sending from the queue ended", "err", err)
 		}
@@ -107,6 +108,19 @@ func (s *Server) startSending() {
 	}
 	s.serving.Go(func() { s.Policies.Run(s.ctx) })
 	s.serving.Go(func() { s.reporter.Run(s.ctx) })
+}
+
+// awaitQueueboxes waits, but not for ever, until it is known which messages their senders have
+// taken back before the server ended.
+func (s *Server) awaitQueueboxes() {
+	t := time.NewTimer(30 * time.Second)
+	defer t.Stop()
+	select {
+	case <-s.queueboxes.Load().Ready():
+	case <-t.C:
+		s.Log.Warn("what is to be sent is still compared with what users have taken back; sending begins")
+	case <-s.ctx.Done():
+	}
 }
 
 // checkQueue logs what is inconsistent in the queue; the error says how much.

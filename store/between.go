@@ -120,7 +120,13 @@ func (a *Account) copyBatch(ctx context.Context, msgs []Message, dst *Account, b
 			return Added{}, err
 		}
 	}
-	return dst.add(ctx, list, true, func(t *tx) (*mailbox, error) { return t.box(box) })
+	return dst.add(ctx, list, true, func(t *tx) (*mailbox, error) {
+		d, err := t.box(box)
+		if err == nil {
+			err = dst.reserved(d, nil)
+		}
+		return d, err
+	})
 }
 
 // spoolBody writes content to a spool.
