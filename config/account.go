@@ -16,6 +16,8 @@ type Account struct {
 	Destinations                 map[string]Destination `sconf:"optional" sconf-doc:"Addresses of the account, each with settings for mail to it, or nil for none. Keys are full addresses; @domain is for all addresses of a domain that nobody has (catchall). A localpart alone is deprecated, it is completed with Domain."`
 	SubjectPass                  SubjectPass            `sconf:"optional" sconf-doc:"Rejected first-time senders with verified mail are told a token; with that in the subject their next message is accepted. For accounts that get mail from strangers they do not want to miss."`
 	QuotaMessageSize             int64                  `sconf:"optional" sconf-doc:"Total size in bytes of all messages, overriding the setting in mox.conf if not 0. Negative: no limit."`
+	QuotaMessages                int64                  `sconf:"optional" sconf-doc:"Number of messages, overriding the setting in mox.conf if not 0. Negative: no limit."`
+	QuotaMailboxes               int64                  `sconf:"optional" sconf-doc:"Number of mailboxes, overriding the setting in mox.conf if not 0. Negative: no limit."`
 	RejectsMailbox               string                 `sconf:"optional" sconf-doc:"Mailbox in which messages that were rejected as junk are kept for a while, to find those rejected by mistake; such as Rejects. Not Inbox. Default: not kept."`
 	KeepRejects                  bool                   `sconf:"optional" sconf-doc:"Do not remove old messages from RejectsMailbox."`
 	Introbox                     string                 `sconf:"optional" sconf-doc:"Mailbox for messages from senders never seen before that would go to Inbox. Neither Inbox nor RejectsMailbox. Default: none."`

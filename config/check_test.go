@@ -152,9 +152,17 @@ func TestStaticErrors(t *testing.T) {
 		e(host, tr("\t\tSubmissions:\n\t\t\tHost: 10.0.0.1§\n\t\t\tNoSTARTTLS: true§\n\t\t\tAuth:\n\t\t\t\tUsername:§\n\t\t\t\tPassword:§\n\t\t\t\tMechanisms:\n\t\t\t\t\t- NTLM§\n"),
 			`Transports.x.Submissions.Host: bad domain "10.0.0.1": looks like an IP address`, "Transports.x.Submissions.NoSTARTTLS: has no meaning for Submissions, where TLS starts at once", "Transports.x.Submissions.Auth.Username: is empty", "Transports.x.Submissions.Auth.Password: is empty",
 			`Transports.x.Submissions.Auth.Mechanisms[0]: unknown value "NTLM", known are SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN`),
+		e(host, tr("\t\tSubmission:\n\t\t\tHost: a.example\n\t\t\tNoSTARTTLS: true\n\t\t\tAuth:\n\t\t\t\tClientCertificate:§\n\t\t\t\t\tCertFile: cert.pem§\n\t\t\t\t\tKeyFile: ed25519.pem\n"),
+			"Transports.x.Submission.Auth.ClientCertificate: cannot be with NoSTARTTLS: a certificate is shown in TLS", "Transports.x.Submission.Auth.ClientCertificate.CertFile: loading certificate and key: tls: private key type does not match public key type"),
+		e(host, tr("\t\tSubmission:\n\t\t\tHost: a.example\n\t\t\tAuth:§\n\t\t\t\tUsername: a\n\t\t\t\tPassword: b\n\t\t\t\tOAuth:\n\t\t\t\t\tTokenFile: a\n\t\t\t\t\tScope: b§\n\t\t\t\tMechanisms:\n\t\t\t\t\t- PLAIN§\n"),
+			"Transports.x.Submission.Auth: only one of Password, ClientCertificate and OAuth can be set", "Transports.x.Submission.Auth.OAuth.Scope: has no meaning with TokenFile", `Transports.x.Submission.Auth.Mechanisms[0]: unknown value "PLAIN", known are OAUTHBEARER, XOAUTH2`),
+		e(host, tr("\t\tSubmission:\n\t\t\tHost: a.example\n\t\t\tAuth:§\n\t\t\t\tOAuth:\n\t\t\t\t\tTokenURL: http://a.example/§\n\t\t\t\t\tClientID:§\n\t\t\t\t\tRefreshTokenFile: missing§\n"),
+			"Transports.x.Submission.Auth.Username: is empty", `Transports.x.Submission.Auth.OAuth.TokenURL: bad URL "http://a.example/": must start with https://`, "Transports.x.Submission.Auth.OAuth.ClientID: is empty", "Transports.x.Submission.Auth.OAuth.RefreshTokenFile: reading file: open missing: no such file or directory"),
+		e(host, tr("\t\tSubmission:\n\t\t\tHost: a.example\n\t\t\tAuth:\n\t\t\t\tUsername: a\n\t\t\t\tOAuth:§\n\t\t\t\t\tScope: x\n"), "Transports.x.Submission.Auth.OAuth: either TokenFile or TokenURL is needed"),
 		e(host, tr("\t\tSocks:\n\t\t\tAddress: 127.0.0.1§\n\t\t\tRemoteIPs:§\n\t\t\tRemoteHostname: _x§\n"), `Transports.x.Socks.Address: bad address "127.0.0.1", must be host:port`, "Transports.x.Socks.RemoteIPs: at least one address is needed", `Transports.x.Socks.RemoteHostname: bad domain "_x": to ASCII: idna: disallowed rune U+005F`),
 		e(host, with("DNSResolvers:\n\t- 127.0.0.1\n\t- [::1]:5353\n\t- localhost§\n\t- 127.0.0.1:53§\n\t- 0.0.0.0§\n"), `DNSResolvers[2]: bad address of DNS resolver "localhost", need an IP address, with or without port`, "DNSResolvers[3]: resolver 127.0.0.1:53 is listed twice", "DNSResolvers[4]: address 0.0.0.0 is not that of a host"),
 		e(host, with("QuotaMessageSize: -1§\n"), "QuotaMessageSize: must not be negative; leave it out for no limit"),
+		e(host, with("DocumentText:\n\t-\n\t\tTypes:\n\t\t\t- PDF§\n\t\tCommand:§\n\t\t\t- pdftotext\n"), `DocumentText[0].Types[0]: "PDF" is no media type in lower case, such as application/pdf`, "DocumentText[0].Command: must begin with the whole path of a program"),
 	})
 }
 

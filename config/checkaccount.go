@@ -29,6 +29,8 @@ func (c *dynamicChecker) checkAccount(p sconf.Path, name string) {
 		MaxOutgoingMessagesPerDay:    cmp.Or(conf.MaxOutgoingMessagesPerDay, DefaultMaxOutgoingMessagesPerDay),
 		MaxFirstTimeRecipientsPerDay: cmp.Or(conf.MaxFirstTimeRecipientsPerDay, DefaultMaxFirstTimeRecipientsPerDay),
 		Quota:                        max(0, cmp.Or(conf.QuotaMessageSize, c.static.QuotaMessageSize)),
+		QuotaMessages:                max(0, cmp.Or(conf.QuotaMessages, c.static.QuotaMessages)),
+		QuotaMailboxes:               max(0, cmp.Or(conf.QuotaMailboxes, c.static.QuotaMailboxes)),
 		FromIDLogins:                 map[AddressKey]bool{},
 	}
 	c.snap.Accounts[name] = a

@@ -233,8 +233,10 @@ func (d deadlineWriter) Write(p []byte) (int, error) {
 
 func (s *Server) run(ctx context.Context, req Request, out io.Writer) error {
 	c, ok := commands[req.Command]
-	if !ok {
-		c, ok = queueWords[req.Command]
+	for _, more := range []map[string]commandEntry{queueWords, reportWords} {
+		if !ok {
+			c, ok = more[req.Command]
+		}
 	}
 	if !ok {
 		return fmt.Errorf("unknown control command %q", req.Command)

@@ -18,6 +18,7 @@ func FuzzSession(f *testing.F) {
 		"b SELECT INBOX\r\nc SEARCH RETURN (SAVE MIN) OR TEXT x NOT HEADER a b\r\nd MOVE $ Archive\r\ne IDLE\r\nDONE\r\n",
 		"b APPEND INBOX (\\Seen) {3+}\r\nabc {5+}\r\n12345\r\nc STATUS INBOX (MESSAGES)\r\n",
 		"b CREATE a/b\r\nc RENAME a c\r\nd DELETE c/b\r\ne LIST (SUBSCRIBED) \"\" * RETURN (STATUS (SIZE))\r\nf LSUB \"\" %\r\n",
+		"b ENABLE METADATA\r\nc SETMETADATA INBOX (/private/comment ~{1+}\r\n\x00 /private/specialuse \"\\\\Sent\")\r\nd GETMETADATA (DEPTH infinity MAXSIZE 5) INBOX /private\r\ne LIST \"\" * RETURN (METADATA (/private/comment))\r\n",
 		"b EXAMINE INBOX\r\nc COPY 1:2 Sent\r\nd CLOSE\r\ne GETQUOTAROOT INBOX\r\nf ID (\"a\" \"b\")\r\n",
 	} {
 		f.Add([]byte(s))

@@ -190,7 +190,7 @@ func (s *session) appendFlags(b []byte, m *store.Message) []byte {
 		}
 	}
 	if m.Keywords != 0 {
-		for _, k := range s.account.Keywords(m.Keywords) {
+		for _, k := range s.box.account.Keywords(m.Keywords) {
 			b = appendWord(b, at, k)
 		}
 	}
@@ -211,7 +211,7 @@ func (s *session) flagNames() []string {
 	seen := map[string]bool{}
 	var more []string
 	for _, set := range s.box.view.KeywordSets() {
-		for _, k := range s.account.Keywords(set) {
+		for _, k := range s.box.account.Keywords(set) {
 			if !seen[k] {
 				seen[k] = true
 				more = append(more, k)
@@ -233,7 +233,7 @@ const maxListedKeywords = 1000
 func (s *session) reportKeywords() {
 	var names []string
 	for _, set := range s.box.view.KeywordSets() {
-		for _, k := range s.account.Keywords(set) {
+		for _, k := range s.box.account.Keywords(set) {
 			if !s.box.keywords[k] && len(s.box.keywords) < maxListedKeywords {
 				names = s.flagNames()
 			}
@@ -246,6 +246,27 @@ func (s *session) reportKeywords() {
 		return
 	}
 	s.sendFlagNames(names)
+}
+
+// permanent returns which of the flags the client can change.
+func (s *session) permanent(names []string) []string {
+	if s.box.readOnly {
+		return nil
+	}
+	l := flagLimit(s.box.rights)
+	if l == (store.FlagLimit{}) {
+		return append(names, `\*`)
+	}
+	var list []string
+	for _, n := range names {
+		if bit, ok := store.ParseFlag(n); ok && l.Flags&bit == 0 || !ok && !l.Keywords {
+			list = append(list, n)
+		}
+	}
+	if !l.Keywords {
+		list = append(list, `\*`)
+	}
+	return list
 }
 
 // sendFlagNames sends FLAGS and PERMANENTFLAGS. RFC 9051 7.1: \* says that new
@@ -261,10 +282,7 @@ func (s *session) sendFlagNames(names []string) {
 	b := append(s.output(), "* FLAGS "...)
 	b = imap.AppendFlags(b, names)
 	b = append(b, "\r\n* OK [PERMANENTFLAGS "...)
-	if s.box.readOnly {
-		b = append(b, "()"...)
-	} else {
-		b = imap.AppendFlags(b, append(names, `\*`))
-	}
+	// RFC 4314 5.1.1: what the user's rights allow.
+	b = imap.AppendFlags(b, s.permanent(names))
 	s.out = append(b, "] flags\r\n"...)
 }

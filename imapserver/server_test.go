@@ -85,6 +85,7 @@ type testOptions struct {
 	config   func(c *Config)
 	listener Listener
 	log      slog.Level
+	store    store.Options
 }
 
 var remote = netip.MustParseAddrPort("10.0.0.1:1234")
@@ -97,7 +98,8 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 		level = o.log
 	}
 	log := mlog.NewTest(t, level)
-	st, err := store.Open(t.TempDir(), store.Options{Log: log})
+	o.store.Log = log
+	st, err := store.Open(t.TempDir(), o.store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,9 +241,9 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 			ready().add(box, testMessages[name], 0)
 		},
 		"quota": func(t testing.TB, args string) {
-			var n int64
-			fmt.Sscan(args, &n)
-			ready().account.SetQuota(n)
+			var l store.Limits
+			fmt.Sscan(args, &l.Bytes, &l.Messages, &l.Mailboxes)
+			ready().account.SetLimits(l)
 		},
 		"shutdown": func(t testing.TB, _ string) {
 			go ready().Shutdown(context.Background())
@@ -252,6 +254,7 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
+	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
 	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
 		c.Limits.AppendSize = 1000

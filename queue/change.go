@@ -27,8 +27,9 @@ func (q *Queue) change(ctx context.Context, f Filter, fn func(t *tx, id int64) (
 func (q *Queue) changeIDs(ctx context.Context, ids []int64, fn func(t *tx, id int64) (bool, error)) (int, error) {
 	total := 0
 	for batch := range slices.Chunk(ids, changeBatch) {
-		n := 0
+		var n int
 		err := q.do(ctx, 200*len(batch), func(t *tx) error {
+			n = 0
 			for _, id := range batch {
 				ok, err := fn(t, id)
 				if err != nil {

@@ -118,6 +118,9 @@ type Queue struct {
 	begun   map[int64]int64 // by message: when an attempt began that is not noted yet, unix ms
 	writing []int64         // those of begun that the commit under way notes; of the committer
 
+	totals totals // of the commit under way; of the committer
+	recent recent
+
 	quit    chan struct{}
 	wake    chan struct{} // 1: there is content to free
 	noted   chan struct{} // 1: an attempt began

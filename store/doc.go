@@ -4,7 +4,7 @@
 // # RFCs
 //
 // It provides what these need: RFC 9051 and 3501 (IMAP), 4315 (UIDPLUS), 5256 and 5957
-// (SORT, THREAD), 6154 (special use), 6851 (MOVE), 7162 (CONDSTORE, QRESYNC), 8474
+// (SORT, THREAD), 5464 (METADATA), 6154 (special use), 6851 (MOVE), 7162 (CONDSTORE, QRESYNC), 8474
 // (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA).
 //
 // # Files
@@ -24,7 +24,7 @@
 //	lookup      hashes of Message-ID and base subject, to find threads
 //	expunge     what left a mailbox, for QRESYNC; held: expunged messages until their bodies are released
 //	change      the change log: what each operation did to each mailbox
-//	mailbox, subscription, keyword_set, setting, account
+//	mailbox, subscription, metadata, keyword_set, setting, account
 //
 // # Operations
 //
@@ -58,15 +58,23 @@
 // messages that are added meanwhile are kept aside and joined. All operations on
 // existing messages go by the view, and check that the file agrees.
 //
+// # Sort keys in memory
+//
+// What SORT and THREAD compare is read by column: a number or the rank of a text for each
+// message of a mailbox (column.go). Bodies never change, so that a column is only ever
+// added to; it stays in memory while the mailbox is open and the column in use, within
+// Options.SortMemory for all accounts together. 100,000 messages take about 1 MB for a
+// date, 4 to 8 MB for a text, 5 MB for what threads are made of.
+//
 // # Goroutines
 //
 // For each open account: the committer and the background goroutine of package db, and
 // while there is something to free, a timer. The [Store] has a timer that closes
-// accounts nobody uses. Close ends and waits for all.
+// accounts nobody uses, and one that drops sort keys nobody uses. Close ends and waits for all.
 //
 // # Lock order
 //
-// Store.mu; then Account.mu; then reaper.mu. The committer's goroutine takes Account.mu
+// Store.mu; then Account.mu; then reaper.mu or columnCache.mu. The committer's goroutine takes Account.mu
 // to publish, never while an operation runs; nobody waits for an operation or reads the
 // database with any of them held.
 package store

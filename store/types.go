@@ -226,6 +226,8 @@ type FlagChange struct {
 	Keywords []string // those without a bit; compared and kept whatever their case as first seen
 	// UnchangedSince, when not nil, leaves messages alone whose ModSeq is higher (RFC 7162 3.1.3).
 	UnchangedSince *ModSeq
+	// Limit leaves flags as they are, whatever the rest says.
+	Limit FlagLimit
 }
 
 // FlagResult is the outcome of SetFlags.
@@ -244,7 +246,7 @@ type Copied struct {
 }
 
 // Fields selects what [Account.Rendered] reads.
-type Fields uint16
+type Fields uint32
 
 // The fields.
 const (
@@ -254,10 +256,21 @@ const (
 	FieldPreview                          // PREVIEW text, UTF-8
 	FieldParts                            // binary part tree
 	FieldHeaders                          // common header fields as in the message
-	FieldKeys                             // sort keys: Keys without the Text fields
 	FieldText                             // header text: the Text fields of Keys
 	FieldTrace                            // decision trace
 	FieldThread                           // thread id
+
+	fieldSent        // single sort keys
+	fieldReply       //
+	fieldSubject     //
+	fieldFrom        //
+	fieldTo          //
+	fieldCc          //
+	fieldDisplayFrom //
+	fieldDisplayTo   //
+
+	// FieldKeys is sort keys: Keys without the Text fields.
+	FieldKeys = fieldSent | fieldReply | fieldSubject | fieldFrom | fieldTo | fieldCc | fieldDisplayFrom | fieldDisplayTo
 )
 
 // Keys are sort keys (RFC 5256) and header text for searching, of one message. Text
@@ -299,8 +312,11 @@ const (
 	MailboxCreated
 	MailboxRenamed
 	MailboxDeleted
-	MailboxChanged // subscription or special use
+	MailboxChanged // special use
 	SettingChanged
+	ACLChanged
+	SubscriptionChanged // of a name; Mailbox is zero where there is none of that name
+	MetadataChanged     // annotations of a mailbox, or of the account where Mailbox is zero
 )
 
 // Change is one entry of the change log: what one operation did to one mailbox.
@@ -310,7 +326,7 @@ type Change struct {
 	Mailbox MailboxID
 	UIDs    UIDSet   // of messages
 	Bodies  []BodyID // of messages added or expunged, in UID order
-	Name    string   // of a mailbox: its new name; of a setting: its name
+	Name    string   // of a mailbox: its new name; of a setting: its name; of metadata: names of entries, separated by line feeds
 	OldName string   // of a renamed mailbox
 }
 
@@ -321,13 +337,6 @@ type Problem struct {
 }
 
 func (p Problem) String() string { return p.Area + ": " + p.Text }
-
-// Quota tells the use of an account against its limit.
-type Quota struct {
-	Limit int64 // bytes; zero: none
-	Used  int64 // bytes of all messages, each copy counted
-	Count int64 // messages
-}
 
 // Credentials are secrets derived from a password, opaque to this package.
 type Credentials []byte
