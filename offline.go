@@ -12,6 +12,7 @@ import (
 
 	"mox/config"
 	"mox/mlog"
+	"mox/serve"
 	"mox/store"
 )
 
@@ -30,11 +31,11 @@ func (p *program) withStore(dataDir string, snap *config.Snapshot, fn func(*stor
 	}
 	s, err := store.Open(dataDir, store.Options{
 		Log: mlog.New("store", slog.New(mlog.NewHandler(p.stderr, mlog.Options{Levels: mlog.NewLevels(mlog.LevelError, nil)}))),
-		QuotaOf: func(account string) int64 {
-			if snap != nil && snap.Accounts[account] != nil {
-				return snap.Accounts[account].Quota
+		LimitsOf: func(account string) store.Limits {
+			if snap == nil {
+				return store.Limits{}
 			}
-			return 0
+			return serve.Limits(snap.Accounts[account])
 		},
 	})
 	if err != nil {

@@ -22,6 +22,7 @@ var storeErrors = []struct {
 	{store.ErrHasChildren, imap.CodeHasChildren, "mailbox has children"},
 	{store.ErrNotAllowed, imap.CodeCannot, "not allowed for this mailbox"},
 	{store.ErrTooLarge, imap.CodeTooBig, "message is too large"},
+	{store.ErrDamaged, imap.CodeCorruption, "content of some messages is damaged"},
 	{store.ErrNoBody, imap.CodeExpungeIssued, "some messages no longer exist"},
 }
 

@@ -181,7 +181,7 @@ func (s *Server) storeOptions() store.Options {
 	return store.Options{
 		Log:      mlog.New("store", s.Log),
 		Now:      s.Now,
-		LimitsOf: func(account string) store.Limits { return limitsOf(s.Config.Snapshot().Accounts[account]) },
+		LimitsOf: func(account string) store.Limits { return Limits(s.Config.Snapshot().Accounts[account]) },
 		Added: func(account string) {
 			s.Search.Touch(account)
 			if h := s.hooks.Load(); h != nil {
@@ -193,8 +193,8 @@ func (s *Server) storeOptions() store.Options {
 	}
 }
 
-// limitsOf are the quotas of an account; nil has none.
-func limitsOf(info *config.AccountInfo) store.Limits {
+// Limits are the quotas of an account; nil has none.
+func Limits(info *config.AccountInfo) store.Limits {
 	if info == nil {
 		return store.Limits{}
 	}
@@ -211,7 +211,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 		s.syncHooks(old, snap)
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
-			if before == nil || limitsOf(before) == limitsOf(info) {
+			if before == nil || Limits(before) == Limits(info) {
 				continue
 			}
 			acc, err := s.Store.Account(s.ctx, name)
@@ -219,7 +219,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 				s.Log.Error("changing quota", "err", err, "account", name)
 				continue
 			}
-			acc.SetLimits(limitsOf(info))
+			acc.SetLimits(Limits(info))
 			acc.Release()
 		}
 	}}, nil
