@@ -46,6 +46,7 @@ func commands() []command {
 		dmarcCommands(),
 		dnsCommands(),
 		junkCommands(),
+		maintainCommands(),
 		messageCommands(),
 		mtastsCommands(),
 		publicSuffixCommands(),

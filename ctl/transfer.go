@@ -68,4 +68,3 @@ func exportMail(ctx context.Context, a *admin.Admin, p []string, _ io.Reader, ou
 	}
 	return e.Close()
 }
-
