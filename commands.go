@@ -47,6 +47,7 @@ func commands() []command {
 		dmarcCommands(),
 		dnsCommands(),
 		junkCommands(),
+		maintainCommands(),
 		messageCommands(),
 		mtastsCommands(),
 		publicSuffixCommands(),

@@ -52,6 +52,9 @@ type Admin struct {
 	// Junk is the junk filters of accounts.
 	Junk Retrainer
 
+	// Index is the search indexes of accounts.
+	Index Rebuilder
+
 	// Disconnect ends all sessions of an account, and whatever else keeps its files open,
 	// before its data is removed. It need not wait for the sessions.
 	Disconnect func(account string)

@@ -144,6 +144,7 @@ func (c *Client) send(send func(io.Writer) error) error {
 		if cw.err != nil {
 			return fmt.Errorf("sending input: %w", cw.err)
 		}
+		_ = cw.w.w.Flush()
 		c.conn.Close() // the server must not take what there is for all
 		return &sendError{err}
 	}

@@ -88,6 +88,7 @@ var commands = map[string]commandEntry{
 	"trace":     {1, 5, findTraces},
 	// The last parameter is the message, given as input.
 	"simulate": {2, 3, simulate},
+	"maintain": {2, 3, maintain},
 	"retrain": {0, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
 		return a.Retrain(ctx, actor, p[0], func(account string) { fmt.Fprintf(out, "%s: retrained\n", account) })
 	}},

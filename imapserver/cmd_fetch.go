@@ -53,6 +53,9 @@ func (s *session) cmdFetch(ctx context.Context, r *imap.Request) error {
 	if err := w.run(ctx, sp); err != nil {
 		return err
 	}
+	if w.damaged {
+		return store.ErrDamaged
+	}
 	// RFC 2180 4.1.2: messages that were expunged meanwhile and cannot be read any more.
 	if w.missing && !r.UID {
 		return imap.No(imap.CodeExpungeIssued, "some messages no longer exist")

@@ -23,6 +23,7 @@ var storeErrors = []struct {
 	{store.ErrReserved, imap.CodeCannot, "this mailbox shows messages that are to be sent; send a message to have it there"},
 	{store.ErrNotAllowed, imap.CodeCannot, "not allowed for this mailbox"},
 	{store.ErrTooLarge, imap.CodeTooBig, "message is too large"},
+	{store.ErrDamaged, imap.CodeCorruption, "content of some messages is damaged"},
 	{store.ErrNoBody, imap.CodeExpungeIssued, "some messages no longer exist"},
 }
 

@@ -30,6 +30,7 @@ type fetcher struct {
 
 	stored     map[*imap.FetchAtt]bool // items that stored header fields answer, once asked
 	missing    bool                    // content of some messages is gone
+	damaged    bool                    // or was found damaged
 	unknownCTE bool                    // RFC 3516 4.2: some part could not be decoded
 }
 
@@ -119,7 +120,10 @@ func (f *fetcher) withHugeHeader(ctx context.Context, e entry) error {
 // withBody opens the content and answers.
 func (f *fetcher) withBody(ctx context.Context, e entry) error {
 	body, err := f.s.box.account.OpenBody(ctx, e.msg.Body)
-	if errors.Is(err, store.ErrNoBody) {
+	if errors.Is(err, store.ErrDamaged) {
+		f.damaged = true
+		return nil
+	} else if errors.Is(err, store.ErrNoBody) {
 		f.missing = true
 		return nil
 	} else if err != nil {

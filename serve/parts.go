@@ -17,7 +17,7 @@ func (s *Server) build() {
 	s.buildAuth()
 	s.Admin = &admin.Admin{
 		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
-		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk, Queue: s.Queue, Reports: s.Reports, Retry: func() { s.outbound.Retry() },
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk, Index: s.Search, Queue: s.Queue, Reports: s.Reports, Retry: func() { s.outbound.Retry() },
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
 			s.Search.Detach(account)

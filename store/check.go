@@ -128,7 +128,7 @@ func (k *checker) readBoxes() error {
 
 func (k *checker) checkCounts() error {
 	seen := map[MailboxID]bool{}
-	err := k.each("SELECT mailbox_id, count(*), sum(flags&1=0), sum(flags&8<>0), sum(size), sum(CASE WHEN flags&8<>0 THEN size ELSE 0 END), max(uid), max(modseq) FROM message GROUP BY mailbox_id", func(r *db.Stmt) error {
+	err := k.each("SELECT mailbox_id, count(*), sum(flags&1=0), sum(flags&8<>0), sum(size), sum(CASE WHEN flags&8<>0 THEN size ELSE 0 END), max(uid), max(modseq), min(uid) FROM message GROUP BY mailbox_id", func(r *db.Stmt) error {
 		id := MailboxID(r.Int64(0))
 		b := k.boxes[id]
 		if b == nil {
@@ -142,6 +142,9 @@ func (k *checker) checkCounts() error {
 		}
 		if UID(r.Int64(6)) >= b.UIDNext {
 			k.problem("uids", "mailbox %d: UID %d is not below UIDNEXT %d", id, r.Int64(6), b.UIDNext)
+		}
+		if r.Int64(8) < 1 || r.Int64(6) >= 1<<32 {
+			k.problem("uids", "mailbox %d: UIDs from %d to %d cannot be", id, r.Int64(8), r.Int64(6))
 		}
 		if ModSeq(r.Int64(7)) > b.ModSeq {
 			k.problem("modseq", "mailbox %d: message of %d is ahead of HIGHESTMODSEQ %d", id, r.Int64(7), b.ModSeq)
@@ -244,11 +247,17 @@ func (k *checker) checkChunks() error {
 	chunks := k.c.Query("SELECT id FROM chunk ORDER BY id")
 	defer chunks.Close()
 	more := chunks.Next()
-	err := k.each("SELECT id, refs, size, prefix FROM body WHERE location=0 ORDER BY id", func(r *db.Stmt) error {
+	err := k.each("SELECT id, refs, size, prefix, location FROM body ORDER BY id", func(r *db.Stmt) error {
 		id, size, prefix := BodyID(r.Int64(0)), r.Int64(2), r.Int64(3)
 		for more && chunks.Int64(0) < chunkID(id, 0) {
 			k.problem("chunks", "chunk %d belongs to no body", chunks.Int64(0))
 			more = chunks.Next()
+		}
+		if r.Int64(4) != locationChunks { // damaged, there may be any
+			for more && chunks.Int64(0) < chunkID(id+1, 0) {
+				more = chunks.Next()
+			}
+			return nil
 		}
 		n := 0
 		if prefix == 0 {
@@ -278,8 +287,8 @@ func (k *checker) checkChunks() error {
 // checkRows looks for rows without partner.
 func (k *checker) checkRows() error {
 	for _, q := range []struct{ sql, text string }{
-		{"SELECT b.id FROM body b LEFT JOIN body_env e ON e.id=b.id WHERE b.refs>0 AND e.id IS NULL", "body %d has no rendered data"},
-		{"SELECT b.id FROM body b LEFT JOIN body_key e ON e.id=b.id WHERE b.refs>0 AND e.id IS NULL", "body %d has no sort keys"},
+		{"SELECT b.id FROM body b LEFT JOIN body_env e ON e.id=b.id WHERE b.refs>0 AND b.location=0 AND e.id IS NULL", "body %d has no rendered data"},
+		{"SELECT b.id FROM body b LEFT JOIN body_key e ON e.id=b.id WHERE b.refs>0 AND b.location=0 AND e.id IS NULL", "body %d has no sort keys"},
 		{"SELECT e.id FROM body_env e LEFT JOIN body b ON e.id=b.id WHERE b.id IS NULL", "rendered data of body %d, which does not exist"},
 		{"SELECT e.id FROM body_key e LEFT JOIN body b ON e.id=b.id WHERE b.id IS NULL", "sort keys of body %d, which does not exist"},
 		{"SELECT l.body_id FROM lookup l LEFT JOIN body b ON l.body_id=b.id WHERE b.id IS NULL", "thread key of body %d, which does not exist"},
@@ -301,6 +310,13 @@ func (k *checker) checkRows() error {
 
 // checkContent reads every body and compares its hash.
 func (k *checker) checkContent(codec *codec) error {
+	err := k.each("SELECT id FROM body WHERE refs>0 AND location<>0", func(r *db.Stmt) error {
+		k.problem(AreaQuarantine, "content %d was found damaged: it is not given out", r.Int64(0))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	var raw []byte
 	return k.each("SELECT id, size, prefix, hash FROM body WHERE refs>0 AND location=0", func(b *db.Stmt) error {
 		id := b.Int64(0)
@@ -324,7 +340,7 @@ func (k *checker) checkContent(codec *codec) error {
 			return err
 		}
 		sum := sha256.Sum256(append(content.Sum(nil), prefix...))
-		if total != b.Int64(1) || string(sum[:]) != string(b.Bytes(3)) {
+		if total != b.Int64(1) || int64(len(prefix)) != b.Int64(2) || string(sum[:]) != string(b.Bytes(3)) {
 			k.problem("content", "body %d is not what was stored: %d bytes of %d", id, total, b.Int64(1))
 		}
 		return nil

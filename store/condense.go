@@ -62,7 +62,7 @@ func knownSum(hash []byte) uint64 {
 func (a *Account) Known(ctx context.Context, box MailboxID) (*Known, error) {
 	k := &Known{a: a}
 	err := a.db.ReadLong(ctx, func(c *db.Conn) error {
-		rows := c.QueryInts("SELECT m.body_id, b.size, b.prefix, b.hash, k.message_id FROM message m JOIN body b ON b.id=m.body_id LEFT JOIN body_key k ON k.id=m.body_id WHERE m.mailbox_id=?", int64(box))
+		rows := c.QueryInts("SELECT m.body_id, b.size, b.prefix, b.hash, k.message_id FROM message m JOIN body b ON b.id=m.body_id LEFT JOIN body_key k ON k.id=m.body_id WHERE m.mailbox_id=? AND b.location=0", int64(box))
 		for rows.Next() {
 			m := knownMessage{key: knownKey(rows.Text(4), rows.Int64(1)), body: BodyID(rows.Int64(0))}
 			if hash := rows.Bytes(3); rows.Int64(2) == 0 && len(hash) == sha256.Size {

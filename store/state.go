@@ -49,6 +49,11 @@ type overlay struct {
 	hasAdded    bool                    // messages were added
 	classified  bool                    // messages with flags of flagsJudged were added, changed or removed
 	dirty       bool
+
+	// fresh is the state as a repair left it in the file; it takes the place of all of it,
+	// once durable. reset is mailboxes of which messages are other than views have them.
+	fresh *Account
+	reset map[MailboxID]bool
 }
 
 func (o *overlay) clone() *overlay {
@@ -234,7 +239,7 @@ func (t *tx) replaced(old mailbox, make func(*mailbox) *View) {
 // flush writes the rows that operations of the commit share. It runs before COMMIT.
 func (a *Account) flush(c *db.Conn) error {
 	o := a.batch
-	if o == nil || !o.dirty {
+	if o == nil || !o.dirty || o.fresh != nil {
 		return nil
 	}
 	for id, b := range o.boxes {
@@ -272,6 +277,10 @@ func (a *Account) settle(err error) {
 func (a *Account) settleState(o *overlay) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if o.fresh != nil {
+		a.settleRepair(o)
+		return
+	}
 	a.counters = o.counters
 	a.used += o.used
 	a.count += o.count

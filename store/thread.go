@@ -43,7 +43,7 @@ func (t *tx) sameID(p *prepared) (same BodyID, thread ThreadID, err error) {
 		if thread == 0 {
 			thread = c.thread
 		}
-		if share && c.size == p.size && bytes.Equal(c.hash, p.hash[:]) {
+		if share && c.stored && c.size == p.size && bytes.Equal(c.hash, p.hash[:]) {
 			same = c.id
 		}
 		return same != 0
@@ -90,14 +90,15 @@ type candidate struct {
 	mailbox  MailboxID
 	received int64
 	hash     []byte
+	stored   bool // its content is in use
 }
 
 // candidates calls f for the bodies with a key, the newest first, until f returns true.
 func (t *tx) candidates(hash int64, max int, f func(*candidate) bool) error {
-	rows := t.c.QueryInts("SELECT b.id, b.refs, b.size, b.thread, b.subject, b.mailbox_id, b.received, b.hash FROM lookup l JOIN body b ON b.id=l.body_id WHERE l.hash=? ORDER BY l.body_id DESC LIMIT ?", hash, int64(max))
+	rows := t.c.QueryInts("SELECT b.id, b.refs, b.size, b.thread, b.subject, b.mailbox_id, b.received, b.hash, b.location FROM lookup l JOIN body b ON b.id=l.body_id WHERE l.hash=? ORDER BY l.body_id DESC LIMIT ?", hash, int64(max))
 	for rows.Next() {
 		c := candidate{
-			BodyID(rows.Int64(0)), rows.Int64(1), rows.Int64(2), ThreadID(rows.Int64(3)), rows.Int64(4), MailboxID(rows.Int64(5)), rows.Int64(6), rows.Bytes(7),
+			BodyID(rows.Int64(0)), rows.Int64(1), rows.Int64(2), ThreadID(rows.Int64(3)), rows.Int64(4), MailboxID(rows.Int64(5)), rows.Int64(6), rows.Bytes(7), rows.Int64(8) == locationChunks,
 		}
 		if f(&c) {
 			break

@@ -38,6 +38,10 @@ var (
 	ErrNewer = errors.New("data was written by a newer version of mox")
 )
 
+// ErrDamaged is returned for content that a check found to be other than what was stored,
+// and that is out of use since. It is an ErrNoBody.
+var ErrDamaged = fmt.Errorf("%w: it was found damaged", ErrNoBody)
+
 type (
 	// UID is the unique identifier of a message in a mailbox (RFC 9051 2.3.1.1):
 	// ascending, never reused. Zero is no message.
@@ -340,6 +344,10 @@ type Problem struct {
 	Area string // "database", "counts", "references", "uids", "modseq", "chunks", "views", ...
 	Text string
 }
+
+// AreaQuarantine is the area of problems about content that a repair has put out of use: it
+// stays one until the message is deleted.
+const AreaQuarantine = "quarantine"
 
 func (p Problem) String() string { return p.Area + ": " + p.Text }
 

@@ -457,12 +457,12 @@ func TestTarget(t *testing.T) {
 
 	// A quota ends it, with what was added before.
 	b := account(t, f, "b")
-	b.SetQuota(100_000)
+	b.SetLimits(store.Limits{Bytes: 100_000})
 	res, err := Import(ctx, b, generated(3000), Options{})
 	if !errors.Is(err, store.ErrQuota) || int64(res.Added) != b.Quota().Count {
 		t.Errorf("quota: %+v %v", res, err)
 	}
-	b.SetQuota(0)
+	b.SetLimits(store.Limits{})
 
 	// An end halfway leaves a state that is gone on from.
 	ctx2, cancel := context.WithCancel(ctx)
