@@ -19,6 +19,9 @@ func FuzzSession(f *testing.F) {
 		"b APPEND INBOX (\\Seen) {3+}\r\nabc {5+}\r\n12345\r\nc STATUS INBOX (MESSAGES)\r\n",
 		"b CREATE a/b\r\nc RENAME a c\r\nd DELETE c/b\r\ne LIST (SUBSCRIBED) \"\" * RETURN (STATUS (SIZE))\r\nf LSUB \"\" %\r\n",
 		"b EXAMINE INBOX\r\nc COPY 1:2 Sent\r\nd CLOSE\r\ne GETQUOTAROOT INBOX\r\nf ID (\"a\" \"b\")\r\n",
+		"b SELECT INBOX\r\nc UID SORT RETURN (UPDATE PARTIAL -1:-5 COUNT SAVE) (REVERSE SUBJECT DATE) UTF-8 ALL\r\nd STORE 1:* +FLAGS (\\Deleted)\r\ne EXPUNGE\r\nf CANCELUPDATE \"c\"\r\n",
+		"b SELECT INBOX\r\nc SEARCH RETURN (UPDATE CONTEXT) NOT 1:2 UNSEEN\r\nd FETCH 1:* BODY[]\r\ne SEARCH RETURN (UPDATE) OLDER 5\r\nf MOVE 1 Archive\r\n",
+		"b SELECT INBOX\r\nc THREAD REFERENCES UTF-8 ALL\r\nd UID THREAD REFS UTF-8 $\r\ne THREAD ORDEREDSUBJECT US-ASCII TEXT x\r\nf COMPARATOR \"-i;*\"\r\ng SORT (DISPLAYFROM CC) UTF-8 BODY X\r\nh LANGUAGE en-x-y *\r\n",
 	} {
 		f.Add([]byte(s))
 	}
