@@ -21,6 +21,8 @@ const (
 	CodeAuthorizationFailed  = "AUTHORIZATIONFAILED"
 	CodeBadComparator        = "BADCOMPARATOR"
 	CodeBadCharset           = "BADCHARSET"
+	CodeBadEvent             = "BADEVENT"
+	CodeBadURL               = "BADURL"
 	CodeCannot               = "CANNOT"
 	CodeClientBug            = "CLIENTBUG"
 	CodeClosed               = "CLOSED"
@@ -33,8 +35,11 @@ const (
 	CodeInUse                = "INUSE"
 	CodeLimit                = "LIMIT"
 	CodeMailboxID            = "MAILBOXID"
+	CodeMetadata             = "METADATA"
 	CodeModified             = "MODIFIED"
+	CodeNoPerm               = "NOPERM"
 	CodeNonExistent          = "NONEXISTENT"
+	CodeNotificationOverflow = "NOTIFICATIONOVERFLOW"
 	CodeNotSaved             = "NOTSAVED"
 	CodeNoUpdate             = "NOUPDATE"
 	CodeOverQuota            = "OVERQUOTA"
@@ -49,6 +54,7 @@ const (
 	CodeUIDValidity          = "UIDVALIDITY"
 	CodeUnavailable          = "UNAVAILABLE"
 	CodeUnknownCTE           = "UNKNOWN-CTE"
+	CodeURLMech              = "URLMECH"
 	CodeUseAttr              = "USEATTR"
 )
 

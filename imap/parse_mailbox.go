@@ -233,9 +233,14 @@ var listReturnOptions = listOption{
 	"SUBSCRIBED":  func(_ *scanner, l *List) { l.Return.Subscribed = true },
 	"CHILDREN":    func(_ *scanner, l *List) { l.Return.Children = true },
 	"SPECIAL-USE": func(_ *scanner, l *List) { l.Return.SpecialUse = true },
+	"MYRIGHTS":    func(_ *scanner, l *List) { l.Return.MyRights = true },
 	"STATUS": func(p *scanner, l *List) {
 		p.space()
 		l.Return.Status = p.statusAtts()
+	},
+	"METADATA": func(p *scanner, l *List) {
+		p.space()
+		l.Return.Metadata = p.entryList()
 	},
 }
 

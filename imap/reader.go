@@ -137,6 +137,7 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"NAMESPACE":  readNamespace,
 	"QUOTA":      readQuota,
 	"QUOTAROOT":  readQuotaRoot,
+	"METADATA":   readMetadata,
 }
 
 func (r *ResponseReader) untagged() Response {

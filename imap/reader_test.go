@@ -44,6 +44,8 @@ func TestReadResponse(t *testing.T) {
 		{`* NAMESPACE (("" "/")("#x/" NIL "X" ("y"))) NIL (("s" "."))`, &Namespace{[]string{"", "/", "#x/", ""}, nil, []string{"s", "."}}},
 		{`* ID ("name" "x" "v" NIL)`, &IDResponse{[]IDParam{{"name", "x", false}, {"v", "", true}}}},
 		{`* QUOTA "" (STORAGE 10 512)`, &Quota{"", map[string][2]int64{"STORAGE": {10, 512}}}},
+		{"* METADATA INBOX (/shared/comment {2}\r\nab /private/x NIL /private/y ~{1}\r\n\x00)", &Metadata{Mailbox: "INBOX", Values: []MetadataValue{{"/shared/comment", []byte("ab")}, {"/private/x", nil}, {"/private/y", []byte{0}}}}},
+		{`* METADATA "" /shared/comment /private/comment`, &Metadata{Changed: []string{"/shared/comment", "/private/comment"}}},
 		{`* QUOTAROOT INBOX "" x`, &QuotaRoot{"INBOX", []string{"", "x"}}},
 		{"* XFOO {3}\r\nabc x", &Unknown{"XFOO {3}"}},
 		{"* 3 XFOO", &Unknown{"3 XFOO"}},

@@ -5,8 +5,8 @@ import "time"
 // Response is what a server sends: one of *StatusResponse, *Continuation, *Capability,
 // *Enabled, *Flags, *NumberResponse, *Expunge, *Vanished, *FetchResponse, *ListResponse,
 // *MailboxStatus, *SearchResponse, *ESearch, *SortResponse, *ThreadResponse,
-// *ComparatorResponse, *LanguageResponse, *IDResponse, *Namespace, *Quota, *QuotaRoot, or
-// *Unknown.
+// *ComparatorResponse, *LanguageResponse, *IDResponse, *Namespace, *Quota, *QuotaRoot,
+// *Metadata, or *Unknown.
 type Response interface{ response() }
 
 // StatusResponse is OK, NO, BAD, PREAUTH or BYE, tagged or not (Tag "*").

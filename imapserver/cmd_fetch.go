@@ -45,7 +45,8 @@ func (s *session) cmdFetch(ctx context.Context, r *imap.Request) error {
 	if f.Partial != nil {
 		sp = sp.part(*f.Partial)
 	}
-	if p.seen && !s.box.readOnly {
+	// RFC 4314 4: without the right to, reading does not set \Seen.
+	if p.seen && !s.box.readOnly && s.box.rights.Has(imap.RightSeen) {
 		s.markSeen(ctx, p, sp)
 	}
 	w := &fetcher{s: s, p: p}
@@ -135,7 +136,7 @@ func (s *session) markSeen(ctx context.Context, p *fetchPlan, sp spans) {
 	if len(set) == 0 {
 		return
 	}
-	res, err := s.account.SetFlags(ctx, s.box.view.Mailbox, set, store.FlagChange{Op: store.FlagsAdd, Flags: store.FlagSeen})
+	res, err := s.box.account.SetFlags(ctx, s.box.view.Mailbox, set, store.FlagChange{Op: store.FlagsAdd, Flags: store.FlagSeen})
 	if err != nil {
 		s.log.Warn("setting seen flag", "err", err)
 		return

@@ -42,7 +42,7 @@ func (s *session) search(ctx context.Context, c *searching) error {
 	if c.ret != nil && c.ret.Update && s.box.context(c.r.Tag) != nil {
 		return imap.Bad("tag is that of a search that is kept up to date")
 	}
-	res, err := s.find(ctx, c)
+	res, err := s.seek(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ func (s *session) search(ctx context.Context, c *searching) error {
 	return nil
 }
 
-// find brings the client up to date and searches.
-func (s *session) find(ctx context.Context, c *searching) (*searchResult, error) {
+// seek brings the client up to date and searches.
+func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error) {
 	if err := s.checkCharset(c.q.Charset, c.r.Name == "SEARCH"); err != nil {
 		return nil, err
 	}

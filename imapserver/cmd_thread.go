@@ -12,7 +12,7 @@ import (
 // cmdThread is THREAD and UID THREAD, RFC 5256.
 func (s *session) cmdThread(ctx context.Context, r *imap.Request) error {
 	t := r.Args.(*imap.Thread)
-	res, err := s.find(ctx, &searching{r: r, q: &t.Search, by: s.comparator})
+	res, err := s.seek(ctx, &searching{r: r, q: &t.Search, by: s.comparator})
 	if err != nil {
 		return err
 	}

@@ -327,7 +327,7 @@ func (s *session) with(ctx context.Context, c *searchContext, uids []uint32) ([]
 		c.set = imap.Normalize(slices.Concat(c.set, sortedRanges(uids)))
 		return []change{{0, wire(uids)}}, nil
 	}
-	place := s.place
+	place := s.placeFew
 	if len(uids) > manyAdded {
 		place = s.placeMany
 	}
@@ -350,8 +350,8 @@ func (s *session) with(ctx context.Context, c *searchContext, uids []uint32) ([]
 	return out, nil
 }
 
-// place puts each message where it belongs, comparing with few others.
-func (s *session) place(ctx context.Context, c *searchContext, uids []uint32) ([]uint32, error) {
+// placeFew puts each message where it belongs, comparing with few others.
+func (s *session) placeFew(ctx context.Context, c *searchContext, uids []uint32) ([]uint32, error) {
 	order := slices.Clone(c.order)
 	for _, uid := range uids {
 		var err error

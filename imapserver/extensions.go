@@ -3,6 +3,7 @@ package imapserver
 import (
 	"strconv"
 
+	"mox/imap"
 	"mox/sasl"
 )
 
@@ -67,15 +68,26 @@ var extensions = []extension{
 	{name: "STATUS=SIZE", rfc: "8438"},
 	{name: "BINARY", rfc: "3516"},
 	{name: "MULTIAPPEND", rfc: "3502"},
+	{name: "REPLACE", rfc: "8508"},
+	{name: "CATENATE", rfc: "4469"},
 	{name: "CONDSTORE", rfc: "7162"},
 	{name: "QRESYNC", rfc: "7162"},
 	{name: "UTF8=ACCEPT", rfc: "9755"},
 	{name: "OBJECTID", rfc: "8474"},
 	{name: "PREVIEW", rfc: "8970"},
 	{name: "SAVEDATE", rfc: "8514"},
+	{name: "METADATA", rfc: "5464"},
+	{name: "METADATA-SERVER", rfc: "5464"},
+	{name: "LIST-METADATA", rfc: "9590"},
+	{name: "NOTIFY", rfc: "5465"},
 	{name: "QUOTA", rfc: "9208"},
 	{name: "QUOTA=RES-STORAGE", rfc: "9208"},
+	{name: "QUOTA=RES-MESSAGE", rfc: "9208"},
+	{name: "QUOTA=RES-MAILBOX", rfc: "9208"},
 	{name: "APPENDLIMIT", rfc: "7889"},
+	{name: "ACL", rfc: "4314", available: (*session).announcesACL},
+	{name: "RIGHTS=" + imap.NewRights, rfc: "4314", available: (*session).announcesACL},
+	{name: "LIST-MYRIGHTS", rfc: "8440", available: (*session).announcesACL},
 }
 
 // appendCapabilities writes the names of the extensions for the session's state, each
@@ -102,6 +114,11 @@ func (s *session) appendCapabilities(b []byte) []byte {
 // capabilityCode is the response code that spares clients the CAPABILITY command.
 func (s *session) capabilityCode() string {
 	return string(s.appendCapabilities([]byte("CAPABILITY")))
+}
+
+// announcesACL: before login it is not known whether the user may share mailboxes.
+func (s *session) announcesACL() bool {
+	return s.srv.cfg.Sharing != nil && (s.account == nil || s.shares())
 }
 
 func (s *session) canBind() bool          { return sasl.CanBind(s.tls) }

@@ -89,7 +89,7 @@ func (f *fetcher) rendered(ctx context.Context, batch []entry, fields store.Fiel
 	for i, e := range batch {
 		msgs[i] = e.msg
 	}
-	for r, err := range f.s.account.Rendered(ctx, msgs, fields, f.s.utf8) {
+	for r, err := range f.s.box.account.Rendered(ctx, msgs, fields, f.s.utf8) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
 		}
@@ -118,7 +118,7 @@ func (f *fetcher) withHugeHeader(ctx context.Context, e entry) error {
 
 // withBody opens the content and answers.
 func (f *fetcher) withBody(ctx context.Context, e entry) error {
-	body, err := f.s.account.OpenBody(ctx, e.msg.Body)
+	body, err := f.s.box.account.OpenBody(ctx, e.msg.Body)
 	if errors.Is(err, store.ErrNoBody) {
 		f.missing = true
 		return nil

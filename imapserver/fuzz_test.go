@@ -18,6 +18,8 @@ func FuzzSession(f *testing.F) {
 		"b SELECT INBOX\r\nc SEARCH RETURN (SAVE MIN) OR TEXT x NOT HEADER a b\r\nd MOVE $ Archive\r\ne IDLE\r\nDONE\r\n",
 		"b APPEND INBOX (\\Seen) {3+}\r\nabc {5+}\r\n12345\r\nc STATUS INBOX (MESSAGES)\r\n",
 		"b CREATE a/b\r\nc RENAME a c\r\nd DELETE c/b\r\ne LIST (SUBSCRIBED) \"\" * RETURN (STATUS (SIZE))\r\nf LSUB \"\" %\r\n",
+		"b ENABLE METADATA\r\nc SETMETADATA INBOX (/private/comment ~{1+}\r\n\x00 /private/specialuse \"\\\\Sent\")\r\nd GETMETADATA (DEPTH infinity MAXSIZE 5) INBOX /private\r\ne LIST \"\" * RETURN (METADATA (/private/comment))\r\n",
+		"b SELECT INBOX\r\nc NOTIFY SET STATUS (selected (MessageNew (UID BODY[1]) MessageExpunge FlagChange)) (subtree (\"\" Sent) (MailboxName SubscriptionChange)) (personal (MessageNew MessageExpunge ServerMetadataChange))\r\nd COPY 1 INBOX\r\ne STORE 1 +FLAGS x\r\nf IDLE\r\nDONE\r\ng NOTIFY NONE\r\n",
 		"b EXAMINE INBOX\r\nc COPY 1:2 Sent\r\nd CLOSE\r\ne GETQUOTAROOT INBOX\r\nf ID (\"a\" \"b\")\r\n",
 		"b SELECT INBOX\r\nc UID SORT RETURN (UPDATE PARTIAL -1:-5 COUNT SAVE) (REVERSE SUBJECT DATE) UTF-8 ALL\r\nd STORE 1:* +FLAGS (\\Deleted)\r\ne EXPUNGE\r\nf CANCELUPDATE \"c\"\r\n",
 		"b SELECT INBOX\r\nc SEARCH RETURN (UPDATE CONTEXT) NOT 1:2 UNSEEN\r\nd FETCH 1:* BODY[]\r\ne SEARCH RETURN (UPDATE) OLDER 5\r\nf MOVE 1 Archive\r\n",

@@ -51,7 +51,12 @@ func (s *session) update(expunge bool, own ownChange) {
 		if d.Added > 0 || len(d.Changed) > 0 {
 			s.reportKeywords()
 		}
-		s.reportFlags(fetches)
+		if s.wantsFlags() {
+			s.reportFlags(fetches)
+		}
+		if d.Added > 0 {
+			s.fetchNew(d.Added)
+		}
 		if len(b.contexts) > 0 && len(d.Changed)+d.Added > 0 {
 			s.changedInContexts(changedUIDs(cur, d))
 		}
@@ -165,7 +170,7 @@ func (s *session) fetchFlags(seq uint32, m *store.Message, flags bool) {
 	b := append(s.output(), "* "...)
 	b = strconv.AppendUint(b, uint64(seq), 10)
 	b = append(b, " FETCH ("...)
-	if s.condstore || s.rev2 || s.uidCommand {
+	if s.condstore || s.rev2 || s.uidCommand || s.listening() { // RFC 5465 5.1: with the UID
 		b = append(b, "UID "...)
 		b = strconv.AppendUint(b, uint64(m.UID), 10)
 		b = append(b, ' ')
@@ -216,7 +221,7 @@ func (s *session) appendFlags(b []byte, m *store.Message) []byte {
 		}
 	}
 	if m.Keywords != 0 {
-		for _, k := range s.account.Keywords(m.Keywords) {
+		for _, k := range s.box.account.Keywords(m.Keywords) {
 			b = appendWord(b, at, k)
 		}
 	}
@@ -237,7 +242,7 @@ func (s *session) flagNames() []string {
 	seen := map[string]bool{}
 	var more []string
 	for _, set := range s.box.view.KeywordSets() {
-		for _, k := range s.account.Keywords(set) {
+		for _, k := range s.box.account.Keywords(set) {
 			if !seen[k] {
 				seen[k] = true
 				more = append(more, k)
@@ -259,7 +264,7 @@ const maxListedKeywords = 1000
 func (s *session) reportKeywords() {
 	var names []string
 	for _, set := range s.box.view.KeywordSets() {
-		for _, k := range s.account.Keywords(set) {
+		for _, k := range s.box.account.Keywords(set) {
 			if !s.box.keywords[k] && len(s.box.keywords) < maxListedKeywords {
 				names = s.flagNames()
 			}
@@ -272,6 +277,27 @@ func (s *session) reportKeywords() {
 		return
 	}
 	s.sendFlagNames(names)
+}
+
+// permanent returns which of the flags the client can change.
+func (s *session) permanent(names []string) []string {
+	if s.box.readOnly {
+		return nil
+	}
+	l := flagLimit(s.box.rights)
+	if l == (store.FlagLimit{}) {
+		return append(names, `\*`)
+	}
+	var list []string
+	for _, n := range names {
+		if bit, ok := store.ParseFlag(n); ok && l.Flags&bit == 0 || !ok && !l.Keywords {
+			list = append(list, n)
+		}
+	}
+	if !l.Keywords {
+		list = append(list, `\*`)
+	}
+	return list
 }
 
 // sendFlagNames sends FLAGS and PERMANENTFLAGS. RFC 9051 7.1: \* says that new
@@ -287,10 +313,7 @@ func (s *session) sendFlagNames(names []string) {
 	b := append(s.output(), "* FLAGS "...)
 	b = imap.AppendFlags(b, names)
 	b = append(b, "\r\n* OK [PERMANENTFLAGS "...)
-	if s.box.readOnly {
-		b = append(b, "()"...)
-	} else {
-		b = imap.AppendFlags(b, append(names, `\*`))
-	}
+	// RFC 4314 5.1.1: what the user's rights allow.
+	b = imap.AppendFlags(b, s.permanent(names))
 	s.out = append(b, "] flags\r\n"...)
 }

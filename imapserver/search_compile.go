@@ -183,7 +183,7 @@ func compileFlag(x *searcher, k *imap.SearchKey) (test, error) {
 	if bit, ok := store.ParseFlag(k.Str); ok {
 		return func(c *candidate) tri { return truth(c.msg.Flags&bit != 0) }, nil
 	}
-	sets := x.s.account.KeywordSets(k.Str)
+	sets := x.s.box.account.KeywordSets(k.Str)
 	return func(c *candidate) tri { return truth(sets[c.msg.Keywords]) }, nil
 }
 

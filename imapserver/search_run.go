@@ -112,7 +112,7 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 	if x.content {
 		fields |= store.FieldParts
 	}
-	for r, err := range x.s.account.Rendered(ctx, msgs, fields, true) {
+	for r, err := range x.s.box.account.Rendered(ctx, msgs, fields, true) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
 		}
@@ -147,7 +147,7 @@ func (x *searcher) askIndex(ctx context.Context) {
 		if q.by != message.UnicodeCasemap && !message.IsASCII([]byte(q.query.Needle)) {
 			continue
 		}
-		if known, ok := index.Candidates(ctx, x.s.account, q.query); ok {
+		if known, ok := index.Candidates(ctx, x.s.box.account, q.query); ok {
 			q.known = known
 		}
 	}
@@ -161,7 +161,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 	// Stored header data is cut where a header is huge, which is rare: the part tree was
 	// not read with it.
 	fields := x.fields | store.FieldHeaders | store.FieldParts
-	for r, err := range x.s.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
+	for r, err := range x.s.box.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
 		if err != nil {
 			return no, fmt.Errorf("reading renderings: %w", err)
 		}
@@ -175,7 +175,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 }
 
 func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tri, error) {
-	body, err := x.s.account.OpenBody(ctx, c.msg.Body)
+	body, err := x.s.box.account.OpenBody(ctx, c.msg.Body)
 	if errors.Is(err, store.ErrNoBody) {
 		return no, nil
 	} else if err != nil {
@@ -188,6 +188,9 @@ func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tr
 		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
 	c.content = &content{part: part, ra: body, queries: x.queries}
+	if index := x.s.srv.cfg.Index; index != nil && len(x.queries) > 0 {
+		c.content.document = index.Document(ctx, x.s.box.account, c.msg.Body)
+	}
 	v := prog(c)
 	err = c.content.err
 	c.content = nil

@@ -14,6 +14,9 @@ import (
 // ghosts: messages that are no longer in view, but whose EXPUNGE has not been sent.
 type selected struct {
 	box      *store.Box
+	account  *store.Account // which has the mailbox
+	owner    string         // its name, when it is another user's
+	rights   imap.Rights    // of the user, as last looked at
 	readOnly bool
 	view     *store.View
 	ghosts   []ghost // ascending by pos
@@ -227,6 +230,10 @@ func (s *session) unselect() {
 		return
 	}
 	s.box.box.Close()
+	if s.box.owner != "" {
+		s.box.account.Release()
+		s.srv.selectedOf(s, "")
+	}
 	s.box = nil
 	s.state = stateAuthenticated
 }

@@ -34,8 +34,11 @@ type session struct {
 
 	state     state
 	principal Principal
-	account   *store.Account
-	box       *selected // set in stateSelected
+	account   *store.Account   // the user's own; that of the selected mailbox is box.account
+	borrowed  []*store.Account // other users', for the command in progress
+	box       *selected        // set in stateSelected
+
+	news *news // nil unless the client wants to hear of more than the selected mailbox
 
 	condstore bool // CONDSTORE-aware client: RFC 7162 3.1
 	qresync   bool // RFC 7162 3.2.3
@@ -246,12 +249,16 @@ func (s *session) wait(ctx context.Context) error {
 	if s.state == stateNotAuthenticated {
 		timeout = s.limits().LoginTimeout
 	}
+	deadline := time.Now().Add(timeout)
 	for {
 		if s.stopping(ctx) {
 			return errShutdown
 		}
-		err := s.conn.WaitInput(timeout)
+		err := s.waitListening(max(time.Until(deadline), time.Millisecond))
 		if errors.Is(err, lineio.ErrInterrupted) {
+			if err := s.tellListening(ctx); err != nil {
+				return err
+			}
 			continue
 		} else if errors.Is(err, os.ErrDeadlineExceeded) {
 			return &errClose{bye: "timeout", err: err}
@@ -303,7 +310,7 @@ func (s *session) command(ctx context.Context) error {
 func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 	cmd := commandTable[r.Name]
 	if cmd.states&s.state == 0 {
-		if r.Name == "APPEND" {
+		if r.Name == "APPEND" || r.Name == "REPLACE" {
 			if err := s.dec.SkipAppend(); err != nil {
 				return err
 			}
@@ -311,9 +318,18 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
 	}
 	s.uidCommand = r.UID
-	err := cmd.run(s, ctx, r)
-	if s.box != nil && !cmd.quiet && !isClose(err) {
-		s.report(!cmd.noExpunge || r.UID)
+	if !leaving[r.Name] {
+		if err := s.checkAccess(); err != nil {
+			return err
+		}
+	}
+	defer s.giveBack()
+	err := cmd.run(s, s.recordOwn(ctx), r)
+	if !cmd.quiet && !isClose(err) {
+		if s.box != nil {
+			s.reportWanted(!cmd.noExpunge || r.UID)
+		}
+		s.tellNews(ctx)
 	}
 	return err
 }
@@ -390,6 +406,8 @@ func metricName(r *imap.Request) string {
 // closeAccount leaves the mailbox and the account.
 func (s *session) closeAccount() {
 	s.unselect()
+	s.giveBack()
+	s.unfollow()
 	if s.account != nil {
 		s.account.Release()
 		s.account = nil

@@ -14,6 +14,9 @@ import (
 type Source struct {
 	Part *message.Part // its tree, with offsets into Body
 	Body io.ReaderAt
+	// Document gives the text of a part that is neither text nor a message, nil when it has
+	// none; n is its place in a walk of the tree, from 0. Nil: no part has.
+	Document func(n int, p *message.Part) ([]byte, error)
 }
 
 // maxHeader bounds how much of one header is looked at. [message.Parse] knows fields up
@@ -47,14 +50,16 @@ func visit(src Source, want areaSet, v visitor) error {
 	}
 	var err error
 	shown := src.Part // the part whose header was shown already
+	n := 0
 	src.Part.Walk(func(_ []int, p *message.Part) bool {
 		if err == nil && p != shown {
 			err = eachField(p, src.Body, v.partField)
 		}
 		if err == nil {
-			err = visitPart(src, p, v)
+			err = visitPart(src, n, p, v)
 		}
 		shown = p.Message // it comes next, when there is one
+		n++
 		return err == nil
 	})
 	return err
@@ -64,7 +69,7 @@ func visit(src Source, want areaSet, v visitor) error {
 // header of its message.
 //
 // RFC 9051 6.4.4: content other than text and messages may be left out.
-func visitPart(src Source, p *message.Part, v visitor) error {
+func visitPart(src Source, n int, p *message.Part, v visitor) error {
 	if s := p.Filename(); s != "" {
 		if err := v.body(strings.NewReader(s)); err != nil {
 			return err
@@ -79,6 +84,12 @@ func visitPart(src Source, p *message.Part, v visitor) error {
 		return nil
 	case p.IsText() || p.Type == "message":
 		return v.body(p.VisibleText(src.Body))
+	case src.Document != nil && !p.IsMultipart():
+		text, err := src.Document(n, p)
+		if err != nil || len(text) == 0 {
+			return err
+		}
+		return v.body(bytes.NewReader(text))
 	}
 	return nil
 }
