@@ -75,7 +75,7 @@ func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error)
 	if err != nil {
 		return nil, err
 	}
-	res := &searchResult{uid: c.r.UID, keep: c.r.Name != "SEARCH" || c.ret != nil && c.ret.Partial != nil}
+	res := &searchResult{uid: c.r.UID, keep: c.r.Name != "SEARCH" || c.ret != nil && c.ret.Partial != nil, enough: enoughFor(c)}
 	return res, x.run(ctx, prog, &c.q.Key, res)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"mox/imap"
+	"mox/store"
 )
 
 // cmdThread is THREAD and UID THREAD, RFC 5256.
@@ -28,11 +29,15 @@ func (s *session) threads(ctx context.Context, alg imap.ThreadAlgorithm, pos []u
 	by := s.comparator.collation
 	switch alg {
 	case imap.ThreadOrderedSubject:
-		in, err := s.box.box.Threading(ctx, true, by, msgs)
+		subjects, err := s.box.box.Ranks(ctx, store.SortSubject, by, msgs)
 		if err != nil {
 			return nil, err
 		}
-		return orderedSubject(in.Subjects, in.Sent), nil
+		sent, err := s.box.box.Ranks(ctx, store.SortSent, by, msgs)
+		if err != nil {
+			return nil, err
+		}
+		return orderedSubject(subjects, sent), nil
 	case imap.ThreadRefs:
 		in, err := s.box.box.Threading(ctx, false, by, msgs)
 		if err != nil {

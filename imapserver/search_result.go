@@ -21,6 +21,22 @@ type searchResult struct {
 	// THREAD and PARTIAL.
 	keep bool
 	pos  []uint32
+	// enough is the number of messages after which the search may stop: what PARTIAL asks
+	// for. 0: all are wanted.
+	enough int
+}
+
+// full reports that more messages are of no use.
+func (res *searchResult) full() bool { return res.enough > 0 && res.count >= res.enough }
+
+// enoughFor returns how many messages a SEARCH must find. RFC 9394 3.1: PARTIAL "also
+// helps servers to optimize resource usage".
+func enoughFor(c *searching) int {
+	r := c.ret
+	if c.criteria != nil || r == nil || r.Partial == nil || r.Partial.Last || r.Max || r.Count || r.Update {
+		return 0
+	}
+	return int(max(r.Partial.First, r.Partial.End))
 }
 
 func (res *searchResult) add(e entry) {

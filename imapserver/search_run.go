@@ -56,6 +56,9 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 			if !(x.uid && c.ghost) && prog(c) == yes {
 				res.add(c.entry)
 			}
+			if res.full() {
+				break
+			}
 		}
 		return nil
 	}
@@ -74,6 +77,9 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 		if batch = append(batch, candidate{entry: probe.entry, known: v == yes}); len(batch) == searchBatch {
 			if err := x.runBatch(ctx, prog, batch, res); err != nil {
 				return err
+			}
+			if res.full() {
+				return nil
 			}
 			batch = batch[:0]
 		}
@@ -130,7 +136,7 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 		c.r, c.known = nil, v == yes
 	}
 	for i := range batch {
-		if batch[i].known {
+		if batch[i].known && !res.full() {
 			res.add(batch[i].entry)
 		}
 	}

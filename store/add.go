@@ -272,7 +272,11 @@ func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, er
 	if err != nil {
 		return 0, err
 	}
-	return id, t.insertRendered(id, p, received)
+	if err := t.insertRendered(id, p, received); err != nil || thread != ThreadID(id) || p.c.tooLong {
+		return id, err
+	}
+	// What it refers to may come later. freeBody finds these keys in the header.
+	return id, t.insertKeys(id, p.c.thread.wanted())
 }
 
 func (t *tx) insertBody(id BodyID, p *prepared, refs int, thread ThreadID, box MailboxID, received time.Time) error {
@@ -319,7 +323,12 @@ func (t *tx) insertRendered(id BodyID, p *prepared, received time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, h := range [...]int64{c.thread.msgID, c.thread.subject} {
+	return t.insertKeys(id, []int64{c.thread.msgID, c.thread.subject})
+}
+
+// insertKeys makes a body found by keys; 0 is none.
+func (t *tx) insertKeys(id BodyID, keys []int64) error {
+	for _, h := range keys {
 		if h == 0 {
 			continue
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strings"
 
 	"mox/message"
 )
@@ -321,7 +321,10 @@ func (c *sortColumn) addTexts(old *sortColumn, r *columnRows, from []int) {
 		}
 	}
 	compare := func(x, y text) int {
-		return cmp.Or(cmp.Compare(x.prefix, y.prefix), strings.Compare(string(x.span.of(c.arena)), string(y.span.of(c.arena))))
+		if x.prefix != y.prefix {
+			return cmp.Compare(x.prefix, y.prefix)
+		}
+		return bytes.Compare(x.span.of(c.arena), y.span.of(c.arena))
 	}
 	slices.SortFunc(fresh, compare)
 	oldRank := make([]uint32, len(old.keys)+1) // of what was rank k
@@ -337,7 +340,7 @@ func (c *sortColumn) addTexts(old *sortColumn, r *columnRows, from []int) {
 			c.keys = append(c.keys, old.keys[k])
 			oldRank[k+1] = uint32(len(c.keys))
 		}
-		if l := len(c.keys); l == 0 || string(c.keys[l-1].of(c.arena)) != string(f.span.of(c.arena)) {
+		if l := len(c.keys); l == 0 || !bytes.Equal(c.keys[l-1].of(c.arena), f.span.of(c.arena)) {
 			c.keys = append(c.keys, f.span)
 		}
 		newRank[f.old] = uint32(len(c.keys))

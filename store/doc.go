@@ -22,7 +22,7 @@
 //	body        content, shared by copies: reference count, hash, size, thread
 //	body_env    what FETCH answers with, as wire bytes; body_key: sort keys, text to search
 //	chunk       128 KiB of content each, compressed on its own
-//	lookup      hashes of Message-ID and base subject, to find threads
+//	lookup      hashes of Message-ID and base subject, to find threads; of references that were not there yet
 //	expunge     what left a mailbox, for QRESYNC; held: expunged messages until their bodies are released
 //	change      the change log: what each operation did to each mailbox
 //	mailbox, acl, subscription, metadata, keyword_set, setting, url_key, account

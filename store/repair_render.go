@@ -226,7 +226,7 @@ func (b *threadBody) readHeader(headers []byte) {
 	if err != nil || p.Envelope == nil {
 		return
 	}
-	b.refs = references(p.Envelope)
+	b.refs = references(p.Envelope.References, p.Envelope.InReplyTo)
 	b.report = p.Type == "multipart" && p.Subtype == "report"
 }
 

@@ -9,6 +9,7 @@ import (
 const (
 	maxSameID      = 16
 	maxSameSubject = 50
+	maxWanted      = 5 // references that a message without a thread is found by
 	day            = 24 * 60 * 60
 )
 
@@ -20,6 +21,9 @@ func (t *tx) findThread(box MailboxID, p *prepared, received time.Time) (same Bo
 		return same, thread, err
 	}
 	if thread, err = t.referred(k); err != nil || thread != 0 {
+		return 0, thread, err
+	}
+	if thread, err = t.waiting(k); err != nil || thread != 0 {
 		return 0, thread, err
 	}
 	if len(k.refs) == 0 && k.reply && k.subject != 0 {
@@ -57,6 +61,45 @@ func (t *tx) referred(k *threadKeys) (thread ThreadID, err error) {
 	for _, ref := range k.refs {
 		err := t.candidates(ref, maxSameID, func(c *candidate) bool {
 			if c.subject == k.subject || k.report {
+				thread = c.thread
+			}
+			return thread != 0
+		})
+		if err != nil || thread != 0 {
+			return thread, err
+		}
+	}
+	return 0, nil
+}
+
+// wantedKey is the key in the table lookup of messages that refer to one that was not
+// there when they came, made of the key of that one.
+func wantedKey(id int64) int64 {
+	const other = 0x5bd1e9955bd1e995
+	if h := id ^ other; h != 0 {
+		return h
+	}
+	return 1
+}
+
+// wanted returns the keys that a message which begins a thread is found by later.
+func (k *threadKeys) wanted() (keys []int64) {
+	for _, ref := range k.refs[:min(len(k.refs), maxWanted)] {
+		keys = append(keys, wantedKey(ref))
+	}
+	return keys
+}
+
+// waiting looks for a message that came before what it refers to: this one, or one that
+// this one refers to as well; with the same subject.
+func (t *tx) waiting(k *threadKeys) (thread ThreadID, err error) {
+	keys := k.wanted()
+	if k.msgID != 0 {
+		keys = append(keys, wantedKey(k.msgID))
+	}
+	for _, h := range keys {
+		err := t.candidates(h, maxSameID, func(c *candidate) bool {
+			if c.subject == k.subject {
 				thread = c.thread
 			}
 			return thread != 0
