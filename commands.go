@@ -38,6 +38,7 @@ func commands() []command {
 		{words: "complete", args: "words ...", short: "print candidates for the last of the words", max: -1, run: runComplete, unlisted: true},
 		{words: "version", short: "print version, operating system and architecture", max: 0, run: runVersion},
 		{words: "help", args: "[command]", short: "tell about a command", max: -1, run: runHelp},
+		{words: "doctext", short: "take the text out of documents, for the server that starts this", max: 0, run: runDocumentReader, unlisted: true},
 		{words: "helpall", short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
 	},
 		aclCommands(),
@@ -56,8 +57,10 @@ func commands() []command {
 		simulateCommands(),
 		smtpCommands(),
 		spfCommands(),
+		storedReportCommands(),
 		tokenCommands(),
 		traceCommands(),
+		transferCommands(),
 		webapiCommands(),
 	)
 }

@@ -18,6 +18,7 @@ import (
 	"mox/inbound"
 	"mox/mlog"
 	"mox/queue"
+	"mox/reportdb"
 	"mox/store"
 	"mox/tracelog"
 )
@@ -40,6 +41,9 @@ type Admin struct {
 	// Retry forgets which destinations could not be reached, before messages are tried again
 	// because someone wants it; nil: nothing is remembered.
 	Retry func()
+
+	// Reports are those of others, and what is to be reported; nil: there are none.
+	Reports *reportdb.DB
 
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.
 	Inbound *inbound.Inbound

@@ -18,7 +18,7 @@ type commandEntry struct {
 }
 
 // commands are the words of the protocol, each one call of package admin; those about the
-// queue are in queueWords.
+// queue and about reports are in queueWords and reportWords.
 var commands = map[string]commandEntry{
 	"stop": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, _ io.Writer) error {
 		a.Stop()

@@ -61,6 +61,7 @@ type ListReturn struct {
 	Subscribed, Children, SpecialUse bool
 	MyRights                         bool        // RFC 8440
 	Status                           []StatusAtt // nil: no STATUS option
+	Metadata                         []string    // RFC 9590: entries; nil: no METADATA option
 }
 
 // List is LIST or LSUB. Extended says that a LIST used RFC 5258 syntax.
@@ -116,10 +117,31 @@ type Status struct {
 // Append is APPEND up to its mailbox; messages follow by [Decoder.NextAppend].
 type Append struct{ Mailbox string }
 
-// AppendMessage is one message of APPEND, up to its literal.
+// Replace is REPLACE up to its mailbox, RFC 8508; the message follows by
+// [Decoder.NextAppend]. Number is a sequence number or UID, as Request.UID says, or [Star].
+type Replace struct {
+	Number  uint32
+	Mailbox string
+}
+
+// AppendMessage is one message of APPEND or REPLACE, up to its literal, or up to its
+// first part when it is put together by CATENATE: see [Decoder.NextPart].
 type AppendMessage struct {
-	Flags   []string
-	Date    time.Time // Zero when absent.
+	Flags    []string
+	Date     time.Time // Zero when absent.
+	Catenate bool      // RFC 4469; then there is no literal.
+	MessageLiteral
+}
+
+// CatPart is a part of a message by CATENATE, RFC 4469 3: what a URL stands for, or a
+// literal.
+type CatPart struct {
+	URL string // Empty for a literal.
+	MessageLiteral
+}
+
+// MessageLiteral is the head of a literal with data of a message.
+type MessageLiteral struct {
 	Size    int64
 	NonSync bool // The client sends the data whether it is accepted or not.
 	Binary  bool // literal8, RFC 3516 4.4.
@@ -130,8 +152,9 @@ type AppendMessage struct {
 type Fetch struct {
 	Set          NumSet
 	Atts         []FetchAtt
-	ChangedSince *uint64 // RFC 7162 3.1.4.1
-	Vanished     bool    // RFC 7162 3.2.6
+	ChangedSince *uint64       // RFC 7162 3.1.4.1
+	Vanished     bool          // RFC 7162 3.2.6
+	Partial      *PartialRange // RFC 9394 3.3; only with UID
 }
 
 // StoreOp is what STORE does with its flags.

@@ -353,7 +353,8 @@ func (p *scanner) partial() *Partial {
 	return part
 }
 
-// fetchModifiers: "(" "CHANGEDSINCE" SP mod-sequence-value ["VANISHED"] ")".
+// fetchModifiers: "(" fetch-modifier *(SP fetch-modifier) ")" with CHANGEDSINCE and
+// VANISHED (RFC 7162), PARTIAL (RFC 9394).
 func (p *scanner) fetchModifiers(f *Fetch, uid bool) {
 	p.expect('(')
 	for p.err == nil {
@@ -367,6 +368,12 @@ func (p *scanner) fetchModifiers(f *Fetch, uid bool) {
 			f.ChangedSince = &n
 		case "VANISHED":
 			f.Vanished = true
+		case "PARTIAL":
+			p.space()
+			if f.Partial != nil {
+				p.fail("PARTIAL twice")
+			}
+			f.Partial = p.partialRange()
 		default:
 			p.fail("unknown FETCH modifier %q", clip(name))
 		}
@@ -378,5 +385,9 @@ func (p *scanner) fetchModifiers(f *Fetch, uid bool) {
 	// RFC 7162 3.2.6: only for UID FETCH, and only together with CHANGEDSINCE.
 	if f.Vanished && (!uid || f.ChangedSince == nil) {
 		p.fail("VANISHED needs UID FETCH and CHANGEDSINCE")
+	}
+	// RFC 9394 3.3: it extends UID FETCH.
+	if f.Partial != nil && !uid {
+		p.fail("PARTIAL needs UID FETCH")
 	}
 }

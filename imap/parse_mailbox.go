@@ -238,6 +238,10 @@ var listReturnOptions = listOption{
 		p.space()
 		l.Return.Status = p.statusAtts()
 	},
+	"METADATA": func(p *scanner, l *List) {
+		p.space()
+		l.Return.Metadata = p.entryList()
+	},
 }
 
 // options reads "(" [option *(SP option)] ")".

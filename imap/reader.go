@@ -127,6 +127,10 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"LSUB":       readList,
 	"STATUS":     readStatus,
 	"SEARCH":     readSearch,
+	"SORT":       readSort,
+	"THREAD":     readThread,
+	"COMPARATOR": readComparator,
+	"LANGUAGE":   readLanguage,
 	"ESEARCH":    readESearch,
 	"VANISHED":   readVanished,
 	"ID":         readID,
@@ -136,6 +140,7 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"ACL":        readACL,
 	"LISTRIGHTS": readListRights,
 	"MYRIGHTS":   readMyRights,
+	"METADATA":   readMetadata,
 }
 
 func (r *ResponseReader) untagged() Response {
@@ -303,6 +308,12 @@ func readESearch(p *scanner, _ string) Response {
 		case "MODSEQ":
 			p.space()
 			e.ModSeq = p.number64("MODSEQ")
+		case "PARTIAL":
+			p.space()
+			e.Partial, e.PartialSet = p.readPartial()
+		case "ADDTO", "REMOVEFROM":
+			p.space()
+			e.Updates = append(e.Updates, p.contextUpdates(name == "REMOVEFROM")...)
 		default:
 			p.space()
 			p.skipValue()

@@ -311,11 +311,7 @@ func (p *scanner) mailboxName(s string) string {
 	if p.err != nil {
 		return ""
 	}
-	// RFC 9051 5.1: INBOX in any case is INBOX; also as the first component, for its
-	// children.
-	if len(s) >= 5 && strings.EqualFold(s[:5], "INBOX") && (len(s) == 5 || s[5] == '/') {
-		s = "INBOX" + s[5:]
-	}
+	s = canonicalInbox(s)
 	if p.utf8 || !isASCII(s) {
 		// RFC 6855 3: UTF-8 names are also accepted from clients that have not enabled it.
 		if !utf8.ValidString(s) {
@@ -328,6 +324,15 @@ func (p *scanner) mailboxName(s string) string {
 		p.fail("mailbox name is not modified UTF-7")
 	}
 	return name
+}
+
+// canonicalInbox: RFC 9051 5.1: INBOX in any case is INBOX; also as the first component,
+// for its children.
+func canonicalInbox(s string) string {
+	if len(s) >= 5 && strings.EqualFold(s[:5], "INBOX") && (len(s) == 5 || s[5] == '/') {
+		return "INBOX" + s[5:]
+	}
+	return s
 }
 
 func isASCII(s string) bool {

@@ -26,7 +26,7 @@ func (s *session) cmdGetQuota(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return err
 	}
-	if acc == nil || acc.Quota().Limit == 0 {
+	if acc == nil || !acc.Quota().Limited() {
 		return imap.No(imap.CodeNonExistent, "no such quota root")
 	}
 	s.sendQuota(root, acc)
@@ -54,16 +54,21 @@ func (s *session) rootAccount(ctx context.Context, root string) (*store.Account,
 	return acc, nil
 }
 
-// cmdGetQuotaRoot is GETQUOTAROOT, RFC 9208 4.1.2. Without a limit no root applies.
+// cmdGetQuotaRoot is GETQUOTAROOT, RFC 9208 4.1.2. Without a limit no root applies. A
+// mailbox of one's own need not exist: the client may want to know before it makes it.
 func (s *session) cmdGetQuotaRoot(ctx context.Context, r *imap.Request) error {
-	p, err := s.place(ctx, r.Args.(*imap.Mailbox).Name, imap.RightRead)
-	if err != nil {
-		return err
+	name := r.Args.(*imap.Mailbox).Name
+	p := place{account: s.account, mb: store.Mailbox{Name: storeName(name)}}
+	if _, exists := s.lookup(name); exists || s.isOthers(name) {
+		var err error
+		if p, err = s.place(ctx, name, imap.RightRead); err != nil {
+			return err
+		}
 	}
 	b := append(s.output(), "* QUOTAROOT "...)
 	b = imap.AppendMailbox(b, p.name(), s.utf8)
 	root := quotaRoot(p.owner)
-	limited := p.account.Quota().Limit > 0
+	limited := p.account.Quota().Limited()
 	if limited {
 		b = imap.AppendString(append(b, ' '), root, s.utf8)
 	}
@@ -74,14 +79,27 @@ func (s *session) cmdGetQuotaRoot(ctx context.Context, r *imap.Request) error {
 	return nil
 }
 
-// sendQuota sends QUOTA; RFC 9208 5.1: STORAGE counts units of 1024 octets.
+// sendQuota sends QUOTA with the resources that are limited. RFC 9208 5.1: STORAGE counts
+// units of 1024 octets.
 func (s *session) sendQuota(root string, acc *store.Account) {
 	q := acc.Quota()
 	b := append(s.output(), "* QUOTA "...)
 	b = imap.AppendString(b, root, s.utf8)
-	b = append(b, " (STORAGE "...)
-	b = strconv.AppendInt(b, kibi(q.Used), 10)
-	b = append(b, ' ')
-	b = strconv.AppendInt(b, q.Limit/1024, 10)
+	sep := " ("
+	resource := func(name string, used, limit int64) {
+		b = append(append(b, sep...), name...)
+		b = strconv.AppendInt(append(b, ' '), used, 10)
+		b = strconv.AppendInt(append(b, ' '), limit, 10)
+		sep = " "
+	}
+	if q.Limit > 0 {
+		resource("STORAGE", kibi(q.Used), q.Limit/1024)
+	}
+	if q.MaxMessages > 0 {
+		resource("MESSAGE", q.Count, q.MaxMessages)
+	}
+	if q.MaxMailboxes > 0 {
+		resource("MAILBOX", q.Mailboxes, q.MaxMailboxes)
+	}
 	s.out = append(b, ")\r\n"...)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mox/imap"
+	"mox/message"
 	"mox/sasl"
 	"mox/search"
 	"mox/store"
@@ -24,6 +25,9 @@ type Config struct {
 	Log      *slog.Logger
 	Hostname string // for SASL CRAM-MD5 challenges and the greeting
 	Version  string // shown by ID after login
+	// AdminURI says how the administrator is reached, "mailto:postmaster@mox.example", for
+	// the server entry /shared/admin of METADATA; empty: there is none.
+	AdminURI string
 	Limits   Limits
 	Hooks    Hooks
 	Now      func() time.Time // nil: time.Now
@@ -103,6 +107,8 @@ type Limiter interface {
 // through with [search.Match].
 type TextIndex interface {
 	Candidates(ctx context.Context, account *store.Account, q search.Query) (res search.Result, ok bool)
+	// Document gives the text of documents in a message, for [search.Source].
+	Document(ctx context.Context, account *store.Account, id store.BodyID) func(n int, p *message.Part) ([]byte, error)
 }
 
 // Hooks are called on events, when not nil. They must be quick and safe for
@@ -129,6 +135,9 @@ type Limits struct {
 	AppendSize     int64         // octets of a message in APPEND, announced as APPENDLIMIT; 1 GiB
 	AppendMessages int           // messages of one APPEND; 500
 	Connections    int           // open connections; 20000
+	Contexts       int           // searches of a session that are kept up to date (RFC 5267 UPDATE); 10
+	ContextResults int           // messages in the results of these, together; 200000
+	NotifyBehind   int           // operations of an account that a client of NOTIFY may be behind with; 10000
 	// Command are the limits of commands after login; the zero value stands for
 	// imap.DefaultLimits.
 	Command imap.Limits
@@ -145,6 +154,9 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.AppendSize, 1<<30)
 	setDefault(&l.AppendMessages, 500)
 	setDefault(&l.Connections, 20000)
+	setDefault(&l.Contexts, 10)
+	setDefault(&l.ContextResults, 200000)
+	setDefault(&l.NotifyBehind, 10000)
 	setDefault(&l.Command, imap.DefaultLimits)
 	l.Command.Append = l.AppendSize
 }

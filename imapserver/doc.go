@@ -4,7 +4,14 @@
 // [Server] accepts connections; each has a session, one goroutine that reads a
 // command, looks it up in the table of commands.go, runs it, reports what changed in
 // the selected mailbox, and sends the tagged response. A command has its own file,
-// cmd_NAME.go. IDLE adds a small goroutine that waits for the mailbox to change.
+// cmd_NAME.go. IDLE adds a small goroutine that waits for the mailbox to change, NOTIFY one
+// that waits for the account to change and lives until the client wants no more news.
+//
+// # News of other mailboxes
+//
+// A client that has asked for them (ENABLE METADATA, NOTIFY) has a position in the
+// account's change log (news.go). At the end of commands, in IDLE, and with NOTIFY
+// whenever the account changes, the session reads on from there and tells.
 //
 // # Mailboxes of others
 //

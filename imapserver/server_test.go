@@ -90,6 +90,7 @@ type testOptions struct {
 	config   func(c *Config)
 	listener Listener
 	log      slog.Level
+	store    store.Options
 }
 
 var remote = netip.MustParseAddrPort("10.0.0.1:1234")
@@ -102,7 +103,8 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 		level = o.log
 	}
 	log := mlog.NewTest(t, level)
-	st, err := store.Open(t.TempDir(), store.Options{Log: log})
+	o.store.Log = log
+	st, err := store.Open(t.TempDir(), o.store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,6 +251,11 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 				ready().add(box, smallMessage(i+1), 0)
 			}
 		},
+		// mail MAILBOX FIELD | FIELD ...: adds a message with header fields.
+		"mail": func(t testing.TB, args string) {
+			box, fields, _ := strings.Cut(args, " ")
+			ready().add(box, strings.ReplaceAll(fields, " | ", "\n")+"\n\nHello\n", 0)
+		},
 		// mime MAILBOX NAME: adds a message of testMessages.
 		"mime": func(t testing.TB, args string) {
 			box, name, _ := strings.Cut(args, " ")
@@ -258,9 +265,17 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 			ready().add(box, testMessages[name], 0)
 		},
 		"quota": func(t testing.TB, args string) {
-			var n int64
-			fmt.Sscan(args, &n)
-			ready().account.SetQuota(n)
+			var l store.Limits
+			fmt.Sscan(args, &l.Bytes, &l.Messages, &l.Mailboxes)
+			ready().account.SetLimits(l)
+		},
+		// comment MAILBOX TEXT: sets /shared/comment.
+		"comment": func(t testing.TB, args string) {
+			box, text, _ := strings.Cut(args, " ")
+			mb, _ := ready().account.MailboxByName(box)
+			if err := ready().account.SetMetadata(context.Background(), mb.ID, []store.MetadataEntry{{Name: "/shared/comment", Value: []byte(text)}}); err != nil {
+				t.Fatal(err)
+			}
 		},
 		// acl ACCOUNT MAILBOX IDENTIFIER RIGHTS: sets an entry of an access control list.
 		"acl": func(t testing.TB, args string) {
@@ -279,7 +294,13 @@ var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
 	"sharing":  {sharing: true},
-	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
+	"behind":   {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
+	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
+	"contexts": {config: func(c *Config) {
+		c.Limits.Contexts = 2
+		c.Limits.ContextResults = 10
+	}},
+	"8bit": {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
 		c.Limits.AppendSize = 1000
 		c.Limits.BadCommands = 3

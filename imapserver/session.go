@@ -38,11 +38,15 @@ type session struct {
 	borrowed  []*store.Account // other users', for the command in progress
 	box       *selected        // set in stateSelected
 
+	news *news // nil unless the client wants to hear of more than the selected mailbox
+
 	condstore bool // CONDSTORE-aware client: RFC 7162 3.1
 	qresync   bool // RFC 7162 3.2.3
 	utf8      bool // UTF8=ACCEPT or IMAP4rev2 enabled
 	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
 	rev2      bool // IMAP4rev2 enabled
+
+	comparator comparator // the active one: RFC 5255 4.2
 
 	out  []byte // pending responses
 	outp *[]byte
@@ -245,12 +249,16 @@ func (s *session) wait(ctx context.Context) error {
 	if s.state == stateNotAuthenticated {
 		timeout = s.limits().LoginTimeout
 	}
+	deadline := time.Now().Add(timeout)
 	for {
 		if s.stopping(ctx) {
 			return errShutdown
 		}
-		err := s.conn.WaitInput(timeout)
+		err := s.waitListening(max(time.Until(deadline), time.Millisecond))
 		if errors.Is(err, lineio.ErrInterrupted) {
+			if err := s.tellListening(ctx); err != nil {
+				return err
+			}
 			continue
 		} else if errors.Is(err, os.ErrDeadlineExceeded) {
 			return &errClose{bye: "timeout", err: err}
@@ -302,7 +310,7 @@ func (s *session) command(ctx context.Context) error {
 func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 	cmd := commandTable[r.Name]
 	if cmd.states&s.state == 0 {
-		if r.Name == "APPEND" {
+		if r.Name == "APPEND" || r.Name == "REPLACE" {
 			if err := s.dec.SkipAppend(); err != nil {
 				return err
 			}
@@ -316,9 +324,12 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		}
 	}
 	defer s.giveBack()
-	err := cmd.run(s, ctx, r)
-	if s.box != nil && !cmd.quiet && !isClose(err) {
-		s.report(!cmd.noExpunge || r.UID)
+	err := cmd.run(s, s.recordOwn(ctx), r)
+	if !cmd.quiet && !isClose(err) {
+		if s.box != nil {
+			s.reportWanted(!cmd.noExpunge || r.UID)
+		}
+		s.tellNews(ctx)
 	}
 	return err
 }
@@ -396,6 +407,7 @@ func metricName(r *imap.Request) string {
 func (s *session) closeAccount() {
 	s.unselect()
 	s.giveBack()
+	s.unfollow()
 	if s.account != nil {
 		s.account.Release()
 		s.account = nil

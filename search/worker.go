@@ -73,7 +73,10 @@ func (m *Manager) step(ctx context.Context, a *account) (more bool, err error) {
 
 func (m *Manager) stepBatch(ctx context.Context, a *account) (more bool, err error) {
 	start := time.Now()
-	t, err := a.index.takeBatch(ctx, a.acc, m.c.limits())
+	t, err := a.index.takeBatch(ctx, a.acc, m.c.limits(), m.c.Documents)
+	if err == nil && !t.more {
+		m.lag.end(a.name)
+	}
 	if err != nil || t.messages == 0 {
 		return t.more, err
 	}

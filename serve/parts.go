@@ -17,11 +17,12 @@ func (s *Server) build() {
 	s.buildAuth()
 	s.Admin = &admin.Admin{
 		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
-		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk, Queue: s.Queue, Retry: func() { s.outbound.Retry() },
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk, Queue: s.Queue, Reports: s.Reports, Retry: func() { s.outbound.Retry() },
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
 			s.Search.Detach(account)
 			s.Junk.Detach(account)
+			s.queueboxes.Load().Detach(account)
 		},
 	}
 	s.ctl = &ctl.Server{Admin: s.Admin, Log: mlog.New("ctl", s.Log), Panic: func() { s.Registry.Panic("ctl") }}
@@ -64,6 +65,7 @@ func (s *Server) buildIMAP() {
 		Log:      mlog.New("imapserver", s.Log),
 		Hostname: s.Config.Snapshot().Hostname.ASCII,
 		Version:  s.Version,
+		AdminURI: "mailto:postmaster@" + s.Config.Snapshot().Hostname.ASCII,
 		Now:      s.Now,
 		NextID:   s.cids.Next,
 		Hooks: imapserver.Hooks{

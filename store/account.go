@@ -51,8 +51,8 @@ type Account struct {
 	names    map[string]MailboxID
 	keywords keywords
 	subs     map[string]bool
-	quota    int64 // limit, 0: none; written by SetQuota
-	used     int64 // bytes of all messages
+	limits   Limits // written by SetLimits
+	used     int64  // bytes of all messages
 	count    int64
 	watches  map[*Watch]bool
 	views    map[MailboxID]*entry
@@ -92,7 +92,7 @@ func (s *Store) openAccount(ctx context.Context, name string) (*Account, error) 
 
 func newAccount(s *Store, name, dir string) *Account {
 	return &Account{
-		s: s, name: name, dir: dir, log: s.o.Log, quota: s.o.Quota,
+		s: s, name: name, dir: dir, log: s.o.Log, limits: Limits{Bytes: s.o.Quota},
 		boxes: map[MailboxID]*mailbox{}, names: map[string]MailboxID{}, keywords: newKeywords(), subs: map[string]bool{},
 		watches: map[*Watch]bool{}, views: map[MailboxID]*entry{},
 	}
@@ -197,29 +197,6 @@ func (a *Account) ModSeq() ModSeq {
 	return a.modseq
 }
 
-// Quota returns what the account holds, and may hold.
-func (a *Account) Quota() Quota {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return Quota{Limit: a.quota, Used: a.used, Count: a.count}
-}
-
-// SetQuota sets the limit in bytes until the account is closed; 0 is none. It belongs
-// to the configuration and is not stored: callers that configure it give Options.QuotaOf.
-func (a *Account) SetQuota(limit int64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.quota = limit
-}
-
-// checkQuota returns an error when n more bytes do not fit.
-func checkQuota(limit, used, n int64) error {
-	if limit > 0 && used+n > limit {
-		return fmt.Errorf("%w: %d of %d bytes used, %d more do not fit", ErrQuota, used, limit, n)
-	}
-	return nil
-}
-
 // Mailboxes returns all mailboxes, sorted by name with Inbox first.
 func (a *Account) Mailboxes() []Mailbox {
 	a.mu.RLock()
@@ -273,6 +250,26 @@ func (a *Account) MailboxByID(id MailboxID) (Mailbox, bool) {
 		return Mailbox{}, false
 	}
 	return a.public(b), true
+}
+
+// Subscribed reports whether a name, in normal form, is subscribed.
+func (a *Account) Subscribed(name string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.subs[name]
+}
+
+// HasChildren reports whether there are mailboxes below a name, in normal form.
+func (a *Account) HasChildren(name string) bool {
+	prefix := name + "/"
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	for n := range a.names {
+		if strings.HasPrefix(n, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // Subscriptions returns the subscribed names, sorted, also those without a mailbox.

@@ -69,10 +69,8 @@ func (a *Account) copyTo(ctx context.Context, src MailboxID, set UIDSet, dst *Ac
 	for i := range msgs {
 		total += int64(msgs[i].Size)
 	}
-	if q := dst.Quota(); len(msgs) > 0 {
-		if err := checkQuota(q.Limit, q.Used, total); err != nil {
-			return r, err
-		}
+	if err := dst.Quota().Room(len(msgs), total); len(msgs) > 0 && err != nil {
+		return r, err
 	}
 	for len(msgs) > 0 {
 		n := batchLen(msgs)

@@ -106,6 +106,9 @@ func (a *Account) closeEntry(e *entry) {
 	e.refs--
 	a.uses++
 	e.used = a.uses
+	if e.refs == 0 {
+		a.s.columns.forget(e)
+	}
 	if e.refs == 0 && (e.err != nil || a.boxes[e.id] == nil) {
 		a.drop(e)
 		return

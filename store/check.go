@@ -283,6 +283,8 @@ func (k *checker) checkRows() error {
 		{"SELECT e.id FROM body_env e LEFT JOIN body b ON e.id=b.id WHERE b.id IS NULL", "rendered data of body %d, which does not exist"},
 		{"SELECT e.id FROM body_key e LEFT JOIN body b ON e.id=b.id WHERE b.id IS NULL", "sort keys of body %d, which does not exist"},
 		{"SELECT l.body_id FROM lookup l LEFT JOIN body b ON l.body_id=b.id WHERE b.id IS NULL", "thread key of body %d, which does not exist"},
+		{"SELECT e.mailbox_id FROM metadata e LEFT JOIN mailbox b ON e.mailbox_id=b.id WHERE e.mailbox_id<>0 AND b.id IS NULL", "metadata of mailbox %d, which does not exist"},
+		{"SELECT e.modseq FROM metadata e JOIN account a WHERE e.modseq>a.modseq", "metadata of %d is ahead of the account"},
 		{"SELECT c.modseq FROM change c JOIN account a WHERE c.modseq>a.modseq OR c.modseq<=a.change_floor", "change log entry %d is out of range"},
 	} {
 		err := k.each(q.sql, func(r *db.Stmt) error {

@@ -17,6 +17,13 @@ func (a *Account) Copy(ctx context.Context, src MailboxID, set UIDSet, dst Mailb
 // CopyLimited is Copy by somebody who may not set all flags in dst: the copies lack them.
 func (a *Account) CopyLimited(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID, limit FlagLimit) (Copied, error) {
 	return a.transfer(ctx, "copying", src, set, func(t *tx, b *mailbox, msgs []Message, _ []int) (Copied, error) {
+		d, err := t.box(dst)
+		if err == nil {
+			err = a.reserved(d, nil)
+		}
+		if err != nil {
+			return Copied{}, err
+		}
 		limit.apply(msgs)
 		return t.copy(b, msgs, dst)
 	})
@@ -32,6 +39,9 @@ func (a *Account) Move(ctx context.Context, src MailboxID, set UIDSet, dst Mailb
 func (a *Account) MoveLimited(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID, limit FlagLimit) (Copied, error) {
 	return a.transfer(ctx, "moving", src, set, func(t *tx, b *mailbox, msgs []Message, idx []int) (Copied, error) {
 		d, err := t.box(dst)
+		if err == nil {
+			err = a.reserved(d, nil)
+		}
 		if err != nil {
 			return Copied{}, err
 		}
@@ -82,7 +92,7 @@ func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID) (Copied, error) {
 		bodies[i] = msgs[i].Body
 		msgs[i].ID = t.nextMessage + MessageID(i)
 	}
-	if err := checkQuota(t.a.Quota().Limit, t.a.used+t.used, total); err != nil {
+	if err := t.room(len(msgs), total); err != nil {
 		return Copied{}, err
 	}
 	d, err := t.box(dst)

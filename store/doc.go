@@ -4,7 +4,7 @@
 // # RFCs
 //
 // It provides what these need: RFC 9051 and 3501 (IMAP), 4314 (ACL), 4315 (UIDPLUS), 5256 and 5957
-// (SORT, THREAD), 6154 (special use), 6851 (MOVE), 7162 (CONDSTORE, QRESYNC), 8474
+// (SORT, THREAD), 5464 (METADATA), 6154 (special use), 6851 (MOVE), 7162 (CONDSTORE, QRESYNC), 8474
 // (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA).
 //
 // # Files
@@ -25,7 +25,7 @@
 //	lookup      hashes of Message-ID and base subject, to find threads
 //	expunge     what left a mailbox, for QRESYNC; held: expunged messages until their bodies are released
 //	change      the change log: what each operation did to each mailbox
-//	mailbox, acl, subscription, keyword_set, setting, account
+//	mailbox, acl, subscription, metadata, keyword_set, setting, account
 //
 // # Operations
 //
@@ -59,18 +59,27 @@
 // messages that are added meanwhile are kept aside and joined. All operations on
 // existing messages go by the view, and check that the file agrees.
 //
+// # Sort keys in memory
+//
+// What SORT and THREAD compare is read by column: a number or the rank of a text for each
+// message of a mailbox (column.go). Bodies never change, so that a column is only ever
+// added to; it stays in memory while the mailbox is open and the column in use, within
+// Options.SortMemory for all accounts together. 100,000 messages take about 1 MB for a
+// date, 4 to 8 MB for a text, 5 MB for what threads are made of.
+//
 // # Goroutines
 //
 // For each open account: the committer and the background goroutine of package db, and
 // while there is something to free, a timer. The [Store] has a timer that closes
-// accounts nobody uses. Where the index of shares is missing, a goroutine looks at all
-// accounts once. Close ends and waits for all.
+// accounts nobody uses, and one that drops sort keys nobody uses. Where the index of shares is
+// missing, a goroutine looks at all accounts once. Close ends and waits for all.
 //
 // # Lock order
 //
 // Account.sharing, held while an access control list changes; then Store.mu; then Account.mu;
-// then reaper.mu, or the index of shares. Messages that go from one account to another are read
-// there and then added here: no operation waits for one of another account. The committer's goroutine takes Account.mu
+// then reaper.mu, columnCache.mu or the index of shares. Messages that go from one account to
+// another are read there and then added here: no operation waits for one of another account.
+// The committer's goroutine takes Account.mu
 // to publish, never while an operation runs; nobody waits for an operation or reads the
 // database with any of them held.
 package store

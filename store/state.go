@@ -87,7 +87,8 @@ func (t *tx) next() ModSeq {
 
 // do runs fn as a durable operation. size is about the number of bytes it writes.
 func (a *Account) do(ctx context.Context, size int, fn func(*tx) error) error {
-	return a.fail(a.committer.Do(ctx, size, func(c *db.Conn) error {
+	var seq ModSeq
+	err := a.committer.Do(ctx, size, func(c *db.Conn) error {
 		base := a.batch
 		if base == nil {
 			base = &overlay{counters: a.counters}
@@ -96,9 +97,14 @@ func (a *Account) do(ctx context.Context, size int, fn func(*tx) error) error {
 		if err := fn(t); err != nil {
 			return err
 		}
-		a.batch = t.overlay
+		a.batch, seq = t.overlay, t.seq
 		return nil
-	}))
+	})
+	if err != nil {
+		return a.fail(err)
+	}
+	a.operated(ctx, seq)
+	return nil
 }
 
 // read runs fn in a read transaction. fn must not take long nor call others that read.

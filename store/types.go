@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -27,6 +28,9 @@ var (
 	// ErrNotAllowed is returned for an operation that the mailbox does not permit,
 	// such as deleting Inbox.
 	ErrNotAllowed = errors.New("not allowed for this mailbox")
+	// ErrReserved is an ErrNotAllowed: messages come into the mailbox from this server alone, see
+	// Options.Reserved.
+	ErrReserved = fmt.Errorf("%w: only this server puts messages there", ErrNotAllowed)
 	// ErrLimit is returned where an account would get more mailboxes, subscriptions, or
 	// combinations of keywords than fit in memory well.
 	ErrLimit = errors.New("too many")
@@ -197,6 +201,7 @@ type NewMessage struct {
 	Received time.Time // INTERNALDATE; zero: now
 	Saved    time.Time // SAVEDATE; zero: now
 	Trace    []byte    // decision trace, opaque; may be nil
+	Own      bool      // it is of this server: it may come into a mailbox that Options.Reserved names
 }
 
 // Added tells where new messages went, in the order given.
@@ -246,7 +251,7 @@ type Copied struct {
 }
 
 // Fields selects what [Account.Rendered] reads.
-type Fields uint16
+type Fields uint32
 
 // The fields.
 const (
@@ -256,10 +261,21 @@ const (
 	FieldPreview                          // PREVIEW text, UTF-8
 	FieldParts                            // binary part tree
 	FieldHeaders                          // common header fields as in the message
-	FieldKeys                             // sort keys: Keys without the Text fields
 	FieldText                             // header text: the Text fields of Keys
 	FieldTrace                            // decision trace
 	FieldThread                           // thread id
+
+	fieldSent        // single sort keys
+	fieldReply       //
+	fieldSubject     //
+	fieldFrom        //
+	fieldTo          //
+	fieldCc          //
+	fieldDisplayFrom //
+	fieldDisplayTo   //
+
+	// FieldKeys is sort keys: Keys without the Text fields.
+	FieldKeys = fieldSent | fieldReply | fieldSubject | fieldFrom | fieldTo | fieldCc | fieldDisplayFrom | fieldDisplayTo
 )
 
 // Keys are sort keys (RFC 5256) and header text for searching, of one message. Text
@@ -301,9 +317,11 @@ const (
 	MailboxCreated
 	MailboxRenamed
 	MailboxDeleted
-	MailboxChanged // subscription or special use
+	MailboxChanged // special use
 	SettingChanged
 	ACLChanged
+	SubscriptionChanged // of a name; Mailbox is zero where there is none of that name
+	MetadataChanged     // annotations of a mailbox, or of the account where Mailbox is zero
 )
 
 // Change is one entry of the change log: what one operation did to one mailbox.
@@ -313,7 +331,7 @@ type Change struct {
 	Mailbox MailboxID
 	UIDs    UIDSet   // of messages
 	Bodies  []BodyID // of messages added or expunged, in UID order
-	Name    string   // of a mailbox: its new name; of a setting: its name
+	Name    string   // of a mailbox: its new name; of a setting: its name; of metadata: names of entries, separated by line feeds
 	OldName string   // of a renamed mailbox
 }
 
@@ -324,13 +342,6 @@ type Problem struct {
 }
 
 func (p Problem) String() string { return p.Area + ": " + p.Text }
-
-// Quota tells the use of an account against its limit.
-type Quota struct {
-	Limit int64 // bytes; zero: none
-	Used  int64 // bytes of all messages, each copy counted
-	Count int64 // messages
-}
 
 // Credentials are secrets derived from a password, opaque to this package.
 type Credentials []byte

@@ -57,6 +57,7 @@ func listing(t *testing.T, a *Account) string {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(&b, "credentials %q\n", cred)
+	listMetadata(t, &b, a, 0)
 	for _, m := range a.Mailboxes() {
 		fmt.Fprintf(&b, "mailbox %d %q validity %d next %d use %v modseq %d counts %+v\n", m.ID, m.Name, m.UIDValidity, m.UIDNext, m.SpecialUse.Names(), m.ModSeq, m.Counts)
 		if list := a.ACL(m.ID); len(list) > 0 {
@@ -67,6 +68,7 @@ func listing(t *testing.T, a *Account) string {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&b, "vanished %v\n", gone)
+		listMetadata(t, &b, a, m.ID)
 		box, err := a.OpenBox(ctx, m.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -86,6 +88,20 @@ func listing(t *testing.T, a *Account) string {
 		box.Close()
 	}
 	return b.String()
+}
+
+// listMetadata writes the annotations that are stored.
+func listMetadata(t *testing.T, b *strings.Builder, a *Account, box MailboxID) {
+	t.Helper()
+	entries, err := a.Metadata(context.Background(), box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.ModSeq > 0 {
+			fmt.Fprintf(b, "metadata %s %q modseq %d\n", e.Name, e.Value, e.ModSeq)
+		}
+	}
 }
 
 func contentText(s string) string {
@@ -140,6 +156,8 @@ func writeUpgrade(t *testing.T) (path, text string) {
 	must(err)
 	_, _, err = a.Expunge(ctx, in, NewUIDSet(1))
 	must(err)
+	must(a.SetMetadata(ctx, in, []MetadataEntry{{Name: "/private/comment", Value: []byte("mine")}, {Name: "/shared/comment", Value: []byte{0, 1}}}))
+	must(a.SetMetadata(ctx, 0, []MetadataEntry{{Name: "/private/filters/values/boss", Value: []byte("FROM boss")}}))
 	text = listing(t, a)
 	a.Release()
 	must(s.Close())
