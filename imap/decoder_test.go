@@ -270,13 +270,13 @@ func FuzzDecode(f *testing.F) {
 		"a LOGIN {3}\r\njoe {0+}\r\n\r\n", "a SELECT x (QRESYNC (1 2 1:3 (1:3 1:3)))\r\n", "a FETCH 1:* (BODY[1.2.HEADER.FIELDS (a b)]<1.2> PREVIEW (LAZY)) (CHANGEDSINCE 1)\r\n",
 		"a SEARCH RETURN (ALL SAVE) CHARSET UTF-8 OR (NOT 1,2 UNSEEN) MODSEQ \"/flags/x\" all 3\r\n", "a LIST (SUBSCRIBED) \"\" (a b) RETURN (STATUS (MESSAGES))\r\n",
 		"a APPEND x (\\Seen) \" 1-Feb-2020 01:02:03 +0100\" {3+}\r\nabc ~{2}\r\nde UTF8 (~{1+}\r\nf)\r\nb NOOP\r\n", "a UID STORE $ (UNCHANGEDSINCE 3) +FLAGS.SILENT \\Seen\r\n",
-		"a SETACL x {2+}\r\n-y +lrcd\r\n", "a LISTRIGHTS x \"y z\"\r\n", "a LIST \"\" * RETURN (MYRIGHTS)\r\n",
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a UID SORT RETURN (PARTIAL -1:-5 COUNT UPDATE) (SUBJECT REVERSE DATE) UTF-8 ALL\r\n",
 		"a THREAD REFS UTF-8 TEXT {1+}\r\nx\r\n", "a COMPARATOR \"-i;*\"\r\n", "a LANGUAGE en *\r\n", "a CANCELUPDATE \"x\"\r\n", "a UID FETCH 1:* FLAGS (PARTIAL 1:5)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 		"a UID REPLACE 4 x (\\Seen) {2+}\r\nab\r\nb NOOP\r\n", "a APPEND x CATENATE (URL \"/x;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME\" TEXT {2+}\r\nab URL {2+}\r\n/x UTF8 (~{2+}\r\nab)) (\\Seen) {2+}\r\nab\r\n",
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 		"a NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[1]) MessageExpunge)) (subtree (a \"b\") (MailboxName FlagChange)) (mailboxes {1+}\r\nx NONE)\r\n",
 		"a GETMETADATA (DEPTH 1 MAXSIZE 3) INBOX (/private/a \"/shared/b\")\r\n", "a SETMETADATA \"\" (/shared/a ~{2+}\r\n\x00b /private/b NIL)\r\n",
+		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a SETACL x {2+}\r\n-y +lrcd\r\n", "a LISTRIGHTS x \"y z\"\r\n", "a LIST \"\" * RETURN (MYRIGHTS)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 	} {
 		f.Add(s)
 	}

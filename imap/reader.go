@@ -137,10 +137,10 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"NAMESPACE":  readNamespace,
 	"QUOTA":      readQuota,
 	"QUOTAROOT":  readQuotaRoot,
+	"METADATA":   readMetadata,
 	"ACL":        readACL,
 	"LISTRIGHTS": readListRights,
 	"MYRIGHTS":   readMyRights,
-	"METADATA":   readMetadata,
 }
 
 func (r *ResponseReader) untagged() Response {

@@ -15,6 +15,12 @@ import (
 var ownAccount = map[string]bool{
 	"identifiers": true, "find": true, "target": true, "creator": true, "lookup": true, "closeAccount": true, "authenticated": true,
 	"announcesACL": true, "addOwn": true, "addShared": true, "finish": true, "subscribe": true, "cmdID": true, "rootAccount": true,
+	// A mailbox of one's own need not exist for GETQUOTAROOT; metadata without a mailbox is the
+	// account's, and its limits are those of the server.
+	"cmdGetQuotaRoot": true, "metadataPlace": true, "metadataError": true,
+	// NOTIFY tells of the user's own mailboxes, and of the selected one whosever it is.
+	"follow": true, "advance": true, "tellNews": true, "tellChanges": true, "message": true, "sendStatus": true, "metadata": true,
+	"tellName": true, "events": true, "cmdNotify": true, "sendNotifyStatus": true, "isSelected": true,
 }
 
 // TestOwnAccount finds uses of the user's own account elsewhere.

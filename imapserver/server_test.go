@@ -293,14 +293,14 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
-	"sharing":  {sharing: true},
 	"behind":   {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
 	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
 	"contexts": {config: func(c *Config) {
 		c.Limits.Contexts = 2
 		c.Limits.ContextResults = 10
 	}},
-	"8bit": {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
+	"sharing": {sharing: true},
+	"8bit":    {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
 		c.Limits.AppendSize = 1000
 		c.Limits.BadCommands = 3

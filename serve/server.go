@@ -214,8 +214,8 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 	}
 	return config.Prepared{Commit: func() {
 		s.syncHooks(old, snap)
-		s.imap.Recheck()
 		s.queueboxes.Load().Touch("") // their names may be others
+		s.imap.Recheck()
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
 			if before == nil || LimitsOf(before) == LimitsOf(info) {

@@ -71,15 +71,14 @@
 //
 // For each open account: the committer and the background goroutine of package db, and
 // while there is something to free, a timer. The [Store] has a timer that closes
-// accounts nobody uses, and one that drops sort keys nobody uses. Where the index of shares is
-// missing, a goroutine looks at all accounts once. Close ends and waits for all.
+// accounts nobody uses, and one that drops sort keys nobody uses. Where the index of shares
+// is missing, a goroutine looks at all accounts once. Close ends and waits for all.
 //
 // # Lock order
 //
 // Account.sharing, held while an access control list changes; then Store.mu; then Account.mu;
-// then reaper.mu, columnCache.mu or the index of shares. Messages that go from one account to
-// another are read there and then added here: no operation waits for one of another account.
-// The committer's goroutine takes Account.mu
+// then reaper.mu, columnCache.mu, or the index of shares. Messages that go from one account to another are read
+// there and then added here: no operation waits for one of another account. The committer's goroutine takes Account.mu
 // to publish, never while an operation runs; nobody waits for an operation or reads the
 // database with any of them held.
 package store
