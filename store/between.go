@@ -41,6 +41,13 @@ func (a *Account) MoveTo(ctx context.Context, src MailboxID, set UIDSet, dst *Ac
 	if a == dst {
 		return a.MoveLimited(ctx, src, set, box, limit)
 	}
+	// One at a time: who comes second finds what the first has left.
+	select {
+	case a.moving <- struct{}{}:
+		defer func() { <-a.moving }()
+	case <-ctx.Done():
+		return Copied{}, ctx.Err()
+	}
 	var r Copied
 	err := a.withBox(ctx, src, func() (err error) {
 		if r, err = a.copyTo(ctx, src, set, dst, box, limit); err != nil || len(r.Source) == 0 {
@@ -51,7 +58,7 @@ func (a *Account) MoveTo(ctx context.Context, src MailboxID, set UIDSet, dst *Ac
 		if err != nil {
 			return errors.Join(err, dst.uncopy(ctx, box, r.Dest))
 		}
-		// What somebody else has moved or expunged first is not moved once more.
+		// What somebody has expunged, or moved within the account, first is not moved too.
 		var late UIDSet
 		r, late = r.split(gone)
 		r.ModSeq = seq
