@@ -113,6 +113,9 @@ func (s *session) find(ctx context.Context, name string) (place, error) {
 // command ends; nil when there is none.
 func (s *session) reach(ctx context.Context, owner string) (*store.Account, error) {
 	accounts := s.srv.cfg.Accounts
+	if owner == s.principal.Account {
+		return nil, nil // what "anyone" may see is not seen twice
+	}
 	if ids := s.identifiers(); len(ids) == 0 || !accounts.Shares(owner, ids) || !s.srv.cfg.Sharing.Allowed(owner, s.principal.Account) {
 		return nil, nil
 	}

@@ -258,6 +258,7 @@ func TestHidden(t *testing.T) {
 	tc := &rightsCase{}
 	tc.prepare(ts)
 	ts.setACL("mjl", sharedBox, "david", "lr") // mjl shares, but not this
+	ts.setACL("chris", "Inbox", "anyone", "lr")
 	c := ts.user("chris")
 	defer c.close()
 	c.ok("SELECT Archive")

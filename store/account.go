@@ -35,7 +35,8 @@ type Account struct {
 	committer *db.Committer
 	damaged   atomic.Int64 // when damage was last logged
 
-	sharing sync.Mutex // held while access control lists change, with the index of shares
+	moving  chan struct{} // of capacity 1, full while messages move to another account
+	sharing sync.Mutex    // held while access control lists change, with the index of shares
 
 	refs int       // guarded by s.mu, like:
 	last time.Time // last Release
@@ -94,7 +95,7 @@ func newAccount(s *Store, name, dir string) *Account {
 	return &Account{
 		s: s, name: name, dir: dir, log: s.o.Log, limits: Limits{Bytes: s.o.Quota},
 		boxes: map[MailboxID]*mailbox{}, names: map[string]MailboxID{}, keywords: newKeywords(), subs: map[string]bool{},
-		watches: map[*Watch]bool{}, views: map[MailboxID]*entry{},
+		moving: make(chan struct{}, 1), watches: map[*Watch]bool{}, views: map[MailboxID]*entry{},
 	}
 }
 

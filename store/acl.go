@@ -15,8 +15,8 @@ const Anyone = "anyone"
 
 // Bounds of access control lists: all are in memory while an account is open.
 const (
-	maxACLEntries    = 1000 // of a mailbox
-	maxACLIdentifier = 300  // bytes
+	maxACLEntries    = 200 // of a mailbox
+	maxACLIdentifier = 300 // bytes
 )
 
 // ACLEntry is what one identifier of an access control list may do, or for one that
@@ -272,8 +272,10 @@ func (a *Account) grantees() []string {
 	return list
 }
 
-// readACL reads the lists of all mailboxes, which have been read.
+// readACL reads the lists of all mailboxes, which have been read. Many are equal, being
+// inherited, and are in memory once.
 func (a *Account) readACL(c *db.Conn) error {
+	defer a.joinACLs()
 	rows := c.Query("SELECT mailbox_id, identifier, rights FROM acl ORDER BY mailbox_id, identifier")
 	var err error
 	for err == nil && rows.Next() {
@@ -288,4 +290,25 @@ func (a *Account) readACL(c *db.Conn) error {
 		err = e
 	}
 	return err
+}
+
+// joinACLs lets mailboxes with equal lists share one.
+func (a *Account) joinACLs() {
+	known := map[string]acl{}
+	var key []byte
+	for _, b := range a.boxes {
+		if len(b.acl) == 0 {
+			continue
+		}
+		key = key[:0]
+		for _, e := range b.acl {
+			key = append(append(append(append(key, e.Identifier...), 0), e.Rights.Letters()...), 0)
+		}
+		if l, ok := known[string(key)]; ok {
+			b.acl = l
+		} else {
+			b.acl = slices.Clip(b.acl)
+			known[string(key)] = b.acl
+		}
+	}
 }

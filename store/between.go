@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 )
 
@@ -34,10 +35,18 @@ func (a *Account) CopyTo(ctx context.Context, src MailboxID, set UIDSet, dst *Ac
 }
 
 // MoveTo is CopyTo, and then removes the messages. They are never in neither account: once
-// they are durable there, they go here. ModSeq is that of their removal.
+// they are durable there, they go here. Those that were gone from here by then are not
+// there either, so that of two who move a message at the same time one does. ModSeq is that of their removal.
 func (a *Account) MoveTo(ctx context.Context, src MailboxID, set UIDSet, dst *Account, box MailboxID, limit FlagLimit) (Copied, error) {
 	if a == dst {
 		return a.MoveLimited(ctx, src, set, box, limit)
+	}
+	// One at a time: who comes second finds what the first has left.
+	select {
+	case a.moving <- struct{}{}:
+		defer func() { <-a.moving }()
+	case <-ctx.Done():
+		return Copied{}, ctx.Err()
 	}
 	var r Copied
 	err := a.withBox(ctx, src, func() (err error) {
@@ -45,15 +54,40 @@ func (a *Account) MoveTo(ctx context.Context, src MailboxID, set UIDSet, dst *Ac
 			return err
 		}
 		// Exactly those: what came meanwhile stays.
-		if _, r.ModSeq, err = a.Remove(ctx, src, r.Source); err != nil {
+		gone, seq, err := a.Remove(ctx, src, r.Source)
+		if err != nil {
 			return errors.Join(err, dst.uncopy(ctx, box, r.Dest))
 		}
-		return nil
+		// What somebody has expunged, or moved within the account, first is not moved too.
+		var late UIDSet
+		r, late = r.split(gone)
+		r.ModSeq = seq
+		return dst.uncopy(ctx, box, late)
 	})
 	if err != nil {
 		return Copied{}, fmt.Errorf("moving messages to another account: %w", err)
 	}
 	return r, nil
+}
+
+// split returns what was copied from the UIDs in set, and the UIDs of all other copies.
+func (c Copied) split(set UIDSet) (in Copied, late UIDSet) {
+	if set.Len() == c.Source.Len() {
+		return c, nil
+	}
+	in = Copied{UIDValidity: c.UIDValidity, ModSeq: c.ModSeq}
+	next, stop := iter.Pull(c.Dest.All())
+	defer stop()
+	for uid := range c.Source.All() {
+		dest, _ := next()
+		if set.Contains(uid) {
+			in.Source.Add(uid)
+			in.Dest.Add(dest)
+		} else {
+			late.Add(dest)
+		}
+	}
+	return in, late
 }
 
 // copyTo copies batch by batch. The mailbox is open.
@@ -121,11 +155,11 @@ func (a *Account) copyBatch(ctx context.Context, msgs []Message, dst *Account, b
 		}
 	}
 	return dst.add(ctx, list, true, func(t *tx) (*mailbox, error) {
-		d, err := t.box(box)
+		b, err := t.box(box)
 		if err == nil {
-			err = dst.reserved(d, nil)
+			err = dst.reserved(b, nil)
 		}
-		return d, err
+		return b, err
 	})
 }
 

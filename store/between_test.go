@@ -126,7 +126,7 @@ func TestBothWays(t *testing.T) {
 	errs := make(chan error, 4)
 	for i := range 4 {
 		go func() {
-			for range 15 {
+			for range 6 {
 				var err error
 				if i%2 == 0 {
 					_, err = a.MoveTo(ctx, ia, AllUIDs(), b, ib, FlagLimit{})
@@ -146,11 +146,16 @@ func TestBothWays(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	found := map[string]bool{}
+	found := map[string]int{}
 	for _, list := range [][]string{messagesOf(t, a, ia), messagesOf(t, b, ib)} {
 		for _, m := range list {
 			_, text, _ := strings.Cut(m, "From:")
-			found[text] = true
+			found[text]++
+		}
+	}
+	for text, n := range found {
+		if n != 1 {
+			t.Errorf("%d times: %q", n, text)
 		}
 	}
 	if len(found) != len(texts) {
@@ -187,5 +192,20 @@ func TestFlagLimit(t *testing.T) {
 		if got := list[len(list)-1]; !strings.Contains(got, " "+tc.want+" ") {
 			t.Errorf("%+v: %s, want %s", tc.change, got, tc.want)
 		}
+	}
+}
+
+// TestBetweenReserved: a mailbox that messages must not be put into takes none from another
+// account either.
+func TestBetweenReserved(t *testing.T) {
+	ctx := context.Background()
+	s := newStore(t, t.TempDir(), Options{Reserved: func(account, mailbox string) bool { return account == "b" && mailbox == "Archive" }})
+	a, b := makeAccount(t, s, "a"), makeAccount(t, s, "b")
+	add(t, a, inbox(t, a), mail(1))
+	if _, err := a.MoveTo(ctx, inbox(t, a), AllUIDs(), b, mustBox(t, b, "Archive"), FlagLimit{}); !errors.Is(err, ErrReserved) {
+		t.Error(err)
+	}
+	if n := len(messagesOf(t, a, inbox(t, a))); n != 1 {
+		t.Errorf("%d messages", n)
 	}
 }

@@ -76,9 +76,10 @@
 //
 // # Lock order
 //
-// Account.sharing, held while an access control list changes; then Store.mu; then Account.mu;
-// then reaper.mu, columnCache.mu, or the index of shares. Messages that go from one account to another are read
-// there and then added here: no operation waits for one of another account. The committer's goroutine takes Account.mu
-// to publish, never while an operation runs; nobody waits for an operation or reads the
-// database with any of them held.
+// Account.moving, which is waited for without holding anything; then Account.sharing, held
+// while an access control list changes; then Store.mu; then Account.mu; then reaper.mu,
+// columnCache.mu or the index of shares. Messages that go from one account to another are
+// read there and then added here: no operation waits for one of another account. The
+// committer's goroutine takes Account.mu to publish, never while an operation runs; nobody
+// waits for an operation or reads the database with any of the last four held.
 package store

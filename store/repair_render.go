@@ -193,7 +193,7 @@ func (a *Account) rethread(ctx context.Context, r *Repaired) error {
 		thread ThreadID
 	}
 	var changes []change
-	t := threader{ids: map[int64][]int{}, subjects: map[int64][]int{}}
+	t := threader{ids: map[int64][]int{}, subjects: map[int64][]int{}, wanted: map[int64][]int{}}
 	for i := range bodies {
 		b := &bodies[i]
 		if thread := t.place(bodies, i); thread != b.thread {
@@ -231,7 +231,7 @@ func (b *threadBody) readHeader(headers []byte) {
 }
 
 // threader is findThread over what is in memory; its maps have indexes of bodies.
-type threader struct{ ids, subjects map[int64][]int }
+type threader struct{ ids, subjects, wanted map[int64][]int }
 
 // place finds the thread of body i, of which those before have theirs.
 func (t *threader) place(bodies []threadBody, i int) ThreadID {
@@ -262,6 +262,12 @@ func (t *threader) place(bodies []threadBody, i int) ThreadID {
 			return th
 		}
 	}
+	wanted := (&threadKeys{refs: b.refs}).wanted()
+	for _, h := range append(wanted, b.ownWanted()...) {
+		if th := last(t.wanted[h], maxSameID, func(c *threadBody) bool { return c.subject == b.subject }); th != 0 {
+			return th
+		}
+	}
 	if len(b.refs) == 0 && b.reply && b.subject != 0 {
 		th := last(t.subjects[b.subject], maxSameSubject, func(c *threadBody) bool {
 			return c.box == b.box && c.received >= b.received-28*day && c.received <= b.received+day
@@ -270,5 +276,16 @@ func (t *threader) place(bodies []threadBody, i int) ThreadID {
 			return th
 		}
 	}
+	for _, h := range wanted {
+		t.wanted[h] = append(t.wanted[h], i)
+	}
 	return ThreadID(b.id)
+}
+
+// ownWanted is the key under which those wait that came before this body.
+func (b *threadBody) ownWanted() []int64 {
+	if b.msgID == 0 {
+		return nil
+	}
+	return []int64{wantedKey(b.msgID)}
 }
