@@ -315,7 +315,9 @@ Content-Transfer-Encoding: quoted-printable
 --y--
 --x--
 `,
-	"nul": "From: a@example.org\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\nAAECAA==\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: binary\n\na\x00b\n--x\nContent-Transfer-Encoding: rot13\n\nuryyb\n--x\nContent-Type: message/rfc822\n\nSubject: inner\n\ninner\n--x--\n",
+	"nul":  "From: a@example.org\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\nAAECAA==\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: binary\n\na\x00b\n--x\nContent-Transfer-Encoding: rot13\n\nuryyb\n--x\nContent-Type: message/rfc822\n\nSubject: inner\n\ninner\n--x--\n",
+	"east": "From: a@example.org\nSubject: east\nDate: Tue, 8 Feb 1994 01:00:00 +1400\n\nx\n",
+	"west": "From: a@example.org\nSubject: west\nDate: Mon, 7 Feb 1994 23:30:00 -1100\n\nx\n",
 	"unknowncte": `From: a@example.org
 Subject: strange
 Content-Transfer-Encoding: rot13
