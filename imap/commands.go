@@ -43,6 +43,7 @@ var commands = map[string]commandSyntax{
 	"MYRIGHTS":     {parse: parseMailbox},
 	"GETMETADATA":  {parse: parseGetMetadata},
 	"SETMETADATA":  {parse: parseSetMetadata},
+	"NOTIFY":       {parse: parseNotify},
 	"CHECK":        {},
 	"CLOSE":        {},
 	"UNSELECT":     {},

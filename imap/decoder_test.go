@@ -120,7 +120,20 @@ func TestDecode(t *testing.T) {
 		{"a GETMETADATA x /shared/a /shared/b", Request{"a", "GETMETADATA", false, &GetMetadata{Mailbox: "x", Entries: []string{"/shared/a", "/shared/b"}}}},
 		{"a SETMETADATA INBOX (/private/comment NIL /shared/a ~{2+}\r\n\x00b /shared/b \"\")", Request{"a", "SETMETADATA", false, &SetMetadata{"INBOX", []MetadataValue{{"/private/comment", nil}, {"/shared/a", []byte("\x00b")}, {"/shared/b", []byte{}}}}}},
 		{`a LIST "" % RETURN (METADATA (/shared/comment))`, Request{"a", "LIST", false, &List{Patterns: []string{"%"}, Extended: true, Return: ListReturn{Metadata: []string{"/shared/comment"}}}}},
+		{"a NOTIFY none", Request{"a", "NOTIFY", false, &Notify{}}},
+		{"a notify set status (selected MessageNew (uid body.peek[header.fields (from)]) MessageExpunge) (subtree (Lists a) (MessageNew MessageExpunge FlagChange))", Request{"a", "NOTIFY", false, &Notify{Status: true, Groups: []NotifyGroup{
+			{Filter: NotifySelected, Events: EventMessageNew | EventMessageExpunge, Fetch: []FetchAtt{{Kind: FetchUID}, {Kind: FetchSection, Peek: true, Section: Section{Spec: SectionHeaderFields, Fields: []string{"from"}}}}},
+			{Filter: NotifySubtree, Mailboxes: []string{"Lists", "a"}, Events: EventMessageNew | EventMessageExpunge | EventFlagChange}}}}},
+		{"a NOTIFY SET (mailboxes inbox (SubscriptionChange)) (personal none)", Request{"a", "NOTIFY", false, &Notify{Groups: []NotifyGroup{{Filter: NotifyMailboxes, Mailboxes: []string{"INBOX"}, Events: EventSubscriptionChange}, {Filter: NotifyPersonal}}}}},
+		{"a NOTIFY SET (inboxes (MessageNew Foo))", Request{"a", "NOTIFY", false, &Notify{Groups: []NotifyGroup{{Filter: NotifyInboxes, Events: EventMessageNew}}, Unknown: []string{"Foo"}}}},
 		{"a GETQUOTA \"\"", Request{"a", "GETQUOTA", false, &GetQuota{}}},
+		{"a SETACL INBOX/x Chris +cd", Request{"a", "SETACL", false, &SetACL{"INBOX/x", "Chris", RightsAdd, RightCreate | RightDelete | RightDeleteFlag | RightExpunge}}},
+		{"a SETACL inbox {3+}\r\n-\xc3\xbc -lr", Request{"a", "SETACL", false, &SetACL{"INBOX", "-ü", RightsRemove, RightLookup | RightRead}}},
+		{`a SETACL x anyone ""`, Request{"a", "SETACL", false, &SetACL{Mailbox: "x", Identifier: "anyone"}}},
+		{"a DELETEACL x $team", Request{"a", "DELETEACL", false, &ACLIdentifier{"x", "$team"}}},
+		{"a LISTRIGHTS x y", Request{"a", "LISTRIGHTS", false, &ACLIdentifier{"x", "y"}}},
+		{"a GETACL x", Request{"a", "GETACL", false, &Mailbox{"x"}}},
+		{"a MYRIGHTS x", Request{"a", "MYRIGHTS", false, &Mailbox{"x"}}},
 		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
 		{"a RESETKEY", Request{"a", "RESETKEY", false, &ResetKey{}}},
 		{"a RESETKEY inbox internal xsample", Request{"a", "RESETKEY", false, &ResetKey{"INBOX", []string{"INTERNAL", "XSAMPLE"}}}},
@@ -156,6 +169,10 @@ func TestDecodeBad(t *testing.T) {
 		"a GETMETADATA", "a GETMETADATA x", "a GETMETADATA x ()", "a GETMETADATA x /a*", "a GETMETADATA x a", "a GETMETADATA x //a", "a GETMETADATA (FOO) x /a",
 		"a GETMETADATA (DEPTH 2) x /a", "a GETMETADATA (MAXSIZE -1) x /a", "a SETMETADATA x ()", "a SETMETADATA x (/a)", "a SETMETADATA x (/a b)", "a SETMETADATA x (/a/ NIL)",
 		"a SETMETADATA x (/shared/a {1+}\r\n\x00)", "a LIST \"\" * RETURN (METADATA)", "a LIST \"\" * RETURN (METADATA ())",
+		"a NOTIFY", "a NOTIFY SET", "a NOTIFY SET STATUS", "a NOTIFY NONE x", "a NOTIFY SET ()", "a NOTIFY SET (foo (MessageNew MessageExpunge))", "a NOTIFY SET (personal ())",
+		"a NOTIFY SET (personal (MessageNew))", "a NOTIFY SET (personal (MessageExpunge))", "a NOTIFY SET (personal (FlagChange))", "a NOTIFY SET (personal (AnnotationChange))",
+		"a NOTIFY SET (selected (MailboxName))", "a NOTIFY SET (personal (MessageNew (UID) MessageExpunge))", "a NOTIFY SET (selected NONE) (selected-delayed NONE)",
+		"a NOTIFY SET (subtree (MessageNew MessageExpunge))", "a NOTIFY SET (selected (MessageNew (FOO) MessageExpunge))", "a NOTIFY SET (selected (MessageNew () MessageExpunge))",
 		"a ENABLE", "a ID", "a ID (\"x\")", "a CREATE x (FOO)", "a APPEND x", "a REPLACE 0 x {3}", "a RESETKEY x y z(", "a GENURLAUTH", "a GENURLAUTH x", "a GENURLAUTH x y z", "a URLFETCH", "a URLFETCH (x BODY BINARY)", "a URLFETCH (x FOO)", "a URLFETCH (x", "a URLFETCH x y)", "a REPLACE 1:2 x {3}", "a REPLACE $ x {3}", "a REPLACE 1 x", "a UID APPEND x {3}", "a COPY 1", "a LOGIN x \xff", "a LOGIN x \"\xff\"", "a LOGIN x {1x}", "a LOGIN x {1", "a LOGIN \x00 x",
 	} {
 		if in == "a AUTHENTICATE PLAIN" {
@@ -266,7 +283,9 @@ func FuzzDecode(f *testing.F) {
 		"a UID REPLACE 4 x (\\Seen) {2+}\r\nab\r\nb NOOP\r\n", "a APPEND x CATENATE (URL \"/x;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME\" TEXT {2+}\r\nab URL {2+}\r\n/x UTF8 (~{2+}\r\nab)) (\\Seen) {2+}\r\nab\r\n",
 		"a RESETKEY x INTERNAL\r\n", "a GENURLAUTH \"x\" INTERNAL y Z\r\n", "a URLFETCH x (y BINARY BODYPARTSTRUCTURE) \"z\"\r\n",
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
+		"a NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[1]) MessageExpunge)) (subtree (a \"b\") (MailboxName FlagChange)) (mailboxes {1+}\r\nx NONE)\r\n",
 		"a GETMETADATA (DEPTH 1 MAXSIZE 3) INBOX (/private/a \"/shared/b\")\r\n", "a SETMETADATA \"\" (/shared/a ~{2+}\r\n\x00b /private/b NIL)\r\n",
+		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a SETACL x {2+}\r\n-y +lrcd\r\n", "a LISTRIGHTS x \"y z\"\r\n", "a LIST \"\" * RETURN (MYRIGHTS)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 	} {
 		f.Add(s)
 	}

@@ -19,10 +19,7 @@ var errIdling = errors.New("idling")
 // cmdIdle is IDLE, RFC 9051 6.3.13. While it waits, the session holds no buffers; a
 // goroutine waits for a newer view of the mailbox and wakes the session.
 func (s *session) cmdIdle(ctx context.Context, _ *imap.Request) error {
-	if s.box != nil {
-		s.report(true)
-	}
-	s.tellNews(ctx)
+	s.reportIdle(ctx)
 	s.out = append(s.output(), "+ idling\r\n"...)
 	return errIdling
 }
@@ -44,11 +41,16 @@ func (s *session) idle(ctx context.Context) error {
 		if err := s.checkAccess(); err != nil {
 			return err
 		}
-		if s.box != nil {
-			s.report(true)
-		}
-		s.tellNews(ctx)
+		s.reportIdle(ctx)
 	}
+}
+
+// reportIdle tells all news. RFC 5465 4: in IDLE what NOTIFY asks for.
+func (s *session) reportIdle(ctx context.Context) {
+	if s.box != nil {
+		s.reportWanted(true)
+	}
+	s.tellNews(ctx)
 }
 
 // endIdle reads the end of IDLE and answers it; err is that of waiting.
@@ -71,10 +73,7 @@ func (s *session) endIdle(ctx context.Context, err error) error {
 	if err := s.checkAccess(); err != nil {
 		return err
 	}
-	if s.box != nil {
-		s.report(true)
-	}
-	s.tellNews(ctx)
+	s.reportIdle(ctx)
 	return s.respond(ctx, r, err, s.idleSince)
 }
 
@@ -91,7 +90,7 @@ func (s *session) waitNews(deadline time.Time) error {
 	if s.news != nil {
 		changes = s.news.watch.C
 	}
-	if view == nil && changes == nil {
+	if view == nil && changes == nil || s.listening() && (s.box == nil || s.box.owner == "") {
 		return s.conn.WaitInput(timeout)
 	}
 	stop := make(chan struct{})

@@ -19,6 +19,7 @@ type listed struct {
 	subscribed bool
 	children   bool // has a child mailbox
 	childInfo  bool // a name below matches the selection options
+	oldName    string
 }
 
 // cmdList is LIST, RFC 9051 6.3.9, with RFC 5258, RFC 5819, RFC 6154 and RFC 9590.
@@ -54,8 +55,8 @@ func (s *session) cmdList(ctx context.Context, r *imap.Request) error {
 		if l.Return.Status != nil && e.exists && selected && e.rights.Has(imap.RightRead) {
 			s.sendStatusAs(e.name, e.mb, l.Return.Status)
 		}
-		if l.Return.Metadata != nil && e.exists && selected && e.name == wireName(e.mb.Name) {
-			if err := s.sendListMetadata(ctx, e.mb, l.Return.Metadata); err != nil {
+		if l.Return.Metadata != nil && e.exists && selected {
+			if err := s.sendListMetadata(ctx, e.name, l.Return.Metadata); err != nil {
 				return err
 			}
 		}
@@ -246,6 +247,11 @@ func (s *session) sendListed(l *imap.List, e listed) {
 			}
 			b = append(b, `"SPECIAL-USE"`...)
 		}
+		b = append(b, "))"...)
+	}
+	if e.oldName != "" {
+		b = append(b, ` ("OLDNAME" (`...)
+		b = imap.AppendMailbox(b, e.oldName, s.utf8)
 		b = append(b, "))"...)
 	}
 	s.out = append(b, "\r\n"...)

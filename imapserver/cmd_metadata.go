@@ -18,11 +18,11 @@ const entryAdmin = "/shared/admin"
 // cmdGetMetadata is GETMETADATA, RFC 5464 4.2.
 func (s *session) cmdGetMetadata(ctx context.Context, r *imap.Request) error {
 	g := r.Args.(*imap.GetMetadata)
-	box, name, err := s.metadataTarget(g.Mailbox)
+	p, err := s.metadataPlace(ctx, g.Mailbox)
 	if err != nil {
 		return err
 	}
-	all, err := s.metadata(ctx, box)
+	all, err := s.metadata(ctx, &p)
 	if err != nil {
 		return err
 	}
@@ -41,27 +41,45 @@ func (s *session) cmdGetMetadata(ctx context.Context, r *imap.Request) error {
 	if longest > 0 {
 		s.reply = reply{code: "METADATA LONGENTRIES " + strconv.Itoa(longest), text: "some values are longer"}
 	}
-	return s.sendMetadata(name, found)
+	return s.sendMetadata(metadataName(&p), found)
 }
 
-// metadataTarget finds what a METADATA command is about: a mailbox, or for an empty name
-// the server, which is the account.
-func (s *session) metadataTarget(name string) (store.MailboxID, string, error) {
+// metadataPlace finds what a METADATA command is about: a mailbox, or for an empty name
+// the server, which is the account. RFC 5464 3.3: a mailbox of another user's must be seen
+// and in some way be used.
+func (s *session) metadataPlace(ctx context.Context, name string) (place, error) {
 	if name == "" {
-		return 0, "", nil
+		return place{account: s.account, rights: imap.RightsAll}, nil
 	}
-	mb, err := s.mailbox(name)
-	return mb.ID, wireName(mb.Name), err
+	p, err := s.place(ctx, name, imap.RightLookup)
+	if err == nil && p.rights&(imap.RightRead|imap.RightSeen|imap.RightWrite|imap.RightInsert|imap.RightPost) == 0 {
+		err = errNoPermission
+	}
+	return p, err
 }
 
-// metadata returns all entries, those included that are computed here.
-func (s *session) metadata(ctx context.Context, box store.MailboxID) ([]store.MetadataEntry, error) {
-	all, err := s.account.Metadata(ctx, box)
-	if uri := s.srv.cfg.AdminURI; err == nil && box == 0 && uri != "" {
+// metadataName is the name in METADATA, empty for the server.
+func metadataName(p *place) string {
+	if p.mb.ID == 0 {
+		return ""
+	}
+	return p.name()
+}
+
+// metadata returns all entries, those included that are computed here. Private ones are
+// kept for the user of an account only.
+func (s *session) metadata(ctx context.Context, p *place) ([]store.MetadataEntry, error) {
+	all, err := p.account.Metadata(ctx, p.mb.ID)
+	if uri := s.srv.cfg.AdminURI; err == nil && p.mb.ID == 0 && uri != "" {
 		all = append([]store.MetadataEntry{{Name: entryAdmin, Value: []byte(uri)}}, all...)
+	}
+	if p.owner != "" {
+		all = slices.DeleteFunc(all, func(e store.MetadataEntry) bool { return isPrivate(e.Name) })
 	}
 	return all, err
 }
+
+func isPrivate(entry string) bool { return strings.HasPrefix(strings.ToLower(entry), "/private/") }
 
 // pickEntries returns the entries that are asked for, and with a depth those below; each
 // once. Names in the answer are those of the client where it named an entry. An entry that
@@ -115,32 +133,42 @@ func (s *session) sendMetadata(name string, values []imap.MetadataValue) error {
 	return nil
 }
 
-// sendListMetadata sends what LIST RETURN (METADATA (...)) wants of a mailbox: RFC 9590.
-func (s *session) sendListMetadata(ctx context.Context, mb store.Mailbox, names []string) error {
-	all, err := s.account.Metadata(ctx, mb.ID)
-	if errors.Is(err, store.ErrNoMailbox) {
-		return nil // it went meanwhile
+// sendListMetadata sends what LIST RETURN (METADATA (...)) wants of a mailbox: RFC 9590. One
+// that went meanwhile, or that the user may not use, has nothing to tell.
+func (s *session) sendListMetadata(ctx context.Context, name string, names []string) error {
+	p, err := s.metadataPlace(ctx, name)
+	if err == errNoMailbox || err == errNoPermission {
+		return nil
 	} else if err != nil {
 		return err
 	}
-	return s.sendMetadata(wireName(mb.Name), pickEntries(all, names, 0))
+	all, err := s.metadata(ctx, &p)
+	if errors.Is(err, store.ErrNoMailbox) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return s.sendMetadata(p.name(), pickEntries(all, names, 0))
 }
 
 // cmdSetMetadata is SETMETADATA, RFC 5464 4.3: all entries are set, or none.
 func (s *session) cmdSetMetadata(ctx context.Context, r *imap.Request) error {
 	m := r.Args.(*imap.SetMetadata)
-	box, _, err := s.metadataTarget(m.Mailbox)
+	p, err := s.metadataPlace(ctx, m.Mailbox)
 	if err != nil {
 		return err
 	}
 	entries := make([]store.MetadataEntry, len(m.Values))
 	for i, v := range m.Values {
-		if box == 0 && strings.EqualFold(v.Name, entryAdmin) {
+		if p.mb.ID == 0 && strings.EqualFold(v.Name, entryAdmin) {
 			return imap.No(imap.CodeCannot, "%s is read-only", entryAdmin)
+		}
+		if p.owner != "" && isPrivate(v.Name) {
+			return &imap.Error{Type: imap.NO, Code: imap.CodeMetadata, CodeArg: "NOPRIVATE", Text: "private annotations are for who has the mailbox"}
 		}
 		entries[i] = store.MetadataEntry{Name: v.Name, Value: v.Value}
 	}
-	return s.metadataError(s.account.SetMetadata(ctx, box, entries))
+	return s.metadataError(p.account.SetMetadata(ctx, p.mb.ID, entries))
 }
 
 // metadataError gives errors of the store the codes of RFC 5464 4.3 and RFC 6154 4.

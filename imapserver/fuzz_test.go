@@ -19,13 +19,17 @@ func FuzzSession(f *testing.F) {
 		"b APPEND INBOX (\\Seen) {3+}\r\nabc {5+}\r\n12345\r\nc STATUS INBOX (MESSAGES)\r\n",
 		"b CREATE a/b\r\nc RENAME a c\r\nd DELETE c/b\r\ne LIST (SUBSCRIBED) \"\" * RETURN (STATUS (SIZE))\r\nf LSUB \"\" %\r\n",
 		"b ENABLE METADATA\r\nc SETMETADATA INBOX (/private/comment ~{1+}\r\n\x00 /private/specialuse \"\\\\Sent\")\r\nd GETMETADATA (DEPTH infinity MAXSIZE 5) INBOX /private\r\ne LIST \"\" * RETURN (METADATA (/private/comment))\r\n",
+		"b SELECT INBOX\r\nc NOTIFY SET STATUS (selected (MessageNew (UID BODY[1]) MessageExpunge FlagChange)) (subtree (\"\" Sent) (MailboxName SubscriptionChange)) (personal (MessageNew MessageExpunge ServerMetadataChange))\r\nd COPY 1 INBOX\r\ne STORE 1 +FLAGS x\r\nf IDLE\r\nDONE\r\ng NOTIFY NONE\r\n",
+		"b SETACL INBOX chris +lrcd\r\nc GETACL INBOX\r\nd LISTRIGHTS INBOX -x\r\ne MYRIGHTS \"Other Users/chris/INBOX\"\r\nf LIST \"\" % RETURN (MYRIGHTS)\r\n",
+		"b SELECT \"Other Users/chris/Archive\"\r\nc COPY 1 INBOX\r\nd MOVE 1 \"Other Users/chris/Archive\"\r\ne CREATE \"Other Users/chris/Archive/x\"\r\nf RENAME \"Other Users/chris/Archive/x\" y\r\n",
 		"b EXAMINE INBOX\r\nc COPY 1:2 Sent\r\nd CLOSE\r\ne GETQUOTAROOT INBOX\r\nf ID (\"a\" \"b\")\r\n",
 		"b SELECT INBOX\r\nc UID REPLACE 1 INBOX (\\Seen) CATENATE (TEXT {3+}\r\nabc URL \";UID=4/;SECTION=3.1.MIME\" URL /INBOX/;UID=4/;PARTIAL=1.2)\r\nd REPLACE * Sent {3+}\r\nabc\r\n",
 		"b GENURLAUTH \"imap://mjl%40mox.example@x/INBOX/;UID=4/;SECTION=2;URLAUTH=authuser\" INTERNAL\r\nc URLFETCH (\"imap://mjl%40mox.example@x/INBOX/;UID=4/;SECTION=2;URLAUTH=authuser:internal:01234567890123456789012345678901\" BODYPARTSTRUCTURE BINARY)\r\nd RESETKEY INBOX\r\n",
 	} {
 		f.Add([]byte(s))
 	}
-	ts := newTestServer(f, testOptions{log: 100})
+	ts := newTestServer(f, testOptions{log: 100, sharing: true})
+	ts.setACL("chris", "Archive", "mjl", "lrswipkxtea")
 	addr := ts.tcp(Listener{Service: "imap", PlaintextAuth: true})
 	for i := range 3 {
 		ts.add("Inbox", smallMessage(i), 0)

@@ -40,6 +40,9 @@ func (s *session) update(expunge bool, own ownChange) {
 		d := old.Diff(cur)
 		fetches := s.pairChanges(d, cur, own)
 		b.takeView(cur, d)
+		if len(b.contexts) > 0 && len(d.Expunged) > 0 {
+			s.expungedFromContexts(uidsAt(old, d.Expunged))
+		}
 		if expunge {
 			s.reportGhosts()
 		}
@@ -49,10 +52,38 @@ func (s *session) update(expunge bool, own ownChange) {
 		if d.Added > 0 || len(d.Changed) > 0 {
 			s.reportKeywords()
 		}
-		s.reportFlags(fetches)
+		if s.wantsFlags() {
+			s.reportFlags(fetches)
+		}
+		if d.Added > 0 {
+			s.fetchNew(d.Added)
+		}
+		if len(b.contexts) > 0 && len(d.Changed)+d.Added > 0 {
+			s.changedInContexts(changedUIDs(cur, d))
+		}
 	} else if expunge {
 		s.reportGhosts()
 	}
+}
+
+// uidsAt returns the UIDs of messages by their indexes.
+func uidsAt(v *store.View, at []int) []store.UID {
+	uids := make([]store.UID, len(at))
+	for i, k := range at {
+		uids[i] = v.At(k).UID
+	}
+	return uids
+}
+
+// changedUIDs returns the UIDs of the messages in cur that changed or are new.
+func changedUIDs(cur *store.View, d store.Diff) (uids []uint32) {
+	for _, i := range d.Changed {
+		uids = append(uids, uint32(cur.At(i).UID))
+	}
+	for i := cur.Len() - d.Added; i < cur.Len(); i++ {
+		uids = append(uids, uint32(cur.At(i).UID))
+	}
+	return uids
 }
 
 // pairChanges returns the indexes in cur of messages whose change is to be told.
@@ -140,7 +171,7 @@ func (s *session) fetchFlags(seq uint32, m *store.Message, flags bool) {
 	b := append(s.output(), "* "...)
 	b = strconv.AppendUint(b, uint64(seq), 10)
 	b = append(b, " FETCH ("...)
-	if s.condstore || s.rev2 || s.uidCommand {
+	if s.condstore || s.rev2 || s.uidCommand || s.listening() { // RFC 5465 5.1: with the UID
 		b = append(b, "UID "...)
 		b = strconv.AppendUint(b, uint64(m.UID), 10)
 		b = append(b, ' ')

@@ -23,10 +23,7 @@ const (
 	testPassword = "te\"st p\\ss"
 )
 
-// testUsers are the accounts of users; the second has none until a transcript says so.
-var testUsers = map[string]string{testUser: "mjl", "other@mox.example": "other"}
-
-// testAuth knows testUsers.
+// testAuth knows one user, and those of testSharing by the same password.
 type testAuth struct{ t testing.TB }
 
 func (a testAuth) Begin(_ context.Context, info AuthInfo) (Attempt, error) {
@@ -39,7 +36,7 @@ type testAttempt struct {
 }
 
 func (a *testAttempt) Password(_ context.Context, authcid, password string) error {
-	if _, ok := testUsers[authcid]; !ok || password != testPassword {
+	if authcid != testUser && !testUsers[strings.TrimSuffix(authcid, "@mox.example")] || password != testPassword {
 		return sasl.ErrCredentials
 	}
 	return nil
@@ -64,10 +61,10 @@ func (a *testAttempt) External(context.Context, string) error {
 }
 
 func (a *testAttempt) Finish(_ context.Context, mech, authcid, _ string, err error) (Principal, error) {
-	if account := testUsers[authcid]; err == nil && account != "" {
-		return Principal{Account: account, Login: authcid}, nil
+	if name := strings.TrimSuffix(authcid, "@mox.example"); err == nil && testUsers[name] {
+		return Principal{Account: name, Login: authcid}, nil
 	}
-	if err == nil && mech == "EXTERNAL" {
+	if err == nil && (authcid == testUser || mech == "EXTERNAL") {
 		return Principal{Account: "mjl", Login: testUser}, nil
 	}
 	return Principal{}, imap.No(imap.CodeAuthenticationFailed, "invalid credentials")
@@ -77,17 +74,25 @@ func (a *testAttempt) Login(ctx context.Context, username, password string) (Pri
 	return a.Finish(ctx, "LOGIN", username, "", a.Password(ctx, username, password))
 }
 
+// testUserAccount returns the accounts of users in URLs.
+func testUserAccount(name string) (string, bool) {
+	account, ok := strings.CutSuffix(name, "@mox.example")
+	return account, ok && (account == "mjl" || testUsers[account])
+}
+
 type testServer struct {
 	*Server
 	t       testing.TB
 	store   *store.Store
 	account *store.Account
 	ln      *sessiontest.Listener
+	sharing *testSharing
 	panics  *int
 	cert    tls.Certificate
 }
 
 type testOptions struct {
+	sharing  bool // with testSharing, whose accounts exist
 	config   func(c *Config)
 	listener Listener
 	log      slog.Level
@@ -117,9 +122,13 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ts := &testServer{t: t, store: st, account: acc, panics: new(int)}
+	ts := &testServer{t: t, store: st, account: acc, panics: new(int), sharing: &testSharing{}}
 	ts.cert = sessiontest.Certificate("mox.example")
-	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", UserAccount: func(name string) (string, bool) { a, ok := testUsers[name]; return a, ok }, Hooks: Hooks{Panic: func() { *ts.panics++ }}}
+	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", UserAccount: testUserAccount, Hooks: Hooks{Panic: func() { *ts.panics++ }}}
+	if o.sharing {
+		cfg.Sharing = ts.sharing
+		ts.createUsers()
+	}
 	if o.config != nil {
 		o.config(&cfg)
 	}
@@ -150,6 +159,9 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 		if err != nil {
 			t.Errorf("check: %v", err)
 		}
+		if o.sharing {
+			ts.checkUsers()
+		}
 		acc.Release()
 		if err := st.Close(); err != nil {
 			t.Errorf("closing store: %v", err)
@@ -173,6 +185,12 @@ func (ts *testServer) tcp(l Listener) string {
 // add adds a message to a mailbox of the test account.
 func (ts *testServer) add(mailbox, text string, flags store.Flags, keywords ...string) store.Added {
 	ts.t.Helper()
+	return ts.addTo(ts.account, mailbox, text, flags, keywords...)
+}
+
+// addTo is add for another account.
+func (ts *testServer) addTo(a *store.Account, mailbox, text string, flags store.Flags, keywords ...string) store.Added {
+	ts.t.Helper()
 	sp := ts.store.NewSpool()
 	defer sp.Close()
 	if _, err := sp.Write([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); err != nil {
@@ -181,7 +199,7 @@ func (ts *testServer) add(mailbox, text string, flags store.Flags, keywords ...s
 	if err := sp.Finish(); err != nil {
 		ts.t.Fatal(err)
 	}
-	added, err := ts.account.Deliver(context.Background(), mailbox, store.NewMessage{
+	added, err := a.Deliver(context.Background(), mailbox, store.NewMessage{
 		Spool: sp, Flags: flags, Keywords: keywords,
 		Received: time.Date(2022, 3, 4, 5, 6, 7, 0, time.UTC), Saved: time.Date(2023, 3, 4, 5, 6, 7, 0, time.UTC),
 	})
@@ -204,9 +222,9 @@ func TestSessions(t *testing.T) {
 		return sessiontest.Options{
 			TLS: &tls.Config{InsecureSkipVerify: true},
 			Vars: map[string]string{
-				"login2": `LOGIN "other@mox.example" "te\"st p\\ss"`,
-				"user":   testUser,
-				"login":  `LOGIN "` + testUser + `" "te\"st p\\ss"`,
+				"user":  testUser,
+				"login": `LOGIN "` + testUser + `" "te\"st p\\ss"`,
+				"pass":  `"te\"st p\\ss"`,
 			},
 			Dial: func(string) (net.Conn, error) {
 				if ts == nil {
@@ -239,6 +257,11 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 				ready().add(box, smallMessage(i+1), 0)
 			}
 		},
+		// mail MAILBOX FIELD | FIELD ...: adds a message with header fields.
+		"mail": func(t testing.TB, args string) {
+			box, fields, _ := strings.Cut(args, " ")
+			ready().add(box, strings.ReplaceAll(fields, " | ", "\n")+"\n\nHello\n", 0)
+		},
 		// mime MAILBOX NAME: adds a message of testMessages.
 		"mime": func(t testing.TB, args string) {
 			box, name, _ := strings.Cut(args, " ")
@@ -252,12 +275,27 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 			fmt.Sscan(args, &l.Bytes, &l.Messages, &l.Mailboxes)
 			ready().account.SetLimits(l)
 		},
-		// account other: makes the account of the second user.
+		// account NAME: makes the account of one of testUsers.
 		"account": func(t testing.TB, name string) {
 			if err := ready().store.Create(context.Background(), name, store.InitialMailboxes{}); err != nil {
 				t.Fatal(err)
 			}
 		},
+		// comment MAILBOX TEXT: sets /shared/comment.
+		"comment": func(t testing.TB, args string) {
+			box, text, _ := strings.Cut(args, " ")
+			mb, _ := ready().account.MailboxByName(box)
+			if err := ready().account.SetMetadata(context.Background(), mb.ID, []store.MetadataEntry{{Name: "/shared/comment", Value: []byte(text)}}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		// acl ACCOUNT MAILBOX IDENTIFIER RIGHTS: sets an entry of an access control list.
+		"acl": func(t testing.TB, args string) {
+			f := strings.Fields(args)
+			ready().setACL(f[0], f[1], f[2], strings.Trim(f[3], "-"))
+		},
+		// allow ACCOUNT: switches sharing off for an account; "" for all.
+		"forbid": func(t testing.TB, args string) { ready().sharing.forbid(args); ready().Recheck() },
 		"shutdown": func(t testing.TB, _ string) {
 			go ready().Shutdown(context.Background())
 		},
@@ -267,9 +305,14 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
-	"shares":   {config: func(c *Config) { c.Sharing = aloneSharing{} }},
+	"behind":   {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
 	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
-	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
+	"contexts": {config: func(c *Config) {
+		c.Limits.Contexts = 2
+		c.Limits.ContextResults = 10
+	}},
+	"sharing": {sharing: true},
+	"8bit":    {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
 		c.Limits.AppendSize = 1000
 		c.Limits.BadCommands = 3

@@ -47,6 +47,8 @@ type session struct {
 	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
 	rev2      bool // IMAP4rev2 enabled
 
+	comparator comparator // the active one: RFC 5255 4.2
+
 	out  []byte // pending responses
 	outp *[]byte
 	// outData says that out has content of messages, which traces show at their level only.
@@ -250,12 +252,16 @@ func (s *session) wait(ctx context.Context) error {
 	if s.state == stateNotAuthenticated {
 		timeout = s.limits().LoginTimeout
 	}
+	deadline := time.Now().Add(timeout)
 	for {
 		if s.stopping(ctx) {
 			return errShutdown
 		}
-		err := s.conn.WaitInput(timeout)
+		err := s.waitListening(max(time.Until(deadline), time.Millisecond))
 		if errors.Is(err, lineio.ErrInterrupted) {
+			if err := s.tellListening(ctx); err != nil {
+				return err
+			}
 			continue
 		} else if errors.Is(err, os.ErrDeadlineExceeded) {
 			return &errClose{bye: "timeout", err: err}
@@ -324,7 +330,7 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 	err := cmd.run(s, s.recordOwn(ctx), r)
 	if !cmd.quiet && !isClose(err) {
 		if s.box != nil {
-			s.report(!cmd.noExpunge || r.UID)
+			s.reportWanted(!cmd.noExpunge || r.UID)
 		}
 		s.tellNews(ctx)
 	}

@@ -252,6 +252,26 @@ func (a *Account) MailboxByID(id MailboxID) (Mailbox, bool) {
 	return a.public(b), true
 }
 
+// Subscribed reports whether a name, in normal form, is subscribed.
+func (a *Account) Subscribed(name string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.subs[name]
+}
+
+// HasChildren reports whether there are mailboxes below a name, in normal form.
+func (a *Account) HasChildren(name string) bool {
+	prefix := name + "/"
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	for n := range a.names {
+		if strings.HasPrefix(n, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // Subscriptions returns the subscribed names, sorted, also those without a mailbox.
 func (a *Account) Subscriptions() []string {
 	a.mu.RLock()

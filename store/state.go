@@ -103,7 +103,7 @@ func (a *Account) do(ctx context.Context, size int, fn func(*tx) error) error {
 	if err != nil {
 		return a.fail(err)
 	}
-	operated(ctx, seq)
+	a.operated(ctx, seq)
 	return nil
 }
 
