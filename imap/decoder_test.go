@@ -181,8 +181,12 @@ func TestDecodeBad(t *testing.T) {
 		d, _ := newTestDecoder(in + "\r\nb NOOP\r\n")
 		_, err := d.Decode()
 		var ierr *Error
-		if !errors.As(err, &ierr) || ierr.Type != BAD {
-			t.Errorf("%q: got %v, want BAD", in, err)
+		want := BAD
+		if strings.HasPrefix(in, "a SELECT &") {
+			want = NO // what is no name is understood all the same
+		}
+		if !errors.As(err, &ierr) || ierr.Type != want {
+			t.Errorf("%q: got %v, want %s", in, err, want)
 			continue
 		}
 		if r, err := d.Decode(); err != nil || r.Tag != "b" {

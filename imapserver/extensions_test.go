@@ -104,10 +104,3 @@ func TestCapabilityTable(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-// aloneSharing lets users share, but there is nobody to share with.
-type aloneSharing struct{}
-
-func (aloneSharing) Identifiers(account string) []string        { return []string{account} }
-func (aloneSharing) Identify(owner, name string) (string, bool) { return name, name == owner }
-func (aloneSharing) Allowed(owner, user string) bool            { return owner == user }

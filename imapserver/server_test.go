@@ -23,10 +23,7 @@ const (
 	testPassword = "te\"st p\\ss"
 )
 
-// urlUsers are the accounts of users; the second has none until a transcript says so.
-var urlUsers = map[string]string{testUser: "mjl", "other@mox.example": "other"}
-
-// testAuth knows urlUsers, and those of testSharing, all by the same password.
+// testAuth knows one user, and those of testSharing by the same password.
 type testAuth struct{ t testing.TB }
 
 func (a testAuth) Begin(_ context.Context, info AuthInfo) (Attempt, error) {
@@ -39,8 +36,7 @@ type testAttempt struct {
 }
 
 func (a *testAttempt) Password(_ context.Context, authcid, password string) error {
-	_, known := urlUsers[authcid]
-	if !known && !testUsers[strings.TrimSuffix(authcid, "@mox.example")] || password != testPassword {
+	if authcid != testUser && !testUsers[strings.TrimSuffix(authcid, "@mox.example")] || password != testPassword {
 		return sasl.ErrCredentials
 	}
 	return nil
@@ -68,10 +64,7 @@ func (a *testAttempt) Finish(_ context.Context, mech, authcid, _ string, err err
 	if name := strings.TrimSuffix(authcid, "@mox.example"); err == nil && testUsers[name] {
 		return Principal{Account: name, Login: authcid}, nil
 	}
-	if account := urlUsers[authcid]; err == nil && account != "" {
-		return Principal{Account: account, Login: authcid}, nil
-	}
-	if err == nil && mech == "EXTERNAL" {
+	if err == nil && (authcid == testUser || mech == "EXTERNAL") {
 		return Principal{Account: "mjl", Login: testUser}, nil
 	}
 	return Principal{}, imap.No(imap.CodeAuthenticationFailed, "invalid credentials")
@@ -79,6 +72,12 @@ func (a *testAttempt) Finish(_ context.Context, mech, authcid, _ string, err err
 
 func (a *testAttempt) Login(ctx context.Context, username, password string) (Principal, error) {
 	return a.Finish(ctx, "LOGIN", username, "", a.Password(ctx, username, password))
+}
+
+// testUserAccount returns the accounts of users in URLs.
+func testUserAccount(name string) (string, bool) {
+	account, ok := strings.CutSuffix(name, "@mox.example")
+	return account, ok && (account == "mjl" || testUsers[account])
 }
 
 type testServer struct {
@@ -125,7 +124,7 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 	}
 	ts := &testServer{t: t, store: st, account: acc, panics: new(int), sharing: &testSharing{}}
 	ts.cert = sessiontest.Certificate("mox.example")
-	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", UserAccount: func(name string) (string, bool) { a, ok := urlUsers[name]; return a, ok }, Hooks: Hooks{Panic: func() { *ts.panics++ }}}
+	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", UserAccount: testUserAccount, Hooks: Hooks{Panic: func() { *ts.panics++ }}}
 	if o.sharing {
 		cfg.Sharing = ts.sharing
 		ts.createUsers()
@@ -223,10 +222,9 @@ func TestSessions(t *testing.T) {
 		return sessiontest.Options{
 			TLS: &tls.Config{InsecureSkipVerify: true},
 			Vars: map[string]string{
-				"login2": `LOGIN "other@mox.example" "te\"st p\\ss"`,
-				"user":   testUser,
-				"login":  `LOGIN "` + testUser + `" "te\"st p\\ss"`,
-				"pass":   `"te\"st p\\ss"`,
+				"user":  testUser,
+				"login": `LOGIN "` + testUser + `" "te\"st p\\ss"`,
+				"pass":  `"te\"st p\\ss"`,
 			},
 			Dial: func(string) (net.Conn, error) {
 				if ts == nil {
@@ -277,6 +275,12 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 			fmt.Sscan(args, &l.Bytes, &l.Messages, &l.Mailboxes)
 			ready().account.SetLimits(l)
 		},
+		// account NAME: makes the account of one of testUsers.
+		"account": func(t testing.TB, name string) {
+			if err := ready().store.Create(context.Background(), name, store.InitialMailboxes{}); err != nil {
+				t.Fatal(err)
+			}
+		},
 		// comment MAILBOX TEXT: sets /shared/comment.
 		"comment": func(t testing.TB, args string) {
 			box, text, _ := strings.Cut(args, " ")
@@ -292,12 +296,6 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 		},
 		// allow ACCOUNT: switches sharing off for an account; "" for all.
 		"forbid": func(t testing.TB, args string) { ready().sharing.forbid(args); ready().Recheck() },
-		// account other: makes the account of the second user.
-		"account": func(t testing.TB, name string) {
-			if err := ready().store.Create(context.Background(), name, store.InitialMailboxes{}); err != nil {
-				t.Fatal(err)
-			}
-		},
 		"shutdown": func(t testing.TB, _ string) {
 			go ready().Shutdown(context.Background())
 		},
@@ -308,7 +306,6 @@ var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
 	"behind":   {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
-	"shares":   {config: func(c *Config) { c.Sharing = aloneSharing{} }},
 	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
 	"contexts": {config: func(c *Config) {
 		c.Limits.Contexts = 2
@@ -361,7 +358,9 @@ Content-Transfer-Encoding: quoted-printable
 --y--
 --x--
 `,
-	"nul": "From: a@example.org\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\nAAECAA==\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: binary\n\na\x00b\n--x\nContent-Transfer-Encoding: rot13\n\nuryyb\n--x\nContent-Type: message/rfc822\n\nSubject: inner\n\ninner\n--x--\n",
+	"nul":  "From: a@example.org\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\nAAECAA==\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: binary\n\na\x00b\n--x\nContent-Transfer-Encoding: rot13\n\nuryyb\n--x\nContent-Type: message/rfc822\n\nSubject: inner\n\ninner\n--x--\n",
+	"east": "From: a@example.org\nSubject: east\nDate: Tue, 8 Feb 1994 01:00:00 +1400\n\nx\n",
+	"west": "From: a@example.org\nSubject: west\nDate: Mon, 7 Feb 1994 23:30:00 -1100\n\nx\n",
 	"unknowncte": `From: a@example.org
 Subject: strange
 Content-Transfer-Encoding: rot13
