@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -115,6 +116,12 @@ func (a *Account) copyBatch(ctx context.Context, msgs []Message, dst *Account, b
 		sp := a.s.NewSpool()
 		nm := NewMessage{Spool: sp, Received: time.Unix(int64(m.Received), 0)}
 		nm.Flags, nm.Keywords = limit.Filter(m.Flags, a.Keywords(m.Keywords))
+		annotations, err := a.Annotations(ctx, m.ID, 0)
+		if err != nil {
+			return Added{}, err
+		}
+		// RFC 5257 4.6: private ones are for the user of this account only.
+		nm.Annotations = slices.DeleteFunc(annotations, func(an Annotation) bool { return !an.Shared })
 		list = append(list, nm)
 		if err := a.spoolBody(ctx, m.Body, sp); err != nil {
 			return Added{}, err

@@ -4,7 +4,7 @@
 // # RFCs
 //
 // It provides what these need: RFC 9051 and 3501 (IMAP), 4315 (UIDPLUS), 5256 and 5957
-// (SORT, THREAD), 5464 (METADATA), 6154 (special use), 6851 (MOVE), 7162 (CONDSTORE, QRESYNC), 8474
+// (SORT, THREAD), 5257 (ANNOTATE), 5464 (METADATA), 6154 (special use), 6851 (MOVE), 7162 (CONDSTORE, QRESYNC), 8474
 // (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA).
 //
 // # Files
@@ -23,6 +23,7 @@
 //	chunk       128 KiB of content each, compressed on its own
 //	lookup      hashes of Message-ID and base subject, to find threads
 //	expunge     what left a mailbox, for QRESYNC; held: expunged messages until their bodies are released
+//	annotation  what clients keep with messages
 //	change      the change log: what each operation did to each mailbox
 //	mailbox, subscription, metadata, keyword_set, setting, account
 //

@@ -197,6 +197,8 @@ type NewMessage struct {
 	Received time.Time // INTERNALDATE; zero: now
 	Saved    time.Time // SAVEDATE; zero: now
 	Trace    []byte    // decision trace, opaque; may be nil
+	// Annotations it begins with.
+	Annotations []Annotation
 }
 
 // Added tells where new messages went, in the order given.
@@ -317,6 +319,7 @@ const (
 	ACLChanged
 	SubscriptionChanged // of a name; Mailbox is zero where there is none of that name
 	MetadataChanged     // annotations of a mailbox, or of the account where Mailbox is zero
+	AnnotationsChanged  // annotations of messages
 )
 
 // Change is one entry of the change log: what one operation did to one mailbox.
