@@ -106,6 +106,16 @@ func (c *dynamicChecker) accountMailboxes(p sconf.Path, a *AccountInfo) {
 	if s := a.Config.RejectsMailbox; s != "" {
 		a.RejectsMailbox = c.mailboxNotInbox(p.Key("RejectsMailbox"), s)
 	}
+	a.QueueMailbox, a.ScheduledMailbox = DefaultQueueMailbox, DefaultScheduledMailbox
+	if s := a.Config.QueueMailbox; s != "" {
+		a.QueueMailbox = c.mailboxNotInbox(p.Key("QueueMailbox"), s)
+	}
+	if s := a.Config.ScheduledMailbox; s != "" {
+		a.ScheduledMailbox = c.mailboxNotInbox(p.Key("ScheduledMailbox"), s)
+	}
+	if a.RejectsMailbox != "" && (a.RejectsMailbox == a.QueueMailbox || a.RejectsMailbox == a.ScheduledMailbox) {
+		c.errorf(p.Key("RejectsMailbox"), "must be another mailbox than those for the queue")
+	}
 	a.TrustedARCSealers = c.domains(p.Key("TrustedARCSealers"), a.Config.TrustedARCSealers)
 	if s := a.Config.Introbox; s != "" {
 		a.Introbox = c.mailboxNotInbox(p.Key("Introbox"), s)

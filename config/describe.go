@@ -136,6 +136,7 @@ func exampleAccount() Account {
 	a.FullName = "M. J. L."
 	a.TrustedARCSealers = []string{"forward.example.net"}
 	a.QuotaMessageSize, a.QuotaMessages, a.QuotaMailboxes = 1<<30, 100_000, 500
+	a.QueueMailbox, a.ScheduledMailbox = DefaultQueueMailbox, DefaultScheduledMailbox
 	a.Introbox = "Introbox"
 	a.AutomaticJunkFlags.NotJunkMailboxRegexp = "^archive"
 	a.MaxOutgoingMessagesPerDay = DefaultMaxOutgoingMessagesPerDay

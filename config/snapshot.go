@@ -150,9 +150,11 @@ type AccountInfo struct {
 	JunkMailbox, NeutralMailbox, NotJunkMailbox *regexp.Regexp
 
 	RejectsMailbox, Introbox string // Normalized, or empty.
-	TrustedARCSealers        []dns.Domain
-	FromIDLogins             map[AddressKey]bool // Logins whose messages get a unique MAIL FROM.
-	Routes                   []RouteInfo
+	// Where messages of the queue are shown, normalized. See Config.NoQueueMailboxes.
+	QueueMailbox, ScheduledMailbox string
+	TrustedARCSealers              []dns.Domain
+	FromIDLogins                   map[AddressKey]bool // Logins whose messages get a unique MAIL FROM.
+	Routes                         []RouteInfo
 }
 
 // DestinationInfo is an address of an account, or an address for reports.

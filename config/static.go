@@ -31,6 +31,8 @@ type Static struct {
 	QuotaMessageSize                int64                `sconf:"optional" sconf-doc:"Total size in bytes of all messages an account may store, unless the account has its own setting. Delivery to a full account is refused with a temporary error. Databases and search index need about 15% more. Default: 0, no limit."`
 	QuotaMessages                   int64                `sconf:"optional" sconf-doc:"Number of messages an account may store, unless the account has its own setting. What is refused above it is as for QuotaMessageSize. Default: 0, no limit."`
 	QuotaMailboxes                  int64                `sconf:"optional" sconf-doc:"Number of mailboxes an account may have, Inbox included, unless the account has its own setting. Mail for a mailbox that would be one too many is refused with a temporary error. Default: 0, no limit."`
+	NoSharing                       bool                 `sconf:"optional" sconf-doc:"Do not let users share mailboxes with each other, which they do with access control lists in IMAP (RFC 4314). What is shared already stays so until this is removed again, but cannot be seen."`
+	SharingWithinDomain             bool                 `sconf:"optional" sconf-doc:"Let users share mailboxes only with accounts of the same default Domain. For servers with domains that have nothing to do with each other."`
 }
 
 // GlobalTLS is Static.TLS.

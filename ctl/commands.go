@@ -83,6 +83,8 @@ var commands = map[string]commandEntry{
 	"tokenadd":  {3, 4, addToken},
 	"tokenrm":   {2, 2, removeToken},
 	"tokenlist": {0, 1, listTokens},
+	"acllist":   {0, 2, listACLs},
+	"aclset":    {4, 4, setACL},
 	"trace":     {1, 5, findTraces},
 	// The last parameter is the message, given as input.
 	"simulate": {2, 3, simulate},

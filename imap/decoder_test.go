@@ -134,6 +134,13 @@ func TestDecode(t *testing.T) {
 		{"a SEARCH ANNOTATION * value.priv \"IMAP4\"", Request{"a", "SEARCH", false, &Search{Key: SearchKey{Op: SearchAnnotation, Annotation: &AnnotationSearch{"*", AnnotationPrivate, []byte("IMAP4")}}}}},
 		{"a SEARCH NOT ANNOTATION /comment value NIL", Request{"a", "SEARCH", false, &Search{Key: SearchKey{Op: SearchNot, Keys: []SearchKey{{Op: SearchAnnotation, Annotation: &AnnotationSearch{"/comment", AnnotationBoth, nil}}}}}}},
 		{"a GETQUOTA \"\"", Request{"a", "GETQUOTA", false, &GetQuota{}}},
+		{"a SETACL INBOX/x Chris +cd", Request{"a", "SETACL", false, &SetACL{"INBOX/x", "Chris", RightsAdd, RightCreate | RightDelete | RightDeleteFlag | RightExpunge}}},
+		{"a SETACL inbox {3+}\r\n-\xc3\xbc -lr", Request{"a", "SETACL", false, &SetACL{"INBOX", "-ü", RightsRemove, RightLookup | RightRead}}},
+		{`a SETACL x anyone ""`, Request{"a", "SETACL", false, &SetACL{Mailbox: "x", Identifier: "anyone"}}},
+		{"a DELETEACL x $team", Request{"a", "DELETEACL", false, &ACLIdentifier{"x", "$team"}}},
+		{"a LISTRIGHTS x y", Request{"a", "LISTRIGHTS", false, &ACLIdentifier{"x", "y"}}},
+		{"a GETACL x", Request{"a", "GETACL", false, &Mailbox{"x"}}},
+		{"a MYRIGHTS x", Request{"a", "MYRIGHTS", false, &Mailbox{"x"}}},
 		{"a APPEND x {3}", Request{"a", "APPEND", false, &Append{"x"}}},
 		{"a REPLACE 4 Drafts {3}", Request{"a", "REPLACE", false, &Replace{4, "Drafts"}}},
 		{"a uid replace * inbox {3}", Request{"a", "REPLACE", true, &Replace{Star, "INBOX"}}},
@@ -282,6 +289,7 @@ func FuzzDecode(f *testing.F) {
 		"a APPEND x ANNOTATION (/c (value.priv {1+}\r\nx)) {2+}\r\nab\r\n",
 		"a NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[1]) MessageExpunge)) (subtree (a \"b\") (MailboxName FlagChange)) (mailboxes {1+}\r\nx NONE)\r\n",
 		"a GETMETADATA (DEPTH 1 MAXSIZE 3) INBOX (/private/a \"/shared/b\")\r\n", "a SETMETADATA \"\" (/shared/a ~{2+}\r\n\x00b /private/b NIL)\r\n",
+		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a SETACL x {2+}\r\n-y +lrcd\r\n", "a LISTRIGHTS x \"y z\"\r\n", "a LIST \"\" * RETURN (MYRIGHTS)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 	} {
 		f.Add(s)
 	}

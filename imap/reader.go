@@ -138,6 +138,9 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"QUOTA":      readQuota,
 	"QUOTAROOT":  readQuotaRoot,
 	"METADATA":   readMetadata,
+	"ACL":        readACL,
+	"LISTRIGHTS": readListRights,
+	"MYRIGHTS":   readMyRights,
 }
 
 func (r *ResponseReader) untagged() Response {

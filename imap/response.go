@@ -6,7 +6,7 @@ import "time"
 // *Enabled, *Flags, *NumberResponse, *Expunge, *Vanished, *FetchResponse, *ListResponse,
 // *MailboxStatus, *SearchResponse, *ESearch, *SortResponse, *ThreadResponse,
 // *ComparatorResponse, *LanguageResponse, *IDResponse, *Namespace, *Quota, *QuotaRoot,
-// *Metadata, or *Unknown.
+// *Metadata, *ACL, *ListRights, *MyRights, or *Unknown.
 type Response interface{ response() }
 
 // StatusResponse is OK, NO, BAD, PREAUTH or BYE, tagged or not (Tag "*").

@@ -129,12 +129,13 @@ func annotationEntries(list []store.Annotation, patterns []string) (names []stri
 	return names
 }
 
-// annotationList checks annotations of a command, and returns them for the store.
-func (s *session) annotationList(values []imap.AnnotationValue) ([]store.Annotation, error) {
+// annotationList checks annotations of a command, whose values have at most max octets, and
+// returns them for the store.
+func annotationList(values []imap.AnnotationValue, max int64) ([]store.Annotation, error) {
 	list := make([]store.Annotation, len(values))
 	for i, v := range values {
 		// RFC 5257 4.5.
-		if int64(len(v.Value)) > s.account.MaxAnnotationSize() {
+		if int64(len(v.Value)) > max {
 			return nil, imap.No("ANNOTATE TOOBIG", "annotation is too large")
 		}
 		path, rest, _ := imap.AnnotationPart(v.Entry)
@@ -182,7 +183,7 @@ func (s *session) storeAnnotations(ctx context.Context, r *imap.Request, st *ima
 	if s.box.owner != "" {
 		return imap.No(imap.CodeNoPerm, "annotations of other users' mailboxes are read-only")
 	}
-	list, err := s.annotationList(st.Annotations)
+	list, err := annotationList(st.Annotations, s.box.account.MaxAnnotationSize())
 	if err != nil {
 		return err
 	}
@@ -207,11 +208,17 @@ func (s *session) storeAnnotations(ctx context.Context, r *imap.Request, st *ima
 		}
 	}
 	// RFC 5257 4.5: nothing is told, but to those that know mod-sequences.
-	s.update(false, ownChange{res.ModSeq, func(_, _ *store.Message) {}})
+	// What others have done to the flags of the same messages meanwhile is told.
+	flagged := map[store.UID]bool{}
+	s.update(false, ownChange{res.ModSeq, func(was, now *store.Message) {
+		if was.Flags != now.Flags || was.Keywords != now.Keywords {
+			flagged[now.UID] = true
+		}
+	}})
 	for e := range s.box.entries(sp) {
 		changed := res.ModSeq != 0 && e.msg.ModSeq == res.ModSeq
-		if !e.ghost && s.condstore && (changed || since != nil) {
-			s.fetchFlags(e.seq, e.msg, false)
+		if flags := flagged[e.msg.UID]; !e.ghost && (flags || s.condstore && (changed || since != nil)) {
+			s.fetchFlags(e.seq, e.msg, flags)
 		}
 	}
 	if len(res.Modified) > 0 {

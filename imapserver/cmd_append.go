@@ -18,7 +18,7 @@ func (s *session) cmdAppend(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return s.afterSkip(s.dec.SkipAppend(), err)
 	}
-	a := &appender{s: s, account: p.account, limit: flagLimit(p.rights)}
+	a := &appender{s: s, account: p.account, foreign: p.owner != "", limit: flagLimit(p.rights)}
 	defer a.close()
 	if err := a.read(ctx); err != nil {
 		return err
@@ -48,6 +48,7 @@ func appendUID(a store.Added) string {
 type appender struct {
 	s       *session
 	account *store.Account  // they are for
+	foreign bool            // which is another user's
 	limit   store.FlagLimit // of the user there
 	msgs    []store.NewMessage
 	parts   [][]int // which the message in progress must have, for its annotations
@@ -121,11 +122,11 @@ func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error)
 	// RFC 4314 4: flags that the user may not set are left out, that is no failure.
 	nm.Flags, nm.Keywords = a.limit.Filter(nm.Flags, nm.Keywords)
 	nm.Received = m.Date
-	if m.Annotations != nil && a.account != a.s.account {
+	if m.Annotations != nil && a.foreign {
 		return nm, imap.No(imap.CodeNoPerm, "annotations of other users' mailboxes are read-only")
 	}
 	a.parts = annotatedParts(m.Annotations)
-	nm.Annotations, err = a.s.annotationList(m.Annotations)
+	nm.Annotations, err = annotationList(m.Annotations, a.account.MaxAnnotationSize())
 	return nm, err
 }
 

@@ -55,8 +55,8 @@ func (s *session) cmdList(ctx context.Context, r *imap.Request) error {
 		if l.Return.Status != nil && e.exists && selected && e.rights.Has(imap.RightRead) {
 			s.sendStatusAs(e.name, e.mb, l.Return.Status)
 		}
-		if l.Return.Metadata != nil && e.exists && selected && e.name == wireName(e.mb.Name) {
-			if err := s.sendListMetadata(ctx, e.mb, l.Return.Metadata); err != nil {
+		if l.Return.Metadata != nil && e.exists && selected {
+			if err := s.sendListMetadata(ctx, e.name, l.Return.Metadata); err != nil {
 				return err
 			}
 		}

@@ -133,15 +133,22 @@ func (s *session) sendMetadata(name string, values []imap.MetadataValue) error {
 	return nil
 }
 
-// sendListMetadata sends what LIST RETURN (METADATA (...)) wants of a mailbox: RFC 9590.
-func (s *session) sendListMetadata(ctx context.Context, mb store.Mailbox, names []string) error {
-	all, err := s.account.Metadata(ctx, mb.ID)
-	if errors.Is(err, store.ErrNoMailbox) {
-		return nil // it went meanwhile
+// sendListMetadata sends what LIST RETURN (METADATA (...)) wants of a mailbox: RFC 9590. One
+// that went meanwhile, or that the user may not use, has nothing to tell.
+func (s *session) sendListMetadata(ctx context.Context, name string, names []string) error {
+	p, err := s.metadataPlace(ctx, name)
+	if err == errNoMailbox || err == errNoPermission {
+		return nil
 	} else if err != nil {
 		return err
 	}
-	return s.sendMetadata(wireName(mb.Name), pickEntries(all, names, 0))
+	all, err := s.metadata(ctx, &p)
+	if errors.Is(err, store.ErrNoMailbox) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return s.sendMetadata(p.name(), pickEntries(all, names, 0))
 }
 
 // cmdSetMetadata is SETMETADATA, RFC 5464 4.3: all entries are set, or none.

@@ -13,6 +13,13 @@
 // account's change log (news.go). At the end of commands, in IDLE, and with NOTIFY
 // whenever the account changes, the session reads on from there and tells.
 //
+// # Mailboxes of others
+//
+// A mailbox name leads to a place (access.go): an account, a mailbox and the user's rights
+// there, which each command checks by RFC 4314 4. The account of another user is held for
+// the command, or while its mailbox is selected; the selected mailbox knows its own account.
+// Rights are looked at anew for each command, and in IDLE when the mailbox gets a new view.
+//
 // # Sequence numbers
 //
 // A session holds the immutable view of its mailbox that it last told its client

@@ -21,6 +21,7 @@ var storeErrors = []struct {
 	{store.ErrExists, imap.CodeAlreadyExists, "already exists"},
 	{store.ErrBadName, imap.CodeCannot, "mailbox name is not allowed"},
 	{store.ErrHasChildren, imap.CodeHasChildren, "mailbox has children"},
+	{store.ErrReserved, imap.CodeCannot, "this mailbox shows messages that are to be sent; send a message to have it there"},
 	{store.ErrNotAllowed, imap.CodeCannot, "not allowed for this mailbox"},
 	{store.ErrTooLarge, imap.CodeTooBig, "message is too large"},
 	{store.ErrNoBody, imap.CodeExpungeIssued, "some messages no longer exist"},

@@ -39,6 +39,9 @@ func (s *session) update(expunge bool, own ownChange) {
 		d := old.Diff(cur)
 		fetches := s.pairChanges(d, cur, own)
 		b.takeView(cur, d)
+		if len(b.contexts) > 0 && len(d.Expunged) > 0 {
+			s.expungedFromContexts(uidsAt(old, d.Expunged))
+		}
 		if expunge {
 			s.reportGhosts()
 		}
@@ -52,9 +55,32 @@ func (s *session) update(expunge bool, own ownChange) {
 		if d.Added > 0 {
 			s.fetchNew(d.Added)
 		}
+		if len(b.contexts) > 0 && len(d.Changed)+d.Added > 0 {
+			s.changedInContexts(changedUIDs(cur, d))
+		}
 	} else if expunge {
 		s.reportGhosts()
 	}
+}
+
+// uidsAt returns the UIDs of messages by their indexes.
+func uidsAt(v *store.View, at []int) []store.UID {
+	uids := make([]store.UID, len(at))
+	for i, k := range at {
+		uids[i] = v.At(k).UID
+	}
+	return uids
+}
+
+// changedUIDs returns the UIDs of the messages in cur that changed or are new.
+func changedUIDs(cur *store.View, d store.Diff) (uids []uint32) {
+	for _, i := range d.Changed {
+		uids = append(uids, uint32(cur.At(i).UID))
+	}
+	for i := cur.Len() - d.Added; i < cur.Len(); i++ {
+		uids = append(uids, uint32(cur.At(i).UID))
+	}
+	return uids
 }
 
 // pairChanges returns the indexes in cur of messages whose change is to be told.

@@ -17,7 +17,8 @@ const searchBatch = 4096
 // textQuery is a TEXT or BODY key with what the index says about it.
 type textQuery struct {
 	query search.Query
-	known search.Result // the zero Result when the index does not know
+	by    message.Collation // the index knows the default only
+	known search.Result     // the zero Result when the index does not know
 }
 
 // decide returns what the index knows about a body.
@@ -26,6 +27,9 @@ func (q *textQuery) decide(id store.BodyID) tri {
 		return unknown
 	}
 	if _, ok := slices.BinarySearch(q.known.Matches, id); ok {
+		if q.by != message.UnicodeCasemap {
+			return unknown
+		}
 		return yes
 	}
 	if _, ok := slices.BinarySearch(q.known.Candidates, id); ok {
@@ -40,6 +44,11 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 	if err != nil {
 		return err
 	}
+	return x.runOver(ctx, prog, sp, res)
+}
+
+// runOver tests the messages at some positions.
+func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *searchResult) error {
 	if x.fields == 0 && !x.content {
 		// Everything is in the view.
 		c := &candidate{}
@@ -135,6 +144,9 @@ func (x *searcher) askIndex(ctx context.Context) {
 		return
 	}
 	for _, q := range x.queries {
+		if q.by != message.UnicodeCasemap && !message.IsASCII([]byte(q.query.Needle)) {
+			continue
+		}
 		if known, ok := index.Candidates(ctx, x.s.box.account, q.query); ok {
 			q.known = known
 		}

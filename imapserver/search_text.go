@@ -44,7 +44,7 @@ func (c *content) matches(i int) bool {
 		for j, q := range c.queries {
 			queries[j] = q.query
 		}
-		c.found, c.err = search.Match(search.Source{Part: c.part, Body: c.ra, Document: c.document}, queries)
+		c.found, c.err = search.MatchBy(c.queries[0].by, search.Source{Part: c.part, Body: c.ra, Document: c.document}, queries)
 	}
 	return c.err == nil && c.found[i]
 }

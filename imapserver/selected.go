@@ -25,8 +25,9 @@ type selected struct {
 	// mod-sequence up to which the client knows all (RFC 7162 3.2: it must not be told
 	// more while EXPUNGE responses are delayed).
 	floor    store.ModSeq
-	keywords map[string]bool // keywords listed in a FLAGS response
-	saved    []imap.NumRange // RFC 5182: UIDs of the saved search result
+	keywords map[string]bool  // keywords listed in a FLAGS response
+	saved    []imap.NumRange  // RFC 5182: UIDs of the saved search result
+	contexts []*searchContext // RFC 5267: searches that are kept up to date
 }
 
 // ghost is an expunged message whose EXPUNGE was not sent yet. pos is its sequence
@@ -80,6 +81,20 @@ func (sp spans) len() (n int) {
 		n += s.to - s.from
 	}
 	return n
+}
+
+// part returns a part of the positions: RFC 9394 3.3.
+func (sp spans) part(r imap.PartialRange) (out spans) {
+	from, to := r.Bounds(sp.len())
+	for _, s := range sp {
+		n := s.to - s.from
+		lo, hi := max(from, 0), min(to, n)
+		if lo < hi {
+			out = append(out, span{s.from + lo, s.from + hi})
+		}
+		from, to = from-n, to-n
+	}
+	return out
 }
 
 // findPos returns the position of the first message with at least uid.

@@ -23,7 +23,7 @@ const (
 	testPassword = "te\"st p\\ss"
 )
 
-// testAuth knows one user.
+// testAuth knows one user, and those of testSharing by the same password.
 type testAuth struct{ t testing.TB }
 
 func (a testAuth) Begin(_ context.Context, info AuthInfo) (Attempt, error) {
@@ -36,7 +36,7 @@ type testAttempt struct {
 }
 
 func (a *testAttempt) Password(_ context.Context, authcid, password string) error {
-	if authcid != testUser || password != testPassword {
+	if authcid != testUser && !testUsers[strings.TrimSuffix(authcid, "@mox.example")] || password != testPassword {
 		return sasl.ErrCredentials
 	}
 	return nil
@@ -61,6 +61,9 @@ func (a *testAttempt) External(context.Context, string) error {
 }
 
 func (a *testAttempt) Finish(_ context.Context, mech, authcid, _ string, err error) (Principal, error) {
+	if name := strings.TrimSuffix(authcid, "@mox.example"); err == nil && testUsers[name] {
+		return Principal{Account: name, Login: authcid}, nil
+	}
 	if err == nil && (authcid == testUser || mech == "EXTERNAL") {
 		return Principal{Account: "mjl", Login: testUser}, nil
 	}
@@ -77,11 +80,13 @@ type testServer struct {
 	store   *store.Store
 	account *store.Account
 	ln      *sessiontest.Listener
+	sharing *testSharing
 	panics  *int
 	cert    tls.Certificate
 }
 
 type testOptions struct {
+	sharing  bool // with testSharing, whose accounts exist
 	config   func(c *Config)
 	listener Listener
 	log      slog.Level
@@ -111,9 +116,13 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ts := &testServer{t: t, store: st, account: acc, panics: new(int)}
+	ts := &testServer{t: t, store: st, account: acc, panics: new(int), sharing: &testSharing{}}
 	ts.cert = sessiontest.Certificate("mox.example")
 	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", Hooks: Hooks{Panic: func() { *ts.panics++ }}}
+	if o.sharing {
+		cfg.Sharing = ts.sharing
+		ts.createUsers()
+	}
 	if o.config != nil {
 		o.config(&cfg)
 	}
@@ -144,6 +153,9 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 		if err != nil {
 			t.Errorf("check: %v", err)
 		}
+		if o.sharing {
+			ts.checkUsers()
+		}
 		acc.Release()
 		if err := st.Close(); err != nil {
 			t.Errorf("closing store: %v", err)
@@ -167,6 +179,12 @@ func (ts *testServer) tcp(l Listener) string {
 // add adds a message to a mailbox of the test account.
 func (ts *testServer) add(mailbox, text string, flags store.Flags, keywords ...string) store.Added {
 	ts.t.Helper()
+	return ts.addTo(ts.account, mailbox, text, flags, keywords...)
+}
+
+// addTo is add for another account.
+func (ts *testServer) addTo(a *store.Account, mailbox, text string, flags store.Flags, keywords ...string) store.Added {
+	ts.t.Helper()
 	sp := ts.store.NewSpool()
 	defer sp.Close()
 	if _, err := sp.Write([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); err != nil {
@@ -175,7 +193,7 @@ func (ts *testServer) add(mailbox, text string, flags store.Flags, keywords ...s
 	if err := sp.Finish(); err != nil {
 		ts.t.Fatal(err)
 	}
-	added, err := ts.account.Deliver(context.Background(), mailbox, store.NewMessage{
+	added, err := a.Deliver(context.Background(), mailbox, store.NewMessage{
 		Spool: sp, Flags: flags, Keywords: keywords,
 		Received: time.Date(2022, 3, 4, 5, 6, 7, 0, time.UTC), Saved: time.Date(2023, 3, 4, 5, 6, 7, 0, time.UTC),
 	})
@@ -200,6 +218,7 @@ func TestSessions(t *testing.T) {
 			Vars: map[string]string{
 				"user":  testUser,
 				"login": `LOGIN "` + testUser + `" "te\"st p\\ss"`,
+				"pass":  `"te\"st p\\ss"`,
 			},
 			Dial: func(string) (net.Conn, error) {
 				if ts == nil {
@@ -232,6 +251,11 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 				ready().add(box, smallMessage(i+1), 0)
 			}
 		},
+		// mail MAILBOX FIELD | FIELD ...: adds a message with header fields.
+		"mail": func(t testing.TB, args string) {
+			box, fields, _ := strings.Cut(args, " ")
+			ready().add(box, strings.ReplaceAll(fields, " | ", "\n")+"\n\nHello\n", 0)
+		},
 		// mime MAILBOX NAME: adds a message of testMessages.
 		"mime": func(t testing.TB, args string) {
 			box, name, _ := strings.Cut(args, " ")
@@ -253,6 +277,13 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 				t.Fatal(err)
 			}
 		},
+		// acl ACCOUNT MAILBOX IDENTIFIER RIGHTS: sets an entry of an access control list.
+		"acl": func(t testing.TB, args string) {
+			f := strings.Fields(args)
+			ready().setACL(f[0], f[1], f[2], strings.Trim(f[3], "-"))
+		},
+		// allow ACCOUNT: switches sharing off for an account; "" for all.
+		"forbid": func(t testing.TB, args string) { ready().sharing.forbid(args); ready().Recheck() },
 		"shutdown": func(t testing.TB, _ string) {
 			go ready().Shutdown(context.Background())
 		},
@@ -265,7 +296,12 @@ var serverSettings = map[string]testOptions{
 	"annotate": {store: store.Options{Annotations: store.AnnotationLimits{Size: 1024, Message: 10}}},
 	"behind":   {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
 	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
-	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
+	"contexts": {config: func(c *Config) {
+		c.Limits.Contexts = 2
+		c.Limits.ContextResults = 10
+	}},
+	"sharing": {sharing: true},
+	"8bit":    {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
 		c.Limits.AppendSize = 1000
 		c.Limits.BadCommands = 3

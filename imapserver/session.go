@@ -46,6 +46,8 @@ type session struct {
 	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
 	rev2      bool // IMAP4rev2 enabled
 
+	comparator comparator // the active one: RFC 5255 4.2
+
 	out  []byte // pending responses
 	outp *[]byte
 	// outData says that out has content of messages, which traces show at their level only.

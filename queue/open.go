@@ -40,6 +40,9 @@ func (o *Options) setDefaults() {
 	if o.Suppress == nil {
 		o.Suppress = func(m *Message) bool { return m.Account != "" && m.Kind == Ordinary && !m.Local }
 	}
+	if o.Touched == nil {
+		o.Touched = func(string) {}
+	}
 	if o.Changed == nil {
 		o.Changed = func() {}
 	}
@@ -161,7 +164,8 @@ type tx struct {
 
 	totals totals
 
-	changed, hooks, free bool // what is to be told once it is durable
+	changed, hooks, free bool            // what is to be told once it is durable
+	touched              map[string]bool // accounts, "": any
 }
 
 // do runs fn as an operation of the next commit, and returns when that is durable. size
@@ -183,6 +187,9 @@ func (q *Queue) do(ctx context.Context, size int, fn func(*tx) error) error {
 	if t.changed {
 		q.o.Changed()
 	}
+	for account := range t.touched {
+		q.o.Touched(account)
+	}
 	if t.hooks {
 		q.o.HooksChanged()
 	}
@@ -190,6 +197,14 @@ func (q *Queue) do(ctx context.Context, size int, fn func(*tx) error) error {
 		signal(q.wake)
 	}
 	return nil
+}
+
+// touch notes that messages of an account have changed; "" stands for any account.
+func (t *tx) touch(account string) {
+	if t.touched == nil {
+		t.touched = map[string]bool{}
+	}
+	t.touched[account] = true
 }
 
 func signal(c chan struct{}) {

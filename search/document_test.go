@@ -115,4 +115,3 @@ func TestLag(t *testing.T) {
 		t.Errorf("lag %s", lag)
 	}
 }
-

@@ -149,12 +149,19 @@ func Match(src Source, queries []Query) ([]bool, error) {
 	return NewFinder(queries).Find(src)
 }
 
+// MatchBy is Match by a collation; by UnicodeCasemap that is [Fold]. The index knows Fold
+// only: of a needle in ASCII, what it returns are all messages that can match by another
+// collation, and none is certain.
+func MatchBy(c message.Collation, src Source, queries []Query) ([]bool, error) {
+	return (&Finder{*newMatch(c, queries)}).Find(src)
+}
+
 // Finder looks through messages, one after the other, for the needles of some queries.
 // Not safe for concurrent use.
 type Finder struct{ m matching }
 
 // NewFinder returns a Finder for queries, which must not be changed after.
-func NewFinder(queries []Query) *Finder { return &Finder{*newMatch(queries)} }
+func NewFinder(queries []Query) *Finder { return &Finder{*newMatch(message.UnicodeCasemap, queries)} }
 
 // Find tells for each query whether the message matches. It reads no more of the message
 // than needed, in pieces. Errors are those of reading. The result is valid until the
@@ -172,6 +179,7 @@ func (f *Finder) Find(src Source) ([]bool, error) {
 // matching is the visitor of a Finder.
 type matching struct {
 	queries []Query
+	by      message.Collation
 	matcher *Matcher // needle i for queries[i]
 	want    areaSet
 	found   []bool
@@ -179,15 +187,15 @@ type matching struct {
 	buf     []byte
 }
 
-func newMatch(queries []Query) *matching {
-	m := &matching{queries: queries, found: make([]bool, len(queries)), buf: make([]byte, 16<<10)}
+func newMatch(by message.Collation, queries []Query) *matching {
+	m := &matching{by: by, queries: queries, found: make([]bool, len(queries)), buf: make([]byte, 16<<10)}
 	needles := make([]string, len(queries))
 	for i := range queries {
 		q := &queries[i]
-		needles[i] = Fold(q.Needle)
+		needles[i] = q.Needle
 		m.want |= q.areas()
 	}
-	m.matcher = NewMatcher(needles...)
+	m.matcher = newMatcherBy(m.by, needles)
 	return m
 }
 
@@ -212,7 +220,7 @@ func (m *matching) field(name, value string) error {
 		where := value
 		if q.Field == FieldText {
 			if text == "" {
-				text = Fold(name + ":" + value)
+				text = foldBy(m.by, name+":"+value)
 			}
 			where = text
 		} else {
@@ -220,7 +228,7 @@ func (m *matching) field(name, value string) error {
 				continue
 			}
 			if folded == "" {
-				folded = Fold(value)
+				folded = foldBy(m.by, value)
 			}
 			where = folded
 		}
@@ -240,7 +248,7 @@ func (m *matching) partField(name, value string) error {
 			continue
 		}
 		if text == "" {
-			text = Fold(name + ":" + value)
+			text = foldBy(m.by, name+":"+value)
 		}
 		if strings.Contains(text, string(m.matcher.needles[i].folded)) {
 			if err := m.hit(i); err != nil {

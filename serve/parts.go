@@ -22,6 +22,7 @@ func (s *Server) build() {
 			s.imap.Disconnect(account)
 			s.Search.Detach(account)
 			s.Junk.Detach(account)
+			s.queueboxes.Load().Detach(account)
 		},
 	}
 	s.ctl = &ctl.Server{Admin: s.Admin, Log: mlog.New("ctl", s.Log), Panic: func() { s.Registry.Panic("ctl") }}
@@ -58,6 +59,7 @@ func (s *Server) buildIMAP() {
 	s.imap = imapserver.New(imapserver.Config{
 		Accounts: s.Store,
 		Auth:     imapAuth{s.Auth},
+		Sharing:  s.dir,
 		Index:    s.Search,
 		Limiter:  newConnectionLimiter(s.Local, s.Now),
 		Log:      mlog.New("imapserver", s.Log),

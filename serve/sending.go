@@ -12,6 +12,7 @@ import (
 	"mox/mlog"
 	"mox/mtastsdb"
 	"mox/queue"
+	"mox/queuebox"
 	"mox/reportdb"
 )
 
@@ -28,6 +29,11 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 		},
 		// Nothing is added before the parts are built.
 		Changed: func() { s.outbound.Kick() },
+		Touched: func(account string) {
+			if b := s.queueboxes.Load(); b != nil {
+				b.Touch(account)
+			}
+		},
 		HooksChanged: func() {
 			if h := s.hooks.Load(); h != nil {
 				h.Kick()
@@ -46,6 +52,10 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 	}
 	s.Registry.GaugeFunc(metrics.QueueHold, s.held)
 	s.hooks.Store(s.newHooks(snap))
+	s.queueboxes.Store(queuebox.New(queuebox.Config{
+		Queue: s.Queue, Store: s.Store, Config: s.Config.Snapshot, Sending: func(ids ...int64) bool { return s.outbound.Sending(ids...) },
+		Log: s.Log, Now: s.Now, Panic: func() { s.Registry.Panic("queuebox") },
+	}))
 	return nil
 }
 
@@ -91,6 +101,7 @@ func (s *Server) startSending() {
 		}
 	})
 	s.serving.Go(func() { s.hooks.Load().Run(s.ctx) })
+	s.serving.Go(func() { s.queueboxes.Load().Run(s.ctx) })
 	if s.Local {
 		return
 	}

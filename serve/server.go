@@ -30,6 +30,7 @@ import (
 	"mox/mtastsdb"
 	"mox/outbound"
 	"mox/queue"
+	"mox/queuebox"
 	"mox/ratelimit"
 	"mox/report"
 	"mox/reportdb"
@@ -104,6 +105,7 @@ type Server struct {
 	submit      *submit.Submit
 	outbound    *outbound.Outbound
 	hooks       atomic.Pointer[hook.Hooks]
+	queueboxes  atomic.Pointer[queuebox.Boxes]
 	receiver    *report.Receiver
 	reporter    *report.Reporter
 	smtp        []*smtpserver.Server // one for each listener
@@ -181,7 +183,7 @@ func (s *Server) storeOptions() store.Options {
 	return store.Options{
 		Log:      mlog.New("store", s.Log),
 		Now:      s.Now,
-		LimitsOf: func(account string) store.Limits { return limitsOf(s.Config.Snapshot().Accounts[account]) },
+		LimitsOf: func(account string) store.Limits { return LimitsOf(s.Config.Snapshot().Accounts[account]) },
 		Added: func(account string) {
 			s.Search.Touch(account)
 			if h := s.hooks.Load(); h != nil {
@@ -190,11 +192,14 @@ func (s *Server) storeOptions() store.Options {
 		},
 		Classified: func(account string) { s.Junk.Touch(account) },
 		AutoFlags:  s.autoFlags,
+		Reserved: func(account, mailbox string) bool {
+			return queuebox.Reserved(s.Config.Snapshot(), account, mailbox)
+		},
 	}
 }
 
-// limitsOf are the quotas of an account; nil has none.
-func limitsOf(info *config.AccountInfo) store.Limits {
+// LimitsOf are the quotas of an account; nil has none.
+func LimitsOf(info *config.AccountInfo) store.Limits {
 	if info == nil {
 		return store.Limits{}
 	}
@@ -209,9 +214,11 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 	}
 	return config.Prepared{Commit: func() {
 		s.syncHooks(old, snap)
+		s.queueboxes.Load().Touch("") // their names may be others
+		s.imap.Recheck()
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
-			if before == nil || limitsOf(before) == limitsOf(info) {
+			if before == nil || LimitsOf(before) == LimitsOf(info) {
 				continue
 			}
 			acc, err := s.Store.Account(s.ctx, name)
@@ -219,7 +226,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 				s.Log.Error("changing quota", "err", err, "account", name)
 				continue
 			}
-			acc.SetLimits(limitsOf(info))
+			acc.SetLimits(LimitsOf(info))
 			acc.Release()
 		}
 	}}, nil

@@ -65,6 +65,9 @@ func (l acl) granted(identifiers []string) imap.Rights {
 	}
 	plus, minus := l.of(Anyone), l.of("-"+Anyone)
 	for _, id := range identifiers {
+		if isNegative(id) {
+			continue // nobody's: its entry takes rights away
+		}
 		plus |= l.of(id)
 		minus |= l.of("-" + id)
 	}

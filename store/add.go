@@ -14,6 +14,9 @@ import (
 func (a *Account) Add(ctx context.Context, box MailboxID, msgs []NewMessage) (Added, error) {
 	return a.add(ctx, msgs, false, func(t *tx) (*mailbox, error) {
 		b, err := t.box(box)
+		if err == nil {
+			err = a.reserved(b, msgs)
+		}
 		return b, err
 	})
 }

@@ -306,8 +306,6 @@ func (c *sortColumn) addLinks(old *sortColumn, r *columnRows, from []int) {
 
 // addTexts joins the texts that old has, in order already, with those of r.
 func (c *sortColumn) addTexts(old *sortColumn, r *columnRows, from []int) {
-	// The arena of old is shared: what follows its length is nobody's else, since append
-	// copies unless there is room, and there is none.
 	c.arena = slices.Concat(old.arena, r.arena)
 	shift := uint32(len(old.arena))
 	type text struct {

@@ -17,6 +17,13 @@ func (a *Account) Copy(ctx context.Context, src MailboxID, set UIDSet, dst Mailb
 // CopyLimited is Copy by somebody who may not set all flags in dst: the copies lack them.
 func (a *Account) CopyLimited(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID, limit FlagLimit) (Copied, error) {
 	return a.transfer(ctx, "copying", src, set, func(t *tx, b *mailbox, msgs []Message, _ []int) (Copied, error) {
+		d, err := t.box(dst)
+		if err == nil {
+			err = a.reserved(d, nil)
+		}
+		if err != nil {
+			return Copied{}, err
+		}
 		limit.apply(msgs)
 		return t.copy(b, msgs, dst)
 	})
@@ -32,6 +39,9 @@ func (a *Account) Move(ctx context.Context, src MailboxID, set UIDSet, dst Mailb
 func (a *Account) MoveLimited(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID, limit FlagLimit) (Copied, error) {
 	return a.transfer(ctx, "moving", src, set, func(t *tx, b *mailbox, msgs []Message, idx []int) (Copied, error) {
 		d, err := t.box(dst)
+		if err == nil {
+			err = a.reserved(d, nil)
+		}
 		if err != nil {
 			return Copied{}, err
 		}

@@ -3,14 +3,15 @@
 //
 // # RFCs
 //
-// It provides what these need: RFC 9051 and 3501 (IMAP), 4315 (UIDPLUS), 5256 and 5957
-// (SORT, THREAD), 5257 (ANNOTATE), 5464 (METADATA), 6154 (special use), 6851 (MOVE), 7162 (CONDSTORE, QRESYNC), 8474
+// It provides what these need: RFC 9051 and 3501 (IMAP), 4314 (ACL), 4315 (UIDPLUS), 5256 and
+// 5957 (SORT, THREAD), 5257 (ANNOTATE), 5464 (METADATA), 6154 (special use), 6851 (MOVE), 7162 (CONDSTORE, QRESYNC), 8474
 // (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA).
 //
 // # Files
 //
 //	lock                         held by the process that has the directory open; has its pid
 //	accounts/NAME/account.db     everything of an account (and -wal, -shm, see package db)
+//	shares                       which accounts share mailboxes with whom, see shares.go
 //	tmp/                         spools, accounts half made or half removed; emptied by Open
 //
 // Others may keep files in an account's directory ([Account.Dir]); they move and go with it.
@@ -25,7 +26,7 @@
 //	expunge     what left a mailbox, for QRESYNC; held: expunged messages until their bodies are released
 //	annotation  what clients keep with messages
 //	change      the change log: what each operation did to each mailbox
-//	mailbox, subscription, metadata, keyword_set, setting, account
+//	mailbox, acl, subscription, metadata, keyword_set, setting, account
 //
 // # Operations
 //
@@ -71,11 +72,14 @@
 //
 // For each open account: the committer and the background goroutine of package db, and
 // while there is something to free, a timer. The [Store] has a timer that closes
-// accounts nobody uses, and one that drops sort keys nobody uses. Close ends and waits for all.
+// accounts nobody uses, and one that drops sort keys nobody uses. Where the index of shares
+// is missing, a goroutine looks at all accounts once. Close ends and waits for all.
 //
 // # Lock order
 //
-// Store.mu; then Account.mu; then reaper.mu or columnCache.mu. The committer's goroutine takes Account.mu
+// Account.sharing, held while an access control list changes; then Store.mu; then Account.mu;
+// then reaper.mu, columnCache.mu, or the index of shares. Messages that go from one account to another are read
+// there and then added here: no operation waits for one of another account. The committer's goroutine takes Account.mu
 // to publish, never while an operation runs; nobody waits for an operation or reads the
 // database with any of them held.
 package store

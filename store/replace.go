@@ -52,6 +52,9 @@ func (t *tx) replace(src MailboxID, uid UID, dst MailboxID, ps []*prepared) (Add
 		return Added{}, err
 	}
 	d, err := t.box(dst)
+	if err == nil {
+		err = t.a.reserved(d, []NewMessage{*ps[0].m})
+	}
 	if err != nil {
 		return Added{}, err
 	}

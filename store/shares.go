@@ -222,8 +222,15 @@ func (s *Store) finishShares() {
 // forgetUser removes an account from the access control lists of all others: whoever gets
 // its name next must not get what was meant for someone else.
 func (s *Store) forgetUser(ctx context.Context, name string) error {
+	owners, complete := s.shares.naming(name)
+	if !complete {
+		var err error
+		if owners, err = s.Names(); err != nil {
+			return err
+		}
+	}
 	var errs []error
-	for _, owner := range s.shares.naming(name) {
+	for _, owner := range owners {
 		if owner == name {
 			continue
 		}
@@ -232,7 +239,9 @@ func (s *Store) forgetUser(ctx context.Context, name string) error {
 			continue
 		}
 		if err == nil {
-			err = a.dropIdentifier(ctx, name)
+			if slices.Contains(a.grantees(), name) {
+				err = a.dropIdentifier(ctx, name)
+			}
 			a.Release()
 		}
 		if err != nil {
@@ -242,9 +251,9 @@ func (s *Store) forgetUser(ctx context.Context, name string) error {
 	return errors.Join(errs...)
 }
 
-// naming returns the accounts that have an identifier in a list.
-func (x *shares) naming(identifier string) []string {
+// naming returns the accounts that have an identifier in a list, and whether these are all.
+func (x *shares) naming(identifier string) ([]string, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return slices.Sorted(maps.Keys(x.owners[identifier]))
+	return slices.Sorted(maps.Keys(x.owners[identifier])), x.complete
 }

@@ -45,6 +45,10 @@ type Options struct {
 	// they come into is for. It is called within operations: it must be quick and call
 	// nothing of the account. nil: none.
 	AutoFlags func(account, from, mailbox string, use SpecialUse) (set, clear Flags)
+	// Reserved tells whether messages come into a mailbox from this server alone (NewMessage.Own):
+	// then it is an error, ErrReserved, to add, copy or move others there. Deliver is no
+	// exception to make: it always may. As quick as AutoFlags; nil: none is.
+	Reserved func(account, mailbox string) bool
 	// Classified is called when messages came, went or changed that have or had $Junk or
 	// $NotJunk, once that is durable; it must be quick and call nothing of the account. nil: none.
 	Classified func(account string)
@@ -151,6 +155,9 @@ func (s *Store) dbOptions() db.Options {
 
 // Dir is the data directory.
 func (s *Store) Dir() string { return s.dir }
+
+// AccountDir is the directory of an account's files, which need not exist; see Account.Dir.
+func (s *Store) AccountDir(name string) string { return s.accountDir(name) }
 
 func (s *Store) accountDir(name string) string { return filepath.Join(s.dir, "accounts", name) }
 

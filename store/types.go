@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -27,6 +28,9 @@ var (
 	// ErrNotAllowed is returned for an operation that the mailbox does not permit,
 	// such as deleting Inbox.
 	ErrNotAllowed = errors.New("not allowed for this mailbox")
+	// ErrReserved is an ErrNotAllowed: messages come into the mailbox from this server alone, see
+	// Options.Reserved.
+	ErrReserved = fmt.Errorf("%w: only this server puts messages there", ErrNotAllowed)
 	// ErrLimit is returned where an account would get more mailboxes, subscriptions, or
 	// combinations of keywords than fit in memory well.
 	ErrLimit = errors.New("too many")
@@ -197,6 +201,7 @@ type NewMessage struct {
 	Received time.Time // INTERNALDATE; zero: now
 	Saved    time.Time // SAVEDATE; zero: now
 	Trace    []byte    // decision trace, opaque; may be nil
+	Own      bool      // it is of this server: it may come into a mailbox that Options.Reserved names
 	// Annotations it begins with.
 	Annotations []Annotation
 }
