@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -301,4 +302,27 @@ func (s *session) changedAnnotations(m *store.Message, since store.ModSeq) (name
 		}
 	}
 	return names
+}
+
+// annotationRanks returns numbers that order messages by an annotation, RFC 5257 4.9; those
+// without come first, with 0.
+func (s *session) annotationRanks(ctx context.Context, c imap.SortCriterion, by message.Collation) (map[store.MessageID]uint64, error) {
+	keys := map[store.MessageID]string{}
+	if s.box.owner == "" || c.Shared {
+		err := s.box.account.FindAnnotations(ctx, func(id store.MessageID, an *store.Annotation) {
+			if an.Name == c.Entry && an.Shared == c.Shared {
+				keys[id] = by.Key(string(an.Value))
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	order := slices.Compact(slices.Sorted(maps.Values(keys)))
+	ranks := make(map[store.MessageID]uint64, len(keys))
+	for id, key := range keys {
+		i, _ := slices.BinarySearch(order, key)
+		ranks[id] = uint64(i) + 1
+	}
+	return ranks, nil
 }
