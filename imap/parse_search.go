@@ -39,6 +39,7 @@ const (
 	SearchHeader                     // Field, Str; also FROM, TO, CC, BCC, SUBJECT
 	SearchBody                       // Str
 	SearchText                       // Str
+	SearchAnnotation                 // Annotation: RFC 5257 4.8
 )
 
 // SearchKey is one search key; a program is a SearchAnd of its keys.
@@ -49,6 +50,7 @@ type SearchKey struct {
 	Str, Field string
 	Num        uint64
 	Date       time.Time // Midnight UTC of the day.
+	Annotation *AnnotationSearch
 }
 
 // SearchReturn are the result options of RFC 4731, RFC 5182, RFC 5267 and RFC 9394.
@@ -88,6 +90,7 @@ const (
 	argKey
 	argTwoKeys
 	argObjectID
+	argAnnotation
 )
 
 type searchSyntax struct {
@@ -101,6 +104,7 @@ type searchSyntax struct {
 // 8474 and 8514.
 var searchKeys = map[string]searchSyntax{
 	"ALL":               {op: SearchAll},
+	"ANNOTATION":        {op: SearchAnnotation, arg: argAnnotation},
 	"ANSWERED":          {op: SearchFlag, str: `\Answered`},
 	"BCC":               {op: SearchHeader, arg: argString, str: "Bcc"},
 	"BEFORE":            {op: SearchBefore, arg: argDate},
@@ -284,6 +288,8 @@ func (p *scanner) searchArg(k *SearchKey, syn searchSyntax) {
 		k.Set = p.numSet()
 	case argModSeq:
 		k.Num = p.searchModSeq()
+	case argAnnotation:
+		k.Annotation = p.annotationSearch()
 	case argObjectID:
 		k.Str = p.objectID()
 	case argKey:

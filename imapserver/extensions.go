@@ -82,6 +82,7 @@ var extensions = []extension{
 	{name: "METADATA", rfc: "5464"},
 	{name: "METADATA-SERVER", rfc: "5464"},
 	{name: "LIST-METADATA", rfc: "9590"},
+	{name: "ANNOTATE-EXPERIMENT-1", rfc: "5257"},
 	{name: "NOTIFY", rfc: "5465"},
 	{name: "QUOTA", rfc: "9208"},
 	{name: "QUOTA=RES-STORAGE", rfc: "9208"},

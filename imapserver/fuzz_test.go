@@ -20,6 +20,7 @@ func FuzzSession(f *testing.F) {
 		"b CREATE a/b\r\nc RENAME a c\r\nd DELETE c/b\r\ne LIST (SUBSCRIBED) \"\" * RETURN (STATUS (SIZE))\r\nf LSUB \"\" %\r\n",
 		"b ENABLE METADATA\r\nc SETMETADATA INBOX (/private/comment ~{1+}\r\n\x00 /private/specialuse \"\\\\Sent\")\r\nd GETMETADATA (DEPTH infinity MAXSIZE 5) INBOX /private\r\ne LIST \"\" * RETURN (METADATA (/private/comment))\r\n",
 		"b SELECT INBOX\r\nc NOTIFY SET STATUS (selected (MessageNew (UID BODY[1]) MessageExpunge FlagChange)) (subtree (\"\" Sent) (MailboxName SubscriptionChange)) (personal (MessageNew MessageExpunge ServerMetadataChange))\r\nd COPY 1 INBOX\r\ne STORE 1 +FLAGS x\r\nf IDLE\r\nDONE\r\ng NOTIFY NONE\r\n",
+		"b SELECT INBOX (ANNOTATE)\r\nc STORE 1:* ANNOTATION (/comment (value.priv ~{1+}\r\n\x00 value.shared \"x\") /1/flags/seen (value.priv \"1\"))\r\nd FETCH 1:* (ANNOTATION ((/* /%) (value size)))\r\ne SEARCH ANNOTATION * value \"x\"\r\nf COPY 1 Archive\r\n",
 		"b SETACL INBOX chris +lrcd\r\nc GETACL INBOX\r\nd LISTRIGHTS INBOX -x\r\ne MYRIGHTS \"Other Users/chris/INBOX\"\r\nf LIST \"\" % RETURN (MYRIGHTS)\r\n",
 		"b SELECT \"Other Users/chris/Archive\"\r\nc COPY 1 INBOX\r\nd MOVE 1 \"Other Users/chris/Archive\"\r\ne CREATE \"Other Users/chris/Archive/x\"\r\nf RENAME \"Other Users/chris/Archive/x\" y\r\n",
 		"b EXAMINE INBOX\r\nc COPY 1:2 Sent\r\nd CLOSE\r\ne GETQUOTAROOT INBOX\r\nf ID (\"a\" \"b\")\r\n",

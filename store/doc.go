@@ -4,7 +4,7 @@
 // # RFCs
 //
 // It provides what these need: RFC 9051 and 3501 (IMAP), 4314 (ACL), 4315 (UIDPLUS), 4467
-// (URLAUTH), 5256 and 5957 (SORT, THREAD), 5464 (METADATA), 6154 (special use), 6851 (MOVE),
+// (URLAUTH), 5256 and 5957 (SORT, THREAD), 5257 (ANNOTATE), 5464 (METADATA), 6154 (special use), 6851 (MOVE),
 // 7162 (CONDSTORE, QRESYNC), 8474 (OBJECTID), 8508 (REPLACE), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA).
 //
 // # Files
@@ -24,6 +24,7 @@
 //	chunk       128 KiB of content each, compressed on its own
 //	lookup      hashes of Message-ID and base subject, to find threads; of references that were not there yet
 //	expunge     what left a mailbox, for QRESYNC; held: expunged messages until their bodies are released
+//	annotation  what clients keep with messages
 //	change      the change log: what each operation did to each mailbox
 //	mailbox, acl, subscription, metadata, keyword_set, setting, url_key, account
 //
