@@ -7,6 +7,7 @@
 #	interop/run.sh mbsync     only those whose name contains the word
 #	interop/run.sh reception  a mox as on the internet; with $INTEROP_LOGS, a directory,
 #	                          its log and those of the other servers are kept there
+#	interop/run.sh imap       mox and Dovecot compared, and more clients; the same
 #	interop/run.sh sending    mox and other servers send each other mail; the same
 set -u
 cd "$(dirname "$0")/.."
@@ -85,7 +86,13 @@ run() {
 	[[ $1 == *"$only"* ]] || return
 	local dir=$work/$1 start=$SECONDS
 	mkdir -p "$dir"
-	if (cd "$dir" && set -euo pipefail && "$2") >"$dir/log" 2>&1; then
+	# Not as a condition: there bash would ignore set -e, in the case too.
+	(
+		set -euo pipefail
+		cd "$dir"
+		"$2"
+	) >"$dir/log" 2>&1
+	if [ $? = 0 ]; then
 		passed=$((passed + 1))
 		echo "ok    $1 ($((SECONDS - start)) s)"
 	else
@@ -281,7 +288,7 @@ case_node() {
 }
 
 # listeners adds to the configuration of localserve a listener for LMTP, and one behind a
-# proxy, both on 127.0.0.1.
+# proxy, both on 127.0.0.1, and accounts for imap.sh.
 listeners() {
 	"$work/mox" localserve -dir "$data" -ip 127.0.0.1 -initonly >"$work/init.log" 2>&1 || { tail "$work/init.log"; die "no configuration"; }
 	awk '{ print } /^Listeners:/ {
@@ -292,6 +299,9 @@ listeners() {
 		print "\t\tIMAPS:\n\t\t\tEnabled: true\n\t\t\tPort: 3993"
 	}' "$data/mox.conf" >"$work/mox.conf"
 	cat "$work/mox.conf" >"$data/mox.conf"
+	for account in d0 d1 d2; do
+		printf '\t%s:\n\t\tDomain: localhost\n\t\tDestinations:\n\t\t\t%s@localhost: nil\n' $account $account
+	done >>"$data/domains.conf"
 }
 
 case_lmtp_python() {
@@ -401,6 +411,7 @@ run lmtp-postfix case_lmtp_postfix
 run haproxy case_haproxy
 run node case_node
 run dkim case_dkim
+. "$here/imap.sh"
 . "$here/reception.sh"
 . "$here/sending.sh"
 
