@@ -23,6 +23,7 @@ func (s *session) cmdAppend(ctx context.Context, r *imap.Request) error {
 	if err := a.read(ctx); err != nil {
 		return err
 	}
+	a.wait()
 	added, err := p.account.Add(ctx, p.mb.ID, a.msgs)
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
@@ -55,10 +56,31 @@ type appender struct {
 	size    int64   // of all messages so far, as announced
 	// replaced is the message that goes when these come, nil when none does.
 	replaced *store.Message
+
+	preparing chan struct{} // closed when the message before is prepared; nil: there is none
+}
+
+// prepare has a message compressed and parsed while the next one comes in, one at a time.
+func (a *appender) prepare(sp *store.Spool) {
+	a.wait()
+	done := make(chan struct{})
+	a.preparing = done
+	go func() {
+		defer close(done)
+		sp.Prepare()
+	}()
+}
+
+// wait returns when no message is being prepared.
+func (a *appender) wait() {
+	if a.preparing != nil {
+		<-a.preparing
+	}
 }
 
 // close frees the spools.
 func (a *appender) close() {
+	a.wait()
 	for _, m := range a.msgs {
 		// What a spool held is in the store by now, or not wanted.
 		_ = m.Spool.Close()
@@ -93,6 +115,9 @@ func (a *appender) message(ctx context.Context, m *imap.AppendMessage) error {
 	}
 	if err != nil {
 		return a.s.afterSkip(a.s.dec.SkipAppend(), err)
+	}
+	if n := len(a.msgs); n > 0 {
+		a.prepare(a.msgs[n-1].Spool)
 	}
 	nm.Spool = a.s.srv.cfg.Accounts.NewSpool()
 	a.msgs = append(a.msgs, nm)
