@@ -52,6 +52,14 @@
 //	in use     refs > 0: messages, and expunged ones not yet released
 //	unused     refs = 0: readable for the grace time, for sessions with an older view
 //	gone       its rows are deleted
+//	damaged    body.location = 1: a repair found that it is not what was stored; reading it is
+//	           ErrDamaged, and it is shared with no new message
+//
+// # Repairs
+//
+// [Account.Repair] changes rows in an operation that is alone in its commit, reads the state
+// anew in it, and that takes the place of what is in memory when the commit is durable. Views of
+// mailboxes whose messages it changed become those of a deleted mailbox.
 //
 // # Views
 //
