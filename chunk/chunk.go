@@ -102,6 +102,27 @@ func (c *Codec) Decode(dst, data []byte) ([]byte, error) {
 	return dst, fmt.Errorf("%w: of kind %d", ErrCorrupt, data[0])
 }
 
+// Raw reads n bytes of content from r, and returns them as chunks that are kept as they are,
+// and how many bytes there were: fewer only when r ends.
+func Raw(r io.Reader, n int64) (chunks [][]byte, read int64, err error) {
+	for read < n {
+		b := make([]byte, 1+min(Size, n-read))
+		b[0] = raw
+		k, err := io.ReadFull(r, b[1:])
+		if k > 0 {
+			chunks = append(chunks, b[:1+k])
+			read += int64(k)
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			break
+		}
+		if err != nil {
+			return nil, read, err
+		}
+	}
+	return chunks, read, nil
+}
+
 // EncodeFrom reads up to max bytes of content from r, a multiple of Size or more than
 // there is, and returns them as chunks, and how many bytes there were.
 func (c *Codec) EncodeFrom(r io.Reader, max int64) (chunks [][]byte, n int64, err error) {

@@ -31,11 +31,15 @@ type Hooks struct {
 	Before func(*Conn) error
 	// After runs when the outcome is known, before anyone is answered. nil: nothing.
 	After func(err error)
+	// Again is for operations that may be run more than once: they get no savepoint, which
+	// costs a copy of every page that is changed. When one fails that has changed something, all
+	// are undone; Again is called, and the others are run again. nil: each is run once.
+	Again func()
 }
 
 // Committer gathers operations of many goroutines and commits them together: it takes
-// all that wait (no timer, at most 64 or 8 MiB), runs each in a savepoint, commits
-// once, and then answers all. An operation that fails or panics is rolled back alone;
+// all that wait (no timer, at most 64 or 8 MiB), runs each in a savepoint (but see
+// Hooks.Again), commits once, and then answers all. An operation that fails or panics is rolled back alone;
 // when the commit fails, all of them fail.
 type Committer struct {
 	d     *DB
@@ -170,6 +174,7 @@ var errNothing = errors.New("nothing to commit")
 // lost with it: a savepoint costs a copy of every page that is changed.
 func (c *Committer) run(conn *Conn, first *op) (ran []*op, good int) {
 	size := 0
+	again := c.hooks.Again != nil
 	for o := first; o != nil; o = c.next(size, len(ran)) {
 		if !o.state.CompareAndSwap(opWaiting, opTaken) {
 			continue
@@ -177,9 +182,16 @@ func (c *Committer) run(conn *Conn, first *op) (ran []*op, good int) {
 		size += o.size
 		ran = append(ran, o)
 		var lost error
-		if good == 0 {
+		switch {
+		case good == 0:
 			o.err, lost = alone(conn, o.fn)
-		} else {
+		case again:
+			var undone bool
+			if o.err, undone = tryOp(conn, o.fn); undone {
+				again = false // there may be more like it
+				good, lost = c.redo(conn, ran[:len(ran)-1])
+			}
+		default:
 			o.err, lost = savepoint(conn, o.fn)
 		}
 		if lost != nil {
@@ -196,6 +208,44 @@ func (c *Committer) run(conn *Conn, first *op) (ran []*op, good int) {
 		}
 	}
 	return ran, good
+}
+
+// tryOp runs fn as it is. undo tells that it failed and left something in the transaction.
+func tryOp(conn *Conn, fn func(*Conn) error) (err error, undo bool) {
+	before := conn.totalChanges()
+	err = contain(conn, fn)
+	return err, err != nil && (!conn.inTransaction() || conn.totalChanges() != before)
+}
+
+// redo begins the transaction anew and runs the operations again that had succeeded. It
+// returns how many have.
+func (c *Committer) redo(conn *Conn, ran []*op) (good int, lost error) {
+	if conn.inTransaction() {
+		if err := conn.ExecInts("ROLLBACK"); err != nil {
+			return 0, err
+		}
+	}
+	if err := conn.ExecInts("BEGIN IMMEDIATE"); err != nil {
+		return 0, err
+	}
+	c.hooks.Again()
+	for _, o := range ran {
+		if o.err != nil {
+			continue
+		}
+		if good == 0 {
+			o.err, lost = alone(conn, o.fn)
+		} else {
+			o.err, lost = savepoint(conn, o.fn)
+		}
+		if lost != nil {
+			return 0, lost
+		}
+		if o.err == nil {
+			good++
+		}
+	}
+	return good, nil
 }
 
 // next takes an operation that waits, nil when there is none or the batch is full.

@@ -31,14 +31,17 @@ func openConn(path, vfs string, flags int32) (*Conn, error) {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
 	defer libc.Xfree(c.tls, name)
-	var zvfs uintptr
-	if vfs != "" {
-		if zvfs, err = libc.CString(vfs); err != nil {
-			c.tls.Close()
-			return nil, fmt.Errorf("opening database: %w", err)
-		}
-		defer libc.Xfree(c.tls, zvfs)
+	layer, err := logLayer(c.tls, vfs)
+	if err != nil {
+		c.tls.Close()
+		return nil, fmt.Errorf("opening database: %w", err)
 	}
+	zvfs, err := libc.CString(layer)
+	if err != nil {
+		c.tls.Close()
+		return nil, fmt.Errorf("opening database: %w", err)
+	}
+	defer libc.Xfree(c.tls, zvfs)
 	pp := c.tls.Alloc(8)
 	rc := sqlite3.Xsqlite3_open_v2(c.tls, name, pp, flags, zvfs)
 	c.db = *(*uintptr)(pointer(pp))
@@ -75,6 +78,7 @@ func (c *Conn) trim() {
 			delete(c.stmts, sql)
 		}
 	}
+	c.releaseLog()
 	sqlite3.Xsqlite3_db_release_memory(c.tls, c.db)
 }
 
@@ -179,6 +183,9 @@ func (c *Conn) QueryInt64(sql string, args ...any) (int64, bool, error) {
 
 // Changes is the number of rows that the last INSERT, UPDATE or DELETE touched.
 func (c *Conn) Changes() int64 { return sqlite3.Xsqlite3_changes64(c.tls, c.db) }
+
+// totalChanges is how many rows were changed since the connection was opened.
+func (c *Conn) totalChanges() int64 { return sqlite3.Xsqlite3_total_changes64(c.tls, c.db) }
 
 // LastRowID is the rowid that the last INSERT gave.
 func (c *Conn) LastRowID() int64 { return sqlite3.Xsqlite3_last_insert_rowid(c.tls, c.db) }

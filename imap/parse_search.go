@@ -39,6 +39,7 @@ const (
 	SearchHeader                     // Field, Str; also FROM, TO, CC, BCC, SUBJECT
 	SearchBody                       // Str
 	SearchText                       // Str
+	SearchAnnotation                 // Annotation: RFC 5257 4.8
 )
 
 // SearchKey is one search key; a program is a SearchAnd of its keys.
@@ -49,10 +50,22 @@ type SearchKey struct {
 	Str, Field string
 	Num        uint64
 	Date       time.Time // Midnight UTC of the day.
+	Annotation *AnnotationSearch
 }
 
-// SearchReturn are the result options of RFC 4731 and RFC 5182.
-type SearchReturn struct{ Min, Max, All, Count, Save bool }
+// SearchReturn are the result options of RFC 4731, RFC 5182, RFC 5267 and RFC 9394.
+type SearchReturn struct {
+	Min, Max, All, Count, Save bool
+	Update                     bool          // RFC 5267 4.3
+	Context                    bool          // RFC 5267 4.2, a hint
+	Partial                    *PartialRange // nil: none. Never with All
+}
+
+// Data reports whether something is to be returned now: RFC 5182 2.1: SAVE alone has no
+// result.
+func (r *SearchReturn) Data() bool {
+	return r.Min || r.Max || r.All || r.Count || r.Update || r.Context || r.Partial != nil
+}
 
 // Search is SEARCH. Return is nil without RETURN; RETURN () sets All.
 type Search struct {
@@ -77,6 +90,7 @@ const (
 	argKey
 	argTwoKeys
 	argObjectID
+	argAnnotation
 )
 
 type searchSyntax struct {
@@ -90,6 +104,7 @@ type searchSyntax struct {
 // 8474 and 8514.
 var searchKeys = map[string]searchSyntax{
 	"ALL":               {op: SearchAll},
+	"ANNOTATION":        {op: SearchAnnotation, arg: argAnnotation},
 	"ANSWERED":          {op: SearchFlag, str: `\Answered`},
 	"BCC":               {op: SearchHeader, arg: argString, str: "Bcc"},
 	"BEFORE":            {op: SearchBefore, arg: argDate},
@@ -173,19 +188,31 @@ func (p *scanner) searchReturn() *SearchReturn {
 		r.All = true
 		return r
 	}
-	opts := map[string]*bool{"MIN": &r.Min, "MAX": &r.Max, "ALL": &r.All, "COUNT": &r.Count, "SAVE": &r.Save}
+	opts := map[string]*bool{
+		"MIN": &r.Min, "MAX": &r.Max, "ALL": &r.All, "COUNT": &r.Count, "SAVE": &r.Save, "UPDATE": &r.Update, "CONTEXT": &r.Context,
+	}
 	for p.err == nil {
 		name := p.keyword("SEARCH return option")
 		opt, ok := opts[name]
-		if !ok {
+		switch {
+		case ok:
+			*opt = true
+		case name == "PARTIAL" && r.Partial == nil:
+			p.space()
+			r.Partial = p.partialRange()
+		case name == "PARTIAL":
+			p.fail("PARTIAL twice")
+		default:
 			p.fail("unknown SEARCH return option %q", clip(name))
-			break
 		}
-		*opt = true
-		if p.accept(')') {
+		if p.err != nil || p.accept(')') {
 			break
 		}
 		p.space()
+	}
+	// RFC 9394 3.1: either PARTIAL or ALL.
+	if r.All && r.Partial != nil {
+		p.fail("PARTIAL and ALL exclude each other")
 	}
 	return r
 }
@@ -261,6 +288,8 @@ func (p *scanner) searchArg(k *SearchKey, syn searchSyntax) {
 		k.Set = p.numSet()
 	case argModSeq:
 		k.Num = p.searchModSeq()
+	case argAnnotation:
+		k.Annotation = p.annotationSearch()
 	case argObjectID:
 		k.Str = p.objectID()
 	case argKey:

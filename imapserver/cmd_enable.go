@@ -15,6 +15,8 @@ var enabling = map[string]func(s *session){
 		s.enableCondstore()
 		s.qresync = true
 	},
+	"METADATA":        func(s *session) { s.follow().metadata = true },
+	"METADATA-SERVER": func(s *session) { s.follow().serverMetadata = true },
 	"UTF8=ACCEPT": func(s *session) {
 		s.utf8, s.utf8only = true, true
 		s.dec.SetUTF8(true)

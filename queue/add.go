@@ -164,20 +164,18 @@ func (q *Queue) look(ctx context.Context, a *arrival, size int64) error {
 		if len(a.suppressed) == len(a.msgs) {
 			return nil
 		}
-		return (&tx{q: q, c: c}).checkLimits(account, len(a.msgs)-len(a.suppressed), size)
+		u, err := usedOf(c, account)
+		if err != nil {
+			return err
+		}
+		return q.checkLimits(u, len(a.msgs)-len(a.suppressed), size)
 	})
 }
 
-// checkLimits tells whether an account may have more in the queue. The server itself always may.
-func (t *tx) checkLimits(account string, messages int, size int64) error {
-	if account == "" {
-		return nil
-	}
-	u, err := t.used(account)
-	if err != nil {
-		return err
-	}
-	l := t.q.o.Limits
+// checkLimits tells whether an account with u may have more in the queue. The server itself
+// always may.
+func (q *Queue) checkLimits(u usageChange, messages int, size int64) error {
+	l := q.o.Limits
 	if l.Messages > 0 && u.messages+messages > l.Messages {
 		return fmt.Errorf("%w: %d, at most %d", ErrLimit, u.messages, l.Messages)
 	}
@@ -255,8 +253,12 @@ func (t *tx) arrive(a *arrival) (Added, error) {
 		}
 	}
 	queued := len(a.msgs) - len(a.suppressed)
-	if queued > 0 {
-		if err := t.checkLimits(a.msgs[0].Account, queued, a.content.size); err != nil {
+	if account := a.msgs[0].Account; queued > 0 && account != "" {
+		u, err := t.used(account)
+		if err == nil {
+			err = t.q.checkLimits(u, queued, a.content.size)
+		}
+		if err != nil {
 			return Added{}, err
 		}
 	}
@@ -277,12 +279,16 @@ func (t *tx) arrive(a *arrival) (Added, error) {
 				return Added{}, err
 			}
 		}
+		if len(a.suppressed) == 0 {
+			t.q.recent.put(a.msgs, a.content)
+		}
 	}
 	for i := range a.msgs {
 		if !a.suppressed[i] {
 			continue
 		}
 		r.Suppressed = append(r.Suppressed, i)
+		a.msgs[i].Results = nil
 		if err := t.done(&a.msgs[i], EventSuppressed, suppressedResult(t.now), false); err != nil {
 			return Added{}, err
 		}
@@ -306,6 +312,7 @@ func (t *tx) number(msgs []Message) error {
 	for i := range msgs {
 		msgs[i].ID, msgs[i].BaseID = base+int64(i), base
 	}
+	t.q.recent.put(msgs, nil)
 	return rows.Close()
 }
 
@@ -347,6 +354,9 @@ func (t *tx) insert(m *Message, content int64) error {
 	t.lane(lane, 1)
 	t.use(m.Account, usageChange{messages: 1})
 	t.changed = t.changed || !m.Hold
+	if m.Account != "" {
+		t.touch(m.Account)
+	}
 	return t.c.Exec(`INSERT INTO message (id, base_id, lane_id, content_id, hold, queued, next_attempt, last_attempt, attempts, begun,
 		delay_notified, size, require_tls, account, sender, recipient, sender_domain, recipient_domain, from_id, message_id, transport, info)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -384,7 +394,7 @@ func (q *Queue) AddDone(ctx context.Context, msgs []Message, results []Result) (
 		}
 		for i := range msgs {
 			m := &msgs[i]
-			m.Attempts, m.LastAttempt = 1, fromMillis(millis(results[i].Start))
+			m.Attempts, m.Results, m.LastAttempt = 1, nil, fromMillis(millis(results[i].Start))
 			event := EventFailed
 			if results[i].Success {
 				event = EventDelivered

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -127,4 +128,77 @@ func BenchmarkDueManyRecipients(b *testing.B) {
 			}
 		}
 	}
+}
+
+// BenchmarkThrough takes messages through the queue, as when all are delivered at the first
+// attempt: eight submit at a time, and four deliver.
+func BenchmarkThrough(b *testing.B) {
+	for _, size := range []int{4 << 10, 40 << 10} {
+		b.Run(fmt.Sprintf("bytes=%d", size), func(b *testing.B) {
+			q := newQueue(b, Options{})
+			ctx := context.Background()
+			content := "Subject: test\r\n\r\n" + benchText(size)
+			var next, done atomic.Int64
+			work := make(chan Message, 4)
+			var adding, delivering sync.WaitGroup
+			cpu := cpuTime()
+			b.ResetTimer()
+			for range 8 {
+				adding.Go(func() {
+					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+						m := Message{Account: "a", MessageID: fmt.Sprintf("%x@own.example", i*7919), Subject: "test", Sender: path(b, "x@own.example"), Recipient: path(b, fmt.Sprintf("u%d@d%d.example", i, i%50))}
+						if _, err := q.Add(ctx, text(content), []Message{m}); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			for range 4 {
+				delivering.Go(func() {
+					for m := range work {
+						c, err := q.Content(ctx, m.ID)
+						if err != nil {
+							b.Error(err)
+							continue
+						}
+						if n, err := c.WriteTo(io.Discard); err != nil || n != int64(len(content)) {
+							b.Error(n, err)
+						}
+						c.Close()
+						if err := q.Record(ctx, []Outcome{{ID: m.ID, Action: Delivered, Result: Result{Code: 250}}}, nil); err != nil {
+							b.Error(err)
+						}
+						done.Add(1)
+					}
+				})
+			}
+			under := map[int64]bool{}
+			for int(done.Load()) < b.N && !b.Failed() {
+				l, err := q.Due(ctx, time.Now().Add(time.Second), DueOptions{PerDestination: 10, Skip: func(id int64) bool { return under[id] }})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, m := range l {
+					under[m.ID] = true
+					work <- m
+				}
+				if len(l) == 0 {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			close(work)
+			adding.Wait()
+			delivering.Wait()
+			b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(b.N), "µs-cpu/op")
+		})
+	}
+}
+
+// benchText is text as it compresses in mail: to less than half.
+func benchText(n int) string {
+	var s strings.Builder
+	for i := 0; s.Len() < n; i++ {
+		fmt.Fprintf(&s, "%x words of a message that is %d\r\n", i*i*7919, i)
+	}
+	return s.String()[:n]
 }

@@ -45,8 +45,9 @@ func (p *prepared) weight() int {
 	return n
 }
 
-// prepare compresses content, and writes it already when it is large. The caller must
-// discard what it does not use.
+// prepare makes chunks of content, and writes it already when it is large. The caller must
+// discard what it does not use. Most content is there for a moment only: to compress it
+// would take longer than to write all of it.
 func (q *Queue) prepare(ctx context.Context, c Content, account string) (*prepared, error) {
 	p := &prepared{size: c.total()}
 	if c.Size < 0 || p.size > maxSize {
@@ -68,7 +69,7 @@ func (q *Queue) prepare(ctx context.Context, c Content, account string) (*prepar
 	}
 	var n int64
 	var err error
-	if p.chunks, n, err = q.codec.EncodeFrom(r, stageSize); err == nil && n != p.size {
+	if p.chunks, n, err = chunk.Raw(r, p.size); err == nil && n != p.size {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
@@ -81,7 +82,7 @@ func (q *Queue) prepare(ctx context.Context, c Content, account string) (*prepar
 func (q *Queue) stage(ctx context.Context, p *prepared, r io.Reader, account string) error {
 	written, n := int64(0), 0
 	for written < p.size {
-		chunks, k, err := q.codec.EncodeFrom(r, stageSize)
+		chunks, k, err := chunk.Raw(r, min(stageSize, p.size-written))
 		if err == nil && k == 0 {
 			err = io.ErrUnexpectedEOF
 		}
@@ -93,7 +94,7 @@ func (q *Queue) stage(ctx context.Context, p *prepared, r io.Reader, account str
 			weight += len(c)
 		}
 		err = q.do(ctx, weight, func(t *tx) error {
-			if p.staged == 0 {
+			if n == 0 {
 				id, err := t.newContent(p.size, account, 0)
 				if err != nil {
 					return err
@@ -210,6 +211,8 @@ type ContentReader struct {
 	ctx context.Context
 	id  int64
 	r   *chunk.Reader
+
+	recent [][]byte // chunks, of content that is in memory; nil: of the database
 }
 
 // Content opens the content of a message, prefix and body. It works until ctx ends, and must be
@@ -217,6 +220,11 @@ type ContentReader struct {
 func (q *Queue) Content(ctx context.Context, id int64) (*ContentReader, error) {
 	r := &ContentReader{q: q, ctx: ctx}
 	r.r = q.codec.NewReader(r.fetch)
+	if size, chunks, ok := q.recent.get(id); ok && ctx.Err() == nil {
+		r.recent = chunks
+		r.r.Layout(size, min(chunk.Size, size))
+		return r, nil
+	}
 	err := q.db.Read(ctx, func(c *db.Conn) error {
 		rows := c.QueryInts("SELECT c.id, c.size FROM message m JOIN content c ON c.id = m.content_id WHERE m.id = ?", id)
 		ok := rows.Next()
@@ -244,6 +252,9 @@ func (q *Queue) Content(ctx context.Context, id int64) (*ContentReader, error) {
 
 // fetch reads chunk n in a transaction of its own.
 func (r *ContentReader) fetch(n int) error {
+	if r.recent != nil {
+		return r.r.Fill(n, r.recent[n])
+	}
 	err := r.q.db.Read(r.ctx, func(c *db.Conn) error { return r.read(c, n) })
 	if err != nil {
 		return fmt.Errorf("reading content: %w", err)

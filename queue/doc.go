@@ -22,8 +22,9 @@
 // # Files
 //
 // "queue.db" in the data directory, a database of package db; see schema. A message with
-// many recipients is a row for each, and one content: zstd in chunks of 128 KiB, freed with
-// the last of the recipients. Content of more than 2 MiB is written in slices before the
+// many recipients is a row for each, and one content in chunks of 128 KiB, freed with
+// the last of the recipients. It is not compressed, as most of it is there for a moment only; that of
+// messages just queued is in memory too, at most 8 MiB. Content of more than 2 MiB is written in slices before the
 // commit that adds its messages, and freed in slices afterwards, so that others never wait
 // long.
 //

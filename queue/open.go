@@ -8,12 +8,17 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"syscall"
 	"time"
 
 	"mox/chunk"
 	"mox/db"
 )
+
+// logKiB is the size of the log from which it is copied into the file. Most of what is
+// written to it does not matter any more by then, so that not copying often saves much.
+const logKiB = 64 << 10
 
 //go:embed schema/*.sql
 var schemaFiles embed.FS
@@ -35,6 +40,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Suppress == nil {
 		o.Suppress = func(m *Message) bool { return m.Account != "" && m.Kind == Ordinary && !m.Local }
+	}
+	if o.Touched == nil {
+		o.Touched = func(string) {}
 	}
 	if o.Changed == nil {
 		o.Changed = func() {}
@@ -65,16 +73,16 @@ func Open(path string, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening queue: %w", err)
 	}
-	d, err := db.Open(path, db.Options{Log: o.Log, Migrations: schema(), Shrink: true, WriteKiB: 2048, VFS: o.VFS, Synchronous: o.Synchronous})
+	d, err := db.Open(path, db.Options{Log: o.Log, Migrations: schema(), Shrink: true, WriteKiB: 2048, CheckpointKiB: logKiB, VFS: o.VFS, Synchronous: o.Synchronous})
 	if err != nil {
 		codec.Close()
 		return nil, openError(path, err)
 	}
 	q := &Queue{
-		o: o, log: o.Log, db: d, codec: codec, begun: map[int64]int64{},
+		o: o, log: o.Log, db: d, codec: codec, begun: map[int64]int64{}, recent: recent{content: map[int64]*recentContent{}},
 		quit: make(chan struct{}), wake: make(chan struct{}, 1), noted: make(chan struct{}, 1),
 	}
-	q.committer = d.NewCommitter(db.Hooks{Before: q.writeNotes, After: q.forgetNotes})
+	q.committer = d.NewCommitter(db.Hooks{Before: q.beforeCommit, After: q.afterCommit, Again: q.totals.clear})
 	if err := q.recover(context.Background()); err != nil {
 		q.committer.Close()
 		d.Close()
@@ -155,33 +163,33 @@ type tx struct {
 	c   *db.Conn
 	now time.Time
 
-	lanes map[int64]int          // lanes whose next may have changed, and by how many messages
-	usage map[string]usageChange // by account
+	totals totals
 
-	changed, hooks, free bool // what is to be told once it is durable
-}
-
-type usageChange struct {
-	messages, hooks int
-	size            int64
+	changed, hooks, free bool     // what is to be told once it is durable
+	touched              []string // accounts, "": any
 }
 
 // do runs fn as an operation of the next commit, and returns when that is durable. size
-// is about how many bytes it writes.
+// is about how many bytes it writes. fn may be run more than once, see db.Hooks: what it
+// leaves outside of the transaction is that of the last time.
 func (q *Queue) do(ctx context.Context, size int, fn func(*tx) error) error {
 	var t *tx
 	err := q.committer.Do(ctx, size, func(c *db.Conn) error {
-		t = &tx{q: q, c: c, now: q.o.Now(), lanes: map[int64]int{}, usage: map[string]usageChange{}}
+		t = &tx{q: q, c: c, now: q.o.Now()}
 		if err := fn(t); err != nil {
 			return err
 		}
-		return t.finish()
+		q.totals.add(&t.totals)
+		return nil
 	})
 	if err != nil {
 		return diskError(err)
 	}
 	if t.changed {
 		q.o.Changed()
+	}
+	for _, account := range t.touched {
+		q.o.Touched(account)
 	}
 	if t.hooks {
 		q.o.HooksChanged()
@@ -190,6 +198,13 @@ func (q *Queue) do(ctx context.Context, size int, fn func(*tx) error) error {
 		signal(q.wake)
 	}
 	return nil
+}
+
+// touch notes that messages of an account have changed; "" stands for any account.
+func (t *tx) touch(account string) {
+	if !slices.Contains(t.touched, account) {
+		t.touched = append(t.touched, account)
+	}
 }
 
 func signal(c chan struct{}) {
@@ -205,55 +220,6 @@ func diskError(err error) error {
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
 	}
 	return err
-}
-
-// finish brings the totals up to date.
-func (t *tx) finish() error {
-	for id, n := range t.lanes {
-		if err := t.c.ExecInts(`UPDATE lane SET messages = messages + ?1,
-			next = (SELECT min(next_attempt) FROM message WHERE lane_id = ?2 AND hold = 0) WHERE id = ?2`, int64(n), id); err != nil {
-			return err
-		}
-		if n >= 0 {
-			continue
-		}
-		if err := t.c.ExecInts("DELETE FROM lane WHERE id = ? AND messages = 0", id); err != nil {
-			return err
-		}
-	}
-	for account, u := range t.usage {
-		if u == (usageChange{}) {
-			continue
-		}
-		if err := t.c.Exec(`INSERT INTO usage (account, messages, size, hooks) VALUES (?1, ?2, ?3, ?4)
-			ON CONFLICT (account) DO UPDATE SET messages = messages + ?2, size = size + ?3, hooks = hooks + ?4`,
-			account, u.messages, u.size, u.hooks); err != nil {
-			return err
-		}
-		if err := t.c.Exec("DELETE FROM usage WHERE account = ? AND messages = 0 AND size = 0 AND hooks = 0", account); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// lane notes that the next attempt of a lane may have changed, and its number of messages.
-func (t *tx) lane(id int64, messages int) { t.lanes[id] += messages }
-
-func (t *tx) use(account string, c usageChange) {
-	u := t.usage[account]
-	t.usage[account] = usageChange{u.messages + c.messages, u.hooks + c.hooks, u.size + c.size}
-}
-
-// used returns the totals of an account, with what the operation has done so far.
-func (t *tx) used(account string) (usageChange, error) {
-	rows := t.c.Query("SELECT messages, hooks, size FROM usage WHERE account = ?", account)
-	var u usageChange
-	if rows.Next() {
-		u = usageChange{int(rows.Int64(0)), int(rows.Int64(1)), rows.Int64(2)}
-	}
-	n := t.usage[account]
-	return usageChange{u.messages + n.messages, u.hooks + n.hooks, u.size + n.size}, rows.Close()
 }
 
 // millis is a time as stored.

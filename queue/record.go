@@ -92,9 +92,10 @@ func (q *Queue) record(ctx context.Context, outcomes []Outcome, notices []notice
 	for _, n := range notices {
 		size += n.p.weight()
 	}
-	there := map[int64]bool{}
+	var there map[int64]bool
 	var unused []notice
 	err := q.do(ctx, size, func(t *tx) error {
+		there, unused = map[int64]bool{}, nil
 		for _, o := range outcomes {
 			ok, err := t.outcome(o, event)
 			if err != nil {
@@ -194,7 +195,11 @@ func (t *tx) delayed(r row, o Outcome) error {
 	if err != nil {
 		return err
 	}
+	t.q.recent.forget(m.ID)
 	t.lane(r.lane, 0)
+	if m.Account != "" {
+		t.touch(m.Account)
+	}
 	t.changed = true
 	err = t.c.Exec("UPDATE message SET next_attempt = ?, last_attempt = ?, attempts = ?, delay_notified = ?, begun = 0, results = ? WHERE id = ?",
 		millis(m.NextAttempt), millis(m.LastAttempt), m.Attempts, m.DelayNotified, results, m.ID)
@@ -206,6 +211,10 @@ func (t *tx) delayed(r row, o Outcome) error {
 
 // remove takes a message out of the queue.
 func (t *tx) remove(r row) error {
+	t.q.recent.forget(r.m.ID)
+	if r.m.Account != "" {
+		t.touch(r.m.Account)
+	}
 	t.lane(r.lane, -1)
 	t.use(r.m.Account, usageChange{messages: -1})
 	if err := t.c.ExecInts("DELETE FROM message WHERE id = ?", r.m.ID); err != nil {

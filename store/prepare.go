@@ -203,12 +203,12 @@ func (c *content) setKeys(p *message.Part) {
 		c.keys.msgID = cut(ids[0])
 		c.thread.msgID = hashKey("id", c.keys.msgID)
 	}
-	c.thread.refs = references(e)
+	c.thread.refs = references(e.References, e.InReplyTo)
 }
 
 // references are the hashes of References and, after those, In-Reply-To, last first.
-func references(e *message.Envelope) []int64 {
-	ids := append(message.ParseMessageIDs(e.References, 1000), message.ParseMessageIDs(e.InReplyTo, 10)...)
+func references(references, inReplyTo string) []int64 {
+	ids := append(message.ParseMessageIDs(references, 1000), message.ParseMessageIDs(inReplyTo, 10)...)
 	slices.Reverse(ids)
 	var refs []int64
 	for _, id := range ids {
@@ -217,6 +217,12 @@ func references(e *message.Envelope) []int64 {
 		}
 	}
 	return refs
+}
+
+// referencesOf are those of the common header fields of a body.
+func referencesOf(headers []byte) []int64 {
+	h := message.ParseHeader(headers)
+	return references(h.Get("References"), h.Get("In-Reply-To"))
 }
 
 // addressText is a header field of addresses as text to search in: names and addresses,
