@@ -50,6 +50,7 @@ var extensions = []extension{
 	{name: "SEARCHRES", rfc: "5182"},
 	{name: "WITHIN", rfc: "5032"},
 	{name: "PARTIAL", rfc: "9394"},
+	{name: "FILTERS", rfc: "5466"},
 	{name: "SORT", rfc: "5256"},
 	{name: "SORT=DISPLAY", rfc: "5957"},
 	{name: "ESORT", rfc: "5267"},
