@@ -100,6 +100,7 @@ func TestDecode(t *testing.T) {
 			{Kind: FetchBinary, Section: Section{Part: []int{1}}}, {Kind: FetchBinarySize}, {Kind: FetchPreview, Lazy: true},
 			{Kind: FetchSection, Section: Section{Part: []int{1}, Spec: SectionMIME}}}}}},
 		{"a UID FETCH 1 PREVIEW (CHANGEDSINCE 5 VANISHED)", Request{"a", "FETCH", true, &Fetch{set("1"), []FetchAtt{{Kind: FetchPreview}}, num(5), true, nil}}},
+		{"a SEARCH NOT FILTER on-the-road", Request{"a", "SEARCH", false, &Search{Key: SearchKey{Op: SearchNot, Keys: []SearchKey{{Op: SearchFilter, Str: "on-the-road"}}}}}},
 		{"a SEARCH RETURN () 1:3", Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{All: true}, Key: SearchKey{Op: SearchSeq, Set: ns}}}},
 		{"a SEARCH CHARSET utf-8 UNSEEN (OR BEFORE 1-Feb-2020 NOT TEXT {1}\r\nx)", Request{"a", "SEARCH", false, &Search{Charset: "UTF-8", Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{
 			{Op: SearchNot, Keys: []SearchKey{{Op: SearchFlag, Str: `\Seen`}}},

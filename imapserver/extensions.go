@@ -60,6 +60,7 @@ var extensions = []extension{
 	{name: "CONTEXT=SORT", rfc: "5267"},
 	{name: "I18NLEVEL=2", rfc: "5255", when: afterLogin},
 	{name: "LANGUAGE", rfc: "5255"},
+	{name: "FILTERS", rfc: "5466"},
 	{name: "LIST-EXTENDED", rfc: "5258"},
 	{name: "LIST-STATUS", rfc: "5819"},
 	{name: "CHILDREN", rfc: "3348"},

@@ -29,6 +29,7 @@ func FuzzSession(f *testing.F) {
 		"b SELECT INBOX\r\nc UID SORT RETURN (UPDATE PARTIAL -1:-5 COUNT SAVE) (REVERSE SUBJECT DATE) UTF-8 ALL\r\nd STORE 1:* +FLAGS (\\Deleted)\r\ne EXPUNGE\r\nf CANCELUPDATE \"c\"\r\n",
 		"b SELECT INBOX\r\nc SEARCH RETURN (UPDATE CONTEXT) NOT 1:2 UNSEEN\r\nd FETCH 1:* BODY[]\r\ne SEARCH RETURN (UPDATE) OLDER 5\r\nf MOVE 1 Archive\r\n",
 		"b SELECT INBOX\r\nc THREAD REFERENCES UTF-8 ALL\r\nd UID THREAD REFS UTF-8 $\r\ne THREAD ORDEREDSUBJECT US-ASCII TEXT x\r\nf COMPARATOR \"-i;*\"\r\ng SORT (DISPLAYFROM CC) UTF-8 BODY X\r\nh LANGUAGE en-x-y *\r\n",
+		"b SELECT INBOX\r\nc SETMETADATA \"\" (/private/filters/values/x \"OR TEXT a NOT FILTER y\" /shared/filters/values/y \"FILTER x\")\r\nd SEARCH FILTER y\r\ne THREAD REFS UTF-8 NOT FILTER X\r\n",
 	} {
 		f.Add([]byte(s))
 	}
