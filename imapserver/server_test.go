@@ -303,6 +303,11 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 }
 
 var serverSettings = map[string]testOptions{
+	"disabled": {config: func(c *Config) {
+		c.Disabled = func(string) []string {
+			return []string{"IDLE", "QRESYNC", "CONDSTORE", "NOTIFY", "REPLACE", "IMAP4REV2", "THREAD=REFS", "ESEARCH", "LIST-STATUS"}
+		}
+	}},
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
 	"behind":   {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
