@@ -38,7 +38,7 @@ func (s *session) cmdEnable(_ context.Context, r *imap.Request) error {
 	done := map[string]bool{}
 	for _, name := range r.Args.(*imap.Enable).Capabilities {
 		f := enabling[name]
-		if f == nil || done[name] {
+		if f == nil || done[name] || s.isDisabled(name) {
 			continue
 		}
 		done[name] = true

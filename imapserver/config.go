@@ -45,6 +45,9 @@ type Config struct {
 	// Nil: all are.
 	OwnHost func(host string) bool
 	Random  io.Reader // for keys; nil: crypto/rand
+	// Disabled returns the capabilities, in upper case, that are switched off for an
+	// account. It is asked at login. Nil: none.
+	Disabled func(account string) []string
 }
 
 // Accounts gives access to mail; *store.Store does.

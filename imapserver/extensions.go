@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"strconv"
+	"strings"
 
 	"mox/imap"
 	"mox/sasl"
@@ -103,7 +104,7 @@ func (s *session) appendCapabilities(b []byte) []byte {
 		if e.when == beforeLogin && s.state != stateNotAuthenticated || e.when == afterLogin && s.state == stateNotAuthenticated {
 			continue
 		}
-		if e.available != nil && !e.available(s) {
+		if e.available != nil && !e.available(s) || s.isDisabled(e.name) || s.isDisabled(strings.ToUpper(e.name)) {
 			continue
 		}
 		b = append(b, ' ')

@@ -303,6 +303,11 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 }
 
 var serverSettings = map[string]testOptions{
+	"disabled": {config: func(c *Config) {
+		c.Disabled = func(string) []string {
+			return []string{"IDLE", "QRESYNC", "CONDSTORE", "NOTIFY", "REPLACE", "IMAP4REV2", "THREAD=REFS", "ESEARCH", "LIST-STATUS"}
+		}
+	}},
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
 	"annotate": {store: store.Options{Annotations: store.AnnotationLimits{Size: 1024, Message: 10}}},

@@ -47,6 +47,8 @@ type session struct {
 	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
 	rev2      bool // IMAP4rev2 enabled
 
+	disabled []string // capabilities that are switched off for the account
+
 	comparator comparator // the active one: RFC 5255 4.2
 
 	out  []byte // pending responses
@@ -312,13 +314,11 @@ func (s *session) command(ctx context.Context) error {
 // dispatch checks the state and runs the command, then reports pending changes.
 func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 	cmd := commandTable[r.Name]
-	if cmd.states&s.state == 0 {
+	if err := s.checkAllowed(r, cmd.states); err != nil {
 		if r.Name == "APPEND" || r.Name == "REPLACE" {
-			if err := s.dec.SkipAppend(); err != nil {
-				return err
-			}
+			return s.afterSkip(s.dec.SkipAppend(), err)
 		}
-		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
+		return err
 	}
 	s.uidCommand = r.UID
 	if !leaving[r.Name] {
@@ -335,6 +335,14 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		s.tellNews(ctx)
 	}
 	return err
+}
+
+// checkAllowed refuses commands that are not for this state or this account.
+func (s *session) checkAllowed(r *imap.Request, states state) error {
+	if states&s.state == 0 {
+		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
+	}
+	return s.checkDisabled(r)
 }
 
 func isClose(err error) bool {
