@@ -33,6 +33,7 @@ docs:
 	./mox helpall >docs/commands.txt
 	./mox config describe-static >docs/mox.conf
 	./mox config describe-domains >docs/domains.conf
+	go test ./imapserver -run TestCapabilityTable -update
 
 docscheck: docs
 	@git diff --exit-code --stat -- docs || { echo "docs/ was out of date: commit what \"make docs\" wrote"; exit 1; }

@@ -16,6 +16,11 @@ import (
 	"mox/serve"
 )
 
+// runDocumentReader is what the server starts for DocumentText in mox.conf.
+func runDocumentReader(ctx context.Context, p *program, _ []string) error {
+	return serve.DocumentReader(ctx, p.stdin, p.stdout)
+}
+
 func runServe(ctx context.Context, p *program, _ []string) error {
 	status, err := serve.Main(ctx, serve.MainOptions{
 		ConfigPath:       p.configPath,

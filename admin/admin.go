@@ -18,6 +18,7 @@ import (
 	"mox/inbound"
 	"mox/mlog"
 	"mox/queue"
+	"mox/reportdb"
 	"mox/store"
 	"mox/tracelog"
 )
@@ -41,12 +42,18 @@ type Admin struct {
 	// because someone wants it; nil: nothing is remembered.
 	Retry func()
 
+	// Reports are those of others, and what is to be reported; nil: there are none.
+	Reports *reportdb.DB
+
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.
 	Inbound *inbound.Inbound
 	Door    inbound.Door
 
 	// Junk is the junk filters of accounts.
 	Junk Retrainer
+
+	// Index is the search indexes of accounts.
+	Index Rebuilder
 
 	// Disconnect ends all sessions of an account, and whatever else keeps its files open,
 	// before its data is removed. It need not wait for the sessions.

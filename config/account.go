@@ -10,14 +10,20 @@ type Account struct {
 	KeepRetiredMessagePeriod     time.Duration          `sconf:"optional" sconf-doc:"How long to keep messages in the queue after delivery or failure, for review, such as 168h. Default: 0s, not kept; envelopes of delivered messages are remembered for 5 days all the same, to match notifications that come later (DSNs)."`
 	KeepRetiredWebhookPeriod     time.Duration          `sconf:"optional" sconf-doc:"How long to keep webhook calls after success or failure. Default: 0s, not kept."`
 	LoginDisabled                string                 `sconf:"optional" sconf-doc:"If not empty, logins are refused with this text, at most 256 printable ASCII characters. Mail is still delivered."`
+	NoSharing                    bool                   `sconf:"optional" sconf-doc:"The account neither shares mailboxes with others, nor sees what they share (IMAP access control lists)."`
 	Domain                       string                 `sconf-doc:"Default domain of the account, a domain of this file; may be empty. Completes Destinations given without domain, and decides about names and settings shown to the user."`
 	Description                  string                 `sconf:"optional" sconf-doc:"Free text."`
 	FullName                     string                 `sconf:"optional" sconf-doc:"Name of the user, for the From header of webmail."`
 	Destinations                 map[string]Destination `sconf:"optional" sconf-doc:"Addresses of the account, each with settings for mail to it, or nil for none. Keys are full addresses; @domain is for all addresses of a domain that nobody has (catchall). A localpart alone is deprecated, it is completed with Domain."`
 	SubjectPass                  SubjectPass            `sconf:"optional" sconf-doc:"Rejected first-time senders with verified mail are told a token; with that in the subject their next message is accepted. For accounts that get mail from strangers they do not want to miss."`
 	QuotaMessageSize             int64                  `sconf:"optional" sconf-doc:"Total size in bytes of all messages, overriding the setting in mox.conf if not 0. Negative: no limit."`
+	QuotaMessages                int64                  `sconf:"optional" sconf-doc:"Number of messages, overriding the setting in mox.conf if not 0. Negative: no limit."`
+	QuotaMailboxes               int64                  `sconf:"optional" sconf-doc:"Number of mailboxes, overriding the setting in mox.conf if not 0. Negative: no limit."`
 	RejectsMailbox               string                 `sconf:"optional" sconf-doc:"Mailbox in which messages that were rejected as junk are kept for a while, to find those rejected by mistake; such as Rejects. Not Inbox. Default: not kept."`
 	KeepRejects                  bool                   `sconf:"optional" sconf-doc:"Do not remove old messages from RejectsMailbox."`
+	QueueMailbox                 string                 `sconf:"optional" sconf-doc:"Mailbox in which messages of this account are shown that could not be delivered at once; it is made when there are some. Deleting one there cancels its delivery, moving it to the mailbox for drafts takes it back. Default: Queue."`
+	ScheduledMailbox             string                 `sconf:"optional" sconf-doc:"The same for messages that are to be sent later, or are on hold. Default: Scheduled."`
+	NoQueueMailboxes             bool                   `sconf:"optional" sconf-doc:"Do not show messages of the queue in mailboxes."`
 	Introbox                     string                 `sconf:"optional" sconf-doc:"Mailbox for messages from senders never seen before that would go to Inbox. Neither Inbox nor RejectsMailbox. Default: none."`
 	AutomaticJunkFlags           AutomaticJunkFlags     `sconf:"optional" sconf-doc:"Mark messages as junk or not when they are moved or delivered to certain mailboxes, so that mail programs without junk button can train the filter."`
 	JunkFilter                   *JunkFilter            `sconf:"optional" sconf-doc:"Filter that learns from the words in messages. Default: none."`
@@ -29,6 +35,12 @@ type Account struct {
 	IMAPCapabilitiesDisabled     []string               `sconf:"optional" sconf-doc:"IMAP capabilities not to announce after login, in upper case, for mail programs that have trouble with one. E.g. COMPRESS=DEFLATE."`
 	Routes                       []Route                `sconf:"optional" sconf-doc:"Routes for mail sent by this account, tried before those of the domain and the global ones."`
 }
+
+// Defaults of Account.QueueMailbox and ScheduledMailbox.
+const (
+	DefaultQueueMailbox     = "Queue"
+	DefaultScheduledMailbox = "Scheduled"
+)
 
 // OutgoingWebhook is Account.OutgoingWebhook.
 type OutgoingWebhook struct {

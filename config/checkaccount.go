@@ -29,6 +29,8 @@ func (c *dynamicChecker) checkAccount(p sconf.Path, name string) {
 		MaxOutgoingMessagesPerDay:    cmp.Or(conf.MaxOutgoingMessagesPerDay, DefaultMaxOutgoingMessagesPerDay),
 		MaxFirstTimeRecipientsPerDay: cmp.Or(conf.MaxFirstTimeRecipientsPerDay, DefaultMaxFirstTimeRecipientsPerDay),
 		Quota:                        max(0, cmp.Or(conf.QuotaMessageSize, c.static.QuotaMessageSize)),
+		QuotaMessages:                max(0, cmp.Or(conf.QuotaMessages, c.static.QuotaMessages)),
+		QuotaMailboxes:               max(0, cmp.Or(conf.QuotaMailboxes, c.static.QuotaMailboxes)),
 		FromIDLogins:                 map[AddressKey]bool{},
 	}
 	c.snap.Accounts[name] = a
@@ -103,6 +105,16 @@ func (c *dynamicChecker) checkWebhooks(p sconf.Path, conf *Account) {
 func (c *dynamicChecker) accountMailboxes(p sconf.Path, a *AccountInfo) {
 	if s := a.Config.RejectsMailbox; s != "" {
 		a.RejectsMailbox = c.mailboxNotInbox(p.Key("RejectsMailbox"), s)
+	}
+	a.QueueMailbox, a.ScheduledMailbox = DefaultQueueMailbox, DefaultScheduledMailbox
+	if s := a.Config.QueueMailbox; s != "" {
+		a.QueueMailbox = c.mailboxNotInbox(p.Key("QueueMailbox"), s)
+	}
+	if s := a.Config.ScheduledMailbox; s != "" {
+		a.ScheduledMailbox = c.mailboxNotInbox(p.Key("ScheduledMailbox"), s)
+	}
+	if a.RejectsMailbox != "" && (a.RejectsMailbox == a.QueueMailbox || a.RejectsMailbox == a.ScheduledMailbox) {
+		c.errorf(p.Key("RejectsMailbox"), "must be another mailbox than those for the queue")
 	}
 	a.TrustedARCSealers = c.domains(p.Key("TrustedARCSealers"), a.Config.TrustedARCSealers)
 	if s := a.Config.Introbox; s != "" {

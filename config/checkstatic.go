@@ -1,11 +1,14 @@
 package config
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"log/slog"
+	"mime"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"mox/dns"
@@ -18,9 +21,10 @@ import (
 func (c *checker) checkStatic(s *Static) *StaticInfo {
 	root := sconf.Path(nil)
 	info := &StaticInfo{
-		PackageLogLevels: map[string]slog.Level{},
-		Listeners:        map[string]*ListenerInfo{},
-		Hostnames:        map[dns.Domain]bool{},
+		ClientCertificates: map[string]tls.Certificate{},
+		PackageLogLevels:   map[string]slog.Level{},
+		Listeners:          map[string]*ListenerInfo{},
+		Hostnames:          map[dns.Domain]bool{},
 	}
 	c.filePath(root.Key("DataDir"), s.DataDir)
 	info.LogLevel = c.logLevel(root.Key("LogLevel"), s.LogLevel)
@@ -46,13 +50,23 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	}
 	info.initialMailboxes = c.checkInitialMailboxes(root, s)
 	for _, name := range sorted(s.Transports) {
-		c.checkTransport(root.Key("Transports", name), s.Transports[name])
+		if cert := c.checkTransport(root.Key("Transports", name), s.Transports[name]); cert != nil {
+			info.ClientCertificates[name] = *cert
+		}
 	}
 	for _, name := range sorted(s.Relay) {
 		info.Relays = append(info.Relays, c.checkRelay(root.Key("Relay", name), name, s.Relay[name]))
 	}
-	if s.QuotaMessageSize < 0 {
-		c.errorf(root.Key("QuotaMessageSize"), "must not be negative; leave it out for no limit")
+	for i, d := range s.DocumentText {
+		c.checkDocumentText(root.Key("DocumentText").Index(i), d)
+	}
+	for _, q := range []struct {
+		name  string
+		limit int64
+	}{{"QuotaMessageSize", s.QuotaMessageSize}, {"QuotaMessages", s.QuotaMessages}, {"QuotaMailboxes", s.QuotaMailboxes}} {
+		if q.limit < 0 {
+			c.errorf(root.Key(q.name), "must not be negative; leave it out for no limit")
+		}
 	}
 	return info
 }
@@ -207,4 +221,19 @@ func (c *checker) checkDefaultMailboxes(p sconf.Path, names []string) InitialMai
 		}
 	}
 	return m
+}
+
+func (c *checker) checkDocumentText(p sconf.Path, d DocumentText) {
+	for i, t := range d.Types {
+		parsed, _, err := mime.ParseMediaType(t)
+		if err != nil || parsed != t || !strings.Contains(t, "/") {
+			c.errorf(p.Key("Types").Index(i), "%q is no media type in lower case, such as application/pdf", t)
+		}
+	}
+	if len(d.Types) == 0 {
+		c.errorf(p.Key("Types"), "must have a media type")
+	}
+	if len(d.Command) == 0 || !filepath.IsAbs(d.Command[0]) {
+		c.errorf(p.Key("Command"), "must begin with the whole path of a program")
+	}
 }

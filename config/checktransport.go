@@ -1,15 +1,19 @@
 package config
 
 import (
+	"cmp"
+	"crypto/tls"
 	"net"
 	"strconv"
 	"strings"
 	"time"
 
+	"mox/sasl"
 	"mox/sconf"
 )
 
-func (c *checker) checkTransport(p sconf.Path, t Transport) {
+// checkTransport returns the certificate that the transport logs in with, nil for none.
+func (c *checker) checkTransport(p sconf.Path, t Transport) *tls.Certificate {
 	kinds := map[string]bool{
 		"Submissions": t.Submissions != nil, "Submission": t.Submission != nil, "SMTP": t.SMTP != nil,
 		"Socks": t.Socks != nil, "Direct": t.Direct != nil, "Fail": t.Fail != nil,
@@ -23,9 +27,10 @@ func (c *checker) checkTransport(p sconf.Path, t Transport) {
 	if len(set) > 1 {
 		c.errorf(p, "only one of %s can be set", strings.Join(set, ", "))
 	}
-	c.checkTransportSMTP(p.Key("Submissions"), t.Submissions, true)
-	c.checkTransportSMTP(p.Key("Submission"), t.Submission, false)
-	c.checkTransportSMTP(p.Key("SMTP"), t.SMTP, false)
+	cert := cmp.Or(
+		c.checkTransportSMTP(p.Key("Submissions"), t.Submissions, true),
+		c.checkTransportSMTP(p.Key("Submission"), t.Submission, false),
+		c.checkTransportSMTP(p.Key("SMTP"), t.SMTP, false))
 	if t.Socks != nil {
 		c.checkSocks(p.Key("Socks"), t.Socks)
 	}
@@ -40,6 +45,7 @@ func (c *checker) checkTransport(p sconf.Path, t Transport) {
 		}
 		c.replyText(p.Key("SMTPMessage"), t.Fail.SMTPMessage)
 	}
+	return cert
 }
 
 // Bounds of Retry: RFC 5321 4.5.4.1 speaks of intervals of at least 30 minutes and of
@@ -75,9 +81,9 @@ func DefaultAuthMechanisms() []string {
 	return append([]string(nil), authMechanisms[:len(authMechanisms)-2]...)
 }
 
-func (c *checker) checkTransportSMTP(p sconf.Path, t *TransportSMTP, immediate bool) {
+func (c *checker) checkTransportSMTP(p sconf.Path, t *TransportSMTP, immediate bool) *tls.Certificate {
 	if t == nil {
-		return
+		return nil
 	}
 	c.domain(p.Key("Host"), t.Host)
 	c.port(p.Key("Port"), t.Port)
@@ -91,17 +97,83 @@ func (c *checker) checkTransportSMTP(p sconf.Path, t *TransportSMTP, immediate b
 		c.errorf(p.Key("STARTTLSInsecureSkipVerify"), "has no meaning with NoSTARTTLS")
 	}
 	if t.Auth == nil {
-		return
+		return nil
 	}
-	p = p.Key("Auth")
-	if t.Auth.Username == "" {
-		c.errorf(p.Key("Username"), "is empty")
-	}
-	if t.Auth.Password == "" {
+	return c.checkTransportAuth(p.Key("Auth"), t)
+}
+
+// checkTransportAuth checks that there is one way to log in, with all it needs.
+func (c *checker) checkTransportAuth(p sconf.Path, t *TransportSMTP) (cert *tls.Certificate) {
+	a := t.Auth
+	switch {
+	case a.ClientCertificate != nil && (a.OAuth != nil || a.Password != "") || a.OAuth != nil && a.Password != "":
+		c.errorf(p, "only one of Password, ClientCertificate and OAuth can be set")
+	case a.ClientCertificate != nil && t.NoSTARTTLS:
+		c.errorf(p.Key("ClientCertificate"), "cannot be with NoSTARTTLS: a certificate is shown in TLS")
+	case a.OAuth != nil && t.NoSTARTTLS:
+		c.errorf(p.Key("OAuth"), "cannot be with NoSTARTTLS: whoever sees a token can use it")
+	case a.ClientCertificate == nil && a.OAuth == nil && a.Password == "":
 		c.errorf(p.Key("Password"), "is empty")
 	}
-	for i, m := range t.Auth.Mechanisms {
-		c.oneOf(p.Key("Mechanisms").Index(i), m, authMechanisms...)
+	if a.Username == "" && a.ClientCertificate == nil {
+		c.errorf(p.Key("Username"), "is empty")
+	}
+	known := authMechanisms
+	switch {
+	case a.ClientCertificate != nil:
+		known = []string{sasl.External}
+		cert = c.checkClientCertificate(p.Key("ClientCertificate"), a.ClientCertificate)
+	case a.OAuth != nil:
+		known = OAuthMechanisms()
+		c.checkOAuth(p.Key("OAuth"), a.OAuth)
+	}
+	for i, m := range a.Mechanisms {
+		c.oneOf(p.Key("Mechanisms").Index(i), m, known...)
+	}
+	return cert
+}
+
+// OAuthMechanisms returns those for tokens, the best first.
+func OAuthMechanisms() []string { return []string{sasl.OAuthBearer, sasl.XOAuth2} }
+
+func (c *checker) checkClientCertificate(p sconf.Path, cc *ClientCertificate) *tls.Certificate {
+	certPEM, certOK := c.readFile(p.Key("CertFile"), cc.CertFile)
+	keyPEM, keyOK := c.readFile(p.Key("KeyFile"), cc.KeyFile)
+	if !certOK || !keyOK {
+		return nil
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		c.errorf(p.Key("CertFile"), "loading certificate and key: %v", err)
+		return nil
+	}
+	if now := c.opts.Now(); now.After(cert.Leaf.NotAfter) {
+		c.warnf(p.Key("CertFile"), "certificate expired at %s", cert.Leaf.NotAfter.Format(time.RFC3339))
+	}
+	return &cert
+}
+
+func (c *checker) checkOAuth(p sconf.Path, o *SMTPOAuth) {
+	if (o.TokenFile == "") == (o.TokenURL == "") {
+		c.errorf(p, "either TokenFile or TokenURL is needed")
+		return
+	}
+	if o.TokenFile != "" {
+		for _, f := range []struct{ name, value string }{{"ClientID", o.ClientID}, {"ClientSecretFile", o.ClientSecretFile}, {"RefreshTokenFile", o.RefreshTokenFile}, {"Scope", o.Scope}} {
+			if f.value != "" {
+				c.errorf(p.Key(f.name), "has no meaning with TokenFile")
+			}
+		}
+		// The file need not be there yet: mail waits until it is.
+		return
+	}
+	c.httpURL(p.Key("TokenURL"), o.TokenURL, "https")
+	if o.ClientID == "" {
+		c.errorf(p.Key("ClientID"), "is empty")
+	}
+	c.readFile(p.Key("RefreshTokenFile"), o.RefreshTokenFile)
+	if o.ClientSecretFile != "" {
+		c.readFile(p.Key("ClientSecretFile"), o.ClientSecretFile)
 	}
 }
 

@@ -41,7 +41,11 @@ func exampleStatic() *Static {
 		ExternalAccountBinding: &ExternalAccountBinding{"key-1", "eab.key"},
 	}}
 	smarthost := func(port int) *TransportSMTP {
-		return &TransportSMTP{Host: "relay.example.net", Port: port, Auth: &SMTPAuth{"user", "password of user", []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"}}}
+		return &TransportSMTP{Host: "relay.example.net", Port: port, Auth: &SMTPAuth{
+			"user", "password of user", &ClientCertificate{CertFile: "client.pem", KeyFile: "client.key"},
+			&SMTPOAuth{"relay.token", "https://oauth2.example.net/token", "client-1", "relay.secret", "relay.refresh", "https://mail.example.net/"},
+			[]string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"},
+		}}
 	}
 	return &Static{
 		DataDir: "../data", LogLevel: "info", PackageLogLevels: map[string]string{"smtpserver": "debug"}, User: "mox",
@@ -57,7 +61,7 @@ func exampleStatic() *Static {
 			Retry: []time.Duration{5 * time.Minute, time.Hour}, MaxConnections: 4,
 		}},
 		Relay:            map[string]Relay{"printers": {[]string{"192.0.2.64/28"}, []string{"mjl"}, []string{"example.org"}, 100}},
-		QuotaMessageSize: 10 << 30,
+		QuotaMessageSize: 10 << 30, QuotaMessages: 1_000_000, QuotaMailboxes: 1000,
 	}
 }
 
@@ -131,7 +135,8 @@ func exampleAccount() Account {
 	a.Description = "First account"
 	a.FullName = "M. J. L."
 	a.TrustedARCSealers = []string{"forward.example.net"}
-	a.QuotaMessageSize = 1 << 30
+	a.QuotaMessageSize, a.QuotaMessages, a.QuotaMailboxes = 1<<30, 100_000, 500
+	a.QueueMailbox, a.ScheduledMailbox = DefaultQueueMailbox, DefaultScheduledMailbox
 	a.Introbox = "Introbox"
 	a.AutomaticJunkFlags.NotJunkMailboxRegexp = "^archive"
 	a.MaxOutgoingMessagesPerDay = DefaultMaxOutgoingMessagesPerDay

@@ -63,6 +63,8 @@ type StaticInfo struct {
 	OwnIPs           map[netip.Addr]bool // Addresses and public addresses of listeners, without unspecified ones.
 	HostTLSRPT       *ReportAddress      // Nil if not set.
 	Relays           []*RelayInfo        // By name.
+	// ClientCertificates are those of transports, by name.
+	ClientCertificates map[string]tls.Certificate
 
 	initialMailboxes InitialMailboxes
 }
@@ -137,7 +139,9 @@ type AccountInfo struct {
 	Domain       dns.Domain         // Default domain, may be zero.
 	Destinations []*DestinationInfo // In order of their keys.
 	Aliases      []*AliasInfo       // That it is a member of.
-	Quota        int64              // Bytes, 0 for no limit.
+	Quota        int64              // Bytes, 0 for no limit, as of:
+
+	QuotaMessages, QuotaMailboxes int64
 
 	MaxOutgoingMessagesPerDay    int
 	MaxFirstTimeRecipientsPerDay int
@@ -146,9 +150,11 @@ type AccountInfo struct {
 	JunkMailbox, NeutralMailbox, NotJunkMailbox *regexp.Regexp
 
 	RejectsMailbox, Introbox string // Normalized, or empty.
-	TrustedARCSealers        []dns.Domain
-	FromIDLogins             map[AddressKey]bool // Logins whose messages get a unique MAIL FROM.
-	Routes                   []RouteInfo
+	// Where messages of the queue are shown, normalized. See Config.NoQueueMailboxes.
+	QueueMailbox, ScheduledMailbox string
+	TrustedARCSealers              []dns.Domain
+	FromIDLogins                   map[AddressKey]bool // Logins whose messages get a unique MAIL FROM.
+	Routes                         []RouteInfo
 }
 
 // DestinationInfo is an address of an account, or an address for reports.

@@ -27,7 +27,12 @@ type Static struct {
 	NoOutgoingTLSReports            bool                 `sconf:"optional" sconf-doc:"Do not send TLS reports to domains that ask for them."`
 	OutgoingTLSReportsForAllSuccess bool                 `sconf:"optional" sconf-doc:"Send TLS reports also for days on which there was no failure."`
 	DNSResolvers                    []string             `sconf:"optional" sconf-doc:"Addresses (IP or IP:port) of DNS resolvers to ask in place of those of /etc/resolv.conf. They must validate DNSSEC and the path to them must be trusted: what they say about DNSSEC is believed. Default: the resolvers of /etc/resolv.conf, believed about DNSSEC when on a loopback address or when that file has \"options trust-ad\". A validating resolver on this machine is best; without one that is believed, DANE is not used."`
+	DocumentText                    []DocumentText       `sconf:"optional" sconf-doc:"Programs that take the text out of documents in messages, such as PDF, so that searches find messages by it. Each runs apart from the server, without access to mail or the network, for at most 20 seconds and with at most 1 GiB of memory a document. Messages are looked into as they come; \"mox reindex\" does so with older ones. Default: only text and HTML are searched."`
 	QuotaMessageSize                int64                `sconf:"optional" sconf-doc:"Total size in bytes of all messages an account may store, unless the account has its own setting. Delivery to a full account is refused with a temporary error. Databases and search index need about 15% more. Default: 0, no limit."`
+	QuotaMessages                   int64                `sconf:"optional" sconf-doc:"Number of messages an account may store, unless the account has its own setting. What is refused above it is as for QuotaMessageSize. Default: 0, no limit."`
+	QuotaMailboxes                  int64                `sconf:"optional" sconf-doc:"Number of mailboxes an account may have, Inbox included, unless the account has its own setting. Mail for a mailbox that would be one too many is refused with a temporary error. Default: 0, no limit."`
+	NoSharing                       bool                 `sconf:"optional" sconf-doc:"Do not let users share mailboxes with each other, which they do with access control lists in IMAP (RFC 4314). What is shared already stays so until this is removed again, but cannot be seen."`
+	SharingWithinDomain             bool                 `sconf:"optional" sconf-doc:"Let users share mailboxes only with accounts of the same default Domain. For servers with domains that have nothing to do with each other."`
 }
 
 // GlobalTLS is Static.TLS.
@@ -91,4 +96,10 @@ type Relay struct {
 	Accounts       []string `sconf:"optional" sconf-doc:"Accounts that may, in submission, in addition to their own addresses. Their limits are those of the account."`
 	FromDomains    []string `sconf-doc:"Domains of which any address may be used in MAIL FROM and in the From header: both must be of one. They need not be domains of this server; messages are signed with DKIM if they, or a domain above them, are and have keys."`
 	MessagesPerDay int      `sconf:"optional" sconf-doc:"Recipients that clients of Networks, all together, may send to in 24 hours. Default: 1000."`
+}
+
+// DocumentText is an entry of Static.DocumentText.
+type DocumentText struct {
+	Types   []string `sconf-doc:"Media types of the documents, such as application/pdf."`
+	Command []string `sconf-doc:"The program, with its whole path, and its arguments. It gets the document on standard input and writes text in UTF-8 to standard output. Example: /usr/bin/pdftotext, -q, -enc, UTF-8, -, -"`
 }

@@ -27,9 +27,27 @@ type TransportSMTP struct {
 
 // SMTPAuth is TransportSMTP.Auth.
 type SMTPAuth struct {
-	Username   string   `sconf-doc:"User name."`
-	Password   string   `sconf-doc:"Password, up to the end of the line."`
-	Mechanisms []string `sconf:"optional" sconf-doc:"Authentication mechanisms allowed, of which the best that the server also has is used. Default: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, SCRAM-SHA-1, CRAM-MD5. PLAIN and LOGIN, which give the password to the server, must be listed to be used."`
+	Username          string             `sconf:"optional" sconf-doc:"User name. Needed but with ClientCertificate, where it is the identity that is asked for, if any."`
+	Password          string             `sconf:"optional" sconf-doc:"Password, up to the end of the line. Exactly one of Password, ClientCertificate and OAuth is needed."`
+	ClientCertificate *ClientCertificate `sconf:"optional" sconf-doc:"Certificate that shows in TLS who this server is. If the server offers EXTERNAL, it is used; otherwise the certificate has to be enough for it."`
+	OAuth             *SMTPOAuth         `sconf:"optional" sconf-doc:"Log in with a token of OAuth 2, by OAUTHBEARER or XOAUTH2."`
+	Mechanisms        []string           `sconf:"optional" sconf-doc:"Authentication mechanisms allowed, of which the first that the server also has is used. Default with a password: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, SCRAM-SHA-1, CRAM-MD5. PLAIN and LOGIN, which give the password to the server, must be listed to be used. With OAuth: OAUTHBEARER, XOAUTH2."`
+}
+
+// ClientCertificate is SMTPAuth.ClientCertificate.
+type ClientCertificate struct {
+	CertFile string `sconf-doc:"PEM file with the certificate, and intermediate certificates if the server needs them. Relative to the directory of this file."`
+	KeyFile  string `sconf-doc:"PEM file with the private key. May be readable for root only, if mox is started as root."`
+}
+
+// SMTPOAuth is SMTPAuth.OAuth.
+type SMTPOAuth struct {
+	TokenFile        string `sconf:"optional" sconf-doc:"File with an access token, which another program keeps valid; it is read for each login. Relative to the directory of this file; the user that mox runs as must be able to read it, so it should be there or in the data directory. Either this or TokenURL."`
+	TokenURL         string `sconf:"optional" sconf-doc:"Where access tokens are had for a refresh token, e.g. https://oauth2.googleapis.com/token. They are renewed before they expire."`
+	ClientID         string `sconf:"optional" sconf-doc:"Name of this program at TokenURL. Needed with TokenURL."`
+	ClientSecretFile string `sconf:"optional" sconf-doc:"File with the secret of ClientID, for servers that want one."`
+	RefreshTokenFile string `sconf:"optional" sconf-doc:"File with the refresh token. Needed with TokenURL. If the server gives out a new one, it is written to the file."`
+	Scope            string `sconf:"optional" sconf-doc:"Scope to ask for, for servers that want it named."`
 }
 
 // TransportSocks is Transport.Socks.

@@ -79,6 +79,95 @@ func (c *Client) DoInput(r Request, in io.Reader, w io.Writer) error {
 	return nil
 }
 
+// Stream sends a request whose input, which send writes, and output flow while it runs. send
+// is nil for a command without input. The connection cannot be used afterwards when it returns
+// an error. When ctx ends, the connection is closed, and the command ends.
+func (c *Client) Stream(ctx context.Context, r Request, send func(io.Writer) error, w io.Writer) error {
+	r.Stream, r.Input = true, send != nil
+	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
+	defer stop()
+	err := c.stream(r, send, w)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func (c *Client) stream(r Request, send func(io.Writer) error, w io.Writer) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encoding request: %w", err)
+	}
+	if _, err := c.conn.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("sending request: %w", err)
+	}
+	line, err := readLine(c.r)
+	if err != nil {
+		return fmt.Errorf("reading answer: %w", err)
+	}
+	if err := parseAnswer(string(line)); err != nil {
+		return err
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- c.send(send) }()
+	err = readChunks(c.r, w)
+	if err == nil {
+		if line, err = readLine(c.r); err == nil {
+			err = parseAnswer(string(line))
+		}
+	}
+	if err != nil {
+		c.conn.Close() // ends what is being sent
+	}
+	// What could not be read here is the reason for what the server says.
+	var own *sendError
+	if serr := <-sent; errors.As(serr, &own) {
+		return own.err
+	} else if err == nil {
+		err = serr
+	}
+	return err
+}
+
+// sendError is an error of who writes the input, and not of the connection.
+type sendError struct{ err error }
+
+func (e *sendError) Error() string { return e.err.Error() }
+
+// send writes the input of a stream.
+func (c *Client) send(send func(io.Writer) error) error {
+	if send == nil {
+		return nil
+	}
+	cw := &connWriter{w: chunkWriter{bufio.NewWriterSize(c.conn, maxChunk+16)}}
+	if err := send(cw); err != nil {
+		if cw.err != nil {
+			return fmt.Errorf("sending input: %w", cw.err)
+		}
+		_ = cw.w.w.Flush()
+		c.conn.Close() // the server must not take what there is for all
+		return &sendError{err}
+	}
+	if err := cw.w.end(); err != nil {
+		return fmt.Errorf("sending input: %w", err)
+	}
+	return nil
+}
+
+// connWriter remembers that the connection failed.
+type connWriter struct {
+	w   chunkWriter
+	err error
+}
+
+func (c *connWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if err != nil {
+		c.err = err
+	}
+	return n, err
+}
+
 // WaitClosed returns when the server has closed the connection, as it does when it is gone.
 func (c *Client) WaitClosed(timeout time.Duration) error {
 	c.conn.SetReadDeadline(time.Now().Add(timeout))

@@ -18,7 +18,7 @@ type commandEntry struct {
 }
 
 // commands are the words of the protocol, each one call of package admin; those about the
-// queue are in queueWords.
+// queue and about reports are in queueWords and reportWords.
 var commands = map[string]commandEntry{
 	"stop": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, _ io.Writer) error {
 		a.Stop()
@@ -83,9 +83,12 @@ var commands = map[string]commandEntry{
 	"tokenadd":  {3, 4, addToken},
 	"tokenrm":   {2, 2, removeToken},
 	"tokenlist": {0, 1, listTokens},
+	"acllist":   {0, 2, listACLs},
+	"aclset":    {4, 4, setACL},
 	"trace":     {1, 5, findTraces},
 	// The last parameter is the message, given as input.
 	"simulate": {2, 3, simulate},
+	"maintain": {2, 3, maintain},
 	"retrain": {0, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
 		return a.Retrain(ctx, actor, p[0], func(account string) { fmt.Fprintf(out, "%s: retrained\n", account) })
 	}},

@@ -8,6 +8,11 @@
 // bytes; a chunk of 0 ends it), or a line "error " and a quoted text. A connection carries
 // requests one after the other.
 //
+// For a command whose request has "stream", "ok" comes before it runs; then its input, if it
+// has any, and its output flow at the same time, each in chunks, and after those of the output
+// comes a line "ok" or "error" that says how it ended. After an error, and when the client is
+// gone, the connection ends, and with it the command.
+//
 // A Server has one goroutine that accepts and one for each connection; Close ends them
 // and waits.
 package ctl

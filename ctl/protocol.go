@@ -27,8 +27,11 @@ var ErrProtocol = errors.New("control protocol error")
 type Request struct {
 	Command string   `json:"command"`
 	Params  []string `json:"params,omitempty"`
-	// Input: chunks follow the request, whose content is one more parameter, the last.
+	// Input: chunks follow the request, whose content is one more parameter, the last; of a
+	// stream, they follow the answer "ok".
 	Input bool `json:"input,omitempty"`
+	// Stream: input and output flow while the command runs.
+	Stream bool `json:"stream,omitempty"`
 }
 
 // parseRequest reads a request line. Unknown fields are an error: both sides are the
@@ -100,6 +103,64 @@ func readChunks(r *bufio.Reader, w io.Writer) error {
 			return err
 		}
 	}
+}
+
+// chunkReader reads chunks until the one that ends them.
+type chunkReader struct {
+	r      *bufio.Reader
+	left   int
+	err    error
+	before func() // called before what may wait
+}
+
+func (c *chunkReader) Read(p []byte) (int, error) {
+	if c.before != nil {
+		c.before()
+	}
+	for c.left == 0 && c.err == nil {
+		c.left, c.err = readChunkLength(c.r)
+		if c.left == 0 && c.err == nil {
+			c.err = io.EOF
+		}
+	}
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.r.Read(p[:min(len(p), c.left)])
+	if c.left -= n; err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		c.err = err
+	}
+	return n, err
+}
+
+// readChunkLength reads the line before a chunk.
+func readChunkLength(r *bufio.Reader) (int, error) {
+	line, err := readLine(r)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(string(line), 10, 31)
+	if err != nil || n > maxChunk {
+		return 0, fmt.Errorf("%w: bad chunk length %q", ErrProtocol, line)
+	}
+	return int(n), nil
+}
+
+// flushWriter is a chunkWriter that holds nothing back.
+type flushWriter struct{ chunkWriter }
+
+func (f flushWriter) Write(p []byte) (int, error) {
+	n, err := f.chunkWriter.Write(p)
+	if err == nil {
+		err = f.w.Flush()
+	}
+	return n, err
 }
 
 // limitedWriter fails when more than n bytes are written.

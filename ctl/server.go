@@ -133,7 +133,7 @@ func (s *Server) serve(conn net.Conn) {
 		} else if err != nil {
 			return
 		}
-		if err := s.answer(ctx, line, r, w); err != nil {
+		if err := s.answer(ctx, line, conn, r, w); err != nil {
 			s.Log.Debug("control connection", "err", err)
 			return
 		}
@@ -141,11 +141,13 @@ func (s *Server) serve(conn net.Conn) {
 }
 
 // answer runs one request. Output is held until the command's end, so that an error
-// can still be told as such; commands with large output stream in a later version of
-// the protocol.
-func (s *Server) answer(ctx context.Context, line []byte, r *bufio.Reader, w *bufio.Writer) error {
+// can still be told as such; commands with much of it are streams.
+func (s *Server) answer(ctx context.Context, line []byte, conn net.Conn, r *bufio.Reader, w *bufio.Writer) error {
 	var out bytes.Buffer
 	req, err := parseRequest(line)
+	if err == nil && req.Stream {
+		return s.stream(ctx, req, conn, r, w)
+	}
 	if err == nil && req.Input {
 		var in bytes.Buffer
 		if err := readChunks(r, &limitedWriter{&in, maxInput}); err != nil {
@@ -168,10 +170,73 @@ func (s *Server) answer(ctx context.Context, line []byte, r *bufio.Reader, w *bu
 	return cw.end()
 }
 
+// Times of streams.
+const (
+	streamIdle  = 10 * time.Minute // without anything from the client, or that it takes nothing
+	streamDrain = 5 * time.Second  // for a client to hear of an error while it sends
+)
+
+// stream runs a request whose input and output flow.
+func (s *Server) stream(ctx context.Context, req Request, conn net.Conn, r *bufio.Reader, w *bufio.Writer) error {
+	c, ok := streams[req.Command]
+	if n := len(req.Params); !ok || n != c.params || req.Input != c.input {
+		fmt.Fprintf(w, "error %q\n", fmt.Sprintf("%q with %d parameters is no command with a stream", req.Command, n))
+		return w.Flush()
+	}
+	s.Log.Debug("control command", "cmd", req.Command)
+	w.WriteString("ok\n")
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in := &chunkReader{r: r, err: io.EOF}
+	if c.input {
+		in = &chunkReader{r: r, before: func() { conn.SetReadDeadline(time.Now().Add(streamIdle)) }}
+	}
+	out := flushWriter{chunkWriter{w}}
+	err := c.run(ctx, s.Admin, req.Params, in, deadlineWriter{out, conn})
+	conn.SetWriteDeadline(time.Now().Add(streamIdle))
+	if werr := out.end(); werr != nil {
+		return werr
+	}
+	if err != nil {
+		fmt.Fprintf(w, "error %q\n", err.Error())
+	} else {
+		w.WriteString("ok\n")
+	}
+	if werr := w.Flush(); werr != nil {
+		return werr
+	}
+	conn.SetWriteDeadline(time.Time{})
+	if c.input {
+		// What the client still sends is passed over; after an error it hangs up.
+		in.before = nil
+		conn.SetReadDeadline(time.Now().Add(streamDrain))
+		if _, derr := io.Copy(io.Discard, in); derr != nil {
+			return derr
+		}
+	}
+	return nil
+}
+
+// deadlineWriter gives each write its time.
+type deadlineWriter struct {
+	w    io.Writer
+	conn net.Conn
+}
+
+func (d deadlineWriter) Write(p []byte) (int, error) {
+	d.conn.SetWriteDeadline(time.Now().Add(streamIdle))
+	return d.w.Write(p)
+}
+
 func (s *Server) run(ctx context.Context, req Request, out io.Writer) error {
 	c, ok := commands[req.Command]
-	if !ok {
-		c, ok = queueWords[req.Command]
+	for _, more := range []map[string]commandEntry{queueWords, reportWords} {
+		if !ok {
+			c, ok = more[req.Command]
+		}
 	}
 	if !ok {
 		return fmt.Errorf("unknown control command %q", req.Command)

@@ -302,6 +302,20 @@ func TestQuota(t *testing.T) {
 	if n := len(f.Messages(t, "mjl", "Inbox")); n != 2 {
 		t.Error(n)
 	}
+	// A limit of messages is one of the account too, known at RCPT already.
+	acc, err = f.Store.Account(t.Context(), "small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer acc.Release()
+	acc.SetLimits(store.Limits{Messages: acc.Quota().Count})
+	m3 := f.message(t, "a@b.example", text+"more")
+	if results := f.d.Deliver(t.Context(), m3, all); codes(results) != "ok, 452 4.2.2, ok" {
+		t.Error(codes(results))
+	}
+	if err := f.d.Room(t.Context(), all[1].Target, 1); codes([]error{err}) != "452 4.2.2" {
+		t.Error(err)
+	}
 }
 
 func TestCorrupt(t *testing.T) {

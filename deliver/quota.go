@@ -24,11 +24,23 @@ const quotaSetting = "deliver/quotawarning"
 
 func quotaLevel(q store.Quota) int64 {
 	for _, l := range quotaLevels {
-		if q.Limit > 0 && q.Used >= q.Limit/100*l {
+		if percent(q) >= l {
 			return l
 		}
 	}
 	return 0
+}
+
+// percent is how full an account is, by size or by number of messages.
+func percent(q store.Quota) int64 {
+	p := int64(0)
+	if q.Limit > 0 {
+		p = q.Used / max(q.Limit/100, 1)
+	}
+	if q.MaxMessages > 0 {
+		p = max(p, q.Count*100/q.MaxMessages)
+	}
+	return p
 }
 
 // warnQuota puts a message into Inbox when an account is about to be full, for its user
@@ -78,21 +90,33 @@ func (d *Deliverer) composeWarning(sp *store.Spool, account string, q store.Quot
 	var b bytes.Buffer
 	c := message.NewComposer(&b, message.ComposeOptions{})
 	c.Addresses("From", []message.Address{{Name: "Mail server", Mailbox: "postmaster", Host: d.c.Hostname.ASCII}})
-	c.Text("Subject", fmt.Sprintf("Your mailbox is %d%% full", q.Used*100/q.Limit))
+	c.Text("Subject", fmt.Sprintf("Your mailbox is %d%% full", percent(q)))
 	c.Date(now)
 	c.MessageIDs("Message-ID", id)
 	c.Raw("Auto-Submitted", "auto-generated")
-	text := fmt.Sprintf(`The mail of account %s takes %s of the %s that it may.
+	text := fmt.Sprintf(`The mail of account %s takes %s.
 
 When it is full, new mail is refused and goes back to its senders. Please remove what
 you do not need: the mailboxes Trash and Junk first, then messages with large
 attachments. Or ask who runs this server for more room.
-`, account, size(q.Used), size(q.Limit))
+`, account, use(q))
 	if err := c.WriteBody(message.TextBody(text, false)); err != nil {
 		return err
 	}
 	_, err = sp.Write(b.Bytes())
 	return err
+}
+
+// use says what an account holds of what it may.
+func use(q store.Quota) string {
+	var parts []string
+	if q.Limit > 0 {
+		parts = append(parts, size(q.Used)+" of the "+size(q.Limit)+" that it may")
+	}
+	if q.MaxMessages > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d messages", q.Count, q.MaxMessages))
+	}
+	return strings.Join(parts, ", and ")
 }
 
 // size returns a number of octets for people.

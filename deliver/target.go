@@ -98,13 +98,11 @@ func (d *Deliverer) Room(ctx context.Context, t Target, size int64) error {
 }
 
 func room(q store.Quota, size int64) error {
-	switch {
-	case q.Limit <= 0:
-		return nil
-	case size > q.Limit:
+	if q.Limit > 0 && size > q.Limit {
 		// It will never fit.
 		return smtp.Errorf(552, "5.2.2", "message larger than the mailbox may get")
-	case q.Used+max(size, 1) > q.Limit:
+	}
+	if q.Room(1, max(size, 1)) != nil {
 		return smtp.Errorf(452, "4.2.2", "mailbox is full")
 	}
 	return nil

@@ -9,6 +9,9 @@
 //  3. as postmaster (RFC 5321 4.5.1), in any case, for every domain and host name,
 //  4. as any address of the domain, if an account has its catchall.
 //
+// It also says what users and groups are called in access control lists of mailboxes (RFC
+// 4314), and who may share mailboxes with whom.
+//
 // Lookups are a few accesses of maps, need no lock and may be made concurrently. No
 // files, no goroutines.
 package directory

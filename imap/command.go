@@ -28,6 +28,7 @@ type Enable struct{ Capabilities []string }
 type Select struct {
 	Mailbox   string
 	CondStore bool     // RFC 7162 3.1.8
+	Annotate  bool     // RFC 5257 4.2
 	QResync   *QResync // RFC 7162 3.2.5; nil when absent.
 }
 
@@ -45,7 +46,7 @@ type Create struct {
 	Use     []string
 }
 
-// Mailbox is the argument of DELETE, SUBSCRIBE, UNSUBSCRIBE and GETQUOTAROOT.
+// Mailbox is the argument of DELETE, SUBSCRIBE, UNSUBSCRIBE, GETQUOTAROOT, GETACL and MYRIGHTS.
 type Mailbox struct{ Name string }
 
 // Rename is RENAME.
@@ -59,7 +60,9 @@ type ListOptions struct {
 // ListReturn are return options of LIST, RFC 9051 6.3.9.2, RFC 5819, RFC 6154.
 type ListReturn struct {
 	Subscribed, Children, SpecialUse bool
+	MyRights                         bool        // RFC 8440
 	Status                           []StatusAtt // nil: no STATUS option
+	Metadata                         []string    // RFC 9590: entries; nil: no METADATA option
 }
 
 // List is LIST or LSUB. Extended says that a LIST used RFC 5258 syntax.
@@ -115,10 +118,33 @@ type Status struct {
 // Append is APPEND up to its mailbox; messages follow by [Decoder.NextAppend].
 type Append struct{ Mailbox string }
 
-// AppendMessage is one message of APPEND, up to its literal.
+// Replace is REPLACE up to its mailbox, RFC 8508; the message follows by
+// [Decoder.NextAppend]. Number is a sequence number or UID, as Request.UID says, or [Star].
+type Replace struct {
+	Number  uint32
+	Mailbox string
+}
+
+// AppendMessage is one message of APPEND or REPLACE, up to its literal, or up to its
+// first part when it is put together by CATENATE: see [Decoder.NextPart].
 type AppendMessage struct {
-	Flags   []string
-	Date    time.Time // Zero when absent.
+	Flags    []string
+	Date     time.Time // Zero when absent.
+	Catenate bool      // RFC 4469; then there is no literal.
+	// Annotations it begins with: RFC 5257 4.7.
+	Annotations []AnnotationValue
+	MessageLiteral
+}
+
+// CatPart is a part of a message by CATENATE, RFC 4469 3: what a URL stands for, or a
+// literal.
+type CatPart struct {
+	URL string // Empty for a literal.
+	MessageLiteral
+}
+
+// MessageLiteral is the head of a literal with data of a message.
+type MessageLiteral struct {
 	Size    int64
 	NonSync bool // The client sends the data whether it is accepted or not.
 	Binary  bool // literal8, RFC 3516 4.4.
@@ -129,8 +155,9 @@ type AppendMessage struct {
 type Fetch struct {
 	Set          NumSet
 	Atts         []FetchAtt
-	ChangedSince *uint64 // RFC 7162 3.1.4.1
-	Vanished     bool    // RFC 7162 3.2.6
+	ChangedSince *uint64       // RFC 7162 3.1.4.1
+	Vanished     bool          // RFC 7162 3.2.6
+	Partial      *PartialRange // RFC 9394 3.3; only with UID
 }
 
 // StoreOp is what STORE does with its flags.
@@ -150,6 +177,8 @@ type Store struct {
 	Silent         bool
 	Flags          []string
 	UnchangedSince *uint64
+	// Annotations, when not nil, are set in place of flags: RFC 5257 4.5.
+	Annotations []AnnotationValue
 }
 
 // Copy is COPY or MOVE.
@@ -163,3 +192,13 @@ type UIDExpunge struct{ Set NumSet }
 
 // GetQuota is GETQUOTA, RFC 9208 4.1.1.
 type GetQuota struct{ Root string }
+
+// SetACL is SETACL, RFC 4314 3.1.
+type SetACL struct {
+	Mailbox, Identifier string
+	Op                  RightsOp
+	Rights              Rights
+}
+
+// ACLIdentifier is the arguments of DELETEACL and LISTRIGHTS, RFC 4314 3.2 and 3.4.
+type ACLIdentifier struct{ Mailbox, Identifier string }

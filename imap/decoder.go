@@ -75,6 +75,9 @@ type Decoder struct {
 	literalTotal int64
 	ioErr        error
 	appending    bool // NextAppend may be called
+	single       bool // for one message only
+	messages     int  // so far
+	parts        int  // of the message so far, by CATENATE
 }
 
 // NewDecoder returns a decoder with [LoginLimits].
@@ -100,7 +103,7 @@ func (d *Decoder) SetUTF8(on bool) { d.s.utf8 = on }
 // the next call reads the next command. Any other error is of the input; an error
 // that wraps [ErrUnrecoverable] may also wrap an *Error to show.
 //
-// For APPEND only the mailbox has been read: see [Decoder.NextAppend].
+// For APPEND and REPLACE only the mailbox has been read: see [Decoder.NextAppend].
 func (d *Decoder) Decode() (*Request, error) {
 	r := &Request{Tag: "*"}
 	d.literals, d.literalTotal, d.appending, d.ioErr = 0, 0, false, nil

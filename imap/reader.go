@@ -127,12 +127,20 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"LSUB":       readList,
 	"STATUS":     readStatus,
 	"SEARCH":     readSearch,
+	"SORT":       readSort,
+	"THREAD":     readThread,
+	"COMPARATOR": readComparator,
+	"LANGUAGE":   readLanguage,
 	"ESEARCH":    readESearch,
 	"VANISHED":   readVanished,
 	"ID":         readID,
 	"NAMESPACE":  readNamespace,
 	"QUOTA":      readQuota,
 	"QUOTAROOT":  readQuotaRoot,
+	"METADATA":   readMetadata,
+	"ACL":        readACL,
+	"LISTRIGHTS": readListRights,
+	"MYRIGHTS":   readMyRights,
 }
 
 func (r *ResponseReader) untagged() Response {
@@ -300,6 +308,12 @@ func readESearch(p *scanner, _ string) Response {
 		case "MODSEQ":
 			p.space()
 			e.ModSeq = p.number64("MODSEQ")
+		case "PARTIAL":
+			p.space()
+			e.Partial, e.PartialSet = p.readPartial()
+		case "ADDTO", "REMOVEFROM":
+			p.space()
+			e.Updates = append(e.Updates, p.contextUpdates(name == "REMOVEFROM")...)
 		default:
 			p.space()
 			p.skipValue()

@@ -4,8 +4,9 @@ import "time"
 
 // Response is what a server sends: one of *StatusResponse, *Continuation, *Capability,
 // *Enabled, *Flags, *NumberResponse, *Expunge, *Vanished, *FetchResponse, *ListResponse,
-// *MailboxStatus, *SearchResponse, *ESearch, *IDResponse, *Namespace, *Quota,
-// *QuotaRoot, or *Unknown.
+// *MailboxStatus, *SearchResponse, *ESearch, *SortResponse, *ThreadResponse,
+// *ComparatorResponse, *LanguageResponse, *IDResponse, *Namespace, *Quota, *QuotaRoot,
+// *Metadata, *ACL, *ListRights, *MyRights, or *Unknown.
 type Response interface{ response() }
 
 // StatusResponse is OK, NO, BAD, PREAUTH or BYE, tagged or not (Tag "*").
@@ -63,6 +64,7 @@ type FetchResponse struct {
 	Body         *BodyStructure // BODY or BODYSTRUCTURE
 	Sections     []SectionData
 	BinarySizes  map[string]int64 // By section, "1.2".
+	Annotations  []AnnotationData // RFC 5257
 }
 
 // SectionData is BODY[...], BINARY[...] or an RFC822 item.
@@ -141,8 +143,12 @@ type ESearch struct {
 	Min, Max uint32
 	Count    uint32
 	HasCount bool
-	All      NumSet
+	All      NumSet // of SORT in its order
 	ModSeq   uint64
+
+	Partial    *PartialRange   // RFC 9394, as requested; nil when absent
+	PartialSet NumSet          // empty for NIL
+	Updates    []ContextUpdate // RFC 5267 4.3
 }
 
 // IDResponse is ID.

@@ -311,23 +311,36 @@ func (p *scanner) mailboxName(s string) string {
 	if p.err != nil {
 		return ""
 	}
-	// RFC 9051 5.1: INBOX in any case is INBOX; also as the first component, for its
-	// children.
-	if len(s) >= 5 && strings.EqualFold(s[:5], "INBOX") && (len(s) == 5 || s[5] == '/') {
-		s = "INBOX" + s[5:]
-	}
+	s = canonicalInbox(s)
 	if p.utf8 || !isASCII(s) {
 		// RFC 6855 3: UTF-8 names are also accepted from clients that have not enabled it.
 		if !utf8.ValidString(s) {
-			p.fail("mailbox name is not UTF-8")
+			p.refuseName("mailbox name is not UTF-8")
 		}
 		return s
 	}
 	name, ok := DecodeUTF7(s)
 	if !ok {
-		p.fail("mailbox name is not modified UTF-7")
+		p.refuseName("mailbox name is not modified UTF-7")
 	}
 	return name
+}
+
+// refuseName refuses a name that was understood as a string: it is no bad command, such
+// as clients are thought broken for.
+func (p *scanner) refuseName(text string) {
+	if p.err == nil {
+		p.err = No(CodeCannot, "%s", text)
+	}
+}
+
+// canonicalInbox: RFC 9051 5.1: INBOX in any case is INBOX; also as the first component,
+// for its children.
+func canonicalInbox(s string) string {
+	if len(s) >= 5 && strings.EqualFold(s[:5], "INBOX") && (len(s) == 5 || s[5] == '/') {
+		return "INBOX" + s[5:]
+	}
+	return s
 }
 
 func isASCII(s string) bool {

@@ -99,3 +99,34 @@ func TestAppend(t *testing.T) {
 		}
 	}
 }
+
+// TestRights: RFC 4314 2.1: letters and sets of rights; 2.1.1: the obsolete ones.
+func TestRights(t *testing.T) {
+	for in, want := range map[string]string{
+		"":              "",
+		"lrswida":       "lrswiteda",
+		"lrswikda":      "lrswiktecda",
+		"c":             "kxc",
+		"d":             "ted",
+		"x":             "xc",
+		"aetxkpiwsrl":   "lrswipkxtecda",
+		"lrswipkxteacd": "lrswipkxtecda",
+	} {
+		r, err := ParseRights(in)
+		if err != nil || r.String() != want {
+			t.Errorf("%q: %q, %v, want %q", in, r, err, want)
+		}
+		if again, err := ParseRights(r.Letters()); err != nil || again != r {
+			t.Errorf("%q parses back to %q, %v", r.Letters(), again, err)
+		}
+	}
+	for _, in := range []string{"L", "q", "lr0", "l r", "+l", "ü"} {
+		if r, err := ParseRights(in); err == nil {
+			t.Errorf("%q: %q", in, r)
+		}
+	}
+	// RFC 4314 7: new-rights, and that String and Letters agree on what is new.
+	if r, err := ParseRights(NewRights); err != nil || r != RightCreate|RightDelete|RightDeleteFlag|RightExpunge {
+		t.Errorf("%s: %v %v", NewRights, r, err)
+	}
+}

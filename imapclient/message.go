@@ -82,6 +82,11 @@ func (c *Client) Search(ctx context.Context, uid bool, options, keys string) (*S
 			}
 			res.Numbers, res.ModSeq = imap.Normalize(res.Numbers), r.ModSeq
 		case *imap.ESearch:
+			// Those of RFC 5267 are about other commands.
+			if len(r.Updates) > 0 {
+				c.unsolicited(r)
+				return nil
+			}
 			res.ESearch = *r
 			res.Numbers = r.All.Ranges
 		default:

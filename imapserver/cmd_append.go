@@ -3,7 +3,6 @@ package imapserver
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -15,20 +14,17 @@ import (
 // cmdAppend is APPEND, RFC 9051 6.3.12, with several messages (RFC 3502): all are
 // added or none.
 func (s *session) cmdAppend(ctx context.Context, r *imap.Request) error {
-	mb, err := s.destination(r.Args.(*imap.Append).Mailbox)
+	p, err := s.target(ctx, r.Args.(*imap.Append).Mailbox)
 	if err != nil {
 		return s.afterSkip(s.dec.SkipAppend(), err)
 	}
-	a := &appender{s: s}
+	a := &appender{s: s, account: p.account, foreign: p.owner != "", limit: flagLimit(p.rights)}
 	defer a.close()
-	s.trace = traceData
-	err = a.read()
-	s.trace = traceProtocol
-	if err != nil {
+	if err := a.read(ctx); err != nil {
 		return err
 	}
 	a.wait()
-	added, err := s.account.Add(ctx, mb.ID, a.msgs)
+	added, err := p.account.Add(ctx, p.mb.ID, a.msgs)
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
 	}
@@ -49,11 +45,17 @@ func appendUID(a store.Added) string {
 	return "APPENDUID " + strconv.FormatUint(uint64(a.UIDValidity), 10) + " " + store.NewUIDSet(a.UIDs...).String()
 }
 
-// appender reads the messages of an APPEND.
+// appender reads the messages of an APPEND or REPLACE.
 type appender struct {
-	s    *session
-	msgs []store.NewMessage
-	size int64
+	s       *session
+	account *store.Account  // they are for
+	foreign bool            // which is another user's
+	limit   store.FlagLimit // of the user there
+	msgs    []store.NewMessage
+	parts   [][]int // which the message in progress must have, for its annotations
+	size    int64   // of all messages so far, as announced
+	// replaced is the message that goes when these come, nil when none does.
+	replaced *store.Message
 
 	preparing chan struct{} // closed when the message before is prepared; nil: there is none
 }
@@ -86,94 +88,126 @@ func (a *appender) close() {
 }
 
 // read reads all messages; after an error nothing of the command is left in the input.
-func (a *appender) read() error {
+func (a *appender) read(ctx context.Context) error {
+	a.s.trace = traceData
+	defer func() { a.s.trace = traceProtocol }()
 	for {
 		m, err := a.s.dec.NextAppend()
 		if err != nil || m == nil {
 			return err
 		}
-		nm, err := a.check(m)
-		if err != nil {
-			return a.s.afterSkip(a.s.dec.RefuseAppend(m), err)
-		}
-		if err := a.receive(m, nm); err != nil {
+		if err := a.message(ctx, m); err != nil {
 			return err
 		}
 	}
 }
 
-// check refuses a message before its data is sent, where the client waits.
-func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error) {
-	if len(a.msgs) >= a.s.limits().AppendMessages {
-		return nm, imap.No(imap.CodeLimit, "too many messages in one APPEND")
+// message reads one message.
+func (a *appender) message(ctx context.Context, m *imap.AppendMessage) error {
+	nm, err := a.check(m)
+	switch {
+	case err != nil || m.Catenate:
+	case m.Size == 0:
+		// RFC 3502 6.3.11: a client cancels with a message of no octets.
+		err = errEmptyMessage
+	default:
+		err = a.checkRoom(0, m.Size)
 	}
-	// RFC 3502 6.3.11: a client cancels with a message of no octets.
-	if m.Size == 0 {
-		return nm, imap.No("", "empty message")
-	}
-	a.size += m.Size
-	if q := a.s.account.Quota(); q.Limit > 0 && q.Used+a.size > q.Limit {
-		return nm, imap.No(imap.CodeOverQuota, "account is over its quota")
-	}
-	if nm.Flags, nm.Keywords, err = parseFlags(m.Flags); err != nil {
-		return nm, err
-	}
-	nm.Received = m.Date
-	return nm, nil
-}
-
-// receive reads the data of a message into a spool.
-func (a *appender) receive(m *imap.AppendMessage, nm store.NewMessage) error {
-	r, err := a.s.dec.AcceptAppend(m)
 	if err != nil {
-		return err
+		return a.s.afterSkip(a.s.dec.SkipAppend(), err)
 	}
 	if n := len(a.msgs); n > 0 {
 		a.prepare(a.msgs[n-1].Spool)
 	}
 	nm.Spool = a.s.srv.cfg.Accounts.NewSpool()
 	a.msgs = append(a.msgs, nm)
+	if m.Catenate {
+		return a.catenate(ctx, nm.Spool)
+	}
+	failure, err := a.receive(&m.MessageLiteral, nm.Spool)
+	if err != nil {
+		return err
+	}
+	if err := a.s.dec.FinishAppend(m); err != nil {
+		return err
+	}
+	return a.finish(nm.Spool, failure)
+}
+
+var errEmptyMessage = imap.No("", "empty message")
+
+// check refuses a message by what stands before its data.
+func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error) {
+	if len(a.msgs) >= a.s.limits().AppendMessages {
+		return nm, imap.No(imap.CodeLimit, "too many messages in one APPEND")
+	}
+	if nm.Flags, nm.Keywords, err = parseFlags(m.Flags); err != nil {
+		return nm, err
+	}
+	// RFC 4314 4: flags that the user may not set are left out, that is no failure.
+	nm.Flags, nm.Keywords = a.limit.Filter(nm.Flags, nm.Keywords)
+	nm.Received = m.Date
+	if m.Annotations != nil && a.foreign {
+		return nm, imap.No(imap.CodeNoPerm, "annotations of other users' mailboxes are read-only")
+	}
+	a.parts = annotatedParts(m.Annotations)
+	nm.Annotations, err = annotationList(m.Annotations, a.account.MaxAnnotationSize())
+	return nm, err
+}
+
+// checkRoom refuses n octets more of a message that has so many before: before they
+// are sent, where the client waits.
+func (a *appender) checkRoom(before, n int64) error {
+	if n > a.s.limits().AppendSize-before {
+		return imap.No(imap.CodeTooBig, "message too big")
+	}
+	a.size += n
+	q := a.account.Quota()
+	if a.replaced != nil {
+		q.Used, q.Count = q.Used-int64(a.replaced.Size), q.Count-1
+	}
+	// The messages before this one and, with CATENATE, this one; the store counts again.
+	return q.Room(max(1, len(a.msgs)), a.size)
+}
+
+// receive reads the data of a literal into a spool. The first error is of the spool:
+// the data has been read to its end all the same.
+func (a *appender) receive(l *imap.MessageLiteral, sp *store.Spool) (failure, err error) {
+	r, err := a.s.dec.AcceptAppend(l)
+	if err != nil {
+		return nil, err
+	}
 	in := &inputErrors{r: r}
-	_, failure := io.Copy(nm.Spool, in)
+	_, failure = io.Copy(sp, in)
 	if in.err == nil && failure != nil {
 		// The spool failed; the rest of the data still comes.
 		_, _ = io.Copy(io.Discard, in)
 	}
 	if in.err != nil {
-		return in.err
+		return nil, in.err
 	}
-	if in.n != m.Size {
-		return io.ErrUnexpectedEOF
+	if in.n != l.Size {
+		return nil, io.ErrUnexpectedEOF
 	}
-	if err := a.s.dec.FinishAppend(m); err != nil {
-		return err
-	}
-	if failure == nil {
-		failure = nm.Spool.Finish()
-	}
-	if failure != nil {
-		return a.refuseRest(fmt.Errorf("spooling message: %w", failure))
-	}
-	if err := a.checkHeader(nm.Spool); err != nil {
-		return a.refuseRest(err)
-	}
-	return nil
+	return failure, nil
 }
 
-// refuseRest skips the messages that follow one that failed.
-func (a *appender) refuseRest(failure error) error {
-	m, err := a.s.dec.NextAppend()
+// finish ends a message whose data is in the spool, unless that failed.
+func (a *appender) finish(sp *store.Spool, failure error) error {
+	if failure == nil {
+		failure = sp.Finish()
+	}
+	if failure != nil {
+		return a.s.afterSkip(a.s.dec.SkipAppend(), fmt.Errorf("spooling message: %w", failure))
+	}
+	err := a.checkHeader(sp)
+	if err == nil {
+		err = hasParts(sp.Part(), a.parts)
+	}
 	if err != nil {
-		var ierr *imap.Error
-		if errors.As(err, &ierr) && !errors.Is(err, imap.ErrUnrecoverable) {
-			return failure
-		}
-		return err
+		return a.s.afterSkip(a.s.dec.SkipAppend(), err)
 	}
-	if m != nil {
-		return a.s.afterSkip(a.s.dec.RefuseAppend(m), failure)
-	}
-	return failure
+	return nil
 }
 
 // checkHeader applies RFC 6855 4 where that is configured.

@@ -10,11 +10,11 @@ import (
 
 // cmdCopy is COPY and UID COPY, RFC 9051 6.4.7.
 func (s *session) cmdCopy(ctx context.Context, r *imap.Request) error {
-	set, dst, err := s.copyArgs(r)
+	set, dst, err := s.copyArgs(ctx, r)
 	if err != nil || len(set) == 0 {
 		return err
 	}
-	copied, err := s.account.Copy(ctx, s.box.view.Mailbox, set, dst.ID)
+	copied, err := s.box.account.CopyTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, flagLimit(dst.rights))
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
 	}
@@ -25,14 +25,14 @@ func (s *session) cmdCopy(ctx context.Context, r *imap.Request) error {
 }
 
 // copyArgs resolves the messages and the destination of COPY and MOVE.
-func (s *session) copyArgs(r *imap.Request) (set store.UIDSet, dst store.Mailbox, err error) {
+func (s *session) copyArgs(ctx context.Context, r *imap.Request) (set store.UIDSet, dst place, err error) {
 	c := r.Args.(*imap.Copy)
 	s.update(false, ownChange{})
 	sp, err := s.box.resolve(c.Set, r.UID)
 	if err != nil {
 		return nil, dst, err
 	}
-	if dst, err = s.destination(c.Mailbox); err != nil {
+	if dst, err = s.target(ctx, c.Mailbox); err != nil {
 		return nil, dst, err
 	}
 	// RFC 9051 6.4.7: a copy is done whole or not at all; some of these are gone.

@@ -27,16 +27,35 @@ func (s *session) cmdCreate(ctx context.Context, r *imap.Request) error {
 		}
 		use |= u
 	}
-	mb, err := s.account.CreateMailbox(ctx, storeName(name), use)
+	mb, owner, err := s.create(ctx, name, use)
 	if err != nil {
 		return err
 	}
 	// RFC 8474 4.1.
 	s.reply = reply{code: "MAILBOXID (" + store.MailboxObjectID(mb.ID) + ")", text: "created"}
-	if got := wireName(mb.Name); got != name {
+	if got := wireNameOf(owner, mb.Name); got != name {
 		s.listRenamed(got, name)
 	}
 	return nil
+}
+
+// create makes a mailbox of a client's name, and tells whose account it is in. In another
+// user's it inherits the rights of the mailbox above it (RFC 4314 4), and has no special
+// use: that is for its user to say.
+func (s *session) create(ctx context.Context, name string, use store.SpecialUse) (store.Mailbox, string, error) {
+	owner, rest := s.split(name)
+	switch {
+	case owner == "" && s.isOthers(name):
+		return store.Mailbox{}, "", imap.No(imap.CodeCannot, "mailboxes of other users are below this name")
+	case owner != "" && use != 0:
+		return store.Mailbox{}, "", imap.No(imap.CodeUseAttr, "mailboxes of other users cannot get a special use")
+	}
+	acc, err := s.creator(ctx, owner, rest)
+	if err != nil {
+		return store.Mailbox{}, "", err
+	}
+	mb, err := acc.CreateMailbox(ctx, rest, use)
+	return mb, owner, err
 }
 
 // listRenamed tells that the server uses another name than was asked for: RFC 9051

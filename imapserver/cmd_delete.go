@@ -8,12 +8,12 @@ import (
 
 // cmdDelete is DELETE, RFC 9051 6.3.5.
 func (s *session) cmdDelete(ctx context.Context, r *imap.Request) error {
-	mb, err := s.mailbox(r.Args.(*imap.Mailbox).Name)
+	p, err := s.place(ctx, r.Args.(*imap.Mailbox).Name, imap.RightDelete)
 	if err != nil {
 		return err
 	}
-	if mb.Name == inboxName {
+	if p.mb.Name == inboxName {
 		return imap.No(imap.CodeCannot, "INBOX cannot be deleted")
 	}
-	return s.account.DeleteMailbox(ctx, mb.Name)
+	return p.account.DeleteMailbox(ctx, p.mb.Name)
 }

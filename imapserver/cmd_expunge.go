@@ -9,7 +9,7 @@ import (
 
 // cmdExpunge is EXPUNGE and UID EXPUNGE, RFC 9051 6.4.3 and 6.4.9.
 func (s *session) cmdExpunge(ctx context.Context, r *imap.Request) error {
-	if err := s.writable(); err != nil {
+	if err := s.writable(imap.RightExpunge); err != nil {
 		return err
 	}
 	var set store.UIDSet // nil: all
@@ -22,7 +22,7 @@ func (s *session) cmdExpunge(ctx context.Context, r *imap.Request) error {
 			return nil
 		}
 	}
-	gone, _, err := s.account.Expunge(ctx, s.box.view.Mailbox, set)
+	gone, _, err := s.box.account.Expunge(ctx, s.box.view.Mailbox, set)
 	if err != nil {
 		return err
 	}
@@ -35,10 +35,11 @@ func (s *session) cmdExpunge(ctx context.Context, r *imap.Request) error {
 	return nil
 }
 
-// writable refuses changes in a mailbox that was opened with EXAMINE.
-func (s *session) writable() error {
+// writable refuses changes in a mailbox that was opened with EXAMINE, or for which the
+// user lacks rights.
+func (s *session) writable(need imap.Rights) error {
 	if s.box.readOnly {
 		return imap.No("", "mailbox is selected read-only")
 	}
-	return nil
+	return s.may(need)
 }

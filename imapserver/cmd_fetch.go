@@ -42,12 +42,19 @@ func (s *session) cmdFetch(ctx context.Context, r *imap.Request) error {
 			return err
 		}
 	}
-	if p.seen && !s.box.readOnly {
+	if f.Partial != nil {
+		sp = sp.part(*f.Partial)
+	}
+	// RFC 4314 4: without the right to, reading does not set \Seen.
+	if p.seen && !s.box.readOnly && s.box.rights.Has(imap.RightSeen) {
 		s.markSeen(ctx, p, sp)
 	}
 	w := &fetcher{s: s, p: p}
 	if err := w.run(ctx, sp); err != nil {
 		return err
+	}
+	if w.damaged {
+		return store.ErrDamaged
 	}
 	// RFC 2180 4.1.2: messages that were expunged meanwhile and cannot be read any more.
 	if w.missing && !r.UID {
@@ -132,7 +139,7 @@ func (s *session) markSeen(ctx context.Context, p *fetchPlan, sp spans) {
 	if len(set) == 0 {
 		return
 	}
-	res, err := s.account.SetFlags(ctx, s.box.view.Mailbox, set, store.FlagChange{Op: store.FlagsAdd, Flags: store.FlagSeen})
+	res, err := s.box.account.SetFlags(ctx, s.box.view.Mailbox, set, store.FlagChange{Op: store.FlagsAdd, Flags: store.FlagSeen})
 	if err != nil {
 		s.log.Warn("setting seen flag", "err", err)
 		return
@@ -163,6 +170,7 @@ var fetchNeeds = [...]func(a *imap.FetchAtt) fetchNeed{
 	imap.FetchPreview:       needs(store.FieldPreview),
 	imap.FetchSection:       sectionNeeds,
 	imap.FetchBinary:        func(*imap.FetchAtt) fetchNeed { return fetchNeed{store.FieldParts, true} },
+	imap.FetchAnnotation:    needs(0),
 	imap.FetchBinarySize:    func(*imap.FetchAtt) fetchNeed { return fetchNeed{store.FieldParts, true} },
 }
 

@@ -11,11 +11,11 @@ const maxIDLogged = 200
 // cmdID is ID, RFC 2971. The version is told only to those who have logged in.
 func (s *session) cmdID(ctx context.Context, r *imap.Request) error {
 	id := r.Args.(*imap.ID)
-	for _, f := range id.Params {
-		// RFC 2971 3.3: field names are at most 30 octets, values 1024.
-		if len(f.Key) > 30 || len(f.Value) > 1024 {
-			return imap.Bad("ID field too long")
-		}
+	// RFC 2971 3.3: field names are at most 30 octets, values 1024. A client that says more
+	// than that of itself is no reason to do without it.
+	for i := range id.Params {
+		f := &id.Params[i]
+		f.Key, f.Value = f.Key[:min(len(f.Key), 30)], f.Value[:min(len(f.Value), 1024)]
 	}
 	s.logClientID(id)
 	if s.account != nil && s.srv.cfg.Hooks.ClientID != nil {

@@ -18,10 +18,8 @@ var errIdling = errors.New("idling")
 
 // cmdIdle is IDLE, RFC 9051 6.3.13. While it waits, the session holds no buffers; a
 // goroutine waits for a newer view of the mailbox and wakes the session.
-func (s *session) cmdIdle(context.Context, *imap.Request) error {
-	if s.box != nil {
-		s.report(true)
-	}
+func (s *session) cmdIdle(ctx context.Context, _ *imap.Request) error {
+	s.reportIdle(ctx)
 	s.out = append(s.output(), "+ idling\r\n"...)
 	return errIdling
 }
@@ -40,10 +38,19 @@ func (s *session) idle(ctx context.Context) error {
 		if !errors.Is(err, lineio.ErrInterrupted) {
 			return err
 		}
-		if s.box != nil {
-			s.report(true)
+		if err := s.checkAccess(); err != nil {
+			return err
 		}
+		s.reportIdle(ctx)
 	}
+}
+
+// reportIdle tells all news. RFC 5465 4: in IDLE what NOTIFY asks for.
+func (s *session) reportIdle(ctx context.Context) {
+	if s.box != nil {
+		s.reportWanted(true)
+	}
+	s.tellNews(ctx)
 }
 
 // endIdle reads the end of IDLE and answers it; err is that of waiting.
@@ -63,23 +70,32 @@ func (s *session) endIdle(ctx context.Context, err error) error {
 	if !strings.EqualFold(string(line), "DONE") {
 		err = imap.Bad("expected DONE")
 	}
-	if s.box != nil {
-		s.report(true)
+	if err := s.checkAccess(); err != nil {
+		return err
 	}
+	s.reportIdle(ctx)
 	return s.respond(ctx, r, err, s.idleSince)
 }
 
-// waitNews waits for input or, as lineio.ErrInterrupted, for a newer view or the end
-// of the server. A view that was superseded by none, of a mailbox that was deleted,
-// has no news.
+// waitNews waits for input or, as lineio.ErrInterrupted, for a newer view, for other news
+// that the client wants, or the end of the server. A view that was superseded by none,
+// of a mailbox that was deleted, has no news.
 func (s *session) waitNews(deadline time.Time) error {
 	timeout := max(time.Until(deadline), time.Millisecond)
-	if s.box == nil || isSuperseded(s.box.view) && s.box.box.View() == s.box.view {
+	var view <-chan struct{}
+	var changes <-chan store.ModSeq
+	if s.box != nil && !(isSuperseded(s.box.view) && s.box.box.View() == s.box.view) {
+		view = s.box.view.Superseded()
+	}
+	if s.news != nil {
+		changes = s.news.watch.C
+	}
+	if view == nil && changes == nil || s.listening() && (s.box == nil || s.box.owner == "") {
 		return s.conn.WaitInput(timeout)
 	}
 	stop := make(chan struct{})
 	defer close(stop)
-	go wakeOn(s.box.view.Superseded(), stop, s.conn)
+	go wakeOn(view, changes, stop, s.conn)
 	return s.conn.WaitInput(timeout)
 }
 
@@ -92,10 +108,13 @@ func isSuperseded(v *store.View) bool {
 	}
 }
 
-// wakeOn interrupts the session when news is closed, unless stop is before.
-func wakeOn(news, stop <-chan struct{}, conn *lineio.Conn) {
+// wakeOn interrupts the session when view is closed or there are changes, unless stop is
+// before.
+func wakeOn(view <-chan struct{}, changes <-chan store.ModSeq, stop <-chan struct{}, conn *lineio.Conn) {
 	select {
-	case <-news:
+	case <-view:
+		conn.Interrupt()
+	case <-changes:
 		conn.Interrupt()
 	case <-stop:
 	}

@@ -13,14 +13,17 @@ import (
 type listed struct {
 	name       string // on the wire
 	mb         store.Mailbox
+	rights     imap.Rights // of the user
 	exists     bool
+	level      bool // no mailbox, but above one
 	subscribed bool
 	children   bool // has a child mailbox
 	childInfo  bool // a name below matches the selection options
+	oldName    string
 }
 
-// cmdList is LIST, RFC 9051 6.3.9, with RFC 5258, RFC 5819 and RFC 6154.
-func (s *session) cmdList(_ context.Context, r *imap.Request) error {
+// cmdList is LIST, RFC 9051 6.3.9, with RFC 5258, RFC 5819, RFC 6154 and RFC 9590.
+func (s *session) cmdList(ctx context.Context, r *imap.Request) error {
 	l := r.Args.(*imap.List)
 	// RFC 9051 6.3.9: an empty pattern asks for the hierarchy delimiter.
 	if !l.Extended && l.Patterns[0] == "" {
@@ -31,14 +34,31 @@ func (s *session) cmdList(_ context.Context, r *imap.Request) error {
 		s.enableCondstore()
 	}
 	m := newMatcher(l.Reference, l.Patterns)
-	for _, e := range s.listEntries(l.Select) {
+	entries, err := s.listEntries(ctx, l.Select, m)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
 		selected := listSelects(l.Select, &e)
-		if !m.match(e.name) || !selected && !(l.Select.RecursiveMatch && e.childInfo) {
+		shown := selected || l.Select.RecursiveMatch && e.childInfo
+		if !shown && e.level && l.Select == (imap.ListOptions{}) {
+			shown = m.matchLevel(e.name)
+		}
+		if !shown || !m.match(e.name) {
 			continue
 		}
 		s.sendListed(l, e)
-		if l.Return.Status != nil && e.exists && selected {
-			s.sendStatus(e.mb, l.Return.Status)
+		// RFC 8440 3: after the LIST response, and for mailboxes that were selected.
+		if l.Return.MyRights && e.exists && selected {
+			s.sendMyRights(e.name, e.rights)
+		}
+		if l.Return.Status != nil && e.exists && selected && e.rights.Has(imap.RightRead) {
+			s.sendStatusAs(e.name, e.mb, l.Return.Status)
+		}
+		if l.Return.Metadata != nil && e.exists && selected {
+			if err := s.sendListMetadata(ctx, e.name, l.Return.Metadata); err != nil {
+				return err
+			}
 		}
 		if err := s.spill(); err != nil {
 			return err
@@ -57,62 +77,125 @@ func listSelects(o imap.ListOptions, e *listed) bool {
 	return e.exists || o.Subscribed
 }
 
-// listEntries returns all mailboxes, and with SUBSCRIBED selected also subscribed
-// names that have none, sorted by name, INBOX first.
-func (s *session) listEntries(o imap.ListOptions) []listed {
-	boxes := s.account.Mailboxes()
-	entries := make([]listed, 0, len(boxes))
-	have := make(map[string]int, len(boxes))
-	add := func(e listed) {
-		have[e.name] = len(entries)
-		entries = append(entries, e)
+// listEntries returns all mailboxes that the matcher may show, and with SUBSCRIBED selected
+// also subscribed names that have none, sorted by name, INBOX first.
+func (s *session) listEntries(ctx context.Context, o imap.ListOptions, m matcher) ([]listed, error) {
+	l := s.newListing()
+	l.addOwn()
+	if s.shares() && m.mayBelow(othersPrefix) {
+		if err := l.addAllShared(ctx); err != nil {
+			return nil, err
+		}
 	}
-	for _, mb := range boxes {
-		add(listed{name: wireName(mb.Name), mb: mb, exists: true, subscribed: mb.Subscribed})
+	return l.finish(o), nil
+}
+
+// listing gathers what LIST may show.
+type listing struct {
+	s       *session
+	entries []listed
+	have    map[string]int // indexes in entries by name
+}
+
+func (s *session) newListing() *listing { return &listing{s: s, have: map[string]int{}} }
+
+// add adds an entry, unless there is one of that name: one's own come first.
+func (l *listing) add(e listed) {
+	if _, ok := l.have[e.name]; !ok {
+		l.have[e.name] = len(l.entries)
+		l.entries = append(l.entries, e)
 	}
+}
+
+// addOwn adds the mailboxes of the user's own account.
+func (l *listing) addOwn() {
+	for _, mb := range l.s.account.Mailboxes() {
+		l.add(listed{name: wireName(mb.Name), mb: mb, rights: imap.RightsAll, exists: true, subscribed: mb.Subscribed})
+	}
+}
+
+// addAllShared adds the mailboxes of all others that the user may see. Their accounts are
+// open one at a time.
+func (l *listing) addAllShared(ctx context.Context) error {
+	s := l.s
+	for _, owner := range s.srv.cfg.Accounts.Sharers(s.identifiers()) {
+		if owner == s.principal.Account {
+			continue
+		}
+		if s.stopping(ctx) {
+			return errShutdown
+		}
+		acc, err := s.reach(ctx, owner)
+		if err != nil {
+			// Whatever is wrong with that account must not keep users from their own mail.
+			s.log.Error("listing shared mailboxes", "owner", owner, "err", err)
+			continue
+		}
+		if acc != nil {
+			l.addShared(owner, acc)
+			s.giveBack()
+		}
+	}
+	return nil
+}
+
+// addShared adds the mailboxes of another account. RFC 4314 4: those with the right to look
+// them up, and nothing of others above them. Their special use is that of their user.
+func (l *listing) addShared(owner string, acc *store.Account) {
+	subscribed := map[string]bool{}
+	for _, name := range l.s.account.Subscriptions() {
+		subscribed[wireName(name)] = true
+	}
+	for _, mb := range acc.Shared(l.s.identifiers()) {
+		if !mb.Rights.Has(imap.RightLookup) {
+			continue
+		}
+		name := wireNameOf(owner, mb.Name)
+		mb.SpecialUse = 0
+		l.add(listed{name: name, mb: mb.Mailbox, rights: mb.Rights, exists: true, subscribed: subscribed[name]})
+	}
+}
+
+// finish adds names without mailboxes, and tells who has children.
+func (l *listing) finish(o imap.ListOptions) []listed {
 	if o.Subscribed {
-		for _, name := range s.account.Subscriptions() {
+		for _, name := range l.s.account.Subscriptions() {
 			name = wireName(name)
-			if i, ok := have[name]; ok {
-				entries[i].subscribed = true
-			} else {
-				add(listed{name: name, subscribed: true})
-			}
+			l.add(listed{name: name})
+			l.entries[l.have[name]].subscribed = true
 		}
 	}
-	if o.RecursiveMatch {
-		// RFC 5258 3.5: parents of matches are shown for their children, even when they
-		// do not exist.
-		for i := range len(entries) {
-			if listSelects(o, &entries[i]) {
-				eachParent(entries[i].name, func(p string) {
-					if _, ok := have[p]; !ok {
-						add(listed{name: p})
-					}
-					entries[have[p]].childInfo = true
-				})
-			}
+	for i := range len(l.entries) {
+		// RFC 9051 6.3.9: "%" at the end shows levels without a mailbox too.
+		if l.entries[i].exists {
+			eachParent(l.entries[i].name, func(p string) { l.add(listed{name: p, level: true}) })
 		}
-	}
-	for i := range entries {
-		if entries[i].exists {
-			eachParent(entries[i].name, func(p string) {
-				if j, ok := have[p]; ok {
-					entries[j].children = true
-				}
+		// RFC 5258 3.5: parents of matches are shown for their children, even when they do
+		// not exist.
+		if o.RecursiveMatch && listSelects(o, &l.entries[i]) {
+			eachParent(l.entries[i].name, func(p string) {
+				l.add(listed{name: p})
+				l.entries[l.have[p]].childInfo = true
 			})
 		}
 	}
-	slices.SortFunc(entries, func(a, b listed) int {
-		if (a.name == "INBOX") != (b.name == "INBOX") {
-			if a.name == "INBOX" {
-				return -1
-			}
-			return 1
+	for i := range l.entries {
+		if l.entries[i].exists {
+			eachParent(l.entries[i].name, func(p string) { l.entries[l.have[p]].children = true })
 		}
-		return strings.Compare(a.name, b.name)
-	})
-	return entries
+	}
+	slices.SortFunc(l.entries, compareListed)
+	return l.entries
+}
+
+func compareListed(a, b listed) int {
+	if (a.name == "INBOX") != (b.name == "INBOX") {
+		if a.name == "INBOX" {
+			return -1
+		}
+		return 1
+	}
+	return strings.Compare(a.name, b.name)
 }
 
 // eachParent calls f with the names above a name, nearest first.
@@ -132,6 +215,10 @@ func (s *session) sendListed(l *imap.List, e listed) {
 	var attrs []string
 	if !e.exists {
 		attrs = append(attrs, `\NonExistent`)
+	}
+	// RFC 3501 6.3.8: how those who do not know RFC 5258 are told.
+	if e.level && !l.Extended {
+		attrs = append(attrs, `\Noselect`)
 	}
 	// RFC 3348 4 and RFC 9051 7.3.1: always known here, so always told.
 	if e.children {
@@ -160,6 +247,11 @@ func (s *session) sendListed(l *imap.List, e listed) {
 			}
 			b = append(b, `"SPECIAL-USE"`...)
 		}
+		b = append(b, "))"...)
+	}
+	if e.oldName != "" {
+		b = append(b, ` ("OLDNAME" (`...)
+		b = imap.AppendMailbox(b, e.oldName, s.utf8)
 		b = append(b, "))"...)
 	}
 	s.out = append(b, "\r\n"...)

@@ -7,19 +7,18 @@ import (
 	"mox/store"
 )
 
-// cmdMove is MOVE and UID MOVE, RFC 9051 6.4.8.
+// cmdMove is MOVE and UID MOVE, RFC 9051 6.4.8. Within one mailbox it is allowed as COPY is
+// (RFC 6851 3.3): the messages get new UIDs.
 func (s *session) cmdMove(ctx context.Context, r *imap.Request) error {
-	if err := s.writable(); err != nil {
+	// RFC 6851 4.2: the rights of STORE, COPY and EXPUNGE together.
+	if err := s.writable(imap.RightDeleteFlag | imap.RightExpunge); err != nil {
 		return err
 	}
-	set, dst, err := s.copyArgs(r)
+	set, dst, err := s.copyArgs(ctx, r)
 	if err != nil || len(set) == 0 {
 		return err
 	}
-	if dst.ID == s.box.view.Mailbox {
-		return imap.No(imap.CodeCannot, "source and destination are the same mailbox")
-	}
-	moved, err := s.account.Move(ctx, s.box.view.Mailbox, set, dst.ID)
+	moved, err := s.box.account.MoveTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, flagLimit(dst.rights))
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
 	}

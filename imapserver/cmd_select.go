@@ -29,20 +29,25 @@ func (s *session) selectMailbox(ctx context.Context, sel *imap.Select, readOnly 
 		s.unselect()
 		s.line("* OK [CLOSED] previous mailbox closed")
 	}
-	mb, err := s.mailbox(sel.Mailbox)
+	p, err := s.place(ctx, sel.Mailbox, imap.RightRead)
 	if err != nil {
 		return err
 	}
-	box, err := s.account.OpenBox(ctx, mb.ID)
+	box, err := p.account.OpenBox(ctx, p.mb.ID)
 	if err != nil {
 		return fmt.Errorf("opening mailbox: %w", err)
 	}
-	s.box = &selected{box: box, readOnly: readOnly, view: box.View()}
+	s.box = &selected{box: box, account: p.account, owner: p.owner, rights: p.rights, readOnly: readOnly, view: box.View()}
 	s.state = stateSelected
+	if p.owner != "" {
+		s.keep(p.account)
+		s.srv.selectedOf(s, p.owner)
+	}
 	if sel.CondStore {
 		s.condstore = true
 	}
-	s.sendSelected(mb)
+	s.box.annotate = sel.Annotate
+	s.sendSelected(&p)
 	if sel.QResync != nil {
 		if err := s.resync(ctx, sel.QResync); err != nil {
 			s.unselect()
@@ -50,7 +55,7 @@ func (s *session) selectMailbox(ctx context.Context, sel *imap.Select, readOnly 
 		}
 	}
 	code := imap.CodeReadWrite
-	if readOnly {
+	if readOnly || p.rights&readWrite == 0 {
 		code = imap.CodeReadOnly
 	}
 	s.reply = reply{code: code, text: "selected"}
@@ -58,7 +63,7 @@ func (s *session) selectMailbox(ctx context.Context, sel *imap.Select, readOnly 
 }
 
 // sendSelected sends the responses that SELECT requires.
-func (s *session) sendSelected(mb store.Mailbox) {
+func (s *session) sendSelected(p *place) {
 	v := s.box.view
 	s.sendFlagNames(s.flagNames())
 	s.numberLine(v.Len(), "EXISTS")
@@ -72,13 +77,22 @@ func (s *session) sendSelected(mb store.Mailbox) {
 	s.okNumber("UIDVALIDITY", int64(v.UIDValidity))
 	s.okNumber("UIDNEXT", int64(v.UIDNext))
 	s.okNumber("HIGHESTMODSEQ", s.box.known())
-	s.line("* OK [MAILBOXID (", store.MailboxObjectID(mb.ID), ")] object id")
+	s.sendURLMech()
+	s.line("* OK [MAILBOXID (", store.MailboxObjectID(p.mb.ID), ")] object id")
+	s.sendAnnotations()
 	// RFC 9051 6.3.2: LIST is part of the answer in IMAP4rev2.
-	if s.rev2 {
-		for _, e := range s.listEntries(imap.ListOptions{}) {
-			if e.mb.ID == mb.ID {
-				s.sendListed(&imap.List{}, e)
-			}
+	if !s.rev2 {
+		return
+	}
+	l := s.newListing()
+	if p.owner == "" {
+		l.addOwn()
+	} else {
+		l.addShared(p.owner, p.account)
+	}
+	for _, e := range l.finish(imap.ListOptions{}) {
+		if e.name == p.name() {
+			s.sendListed(&imap.List{}, e)
 		}
 	}
 }
@@ -162,7 +176,7 @@ func matchedUID(v *store.View, q *imap.QResync) (matched uint32) {
 // sendVanishedEarlier sends VANISHED (EARLIER) for the UIDs among known that were
 // expunged after since: RFC 7162 3.2.10.1.
 func (s *session) sendVanishedEarlier(ctx context.Context, known []imap.NumRange, since store.ModSeq) error {
-	gone, err := s.account.Vanished(ctx, s.box.view.Mailbox, since)
+	gone, err := s.box.account.Vanished(ctx, s.box.view.Mailbox, since)
 	if err != nil {
 		return fmt.Errorf("reading expunged messages: %w", err)
 	}
@@ -170,13 +184,34 @@ func (s *session) sendVanishedEarlier(ctx context.Context, known []imap.NumRange
 	for i, r := range gone {
 		ranges[i] = imap.NumRange{Start: uint32(r.Start), Stop: uint32(r.End)}
 	}
-	if ranges = intersect(known, ranges); len(ranges) == 0 {
+	if ranges = s.withoutPresent(intersect(known, ranges)); len(ranges) == 0 {
 		return nil
 	}
 	b := append(s.output(), "* VANISHED (EARLIER) "...)
 	b = imap.AppendRanges(b, ranges)
 	s.out = append(b, "\r\n"...)
 	return s.spill()
+}
+
+// withoutPresent takes away the UIDs of messages that the session still has a sequence number
+// for. They were expunged after its view was made, or may not be reported yet: a VANISHED
+// without EARLIER is to come for them, and only that one moves sequence numbers (RFC 7162
+// 3.2.10.1).
+func (s *session) withoutPresent(ranges []imap.NumRange) []imap.NumRange {
+	out := make([]imap.NumRange, 0, len(ranges))
+	for _, r := range ranges {
+		for e := range s.box.entries(s.box.resolveUIDs([]imap.NumRange{r})) {
+			uid := uint32(e.msg.UID)
+			if r.Start < uid {
+				out = append(out, imap.NumRange{Start: r.Start, Stop: uid - 1})
+			}
+			r.Start = uid + 1
+		}
+		if r.Start <= r.Stop {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // intersect returns what two ascending, disjoint lists of ranges have in common.

@@ -10,9 +10,9 @@ import (
 )
 
 // cmdStatus is STATUS, RFC 9051 6.3.11.
-func (s *session) cmdStatus(_ context.Context, r *imap.Request) error {
+func (s *session) cmdStatus(ctx context.Context, r *imap.Request) error {
 	st := r.Args.(*imap.Status)
-	mb, err := s.mailbox(st.Mailbox)
+	p, err := s.place(ctx, st.Mailbox, imap.RightRead)
 	if err != nil {
 		return err
 	}
@@ -20,13 +20,14 @@ func (s *session) cmdStatus(_ context.Context, r *imap.Request) error {
 	if slices.Contains(st.Atts, imap.StatusHighestModSeq) {
 		s.enableCondstore()
 	}
-	s.sendStatus(mb, st.Atts)
+	s.sendStatusAs(p.name(), p.mb, st.Atts)
 	return nil
 }
 
-func (s *session) sendStatus(mb store.Mailbox, atts []imap.StatusAtt) {
+// sendStatusAs sends STATUS of a mailbox under its name on the wire.
+func (s *session) sendStatusAs(name string, mb store.Mailbox, atts []imap.StatusAtt) {
 	b := append(s.output(), "* STATUS "...)
-	b = imap.AppendMailbox(b, wireName(mb.Name), s.utf8)
+	b = imap.AppendMailbox(b, name, s.utf8)
 	b = append(b, " ("...)
 	for i, a := range atts {
 		if i > 0 {

@@ -10,12 +10,18 @@ import (
 
 // cmdStore is STORE and UID STORE, RFC 9051 6.4.6, with RFC 7162 3.1.3.
 func (s *session) cmdStore(ctx context.Context, r *imap.Request) error {
-	if err := s.writable(); err != nil {
+	if err := s.writable(0); err != nil {
 		return err
 	}
 	st := r.Args.(*imap.Store)
+	if st.Annotations != nil {
+		return s.storeAnnotations(ctx, r, st)
+	}
 	change, err := storeChange(st)
 	if err != nil {
+		return err
+	}
+	if err := s.limitChange(&change); err != nil {
 		return err
 	}
 	if st.UnchangedSince != nil {
@@ -28,7 +34,7 @@ func (s *session) cmdStore(ctx context.Context, r *imap.Request) error {
 	}
 	var res store.FlagResult
 	if set := s.box.uids(sp); len(set) > 0 {
-		if res, err = s.account.SetFlags(ctx, s.box.view.Mailbox, set, change); err != nil {
+		if res, err = s.box.account.SetFlags(ctx, s.box.view.Mailbox, set, change); err != nil {
 			return err
 		}
 	}
@@ -63,6 +69,20 @@ func storeChange(st *imap.Store) (c store.FlagChange, err error) {
 	return c, nil
 }
 
+// limitChange takes what the user may not change out of a change. RFC 4314 4: STORE should
+// not fail as long as they may change any of its flags.
+func (s *session) limitChange(c *store.FlagChange) error {
+	c.Limit = flagLimit(s.box.rights)
+	flags, keywords := c.Limit.Filter(c.Flags, c.Keywords)
+	if flags != 0 || len(keywords) > 0 {
+		return nil
+	}
+	if c.Flags == 0 && len(c.Keywords) == 0 && s.box.rights&(imap.RightSeen|imap.RightWrite|imap.RightDeleteFlag) != 0 {
+		return nil
+	}
+	return errNoPermission
+}
+
 const maxKeyword = 200
 
 // parseFlags splits flags of a command into those with a bit and keywords.
@@ -90,6 +110,12 @@ func parseFlags(flags []string) (bits store.Flags, keywords []string, err error)
 // and to clients that know mod-sequences the new ones; RFC 7162 3.1.3: a conditional
 // STORE tells them for all its messages.
 func (s *session) reportStored(st *imap.Store, sp spans, res store.FlagResult, c store.FlagChange) {
+	// What the user may not change is told, for all messages: their client takes it as done.
+	if c.Limit != (store.FlagLimit{}) {
+		silenced := *st
+		silenced.Silent = false
+		st = &silenced
+	}
 	surprising := map[store.UID]bool{}
 	expected := keywordChange{s: s, change: c, results: map[[2]store.KeywordSet]bool{}}
 	s.update(false, ownChange{res.ModSeq, func(was, now *store.Message) {
@@ -134,7 +160,7 @@ func (k *keywordChange) holds(was, now store.KeywordSet) bool {
 	pair := [2]store.KeywordSet{was, now}
 	ok, known := k.results[pair]
 	if !known {
-		ok = k.compare(k.s.account.Keywords(was), k.s.account.Keywords(now))
+		ok = k.compare(k.s.box.account.Keywords(was), k.s.box.account.Keywords(now))
 		k.results[pair] = ok
 	}
 	return ok

@@ -18,9 +18,14 @@ func (s *session) cmdUnsubscribe(ctx context.Context, r *imap.Request) error {
 }
 
 func (s *session) subscribe(ctx context.Context, r *imap.Request, on bool) error {
-	name, err := store.NormalName(storeName(r.Args.(*imap.Mailbox).Name))
+	// RFC 4314 4: names need not be those of mailboxes, so that no rights are needed.
+	owner, rest := s.split(r.Args.(*imap.Mailbox).Name)
+	name, err := store.NormalName(rest)
 	if err != nil {
 		return err
+	}
+	if owner != "" {
+		name = wireNameOf(owner, name)
 	}
 	return s.account.Subscribe(ctx, name, on)
 }

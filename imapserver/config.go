@@ -3,11 +3,13 @@ package imapserver
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"net/netip"
 	"time"
 
 	"mox/imap"
+	"mox/message"
 	"mox/sasl"
 	"mox/search"
 	"mox/store"
@@ -18,11 +20,15 @@ import (
 type Config struct {
 	Accounts Accounts
 	Auth     Auth
+	Sharing  Sharing   // nil: users do not share mailboxes
 	Index    TextIndex // nil: TEXT and BODY scan messages
 	Limiter  Limiter   // nil: connections are not limited
 	Log      *slog.Logger
 	Hostname string // for SASL CRAM-MD5 challenges and the greeting
 	Version  string // shown by ID after login
+	// AdminURI says how the administrator is reached, "mailto:postmaster@mox.example", for
+	// the server entry /shared/admin of METADATA; empty: there is none.
+	AdminURI string
 	Limits   Limits
 	Hooks    Hooks
 	Now      func() time.Time // nil: time.Now
@@ -32,6 +38,16 @@ type Config struct {
 	// from clients that have not enabled UTF8=ACCEPT, as RFC 6855 4 has it. Off,
 	// old mail with raw 8-bit header fields can be uploaded, as clients expect.
 	RefuseEightBitHeaders bool
+	// UserAccount returns the account of a user name in an imap URL, false when there is
+	// none that may be used. Nil: names of users are names of accounts.
+	UserAccount func(name string) (account string, ok bool)
+	// OwnHost tells whether a host in an imap URL, which may have a port, is this server.
+	// Nil: all are.
+	OwnHost func(host string) bool
+	Random  io.Reader // for keys; nil: crypto/rand
+	// Disabled returns the capabilities, in upper case, that are switched off for an
+	// account. It is asked at login. Nil: none.
+	Disabled func(account string) []string
 }
 
 // Accounts gives access to mail; *store.Store does.
@@ -40,6 +56,25 @@ type Accounts interface {
 	Account(ctx context.Context, name string) (*store.Account, error)
 	// NewSpool returns a place for an incoming message. The session closes it.
 	NewSpool() *store.Spool
+	// Sharers and Shares find the accounts that may share mailboxes with a user, without
+	// opening any, see [store.Store.Sharers].
+	Sharers(identifiers []string) []string
+	Shares(owner string, identifiers []string) bool
+}
+
+// Sharing says who may share mailboxes, and what names in access control lists stand for
+// (RFC 4314). It is asked for each command and must be quick.
+type Sharing interface {
+	// Identifiers returns those that stand for an account's user in access control lists:
+	// the account's name, and groups they belong to. None: they may not share, nor see what
+	// others do.
+	Identifiers(account string) []string
+	// Identify returns the identifier that lists keep for a name: that of an account, one of
+	// its addresses, or a group's. It is false for names that are nobody's here, or with
+	// whom owner may not share.
+	Identify(owner, name string) (identifier string, ok bool)
+	// Allowed reports whether the accounts exist, are in use, and owner may share with user.
+	Allowed(owner, user string) bool
 }
 
 // Principal is who has logged in.
@@ -83,6 +118,8 @@ type Limiter interface {
 // through with [search.Match].
 type TextIndex interface {
 	Candidates(ctx context.Context, account *store.Account, q search.Query) (res search.Result, ok bool)
+	// Document gives the text of documents in a message, for [search.Source].
+	Document(ctx context.Context, account *store.Account, id store.BodyID) func(n int, p *message.Part) ([]byte, error)
 }
 
 // Hooks are called on events, when not nil. They must be quick and safe for
@@ -109,6 +146,9 @@ type Limits struct {
 	AppendSize     int64         // octets of a message in APPEND, announced as APPENDLIMIT; 1 GiB
 	AppendMessages int           // messages of one APPEND; 500
 	Connections    int           // open connections; 20000
+	Contexts       int           // searches of a session that are kept up to date (RFC 5267 UPDATE); 10
+	ContextResults int           // messages in the results of these, together; 200000
+	NotifyBehind   int           // operations of an account that a client of NOTIFY may be behind with; 10000
 	// Command are the limits of commands after login; the zero value stands for
 	// imap.DefaultLimits.
 	Command imap.Limits
@@ -125,6 +165,9 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.AppendSize, 1<<30)
 	setDefault(&l.AppendMessages, 500)
 	setDefault(&l.Connections, 20000)
+	setDefault(&l.Contexts, 10)
+	setDefault(&l.ContextResults, 200000)
+	setDefault(&l.NotifyBehind, 10000)
 	setDefault(&l.Command, imap.DefaultLimits)
 	l.Command.Append = l.AppendSize
 }

@@ -4,8 +4,29 @@
 // [Server] accepts connections; each has a session, one goroutine that reads a
 // command, looks it up in the table of commands.go, runs it, reports what changed in
 // the selected mailbox, and sends the tagged response. A command has its own file,
-// cmd_NAME.go. IDLE adds a small goroutine that waits for the mailbox to change,
+// cmd_NAME.go. IDLE adds a small goroutine that waits for the mailbox to change, NOTIFY one
+// that waits for the account to change and lives until the client wants no more news,
 // APPEND of several messages one that prepares a message while the next one comes in.
+//
+// # News of other mailboxes
+//
+// A client that has asked for them (ENABLE METADATA, NOTIFY) has a position in the
+// account's change log (news.go). At the end of commands, in IDLE, and with NOTIFY
+// whenever the account changes, the session reads on from there and tells.
+//
+// # Mailboxes of others
+//
+// A mailbox name leads to a place (access.go): an account, a mailbox and the user's rights
+// there, which each command checks by RFC 4314 4. The account of another user is held for
+// the command, or while its mailbox is selected; the selected mailbox knows its own account.
+// Rights are looked at anew for each command, and in IDLE when the mailbox gets a new view.
+//
+// Each capability of that table is shown by a transcript in testdata/session, which says so at
+// its top by a line "# CAPABILITY: NAME"; TestConformance demands it. "make docs" writes the
+// table into docs/imap.md.
+//
+// URLs that give access to messages are in urlauth.go; what a URL stands for is found in
+// urldata.go, for sessions and, by [Server.OpenURL], for message submission.
 //
 // # Sequence numbers
 //

@@ -16,12 +16,15 @@ var storeErrors = []struct {
 	code, text string
 }{
 	{store.ErrQuota, imap.CodeOverQuota, "account is over its quota"},
+	{store.ErrAnnotations, "ANNOTATE TOOMANY", "too many annotations"}, // RFC 5257 4.5
 	{store.ErrNoMailbox, imap.CodeNonExistent, "no such mailbox"},
 	{store.ErrExists, imap.CodeAlreadyExists, "already exists"},
 	{store.ErrBadName, imap.CodeCannot, "mailbox name is not allowed"},
 	{store.ErrHasChildren, imap.CodeHasChildren, "mailbox has children"},
+	{store.ErrReserved, imap.CodeCannot, "this mailbox shows messages that are to be sent; send a message to have it there"},
 	{store.ErrNotAllowed, imap.CodeCannot, "not allowed for this mailbox"},
 	{store.ErrTooLarge, imap.CodeTooBig, "message is too large"},
+	{store.ErrDamaged, imap.CodeCorruption, "content of some messages is damaged"},
 	{store.ErrNoBody, imap.CodeExpungeIssued, "some messages no longer exist"},
 }
 

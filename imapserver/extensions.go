@@ -2,7 +2,9 @@ package imapserver
 
 import (
 	"strconv"
+	"strings"
 
+	"mox/imap"
 	"mox/sasl"
 )
 
@@ -48,6 +50,18 @@ var extensions = []extension{
 	{name: "ESEARCH", rfc: "4731"},
 	{name: "SEARCHRES", rfc: "5182"},
 	{name: "WITHIN", rfc: "5032"},
+	{name: "PARTIAL", rfc: "9394"},
+	{name: "SORT", rfc: "5256"},
+	{name: "SORT=DISPLAY", rfc: "5957"},
+	{name: "ESORT", rfc: "5267"},
+	{name: "THREAD=REFERENCES", rfc: "5256"},
+	{name: "THREAD=REFS", rfc: "draft-ietf-morg-inthread"},
+	{name: "THREAD=ORDEREDSUBJECT", rfc: "5256"},
+	{name: "CONTEXT=SEARCH", rfc: "5267"},
+	{name: "CONTEXT=SORT", rfc: "5267"},
+	{name: "I18NLEVEL=2", rfc: "5255", when: afterLogin},
+	{name: "LANGUAGE", rfc: "5255"},
+	{name: "FILTERS", rfc: "5466"},
 	{name: "LIST-EXTENDED", rfc: "5258"},
 	{name: "LIST-STATUS", rfc: "5819"},
 	{name: "CHILDREN", rfc: "3348"},
@@ -56,15 +70,30 @@ var extensions = []extension{
 	{name: "STATUS=SIZE", rfc: "8438"},
 	{name: "BINARY", rfc: "3516"},
 	{name: "MULTIAPPEND", rfc: "3502"},
+	{name: "REPLACE", rfc: "8508"},
+	{name: "CATENATE", rfc: "4469"},
+	{name: "URL-PARTIAL", rfc: "5550"},
+	{name: "URLAUTH", rfc: "4467"},
+	{name: "URLAUTH=BINARY", rfc: "5524"},
 	{name: "CONDSTORE", rfc: "7162"},
 	{name: "QRESYNC", rfc: "7162"},
 	{name: "UTF8=ACCEPT", rfc: "9755"},
 	{name: "OBJECTID", rfc: "8474"},
 	{name: "PREVIEW", rfc: "8970"},
 	{name: "SAVEDATE", rfc: "8514"},
+	{name: "METADATA", rfc: "5464"},
+	{name: "METADATA-SERVER", rfc: "5464"},
+	{name: "LIST-METADATA", rfc: "9590"},
+	{name: "ANNOTATE-EXPERIMENT-1", rfc: "5257"},
+	{name: "NOTIFY", rfc: "5465"},
 	{name: "QUOTA", rfc: "9208"},
 	{name: "QUOTA=RES-STORAGE", rfc: "9208"},
+	{name: "QUOTA=RES-MESSAGE", rfc: "9208"},
+	{name: "QUOTA=RES-MAILBOX", rfc: "9208"},
 	{name: "APPENDLIMIT", rfc: "7889"},
+	{name: "ACL", rfc: "4314", available: (*session).announcesACL},
+	{name: "RIGHTS=" + imap.NewRights, rfc: "4314", available: (*session).announcesACL},
+	{name: "LIST-MYRIGHTS", rfc: "8440", available: (*session).announcesACL},
 }
 
 // appendCapabilities writes the names of the extensions for the session's state, each
@@ -75,7 +104,7 @@ func (s *session) appendCapabilities(b []byte) []byte {
 		if e.when == beforeLogin && s.state != stateNotAuthenticated || e.when == afterLogin && s.state == stateNotAuthenticated {
 			continue
 		}
-		if e.available != nil && !e.available(s) {
+		if e.available != nil && !e.available(s) || s.isDisabled(e.name) || s.isDisabled(strings.ToUpper(e.name)) {
 			continue
 		}
 		b = append(b, ' ')
@@ -91,6 +120,11 @@ func (s *session) appendCapabilities(b []byte) []byte {
 // capabilityCode is the response code that spares clients the CAPABILITY command.
 func (s *session) capabilityCode() string {
 	return string(s.appendCapabilities([]byte("CAPABILITY")))
+}
+
+// announcesACL: before login it is not known whether the user may share mailboxes.
+func (s *session) announcesACL() bool {
+	return s.srv.cfg.Sharing != nil && (s.account == nil || s.shares())
 }
 
 func (s *session) canBind() bool          { return sasl.CanBind(s.tls) }

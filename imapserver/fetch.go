@@ -30,6 +30,7 @@ type fetcher struct {
 
 	stored     map[*imap.FetchAtt]bool // items that stored header fields answer, once asked
 	missing    bool                    // content of some messages is gone
+	damaged    bool                    // or was found damaged
 	unknownCTE bool                    // RFC 3516 4.2: some part could not be decoded
 }
 
@@ -89,7 +90,7 @@ func (f *fetcher) rendered(ctx context.Context, batch []entry, fields store.Fiel
 	for i, e := range batch {
 		msgs[i] = e.msg
 	}
-	for r, err := range f.s.account.Rendered(ctx, msgs, fields, f.s.utf8) {
+	for r, err := range f.s.box.account.Rendered(ctx, msgs, fields, f.s.utf8) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
 		}
@@ -118,8 +119,11 @@ func (f *fetcher) withHugeHeader(ctx context.Context, e entry) error {
 
 // withBody opens the content and answers.
 func (f *fetcher) withBody(ctx context.Context, e entry) error {
-	body, err := f.s.account.OpenBody(ctx, e.msg.Body)
-	if errors.Is(err, store.ErrNoBody) {
+	body, err := f.s.box.account.OpenBody(ctx, e.msg.Body)
+	if errors.Is(err, store.ErrDamaged) {
+		f.damaged = true
+		return nil
+	} else if errors.Is(err, store.ErrNoBody) {
 		f.missing = true
 		return nil
 	} else if err != nil {
@@ -144,21 +148,33 @@ func (f *fetcher) withBody(ctx context.Context, e entry) error {
 func (f *fetcher) respond(e entry) error {
 	f.e = e
 	f.s.outData = f.s.outData || f.p.body || f.p.fields != 0
-	b := append(f.s.output(), "* "...)
+	b := f.s.output()
+	start := len(b)
+	b = append(b, "* "...)
 	b = strconv.AppendUint(b, uint64(e.seq), 10)
 	b = append(b, " FETCH ("...)
 	f.first = true
 	marked := f.p.marked != 0 && e.msg.ModSeq == f.p.marked
 	for i := range f.p.atts {
 		a := &f.p.atts[i]
+		before := len(b)
 		if !f.first {
 			b = append(b, ' ')
 		}
-		f.first = false
+		at := len(b)
 		var err error
 		if b, err = fetchWriters[a.Kind](f, b, &f.e, a); err != nil {
 			return err
 		}
+		if a.Kind == imap.FetchAnnotation && len(b) == at {
+			b = b[:before] // no annotation: no item
+			continue
+		}
+		f.first = false
+	}
+	if f.first && !marked {
+		f.s.out = b[:start]
+		return nil
 	}
 	if marked {
 		b = f.addMarked(b, &f.e)
@@ -228,4 +244,5 @@ var fetchWriters = [...]func(f *fetcher, b []byte, e *entry, a *imap.FetchAtt) (
 	imap.FetchSection:    (*fetcher).appendSection,
 	imap.FetchBinary:     (*fetcher).appendBinary,
 	imap.FetchBinarySize: (*fetcher).appendBinarySize,
+	imap.FetchAnnotation: (*fetcher).appendAnnotation,
 }

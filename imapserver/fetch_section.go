@@ -39,6 +39,11 @@ func (f *fetcher) appendSection(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, e
 			return append(b, "NIL"...), err
 		}
 		f.lines = message.AppendHeaderFields(f.lines[:0], header, sec.Fields, sec.Spec == imap.SectionHeaderFieldsNot)
+		if lone, err := f.lone(sec.Part, header); err != nil {
+			return b, err
+		} else if lone {
+			f.lines = bytes.TrimSuffix(f.lines, []byte("\r\n"))
+		}
 		return appendData(b, f.lines, a.Partial), nil
 	}
 	start, end, ok, err := f.sectionRange(sec.Part, specifiers[sec.Spec])
@@ -103,6 +108,17 @@ func (f *fetcher) header(path []int) (header []byte, ok bool, err error) {
 		return nil, false, fmt.Errorf("reading header: %w", err)
 	}
 	return buf.Bytes(), true, nil
+}
+
+// lone reports whether a message has a header and nothing after it, not even an empty line:
+// then its chosen fields have no empty line at the end either, RFC 9051 6.4.5.1.
+func (f *fetcher) lone(path []int, header []byte) (bool, error) {
+	h := bytes.ReplaceAll(header[max(0, len(header)-4):], []byte("\r\n"), []byte("\n"))
+	if bytes.Equal(h, []byte("\n")) || bytes.HasSuffix(h, []byte("\n\n")) {
+		return false, nil
+	}
+	start, end, ok, err := f.sectionRange(path, message.SpecifierText)
+	return ok && start == end, err
 }
 
 // clip applies a partial to n octets.

@@ -28,7 +28,8 @@ func wireName(name string) string {
 	return name
 }
 
-// mailbox finds the mailbox a command names.
+// mailbox finds a mailbox of the user's own account. What clients name may be another
+// account's: see session.place.
 func (s *session) mailbox(name string) (store.Mailbox, error) {
 	mb, ok := s.lookup(name)
 	if !ok {
@@ -37,21 +38,23 @@ func (s *session) mailbox(name string) (store.Mailbox, error) {
 	return mb, nil
 }
 
-// lookup finds a mailbox by its name on the wire, in Unicode normal form or not.
-func (s *session) lookup(name string) (store.Mailbox, bool) {
+// lookup finds a mailbox of the user's own account by its name on the wire, in Unicode normal form or not.
+func (s *session) lookup(name string) (store.Mailbox, bool) { return lookupIn(s.account, name) }
+
+func lookupIn(acc *store.Account, name string) (store.Mailbox, bool) {
 	name = storeName(name)
-	if mb, ok := s.account.MailboxByName(name); ok {
+	if mb, ok := acc.MailboxByName(name); ok {
 		return mb, true
 	}
 	normal, err := store.NormalName(name)
 	if err != nil || normal == name {
 		return store.Mailbox{}, false
 	}
-	return s.account.MailboxByName(normal)
+	return acc.MailboxByName(normal)
 }
 
-// destination finds the mailbox to put messages in. RFC 9051 6.3.12: TRYCREATE tells
-// the client that creating it would help.
+// destination finds a mailbox of the user's own account to put messages in, see
+// session.target. RFC 9051 6.3.12: TRYCREATE tells the client that creating it would help.
 func (s *session) destination(name string) (store.Mailbox, error) {
 	mb, ok := s.lookup(name)
 	if !ok {
@@ -70,6 +73,23 @@ func newMatcher(reference string, patterns []string) matcher {
 		m.patterns = append(m.patterns, reference+p)
 	}
 	return m
+}
+
+// matchLevel reports whether a level of the hierarchy without a mailbox is to be shown: for
+// a pattern that ends in "%" (RFC 9051 6.3.9).
+func (m matcher) matchLevel(name string) bool {
+	return slices.ContainsFunc(m.patterns, func(p string) bool { return strings.HasSuffix(p, "%") && matchPattern(p, name) })
+}
+
+// mayBelow reports whether names that begin with prefix may match, or a level above them.
+func (m matcher) mayBelow(prefix string) bool {
+	return slices.ContainsFunc(m.patterns, func(p string) bool {
+		literal := p
+		if i := strings.IndexAny(p, "*%"); i >= 0 {
+			literal = p[:i]
+		}
+		return strings.HasPrefix(literal, prefix) || len(literal) < len(p) && strings.HasPrefix(prefix, literal)
+	})
 }
 
 func (m matcher) match(name string) bool {

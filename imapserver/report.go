@@ -21,6 +21,7 @@ type ownChange struct {
 // expunge, messages that were expunged keep their numbers until the next report.
 func (s *session) report(expunge bool) {
 	s.update(expunge, ownChange{})
+	s.reportKeyReset()
 	if len(s.box.ghosts) > 0 && s.condstore {
 		// RFC 7162 3.2: mod-sequences above that of a delayed EXPUNGE may have been sent.
 		b := append(s.output(), "* OK [HIGHESTMODSEQ "...)
@@ -39,6 +40,9 @@ func (s *session) update(expunge bool, own ownChange) {
 		d := old.Diff(cur)
 		fetches := s.pairChanges(d, cur, own)
 		b.takeView(cur, d)
+		if len(b.contexts) > 0 && len(d.Expunged) > 0 {
+			s.expungedFromContexts(uidsAt(old, d.Expunged))
+		}
 		if expunge {
 			s.reportGhosts()
 		}
@@ -48,15 +52,42 @@ func (s *session) update(expunge bool, own ownChange) {
 		if d.Added > 0 || len(d.Changed) > 0 {
 			s.reportKeywords()
 		}
-		s.reportFlags(fetches)
+		s.reportFlags(fetches, old.ModSeq)
+		if d.Added > 0 {
+			s.fetchNew(d.Added)
+		}
+		if len(b.contexts) > 0 && len(d.Changed)+d.Added > 0 {
+			s.changedInContexts(changedUIDs(cur, d))
+		}
 	} else if expunge {
 		s.reportGhosts()
 	}
 }
 
+// uidsAt returns the UIDs of messages by their indexes.
+func uidsAt(v *store.View, at []int) []store.UID {
+	uids := make([]store.UID, len(at))
+	for i, k := range at {
+		uids[i] = v.At(k).UID
+	}
+	return uids
+}
+
+// changedUIDs returns the UIDs of the messages in cur that changed or are new.
+func changedUIDs(cur *store.View, d store.Diff) (uids []uint32) {
+	for _, i := range d.Changed {
+		uids = append(uids, uint32(cur.At(i).UID))
+	}
+	for i := cur.Len() - d.Added; i < cur.Len(); i++ {
+		uids = append(uids, uint32(cur.At(i).UID))
+	}
+	return uids
+}
+
 // pairChanges returns the indexes in cur of messages whose change is to be told.
 func (s *session) pairChanges(d store.Diff, cur *store.View, own ownChange) []int {
-	if own.modseq == 0 {
+	quiet := s.hidesAnnotations()
+	if own.modseq == 0 && !quiet {
 		return d.Changed
 	}
 	old := s.box.view
@@ -70,6 +101,9 @@ func (s *session) pairChanges(d store.Diff, cur *store.View, own ownChange) []in
 		now, was := cur.At(i), old.At(i+gone)
 		if now.ModSeq == own.modseq {
 			own.changed(was, now)
+			continue
+		}
+		if quiet && now.Flags == was.Flags && now.Keywords == was.Keywords {
 			continue
 		}
 		out = append(out, i)
@@ -121,14 +155,26 @@ func (s *session) reportGhosts() {
 	b.ghosts = nil
 }
 
-// reportFlags sends FETCH with the flags of messages by their indexes in the view.
-func (s *session) reportFlags(changed []int) {
+// reportFlags sends FETCH with the flags of messages by their indexes in the view, and
+// which of their annotations changed after a ModSeq, where the client wants to know.
+func (s *session) reportFlags(changed []int, since store.ModSeq) {
+	flags, annotated := s.wantsFlags(), s.box.account.Annotated()
+	if !flags && !annotated {
+		return
+	}
 	g := 0
 	for _, i := range changed {
 		for g < len(s.box.ghosts) && s.box.ghosts[g].pos <= i+g {
 			g++
 		}
-		s.fetchFlags(uint32(i+g)+1, s.box.view.At(i), true)
+		m := s.box.view.At(i)
+		var names []string
+		if annotated {
+			names = s.changedAnnotations(m, since)
+		}
+		if flags || names != nil {
+			s.fetchChange(uint32(i+g)+1, m, true, names)
+		}
 	}
 }
 
@@ -136,10 +182,15 @@ func (s *session) reportFlags(changed []int) {
 // that know it, and with the UID too; RFC 9051 6.4.9: always with the UID in answer to
 // a command with UID.
 func (s *session) fetchFlags(seq uint32, m *store.Message, flags bool) {
+	s.fetchChange(seq, m, flags, nil)
+}
+
+// fetchChange is fetchFlags with the names of annotations that have changed.
+func (s *session) fetchChange(seq uint32, m *store.Message, flags bool, annotations []string) {
 	b := append(s.output(), "* "...)
 	b = strconv.AppendUint(b, uint64(seq), 10)
 	b = append(b, " FETCH ("...)
-	if s.condstore || s.rev2 || s.uidCommand {
+	if s.condstore || s.rev2 || s.uidCommand || s.listening() { // RFC 5465 5.1: with the UID
 		b = append(b, "UID "...)
 		b = strconv.AppendUint(b, uint64(m.UID), 10)
 		b = append(b, ' ')
@@ -148,6 +199,15 @@ func (s *session) fetchFlags(seq uint32, m *store.Message, flags bool) {
 		b = append(b, "FLAGS "...)
 		b = s.appendFlags(b, m)
 		b = append(b, ' ')
+	}
+	if annotations != nil {
+		b = append(b, "ANNOTATION "...)
+		sep := byte('(')
+		for _, name := range annotations {
+			b = imap.AppendAString(append(b, sep), name)
+			sep = ' '
+		}
+		b = append(b, ") "...)
 	}
 	if s.condstore {
 		b = append(b, "MODSEQ ("...)
@@ -190,7 +250,7 @@ func (s *session) appendFlags(b []byte, m *store.Message) []byte {
 		}
 	}
 	if m.Keywords != 0 {
-		for _, k := range s.account.Keywords(m.Keywords) {
+		for _, k := range s.box.account.Keywords(m.Keywords) {
 			b = appendWord(b, at, k)
 		}
 	}
@@ -211,7 +271,7 @@ func (s *session) flagNames() []string {
 	seen := map[string]bool{}
 	var more []string
 	for _, set := range s.box.view.KeywordSets() {
-		for _, k := range s.account.Keywords(set) {
+		for _, k := range s.box.account.Keywords(set) {
 			if !seen[k] {
 				seen[k] = true
 				more = append(more, k)
@@ -233,7 +293,7 @@ const maxListedKeywords = 1000
 func (s *session) reportKeywords() {
 	var names []string
 	for _, set := range s.box.view.KeywordSets() {
-		for _, k := range s.account.Keywords(set) {
+		for _, k := range s.box.account.Keywords(set) {
 			if !s.box.keywords[k] && len(s.box.keywords) < maxListedKeywords {
 				names = s.flagNames()
 			}
@@ -246,6 +306,27 @@ func (s *session) reportKeywords() {
 		return
 	}
 	s.sendFlagNames(names)
+}
+
+// permanent returns which of the flags the client can change.
+func (s *session) permanent(names []string) []string {
+	if s.box.readOnly {
+		return nil
+	}
+	l := flagLimit(s.box.rights)
+	if l == (store.FlagLimit{}) {
+		return append(names, `\*`)
+	}
+	var list []string
+	for _, n := range names {
+		if bit, ok := store.ParseFlag(n); ok && l.Flags&bit == 0 || !ok && !l.Keywords {
+			list = append(list, n)
+		}
+	}
+	if !l.Keywords {
+		list = append(list, `\*`)
+	}
+	return list
 }
 
 // sendFlagNames sends FLAGS and PERMANENTFLAGS. RFC 9051 7.1: \* says that new
@@ -261,10 +342,7 @@ func (s *session) sendFlagNames(names []string) {
 	b := append(s.output(), "* FLAGS "...)
 	b = imap.AppendFlags(b, names)
 	b = append(b, "\r\n* OK [PERMANENTFLAGS "...)
-	if s.box.readOnly {
-		b = append(b, "()"...)
-	} else {
-		b = imap.AppendFlags(b, append(names, `\*`))
-	}
+	// RFC 4314 5.1.1: what the user's rights allow.
+	b = imap.AppendFlags(b, s.permanent(names))
 	s.out = append(b, "] flags\r\n"...)
 }

@@ -44,6 +44,7 @@ type test func(c *candidate) tri
 type searcher struct {
 	s   *session
 	uid bool
+	by  message.Collation
 
 	fields  store.Fields // stored data the program needs
 	content bool         // content will be needed for most messages
@@ -54,7 +55,7 @@ type compiler func(x *searcher, k *imap.SearchKey) (test, error)
 
 // compilers has an entry for each search operation. It is a function since those of
 // groups refer to it.
-func compilers() [imap.SearchText + 1]compiler {
+func compilers() [imap.SearchAnnotation + 1]compiler {
 	return [...]compiler{
 		imap.SearchAll:               constant(yes),
 		imap.SearchNone:              constant(no),
@@ -84,6 +85,7 @@ func compilers() [imap.SearchText + 1]compiler {
 		imap.SearchHeader:            compileHeader,
 		imap.SearchBody:              compileText,
 		imap.SearchText:              compileText,
+		imap.SearchAnnotation:        compileAnnotation,
 	}
 }
 
@@ -182,7 +184,7 @@ func compileFlag(x *searcher, k *imap.SearchKey) (test, error) {
 	if bit, ok := store.ParseFlag(k.Str); ok {
 		return func(c *candidate) tri { return truth(c.msg.Flags&bit != 0) }, nil
 	}
-	sets := x.s.account.KeywordSets(k.Str)
+	sets := x.s.box.account.KeywordSets(k.Str)
 	return func(c *candidate) tri { return truth(sets[c.msg.Keywords]) }, nil
 }
 
@@ -263,11 +265,11 @@ const keptText = 4000
 // compileHeader: FROM, TO, CC, BCC, SUBJECT and HEADER. RFC 9051 6.4.4: an empty
 // string matches every message that has the field.
 func compileHeader(x *searcher, k *imap.SearchKey) (test, error) {
-	needle := []byte(message.CasemapKey(k.Str))
-	fromHeader := fieldTest(k.Field, needle)
+	needle := []byte(x.by.Key(k.Str))
+	fromHeader := fieldTest(x.by, k.Field, needle)
 	text := headerTexts[strings.ToLower(k.Field)]
 	switch {
-	case text != nil && len(needle) > 0:
+	case text != nil && len(needle) > 0 && x.by == message.UnicodeCasemap:
 		x.fields |= store.FieldText
 		return func(c *candidate) tri {
 			if c.r == nil {
@@ -289,26 +291,27 @@ func compileHeader(x *searcher, k *imap.SearchKey) (test, error) {
 
 // fieldTest looks into the fields of a name: among the common ones that are stored,
 // or in the message.
-func fieldTest(name string, needle []byte) test {
+func fieldTest(by message.Collation, name string, needle []byte) test {
 	common := store.CommonHeader(name)
 	return func(c *candidate) tri {
 		switch {
 		case common && c.r != nil && c.r.HasHeaders:
-			return truth(headerHas(c.r.Headers, name, needle))
+			return truth(headerHas(by, c.r.Headers, name, needle))
 		case c.content != nil:
-			return truth(headerHas(c.content.header(), name, needle))
+			return truth(headerHas(by, c.content.header(), name, needle))
 		}
 		return unknown
 	}
 }
 
-// headerHas reports whether a field of the header has the casemapped needle.
-func headerHas(header []byte, name string, needle []byte) bool {
+// headerHas reports whether a field of the header has the needle, which is a key of the
+// collation.
+func headerHas(by message.Collation, header []byte, name string, needle []byte) bool {
 	if !hasField(header, name) {
 		return false
 	}
 	for _, v := range message.ParseHeader(header).Values(name) {
-		if len(needle) == 0 || strings.Contains(message.CasemapKey(message.DecodeWords(v)), string(needle)) {
+		if len(needle) == 0 || strings.Contains(by.Key(message.DecodeWords(v)), string(needle)) {
 			return true
 		}
 	}
@@ -339,7 +342,7 @@ func compileText(x *searcher, k *imap.SearchKey) (test, error) {
 		return constant(yes)(x, k)
 	}
 	x.content = true
-	q := &textQuery{query: search.Query{Field: textFields[k.Op], Needle: k.Str}}
+	q := &textQuery{query: search.Query{Field: textFields[k.Op], Needle: k.Str}, by: x.by}
 	i := len(x.queries)
 	x.queries = append(x.queries, q)
 	return func(c *candidate) tri {

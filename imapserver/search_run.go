@@ -17,7 +17,8 @@ const searchBatch = 4096
 // textQuery is a TEXT or BODY key with what the index says about it.
 type textQuery struct {
 	query search.Query
-	known search.Result // the zero Result when the index does not know
+	by    message.Collation // the index knows the default only
+	known search.Result     // the zero Result when the index does not know
 }
 
 // decide returns what the index knows about a body.
@@ -26,6 +27,9 @@ func (q *textQuery) decide(id store.BodyID) tri {
 		return unknown
 	}
 	if _, ok := slices.BinarySearch(q.known.Matches, id); ok {
+		if q.by != message.UnicodeCasemap {
+			return unknown
+		}
 		return yes
 	}
 	if _, ok := slices.BinarySearch(q.known.Candidates, id); ok {
@@ -40,12 +44,20 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 	if err != nil {
 		return err
 	}
+	return x.runOver(ctx, prog, sp, res)
+}
+
+// runOver tests the messages at some positions.
+func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *searchResult) error {
 	if x.fields == 0 && !x.content {
 		// Everything is in the view.
 		c := &candidate{}
 		for c.entry = range x.s.box.entries(sp) {
 			if !(x.uid && c.ghost) && prog(c) == yes {
 				res.add(c.entry)
+			}
+			if res.full() {
+				break
 			}
 		}
 		return nil
@@ -65,6 +77,9 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 		if batch = append(batch, candidate{entry: probe.entry, known: v == yes}); len(batch) == searchBatch {
 			if err := x.runBatch(ctx, prog, batch, res); err != nil {
 				return err
+			}
+			if res.full() {
+				return nil
 			}
 			batch = batch[:0]
 		}
@@ -103,7 +118,7 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 	if x.content {
 		fields |= store.FieldParts
 	}
-	for r, err := range x.s.account.Rendered(ctx, msgs, fields, true) {
+	for r, err := range x.s.box.account.Rendered(ctx, msgs, fields, true) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
 		}
@@ -121,7 +136,7 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 		c.r, c.known = nil, v == yes
 	}
 	for i := range batch {
-		if batch[i].known {
+		if batch[i].known && !res.full() {
 			res.add(batch[i].entry)
 		}
 	}
@@ -135,7 +150,10 @@ func (x *searcher) askIndex(ctx context.Context) {
 		return
 	}
 	for _, q := range x.queries {
-		if known, ok := index.Candidates(ctx, x.s.account, q.query); ok {
+		if q.by != message.UnicodeCasemap && !message.IsASCII([]byte(q.query.Needle)) {
+			continue
+		}
+		if known, ok := index.Candidates(ctx, x.s.box.account, q.query); ok {
 			q.known = known
 		}
 	}
@@ -149,7 +167,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 	// Stored header data is cut where a header is huge, which is rare: the part tree was
 	// not read with it.
 	fields := x.fields | store.FieldHeaders | store.FieldParts
-	for r, err := range x.s.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
+	for r, err := range x.s.box.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
 		if err != nil {
 			return no, fmt.Errorf("reading renderings: %w", err)
 		}
@@ -163,7 +181,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 }
 
 func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tri, error) {
-	body, err := x.s.account.OpenBody(ctx, c.msg.Body)
+	body, err := x.s.box.account.OpenBody(ctx, c.msg.Body)
 	if errors.Is(err, store.ErrNoBody) {
 		return no, nil
 	} else if err != nil {
@@ -176,6 +194,9 @@ func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tr
 		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
 	c.content = &content{part: part, ra: body, queries: x.queries}
+	if index := x.s.srv.cfg.Index; index != nil && len(x.queries) > 0 {
+		c.content.document = index.Document(ctx, x.s.box.account, c.msg.Body)
+	}
 	v := prog(c)
 	err = c.content.err
 	c.content = nil

@@ -12,9 +12,11 @@ type content struct {
 	part    *message.Part
 	ra      io.ReaderAt
 	queries []*textQuery // of the command
-	found   []bool       // for each query, once looked for
-	raw     []byte       // header, once read
-	err     error        // of reading
+	// document is that of [search.Source].
+	document func(n int, p *message.Part) ([]byte, error)
+	found    []bool // for each query, once looked for
+	raw      []byte // header, once read
+	err      error  // of reading
 }
 
 // header returns the header of the message, as far as it is looked at.
@@ -42,7 +44,7 @@ func (c *content) matches(i int) bool {
 		for j, q := range c.queries {
 			queries[j] = q.query
 		}
-		c.found, c.err = search.Match(search.Source{Part: c.part, Body: c.ra}, queries)
+		c.found, c.err = search.MatchBy(c.queries[0].by, search.Source{Part: c.part, Body: c.ra, Document: c.document}, queries)
 	}
 	return c.err == nil && c.found[i]
 }

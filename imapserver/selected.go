@@ -14,15 +14,20 @@ import (
 // ghosts: messages that are no longer in view, but whose EXPUNGE has not been sent.
 type selected struct {
 	box      *store.Box
+	account  *store.Account // which has the mailbox
+	owner    string         // its name, when it is another user's
+	rights   imap.Rights    // of the user, as last looked at
 	readOnly bool
+	annotate bool // RFC 5257 4.2: changed annotations are to be told
 	view     *store.View
 	ghosts   []ghost // ascending by pos
 	// floor is the view's ModSeq before the first of the ghosts went: the highest
 	// mod-sequence up to which the client knows all (RFC 7162 3.2: it must not be told
 	// more while EXPUNGE responses are delayed).
 	floor    store.ModSeq
-	keywords map[string]bool // keywords listed in a FLAGS response
-	saved    []imap.NumRange // RFC 5182: UIDs of the saved search result
+	keywords map[string]bool  // keywords listed in a FLAGS response
+	saved    []imap.NumRange  // RFC 5182: UIDs of the saved search result
+	contexts []*searchContext // RFC 5267: searches that are kept up to date
 }
 
 // ghost is an expunged message whose EXPUNGE was not sent yet. pos is its sequence
@@ -76,6 +81,20 @@ func (sp spans) len() (n int) {
 		n += s.to - s.from
 	}
 	return n
+}
+
+// part returns a part of the positions: RFC 9394 3.3.
+func (sp spans) part(r imap.PartialRange) (out spans) {
+	from, to := r.Bounds(sp.len())
+	for _, s := range sp {
+		n := s.to - s.from
+		lo, hi := max(from, 0), min(to, n)
+		if lo < hi {
+			out = append(out, span{s.from + lo, s.from + hi})
+		}
+		from, to = from-n, to-n
+	}
+	return out
 }
 
 // findPos returns the position of the first message with at least uid.
@@ -212,6 +231,10 @@ func (s *session) unselect() {
 		return
 	}
 	s.box.box.Close()
+	if s.box.owner != "" {
+		s.box.account.Release()
+		s.srv.selectedOf(s, "")
+	}
 	s.box = nil
 	s.state = stateAuthenticated
 }

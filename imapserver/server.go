@@ -2,7 +2,9 @@ package imapserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -16,15 +18,23 @@ var ErrServerClosed = errors.New("imap server is shut down")
 // Server serves IMAP on any number of listeners. Make it with [New]. Its methods are
 // safe for concurrent use.
 type Server struct {
-	cfg     Config
-	nextID  atomic.Int64
-	stop    context.CancelCauseFunc
-	stopped context.Context // cancelled by Shutdown
+	cfg    Config
+	nextID atomic.Int64
+	// plausibleKey is for tokens of URLs that have no key, see urlauth.go.
+	plausibleKey [urlKeySize]byte
+	stop         context.CancelCauseFunc
+	stopped      context.Context // cancelled by Shutdown
 
 	mu        sync.Mutex
-	sessions  map[*session]string // the account, empty before login
+	sessions  map[*session]accounts
 	listeners map[net.Listener]struct{}
 	wg        sync.WaitGroup // sessions
+}
+
+// accounts are those that a session uses.
+type accounts struct {
+	own      string // empty before login
+	selected string // another user's, of the selected mailbox; else empty
 }
 
 // New returns a server.
@@ -39,8 +49,18 @@ func New(cfg Config) *Server {
 	if cfg.Hostname == "" {
 		cfg.Hostname = "localhost"
 	}
-	s := &Server{cfg: cfg, sessions: map[*session]string{}, listeners: map[net.Listener]struct{}{}}
+	if cfg.UserAccount == nil {
+		cfg.UserAccount = func(name string) (string, bool) { return name, true }
+	}
+	if cfg.OwnHost == nil {
+		cfg.OwnHost = func(string) bool { return true }
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	s := &Server{cfg: cfg, sessions: map[*session]accounts{}, listeners: map[net.Listener]struct{}{}}
 	s.stopped, s.stop = context.WithCancelCause(context.Background())
+	_, _ = io.ReadFull(s.cfg.Random, s.plausibleKey[:]) // of no consequence when it fails
 	if s.cfg.NextID == nil {
 		s.cfg.NextID = func() int64 { return s.nextID.Add(1) }
 	}
@@ -120,7 +140,7 @@ func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) *session {
 	s.mu.Lock()
 	refused := s.stopped.Err() != nil || len(s.sessions) >= s.cfg.Limits.Connections
 	if !refused {
-		s.sessions[sess] = ""
+		s.sessions[sess] = accounts{}
 		s.wg.Add(1)
 	}
 	s.mu.Unlock()
@@ -155,13 +175,13 @@ func refuse(nc net.Conn, l *Listener, code, text string) {
 	_ = nc.Close()
 }
 
-// Disconnect ends the sessions of an account with BYE, such as when it is removed. It
-// does not wait for their end.
+// Disconnect ends the sessions of an account with BYE, such as when it is removed, and those
+// of others who have a mailbox of it selected. It does not wait for their end.
 func (s *Server) Disconnect(account string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for sess, name := range s.sessions {
-		if name == account {
+	for sess, uses := range s.sessions {
+		if uses.own == account || uses.selected == account {
 			sess.cancel()
 			sess.conn.Interrupt()
 		}
@@ -172,7 +192,28 @@ func (s *Server) Disconnect(account string) {
 func (s *Server) loggedIn(sess *session, account string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sessions[sess] = account
+	s.sessions[sess] = accounts{own: account}
+}
+
+// selectedOf notes whose mailbox a session has selected, when it is not its own user's.
+func (s *Server) selectedOf(sess *session, owner string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	uses := s.sessions[sess]
+	uses.selected = owner
+	s.sessions[sess] = uses
+}
+
+// Recheck makes sessions that wait with another user's mailbox selected look whether they
+// still may: what [Sharing] says has changed.
+func (s *Server) Recheck() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sess, uses := range s.sessions {
+		if uses.selected != "" {
+			sess.conn.Interrupt()
+		}
+	}
 }
 
 func (s *Server) closeListeners() {

@@ -23,7 +23,7 @@ const (
 	testPassword = "te\"st p\\ss"
 )
 
-// testAuth knows one user.
+// testAuth knows one user, and those of testSharing by the same password.
 type testAuth struct{ t testing.TB }
 
 func (a testAuth) Begin(_ context.Context, info AuthInfo) (Attempt, error) {
@@ -36,7 +36,7 @@ type testAttempt struct {
 }
 
 func (a *testAttempt) Password(_ context.Context, authcid, password string) error {
-	if authcid != testUser || password != testPassword {
+	if authcid != testUser && !testUsers[strings.TrimSuffix(authcid, "@mox.example")] || password != testPassword {
 		return sasl.ErrCredentials
 	}
 	return nil
@@ -61,6 +61,9 @@ func (a *testAttempt) External(context.Context, string) error {
 }
 
 func (a *testAttempt) Finish(_ context.Context, mech, authcid, _ string, err error) (Principal, error) {
+	if name := strings.TrimSuffix(authcid, "@mox.example"); err == nil && testUsers[name] {
+		return Principal{Account: name, Login: authcid}, nil
+	}
 	if err == nil && (authcid == testUser || mech == "EXTERNAL") {
 		return Principal{Account: "mjl", Login: testUser}, nil
 	}
@@ -71,20 +74,29 @@ func (a *testAttempt) Login(ctx context.Context, username, password string) (Pri
 	return a.Finish(ctx, "LOGIN", username, "", a.Password(ctx, username, password))
 }
 
+// testUserAccount returns the accounts of users in URLs.
+func testUserAccount(name string) (string, bool) {
+	account, ok := strings.CutSuffix(name, "@mox.example")
+	return account, ok && (account == "mjl" || testUsers[account])
+}
+
 type testServer struct {
 	*Server
 	t       testing.TB
 	store   *store.Store
 	account *store.Account
 	ln      *sessiontest.Listener
+	sharing *testSharing
 	panics  *int
 	cert    tls.Certificate
 }
 
 type testOptions struct {
+	sharing  bool // with testSharing, whose accounts exist
 	config   func(c *Config)
 	listener Listener
 	log      slog.Level
+	store    store.Options
 }
 
 var remote = netip.MustParseAddrPort("10.0.0.1:1234")
@@ -97,7 +109,8 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 		level = o.log
 	}
 	log := mlog.NewTest(t, level)
-	st, err := store.Open(t.TempDir(), store.Options{Log: log})
+	o.store.Log = log
+	st, err := store.Open(t.TempDir(), o.store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,9 +122,13 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ts := &testServer{t: t, store: st, account: acc, panics: new(int)}
+	ts := &testServer{t: t, store: st, account: acc, panics: new(int), sharing: &testSharing{}}
 	ts.cert = sessiontest.Certificate("mox.example")
-	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", Hooks: Hooks{Panic: func() { *ts.panics++ }}}
+	cfg := Config{Accounts: st, Auth: testAuth{t}, Log: log, Hostname: "mox.example", Version: "v1", UserAccount: testUserAccount, Hooks: Hooks{Panic: func() { *ts.panics++ }}}
+	if o.sharing {
+		cfg.Sharing = ts.sharing
+		ts.createUsers()
+	}
 	if o.config != nil {
 		o.config(&cfg)
 	}
@@ -142,6 +159,9 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 		if err != nil {
 			t.Errorf("check: %v", err)
 		}
+		if o.sharing {
+			ts.checkUsers()
+		}
 		acc.Release()
 		if err := st.Close(); err != nil {
 			t.Errorf("closing store: %v", err)
@@ -165,6 +185,12 @@ func (ts *testServer) tcp(l Listener) string {
 // add adds a message to a mailbox of the test account.
 func (ts *testServer) add(mailbox, text string, flags store.Flags, keywords ...string) store.Added {
 	ts.t.Helper()
+	return ts.addTo(ts.account, mailbox, text, flags, keywords...)
+}
+
+// addTo is add for another account.
+func (ts *testServer) addTo(a *store.Account, mailbox, text string, flags store.Flags, keywords ...string) store.Added {
+	ts.t.Helper()
 	sp := ts.store.NewSpool()
 	defer sp.Close()
 	if _, err := sp.Write([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); err != nil {
@@ -173,7 +199,7 @@ func (ts *testServer) add(mailbox, text string, flags store.Flags, keywords ...s
 	if err := sp.Finish(); err != nil {
 		ts.t.Fatal(err)
 	}
-	added, err := ts.account.Deliver(context.Background(), mailbox, store.NewMessage{
+	added, err := a.Deliver(context.Background(), mailbox, store.NewMessage{
 		Spool: sp, Flags: flags, Keywords: keywords,
 		Received: time.Date(2022, 3, 4, 5, 6, 7, 0, time.UTC), Saved: time.Date(2023, 3, 4, 5, 6, 7, 0, time.UTC),
 	})
@@ -198,6 +224,7 @@ func TestSessions(t *testing.T) {
 			Vars: map[string]string{
 				"user":  testUser,
 				"login": `LOGIN "` + testUser + `" "te\"st p\\ss"`,
+				"pass":  `"te\"st p\\ss"`,
 			},
 			Dial: func(string) (net.Conn, error) {
 				if ts == nil {
@@ -230,6 +257,11 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 				ready().add(box, smallMessage(i+1), 0)
 			}
 		},
+		// mail MAILBOX FIELD | FIELD ...: adds a message with header fields.
+		"mail": func(t testing.TB, args string) {
+			box, fields, _ := strings.Cut(args, " ")
+			ready().add(box, strings.ReplaceAll(fields, " | ", "\n")+"\n\nHello\n", 0)
+		},
 		// mime MAILBOX NAME: adds a message of testMessages.
 		"mime": func(t testing.TB, args string) {
 			box, name, _ := strings.Cut(args, " ")
@@ -239,10 +271,31 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 			ready().add(box, testMessages[name], 0)
 		},
 		"quota": func(t testing.TB, args string) {
-			var n int64
-			fmt.Sscan(args, &n)
-			ready().account.SetQuota(n)
+			var l store.Limits
+			fmt.Sscan(args, &l.Bytes, &l.Messages, &l.Mailboxes)
+			ready().account.SetLimits(l)
 		},
+		// account NAME: makes the account of one of testUsers.
+		"account": func(t testing.TB, name string) {
+			if err := ready().store.Create(context.Background(), name, store.InitialMailboxes{}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		// comment MAILBOX TEXT: sets /shared/comment.
+		"comment": func(t testing.TB, args string) {
+			box, text, _ := strings.Cut(args, " ")
+			mb, _ := ready().account.MailboxByName(box)
+			if err := ready().account.SetMetadata(context.Background(), mb.ID, []store.MetadataEntry{{Name: "/shared/comment", Value: []byte(text)}}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		// acl ACCOUNT MAILBOX IDENTIFIER RIGHTS: sets an entry of an access control list.
+		"acl": func(t testing.TB, args string) {
+			f := strings.Fields(args)
+			ready().setACL(f[0], f[1], f[2], strings.Trim(f[3], "-"))
+		},
+		// allow ACCOUNT: switches sharing off for an account; "" for all.
+		"forbid": func(t testing.TB, args string) { ready().sharing.forbid(args); ready().Recheck() },
 		"shutdown": func(t testing.TB, _ string) {
 			go ready().Shutdown(context.Background())
 		},
@@ -250,9 +303,22 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 }
 
 var serverSettings = map[string]testOptions{
+	"disabled": {config: func(c *Config) {
+		c.Disabled = func(string) []string {
+			return []string{"IDLE", "QRESYNC", "CONDSTORE", "NOTIFY", "REPLACE", "IMAP4REV2", "THREAD=REFS", "ESEARCH", "LIST-STATUS"}
+		}
+	}},
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
-	"8bit":     {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
+	"annotate": {store: store.Options{Annotations: store.AnnotationLimits{Size: 1024, Message: 10}}},
+	"behind":   {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
+	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
+	"contexts": {config: func(c *Config) {
+		c.Limits.Contexts = 2
+		c.Limits.ContextResults = 10
+	}},
+	"sharing": {sharing: true},
+	"8bit":    {config: func(c *Config) { c.RefuseEightBitHeaders = true }},
 	"small": {config: func(c *Config) {
 		c.Limits.AppendSize = 1000
 		c.Limits.BadCommands = 3
@@ -298,6 +364,9 @@ Content-Transfer-Encoding: quoted-printable
 --y--
 --x--
 `,
+	"nul":  "From: a@example.org\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\nAAECAA==\n--x\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: binary\n\na\x00b\n--x\nContent-Transfer-Encoding: rot13\n\nuryyb\n--x\nContent-Type: message/rfc822\n\nSubject: inner\n\ninner\n--x--\n",
+	"east": "From: a@example.org\nSubject: east\nDate: Tue, 8 Feb 1994 01:00:00 +1400\n\nx\n",
+	"west": "From: a@example.org\nSubject: west\nDate: Mon, 7 Feb 1994 23:30:00 -1100\n\nx\n",
 	"unknowncte": `From: a@example.org
 Subject: strange
 Content-Transfer-Encoding: rot13

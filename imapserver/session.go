@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"mox/imap"
@@ -34,14 +35,21 @@ type session struct {
 
 	state     state
 	principal Principal
-	account   *store.Account
-	box       *selected // set in stateSelected
+	account   *store.Account   // the user's own; that of the selected mailbox is box.account
+	borrowed  []*store.Account // other users', for the command in progress
+	box       *selected        // set in stateSelected
+
+	news *news // nil unless the client wants to hear of more than the selected mailbox
 
 	condstore bool // CONDSTORE-aware client: RFC 7162 3.1
 	qresync   bool // RFC 7162 3.2.3
 	utf8      bool // UTF8=ACCEPT or IMAP4rev2 enabled
 	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
 	rev2      bool // IMAP4rev2 enabled
+
+	disabled []string // capabilities that are switched off for the account
+
+	comparator comparator // the active one: RFC 5255 4.2
 
 	out  []byte // pending responses
 	outp *[]byte
@@ -58,6 +66,8 @@ type session struct {
 	stopWatch func() bool
 	release   func() // of the connection limit
 	ended     error  // why the session has ended
+
+	keyReset atomic.Int64 // the mailbox whose access key was reset, keysReset for all; see cmd_resetkey.go
 
 	uidCommand    bool // the command in progress has the prefix UID
 	first         bool // no command has been accepted yet
@@ -244,12 +254,16 @@ func (s *session) wait(ctx context.Context) error {
 	if s.state == stateNotAuthenticated {
 		timeout = s.limits().LoginTimeout
 	}
+	deadline := time.Now().Add(timeout)
 	for {
 		if s.stopping(ctx) {
 			return errShutdown
 		}
-		err := s.conn.WaitInput(timeout)
+		err := s.waitListening(max(time.Until(deadline), time.Millisecond))
 		if errors.Is(err, lineio.ErrInterrupted) {
+			if err := s.tellListening(ctx); err != nil {
+				return err
+			}
 			continue
 		} else if errors.Is(err, os.ErrDeadlineExceeded) {
 			return &errClose{bye: "timeout", err: err}
@@ -300,20 +314,35 @@ func (s *session) command(ctx context.Context) error {
 // dispatch checks the state and runs the command, then reports pending changes.
 func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 	cmd := commandTable[r.Name]
-	if cmd.states&s.state == 0 {
-		if r.Name == "APPEND" {
-			if err := s.dec.SkipAppend(); err != nil {
-				return err
-			}
+	if err := s.checkAllowed(r, cmd.states); err != nil {
+		if r.Name == "APPEND" || r.Name == "REPLACE" {
+			return s.afterSkip(s.dec.SkipAppend(), err)
 		}
-		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
+		return err
 	}
 	s.uidCommand = r.UID
-	err := cmd.run(s, ctx, r)
-	if s.box != nil && !cmd.quiet && !isClose(err) {
-		s.report(!cmd.noExpunge || r.UID)
+	if !leaving[r.Name] {
+		if err := s.checkAccess(); err != nil {
+			return err
+		}
+	}
+	defer s.giveBack()
+	err := cmd.run(s, s.recordOwn(ctx), r)
+	if !cmd.quiet && !isClose(err) {
+		if s.box != nil {
+			s.reportWanted(!cmd.noExpunge || r.UID)
+		}
+		s.tellNews(ctx)
 	}
 	return err
+}
+
+// checkAllowed refuses commands that are not for this state or this account.
+func (s *session) checkAllowed(r *imap.Request, states state) error {
+	if states&s.state == 0 {
+		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
+	}
+	return s.checkDisabled(r)
 }
 
 func isClose(err error) bool {
@@ -388,6 +417,8 @@ func metricName(r *imap.Request) string {
 // closeAccount leaves the mailbox and the account.
 func (s *session) closeAccount() {
 	s.unselect()
+	s.giveBack()
+	s.unfollow()
 	if s.account != nil {
 		s.account.Release()
 		s.account = nil

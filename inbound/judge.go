@@ -144,7 +144,7 @@ func (j *judge) judge(ctx context.Context, c deliver.Case) deliver.Judgment {
 	t := j.newTrace(c.To, account)
 	j.recipientFacts(&t.Facts, info, c)
 	rec := j.received(ctx, c)
-	t.Facts.Report = rec.Valid()
+	t.Facts.Report, t.Facts.ReportProblem = rec.Valid(), rec.Problem()
 	filter, err := j.filter(ctx, c.Account)
 	if err != nil {
 		j.in.c.Log.ErrorContext(ctx, "opening junk filter", "account", account, "err", err)

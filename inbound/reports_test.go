@@ -131,6 +131,9 @@ func TestDMARCReports(t *testing.T) {
 		if got != tc.want || (reason == "reporting") != valid || f.last(t).Facts.Report != valid {
 			t.Errorf("%s: %s %s", tc.name, got, reason)
 		}
+		if got := f.last(t).Facts.ReportProblem; got != tc.problem && tc.name != "forged" {
+			t.Errorf("%s: problem in the trace %q, want %q", tc.name, got, tc.problem)
+		}
 		if tc.problem == "" {
 			continue
 		}

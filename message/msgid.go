@@ -52,3 +52,42 @@ func cleanID(s string) string {
 }
 
 var idSpace = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "", "\x00", "")
+
+// References returns the message ids by which RFC 5256 3 threads a message, the closest
+// last, at most max of them: those of References; when it has none the first of
+// In-Reply-To, where only what is in angle brackets counts, since addresses occur there.
+func References(references, inReplyTo string, max int) []string {
+	if ids := ParseMessageIDs(references, max); len(ids) > 0 {
+		return ids
+	}
+	if !strings.Contains(inReplyTo, "<") {
+		return nil
+	}
+	// Of more than it is asked for, ParseMessageIDs returns the last.
+	if ids := ParseMessageIDs(inReplyTo, 0); len(ids) > 0 {
+		return ids[:1]
+	}
+	return nil
+}
+
+// UnquoteMessageID returns a message id, without angle brackets, in the form that
+// compares: RFC 5256 3: <"a"@b> is <a@b>.
+func UnquoteMessageID(id string) string {
+	if !strings.Contains(id, `"`) {
+		return id
+	}
+	var b strings.Builder
+	quoted := false
+	for i := 0; i < len(id); i++ {
+		switch c := id[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted && i+1 < len(id):
+			i++
+			b.WriteByte(id[i])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

@@ -23,24 +23,34 @@ type SortKeys struct {
 // SortKeys returns the keys of a message. Where it has no valid Date, the date is
 // fallback, which IMAP wants to be the internal date.
 func (p *Part) SortKeys(fallback time.Time) SortKeys {
+	k := p.SortKeysBy(UnicodeCasemap)
+	if k.Date.IsZero() {
+		k.Date = fallback.UTC()
+	}
+	return k
+}
+
+// SortKeysBy returns the keys of a message with strings transformed by a collation; the
+// date is zero where the message has no valid one.
+func (p *Part) SortKeysBy(c Collation) SortKeys {
 	e := p.Envelope
 	if e == nil {
-		return SortKeys{Date: fallback.UTC()}
+		return SortKeys{}
 	}
 	date := e.SentDate()
-	if date.IsZero() {
-		date = fallback
+	if !date.IsZero() {
+		date = date.UTC()
 	}
 	base, reply := BaseSubject(e.Subject)
 	return SortKeys{
-		Date:        date.UTC(),
-		Subject:     CasemapKey(base),
+		Date:        date,
+		Subject:     c.Key(base),
 		Reply:       reply,
-		From:        CasemapKey(firstMailbox(e.From)),
-		To:          CasemapKey(firstMailbox(e.To)),
-		Cc:          CasemapKey(firstMailbox(e.Cc)),
-		DisplayFrom: CasemapKey(firstDisplay(e.From)),
-		DisplayTo:   CasemapKey(firstDisplay(e.To)),
+		From:        c.Key(firstMailbox(e.From)),
+		To:          c.Key(firstMailbox(e.To)),
+		Cc:          c.Key(firstMailbox(e.Cc)),
+		DisplayFrom: c.Key(firstDisplay(e.From)),
+		DisplayTo:   c.Key(firstDisplay(e.To)),
 	}
 }
 

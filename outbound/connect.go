@@ -83,6 +83,9 @@ func (o *Outbound) connect(ctx context.Context, t *transaction, h *hop, ip netip
 		}
 		s, err = o.connectOnce(ctx, t, h, ip, smtpclient.TLSNone)
 	}
+	if errors.Is(err, errTokenOld) && ctx.Err() == nil {
+		s, err = o.connectOnce(ctx, t, h, ip, h.decision.Mode)
+	}
 	if err != nil {
 		return nil, o.connectFailure(t, h, ip, err)
 	}
@@ -136,20 +139,22 @@ func (o *Outbound) connectOnce(ctx context.Context, t *transaction, h *hop, ip n
 		return nil, err
 	}
 	var w witness
+	var token string
 	opts := smtpclient.Options{Hello: hello(t), TLS: mode, Limits: o.c.Client, Log: o.c.Log, Command: o.c.Metrics.Command}
 	if mode != smtpclient.TLSNone {
 		opts.TLSConfig = o.tlsConfig(t, h, &w)
 	}
 	if h.smart != nil {
-		if l := h.smart.login(); l != nil {
-			opts.Auth = l.Auth
-		}
+		o.authenticate(ctx, t, h.smart, &opts, &token)
 		// A server that serves us by contract is quicker.
 		orElse(&opts.Limits.Greeting, time.Minute)
 		orElse(&opts.Limits.Command, time.Minute)
 	}
 	out := tlsOutcome{local: addrIP(conn.LocalAddr()), remote: ip.String()}
 	client, err := smtpclient.New(ctx, conn, opts)
+	if err != nil && token != "" {
+		err = o.tokenRefused(t, token, err)
+	}
 	if mode != smtpclient.TLSNone && ctx.Err() == nil {
 		o.sawTLS(ctx, t, h, client, err, w, out)
 	}

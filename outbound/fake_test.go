@@ -213,11 +213,12 @@ type received struct {
 // server is an SMTP server whose behaviour is set by its fields. An empty reply is the
 // usual one.
 type server struct {
-	mu   sync.Mutex
-	cert *tls.Certificate // nil: no STARTTLS
-	ext  []string         // after EHLO
-	down bool             // connections are refused
-	hang bool             // connections get no answer
+	mu      sync.Mutex
+	cert    *tls.Certificate // nil: no STARTTLS
+	ext     []string         // after EHLO
+	clients bool             // must show a certificate
+	down    bool             // connections are refused
+	hang    bool             // connections get no answer
 
 	greeting string
 	handle   func(verb, line string, n int) string // reply to a command, n being the number of recipients so far
@@ -283,7 +284,11 @@ func (s *server) serve(conn net.Conn, num int) {
 				continue
 			}
 			say("220 go")
-			tc := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*s.cert}})
+			conf := &tls.Config{Certificates: []tls.Certificate{*s.cert}}
+			if s.clients {
+				conf.ClientAuth = tls.RequireAnyClientCert
+			}
+			tc := tls.Server(conn, conf)
 			if err := tc.Handshake(); err != nil {
 				return
 			}

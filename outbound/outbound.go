@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -71,6 +72,8 @@ type Config struct {
 	Sign func(ctx context.Context, from dns.Domain, smtputf8 bool, content io.ReaderAt) (string, error)
 	// Learned is told what was seen of a host of a recipient's domain; nil: nobody.
 	Learned func(ctx context.Context, h HostTLS)
+	// HTTP asks for tokens of OAuth 2 to log in with; nil: http.DefaultClient, for a time.
+	HTTP *http.Client
 	// Loopback allows to connect to loopback addresses and own addresses, which otherwise
 	// are a mail loop: for tests.
 	Loopback bool
@@ -168,6 +171,8 @@ type Outbound struct {
 	pool  *pool
 	hosts *hostMemory
 
+	tokens tokens
+
 	random   *rand.Rand // guarded by randomMu
 	randomMu sync.Mutex
 
@@ -195,6 +200,9 @@ func New(c Config) *Outbound {
 	if c.Random == nil {
 		c.Random = crand.Reader
 	}
+	if c.HTTP == nil {
+		c.HTTP = http.DefaultClient
+	}
 	if c.Dial == nil {
 		c.Dial = dialNet
 	}
@@ -208,6 +216,7 @@ func New(c Config) *Outbound {
 		wake:   make(chan struct{}, 1),
 		lanes:  map[string]*lane{}, under: map[int64]bool{}, parked: map[string]park{},
 	}
+	o.tokens.http, o.tokens.now = c.HTTP, c.Now
 	o.pool = newPool(c.Limits, c.Now)
 	return o
 }

@@ -121,6 +121,18 @@ func (o *Outbound) underWay(id int64) bool {
 	return o.under[id]
 }
 
+// Sending tells whether one of some messages is being sent.
+func (o *Outbound) Sending(ids ...int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, id := range ids {
+		if o.under[id] {
+			return true
+		}
+	}
+	return false
+}
+
 // underWayBefore is underWay as of now. Due must not ask what is under way while it reads: a
 // message that is recorded and taken off the books meanwhile would not be under way any more,
 // but still be there in the snapshot of the database that is read, and would be sent twice.

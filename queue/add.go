@@ -355,6 +355,9 @@ func (t *tx) insert(m *Message, content int64) error {
 	t.lane(lane, 1)
 	t.use(m.Account, usageChange{messages: 1})
 	t.changed = t.changed || !m.Hold
+	if m.Account != "" {
+		t.touch(m.Account)
+	}
 	return t.c.Exec(`INSERT INTO message (id, base_id, lane_id, content_id, hold, queued, next_attempt, last_attempt, attempts, begun,
 		delay_notified, size, require_tls, account, sender, recipient, sender_domain, recipient_domain, from_id, message_id, transport, info)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

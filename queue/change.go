@@ -55,6 +55,7 @@ func (t *tx) hold(id int64, hold bool) (bool, error) {
 	if ok {
 		t.lane(lane, 0)
 		t.changed = t.changed || !hold
+		t.touch("")
 	}
 	return ok, err
 }
@@ -75,6 +76,7 @@ func (q *Queue) Schedule(ctx context.Context, f Filter, s Shift) (int, error) {
 		if ok {
 			t.lane(lane, 0)
 			t.changed = true
+			t.touch("")
 		}
 		return ok, err
 	})
@@ -132,6 +134,11 @@ func (q *Queue) SetRequireTLS(ctx context.Context, f Filter, require *bool) (int
 // Drop removes messages without telling the sender; webhooks are told that they are canceled.
 // It returns how many there were.
 func (q *Queue) Drop(ctx context.Context, f Filter) (int, error) {
+	return q.Cancel(ctx, f, "dropped by an administrator")
+}
+
+// Cancel is Drop for a reason of the caller's, which goes into the history.
+func (q *Queue) Cancel(ctx context.Context, f Filter, why string) (int, error) {
 	return q.change(ctx, f, func(t *tx, id int64) (bool, error) {
 		r, ok, err := t.find(id)
 		if err != nil || !ok {
@@ -141,7 +148,7 @@ func (q *Queue) Drop(ctx context.Context, f Filter) (int, error) {
 		if err := t.remove(r); err != nil {
 			return false, err
 		}
-		return true, t.done(&r.m, EventCanceled, Result{Start: t.now, Error: "dropped by an administrator"}, false)
+		return true, t.done(&r.m, EventCanceled, Result{Start: t.now, Error: why}, false)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"syscall"
 	"time"
 
@@ -39,6 +40,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Suppress == nil {
 		o.Suppress = func(m *Message) bool { return m.Account != "" && m.Kind == Ordinary && !m.Local }
+	}
+	if o.Touched == nil {
+		o.Touched = func(string) {}
 	}
 	if o.Changed == nil {
 		o.Changed = func() {}
@@ -161,7 +165,8 @@ type tx struct {
 
 	totals totals
 
-	changed, hooks, free bool // what is to be told once it is durable
+	changed, hooks, free bool     // what is to be told once it is durable
+	touched              []string // accounts, "": any
 }
 
 // do runs fn as an operation of the next commit, and returns when that is durable. size
@@ -183,6 +188,9 @@ func (q *Queue) do(ctx context.Context, size int, fn func(*tx) error) error {
 	if t.changed {
 		q.o.Changed()
 	}
+	for _, account := range t.touched {
+		q.o.Touched(account)
+	}
 	if t.hooks {
 		q.o.HooksChanged()
 	}
@@ -190,6 +198,13 @@ func (q *Queue) do(ctx context.Context, size int, fn func(*tx) error) error {
 		signal(q.wake)
 	}
 	return nil
+}
+
+// touch notes that messages of an account have changed; "" stands for any account.
+func (t *tx) touch(account string) {
+	if !slices.Contains(t.touched, account) {
+		t.touched = append(t.touched, account)
+	}
 }
 
 func signal(c chan struct{}) {

@@ -58,6 +58,9 @@ type Options struct {
 	// Changed is called when messages may be due sooner than was known, once that is
 	// durable. HooksChanged likewise for webhook calls. They must not block; nil: nobody.
 	Changed, HooksChanged func()
+	// Touched is called when messages of an account came, went or changed, once that is
+	// durable; with "" when they may be of any account. It must not block; nil: nobody.
+	Touched func(account string)
 
 	VFS         string // for tests, see db.Options
 	Synchronous string // for tests, see db.Options; "": FULL

@@ -197,6 +197,9 @@ func (t *tx) delayed(r row, o Outcome) error {
 	}
 	t.q.recent.forget(m.ID)
 	t.lane(r.lane, 0)
+	if m.Account != "" {
+		t.touch(m.Account)
+	}
 	t.changed = true
 	err = t.c.Exec("UPDATE message SET next_attempt = ?, last_attempt = ?, attempts = ?, delay_notified = ?, begun = 0, results = ? WHERE id = ?",
 		millis(m.NextAttempt), millis(m.LastAttempt), m.Attempts, m.DelayNotified, results, m.ID)
@@ -209,6 +212,9 @@ func (t *tx) delayed(r row, o Outcome) error {
 // remove takes a message out of the queue.
 func (t *tx) remove(r row) error {
 	t.q.recent.forget(r.m.ID)
+	if r.m.Account != "" {
+		t.touch(r.m.Account)
+	}
 	t.lane(r.lane, -1)
 	t.use(r.m.Account, usageChange{messages: -1})
 	if err := t.c.ExecInts("DELETE FROM message WHERE id = ?", r.m.ID); err != nil {

@@ -101,6 +101,22 @@ type Received struct {
 // Valid tells whether there is a valid report.
 func (r Received) Valid() bool { return r.dmarc != nil || r.tls != nil }
 
+// Problem is what is wrong with a message to an address for reports, as printable ASCII; empty
+// without a problem.
+func (r Received) Problem() string {
+	switch {
+	case r.Valid():
+		return ""
+	case r.dmarcErr != nil && r.tlsError != nil:
+		return fieldText(r.dmarcErr.Error() + "; " + r.tlsError.Error())
+	case r.dmarcErr != nil:
+		return fieldText(r.dmarcErr.Error())
+	case r.tlsError != nil:
+		return fieldText(r.tlsError.Error())
+	}
+	return ""
+}
+
 // Fields returns complete header fields that tell the user what is wrong with a message to
 // an address for reports. Without a problem, there are none.
 func (r Received) Fields() []byte {

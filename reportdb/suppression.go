@@ -67,6 +67,23 @@ func (d *DB) Unsuppress(ctx context.Context, id int64) error {
 	return nil
 }
 
+// UnsuppressAddress removes the suppression of an address, or returns [ErrNotFound].
+func (d *DB) UnsuppressAddress(ctx context.Context, k Kind, address string) error {
+	a, err := smtp.ParseAddressLax(address)
+	if err == nil {
+		err = d.db.Write(ctx, func(c *db.Conn) error {
+			if err := c.Exec("DELETE FROM suppression WHERE kind = ? AND address = ?", string(k), suppressed(a)); err != nil || c.Changes() > 0 {
+				return err
+			}
+			return ErrNotFound
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("removing suppression of %s: %w", address, err)
+	}
+	return nil
+}
+
 // Suppressions returns those of a kind that have not ended, by address.
 func (d *DB) Suppressions(ctx context.Context, k Kind) ([]Suppression, error) {
 	var l []Suppression

@@ -29,7 +29,10 @@ type Client interface {
 type Credentials struct {
 	Authzid  string // usually empty
 	Authcid  string
-	Password string
+	Password string // or bearer token
+	// Host and Port are where the connection leads, for OAUTHBEARER; zero: not said.
+	Host string
+	Port int
 	// TLS is the state of the connection, nil without TLS.
 	TLS *tls.ConnectionState
 	// PlusOffered: the server offers a SCRAM mechanism with channel binding.
@@ -68,6 +71,8 @@ func NewClient(mech string, c Credentials) (Client, error) {
 		return &cramClient{c: c}, nil
 	case External:
 		return &externalClient{c: c}, nil
+	case OAuthBearer, XOAuth2:
+		return &bearerClient{c: c, x: mech == XOAuth2}, nil
 	case ScramSHA1, ScramSHA256:
 		return newScramClient(mech, false, c)
 	case ScramSHA1Plus, ScramSHA256Plus:

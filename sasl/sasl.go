@@ -20,6 +20,8 @@ const (
 	CRAMMD5         = "CRAM-MD5"
 	Plain           = "PLAIN"
 	Login           = "LOGIN"
+	OAuthBearer     = "OAUTHBEARER" // client side only
+	XOAuth2         = "XOAUTH2"     // likewise
 )
 
 // Errors. Those of a Backend are passed on as they are.

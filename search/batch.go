@@ -25,7 +25,7 @@ type taken struct {
 }
 
 // takeBatch takes the next bodies of the account into the index.
-func (x *index) takeBatch(ctx context.Context, acc *store.Account, l batchLimits) (t taken, err error) {
+func (x *index) takeBatch(ctx context.Context, acc *store.Account, l batchLimits, docs Documents) (t taken, err error) {
 	s, err := x.state(ctx)
 	if err != nil {
 		return t, err
@@ -36,6 +36,9 @@ func (x *index) takeBatch(ctx context.Context, acc *store.Account, l batchLimits
 		return t, err
 	}
 	b := newBuilder(l.each)
+	if docs != nil {
+		b.extract = &extract{ctx: ctx, from: docs, log: x.log, max: l.each.part}
+	}
 	prints, upto := s.prints, s.indexed
 	read := 0
 	for r, err := range acc.Rendered(ctx, asMessages(ids), store.FieldParts, false) {
@@ -86,7 +89,7 @@ func (b *builder) take(ctx context.Context, acc *store.Account, r *store.Rendere
 		defer body.Close()
 		var part *message.Part
 		if part, err = message.DecodePart(r.Parts); err == nil {
-			err = b.add(r.Body, Source{part, body})
+			err = b.add(r.Body, Source{part, body, b.extract.source(r.Body, body)})
 		}
 	}
 	if err == nil {

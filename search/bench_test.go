@@ -206,7 +206,7 @@ func (f *fixture) scan(t *testing.T, q Query) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ok, err := Match(Source{p, body}, []Query{q})
+		ok, err := Match(Source{Part: p, Body: body}, []Query{q})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,8 @@ type builder struct {
 	before   int   // pairs of the messages before
 	partial  int   // messages that are not wholly in the index
 	isPart   bool  // the current one is
+
+	extract *extract // nil: documents are not looked into
 }
 
 // textLimits bounds the text that is taken; a message with more is always a candidate.

@@ -141,7 +141,7 @@ func (f *fixture) match(id store.BodyID, q Query) bool {
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		ok, err := Match(Source{p, body}, []Query{q})
+		ok, err := Match(Source{Part: p, Body: body, Document: f.m.Document(f.ctx, f.acc, id)}, []Query{q})
 		if err != nil {
 			f.t.Fatal(err)
 		}

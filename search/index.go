@@ -25,7 +25,7 @@ var schema string
 
 // format names the form of the file and of what makes terms of text; an index of another
 // form is made anew.
-func format() string { return "mox search 2, Unicode " + unicode.Version + " " + norm.Version }
+func format() string { return "mox search 3, Unicode " + unicode.Version + " " + norm.Version }
 
 // errForeign says that an index is not of the account or not of this program.
 var errForeign = errors.New("index does not belong to the account's data")
@@ -251,6 +251,9 @@ func (x *index) addBatch(ctx context.Context, b *builder, indexed store.BodyID, 
 			if err := x.addSegment(c, b); err != nil {
 				return err
 			}
+		}
+		if err := x.addDocuments(c, b.extract); err != nil {
+			return err
 		}
 		return c.Exec("UPDATE state SET indexed=?, modseq=?, prints=? WHERE id=1", int64(indexed), int64(modseq), prints)
 	})

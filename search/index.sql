@@ -32,5 +32,14 @@ CREATE TABLE posting (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 -- Of segments with several blocks, see filter.go. id is segment id * 2^24 + number.
 CREATE TABLE filter (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 
+-- Text of documents in messages, as far as a program could take it out of them: zstd. part
+-- counts the parts of the message in the order of a walk, from 0.
+CREATE TABLE document (
+	body INTEGER NOT NULL,
+	part INTEGER NOT NULL,
+	text BLOB    NOT NULL,
+	PRIMARY KEY (body, part)
+) WITHOUT ROWID;
+
 -- Bodies that are gone, and still in a segment.
 CREATE TABLE dead (body INTEGER PRIMARY KEY);

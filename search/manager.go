@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,9 @@ type Config struct {
 	// message that are indexed. A message with more is looked through at every search
 	// of bodies. Defaults 4 MiB, 8 MiB.
 	PartText, MessageText int64
+	// Documents takes the text out of parts that are no text, such as PDF; nil: it is not
+	// searched. It is found once it is in the index.
+	Documents Documents
 	// Cache bounds the decompressed parts of indexes that are kept, of all accounts, in
 	// bytes. Default 32 MiB.
 	Cache int64
@@ -43,6 +47,13 @@ type Config struct {
 	SweepEvery time.Duration
 	// NoCatchUp leaves accounts alone at start that nobody uses or touches.
 	NoCatchUp bool
+}
+
+// Documents is a [doctext.Extractor], or what does the same. An error of Text is one of
+// the document, which then has none, except that of ctx.
+type Documents interface {
+	Handles(mediaType string) bool
+	Text(ctx context.Context, mediaType string, doc io.Reader) ([]byte, error)
 }
 
 func (c *Config) setDefaults() {
@@ -71,6 +82,7 @@ type Manager struct {
 	codec  *codec
 	cache  *cache
 	stats  counters
+	lag    lag
 	keeper *upkeep.Keeper[*account]
 }
 
@@ -107,7 +119,7 @@ func New(c Config) (*Manager, error) {
 	m.keeper = upkeep.New(upkeep.Options[*account]{
 		Open:   m.open,
 		Close:  m.close,
-		Await:  func(a *account, stop <-chan struct{}) bool { return a.watch.Wait(stop) },
+		Await:  m.await,
 		Work:   m.work,
 		Final:  func(err error) bool { return errors.Is(err, store.ErrNoAccount) || errors.Is(err, store.ErrClosed) },
 		Failed: m.failed,
@@ -132,13 +144,28 @@ func (m *Manager) Close(ctx context.Context) error {
 // Touch says that an account may have new messages. It never waits. Accounts whose
 // index is open are watched and need not be touched; for all others, who delivers
 // should, or their messages are indexed only when somebody searches.
-func (m *Manager) Touch(name string) { m.keeper.Touch(name) }
+func (m *Manager) Touch(name string) {
+	m.lag.begin(name)
+	m.keeper.Touch(name)
+}
+
+// await waits until an account has something new.
+func (m *Manager) await(a *account, stop <-chan struct{}) bool {
+	ok := a.watch.Wait(stop)
+	if ok {
+		m.lag.begin(a.name)
+	}
+	return ok
+}
 
 // Detach closes the index of an account, and with it what the Manager holds of the
 // account, so that it can be removed. Searches under way end first; those that begin
 // meanwhile do without index. When it is searched or touched again, its index is opened
 // again.
-func (m *Manager) Detach(name string) { <-m.keeper.Detach(name) }
+func (m *Manager) Detach(name string) {
+	<-m.keeper.Detach(name)
+	m.lag.end(name)
+}
 
 // acquire returns the account with its index open and a.mu held for reading.
 func (m *Manager) acquire(ctx context.Context, name string) (*account, error) {

@@ -1,15 +1,29 @@
 package search
 
-import "bytes"
+import (
+	"bytes"
+
+	"mox/message"
+)
+
+// foldBy is [Fold] for i;unicode-casemap, and the key of other collations, which know no
+// ways of writing the same.
+func foldBy(c message.Collation, s string) string {
+	if c == message.UnicodeCasemap {
+		return Fold(s)
+	}
+	return c.Key(s)
+}
 
 // Matcher looks for needles in texts that are written to it in pieces, cut anywhere. It
 // needs memory for one piece and the longest needle. Not safe for concurrent use.
 type Matcher struct {
-	needles []needle
-	left    int // needles not found yet
-	fold    folder
-	buf     []byte // folded: the end of what was seen, and what is new
-	keep    int    // bytes of buf to keep between pieces
+	collation message.Collation
+	needles   []needle
+	left      int // needles not found yet
+	fold      folder
+	buf       []byte // folded: the end of what was seen, and what is new
+	keep      int    // bytes of buf to keep between pieces
 }
 
 type needle struct {
@@ -20,9 +34,14 @@ type needle struct {
 // NewMatcher returns a Matcher for needles as users give them. The empty needle is
 // found in any text, and so at once.
 func NewMatcher(needles ...string) *Matcher {
-	m := &Matcher{needles: make([]needle, len(needles))}
+	return newMatcherBy(message.UnicodeCasemap, needles)
+}
+
+// newMatcherBy returns a Matcher that compares by a collation.
+func newMatcherBy(c message.Collation, needles []string) *Matcher {
+	m := &Matcher{collation: c, needles: make([]needle, len(needles))}
 	for i, s := range needles {
-		m.needles[i] = needle{folded: []byte(Fold(s))}
+		m.needles[i] = needle{folded: []byte(foldBy(c, s))}
 		m.keep = max(m.keep, len(m.needles[i].folded)-1)
 	}
 	m.Reset()
@@ -35,7 +54,12 @@ func (m *Matcher) Write(p []byte) (int, error) {
 	for len(p) > 0 && m.left > 0 {
 		piece := p[:min(len(p), 32<<10)]
 		p = p[len(piece):]
-		m.buf = m.fold.append(m.buf, piece)
+		switch m.collation {
+		case message.UnicodeCasemap:
+			m.buf = m.fold.append(m.buf, piece)
+		default:
+			m.buf = append(m.buf, m.collation.Key(string(piece))...)
+		}
 		m.scan()
 	}
 	return n, nil

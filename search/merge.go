@@ -374,6 +374,9 @@ func (x *index) markDead(ctx context.Context, ids []store.BodyID) error {
 			if c.Changes() == 0 {
 				continue
 			}
+			if err := c.ExecInts("DELETE FROM document WHERE body=?", int64(id)); err != nil {
+				return err
+			}
 			if err := c.ExecInts("UPDATE segment SET dead=dead+1 WHERE state=? AND first<=? AND last>=?", stateLive, int64(id), int64(id)); err != nil {
 				return err
 			}

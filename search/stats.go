@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"mox/db"
 	"mox/store"
@@ -28,6 +29,8 @@ type Stats struct {
 	Open     int   // indexes
 	Queued   int   // accounts with work under way, or waiting for its time
 	Cache    int64 // bytes
+	// Lag is how long the message waits that has waited longest to be taken into an index.
+	Lag time.Duration
 }
 
 // Stats returns the totals, for metrics.
@@ -38,7 +41,7 @@ func (m *Manager) Stats() Stats {
 		Removed: c.removed.Load(), Rebuilds: c.rebuilds.Load(), Failures: c.failures.Load(), Searches: c.searches.Load(), Cache: m.cache.bytes(),
 	}
 	k := m.keeper.Stats()
-	s.Open, s.Queued = k.Open, k.Queued
+	s.Open, s.Queued, s.Lag = k.Open, k.Queued, m.lag.longest()
 	return s
 }
 

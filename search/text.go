@@ -14,6 +14,9 @@ import (
 type Source struct {
 	Part *message.Part // its tree, with offsets into Body
 	Body io.ReaderAt
+	// Document gives the text of a part that is neither text nor a message, nil when it has
+	// none; n is its place in a walk of the tree, from 0. Nil: no part has.
+	Document func(n int, p *message.Part) ([]byte, error)
 }
 
 // maxHeader bounds how much of one header is looked at. [message.Parse] knows fields up
@@ -47,14 +50,16 @@ func visit(src Source, want areaSet, v visitor) error {
 	}
 	var err error
 	shown := src.Part // the part whose header was shown already
+	n := 0
 	src.Part.Walk(func(_ []int, p *message.Part) bool {
 		if err == nil && p != shown {
 			err = eachField(p, src.Body, v.partField)
 		}
 		if err == nil {
-			err = visitPart(src, p, v)
+			err = visitPart(src, n, p, v)
 		}
 		shown = p.Message // it comes next, when there is one
+		n++
 		return err == nil
 	})
 	return err
@@ -64,7 +69,7 @@ func visit(src Source, want areaSet, v visitor) error {
 // header of its message.
 //
 // RFC 9051 6.4.4: content other than text and messages may be left out.
-func visitPart(src Source, p *message.Part, v visitor) error {
+func visitPart(src Source, n int, p *message.Part, v visitor) error {
 	if s := p.Filename(); s != "" {
 		if err := v.body(strings.NewReader(s)); err != nil {
 			return err
@@ -79,6 +84,12 @@ func visitPart(src Source, p *message.Part, v visitor) error {
 		return nil
 	case p.IsText() || p.Type == "message":
 		return v.body(p.VisibleText(src.Body))
+	case src.Document != nil && !p.IsMultipart():
+		text, err := src.Document(n, p)
+		if err != nil || len(text) == 0 {
+			return err
+		}
+		return v.body(bytes.NewReader(text))
 	}
 	return nil
 }
@@ -138,12 +149,19 @@ func Match(src Source, queries []Query) ([]bool, error) {
 	return NewFinder(queries).Find(src)
 }
 
+// MatchBy is Match by a collation; by UnicodeCasemap that is [Fold]. The index knows Fold
+// only: of a needle in ASCII, what it returns are all messages that can match by another
+// collation, and none is certain.
+func MatchBy(c message.Collation, src Source, queries []Query) ([]bool, error) {
+	return (&Finder{*newMatch(c, queries)}).Find(src)
+}
+
 // Finder looks through messages, one after the other, for the needles of some queries.
 // Not safe for concurrent use.
 type Finder struct{ m matching }
 
 // NewFinder returns a Finder for queries, which must not be changed after.
-func NewFinder(queries []Query) *Finder { return &Finder{*newMatch(queries)} }
+func NewFinder(queries []Query) *Finder { return &Finder{*newMatch(message.UnicodeCasemap, queries)} }
 
 // Find tells for each query whether the message matches. It reads no more of the message
 // than needed, in pieces. Errors are those of reading. The result is valid until the
@@ -161,6 +179,7 @@ func (f *Finder) Find(src Source) ([]bool, error) {
 // matching is the visitor of a Finder.
 type matching struct {
 	queries []Query
+	by      message.Collation
 	matcher *Matcher // needle i for queries[i]
 	want    areaSet
 	found   []bool
@@ -168,15 +187,15 @@ type matching struct {
 	buf     []byte
 }
 
-func newMatch(queries []Query) *matching {
-	m := &matching{queries: queries, found: make([]bool, len(queries)), buf: make([]byte, 16<<10)}
+func newMatch(by message.Collation, queries []Query) *matching {
+	m := &matching{by: by, queries: queries, found: make([]bool, len(queries)), buf: make([]byte, 16<<10)}
 	needles := make([]string, len(queries))
 	for i := range queries {
 		q := &queries[i]
-		needles[i] = Fold(q.Needle)
+		needles[i] = q.Needle
 		m.want |= q.areas()
 	}
-	m.matcher = NewMatcher(needles...)
+	m.matcher = newMatcherBy(m.by, needles)
 	return m
 }
 
@@ -201,7 +220,7 @@ func (m *matching) field(name, value string) error {
 		where := value
 		if q.Field == FieldText {
 			if text == "" {
-				text = Fold(name + ":" + value)
+				text = foldBy(m.by, name+":"+value)
 			}
 			where = text
 		} else {
@@ -209,7 +228,7 @@ func (m *matching) field(name, value string) error {
 				continue
 			}
 			if folded == "" {
-				folded = Fold(value)
+				folded = foldBy(m.by, value)
 			}
 			where = folded
 		}
@@ -229,7 +248,7 @@ func (m *matching) partField(name, value string) error {
 			continue
 		}
 		if text == "" {
-			text = Fold(name + ":" + value)
+			text = foldBy(m.by, name+":"+value)
 		}
 		if strings.Contains(text, string(m.matcher.needles[i].folded)) {
 			if err := m.hit(i); err != nil {

@@ -44,6 +44,21 @@ func (m *Manager) work(ctx context.Context, a *account) (more bool, err error) {
 	return more, err
 }
 
+// Rebuild makes the index of an account anew: it is emptied at once, and filled in the
+// background; searches meanwhile look through all messages.
+func (m *Manager) Rebuild(ctx context.Context, name string) error {
+	a, err := m.keeper.Acquire(ctx, name)
+	if err != nil {
+		return fmt.Errorf("opening search index: %w", err)
+	}
+	defer m.keeper.Release(name)
+	if err := m.rebuild(ctx, a); err != nil {
+		return err
+	}
+	m.keeper.Schedule(name, 0)
+	return nil
+}
+
 // rebuild makes a damaged index anew, once those who search in it have ended.
 func (m *Manager) rebuild(ctx context.Context, a *account) error {
 	a.mu.Lock()
@@ -73,7 +88,10 @@ func (m *Manager) step(ctx context.Context, a *account) (more bool, err error) {
 
 func (m *Manager) stepBatch(ctx context.Context, a *account) (more bool, err error) {
 	start := time.Now()
-	t, err := a.index.takeBatch(ctx, a.acc, m.c.limits())
+	t, err := a.index.takeBatch(ctx, a.acc, m.c.limits(), m.c.Documents)
+	if err == nil && !t.more {
+		m.lag.end(a.name)
+	}
 	if err != nil || t.messages == 0 {
 		return t.more, err
 	}

@@ -174,5 +174,19 @@ func keyFiles(snap *config.Snapshot) []string {
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(snap.Static.Transports)) {
+		t := snap.Static.Transports[name]
+		for _, smart := range []*config.TransportSMTP{t.Submissions, t.Submission, t.SMTP} {
+			if smart == nil || smart.Auth == nil || smart.Auth.ClientCertificate == nil {
+				continue
+			}
+			c := smart.Auth.ClientCertificate
+			for _, path := range []string{snap.ConfigPath(c.CertFile), snap.ConfigPath(c.KeyFile)} {
+				if !slices.Contains(paths, path) {
+					paths = append(paths, path)
+				}
+			}
+		}
+	}
 	return paths
 }

@@ -25,6 +25,10 @@ type MainOptions struct {
 	Version          string
 }
 
+// selfExe is the running program on Linux, also where its path is not the worker's to enter
+// (as that of "go run"), or has a newer program since.
+const selfExe = "/proc/self/exe"
+
 // process is what a serving process has besides its Server.
 type process struct {
 	MainOptions

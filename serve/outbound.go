@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -54,8 +55,18 @@ func (s *Server) buildOutbound() {
 		Local: func(ctx context.Context, m queue.Message, c outbound.Content) error {
 			return s.submit.DeliverLocal(ctx, m, c)
 		},
-		Sign: s.sign, Metrics: s.outboundMetrics(), Log: s.Log, Now: s.Now, Loopback: s.Loopback,
+		HTTP: s.tokenClient(), Sign: s.sign, Metrics: s.outboundMetrics(), Log: s.Log, Now: s.Now, Loopback: s.Loopback,
 	})
+}
+
+// tokenClient asks for tokens where mox.conf says; its names are looked up like others.
+func (s *Server) tokenClient() *http.Client {
+	dial := (&net.Dialer{Timeout: 30 * time.Second}).DialContext
+	return &http.Client{
+		Transport:     mtasts.NewTransport(s.Resolver, s.Config.Snapshot().RootCAs, dial),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // it would get the secret
+		Timeout:       time.Minute,
+	}
 }
 
 // sign returns the DKIM-Signature fields of a message of the server itself, "" for a domain

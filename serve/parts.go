@@ -17,11 +17,12 @@ func (s *Server) build() {
 	s.buildAuth()
 	s.Admin = &admin.Admin{
 		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
-		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk, Queue: s.Queue, Retry: func() { s.outbound.Retry() },
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk, Index: s.Search, Queue: s.Queue, Reports: s.Reports, Retry: func() { s.outbound.Retry() },
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
 			s.Search.Detach(account)
 			s.Junk.Detach(account)
+			s.queueboxes.Load().Detach(account)
 		},
 	}
 	s.ctl = &ctl.Server{Admin: s.Admin, Log: mlog.New("ctl", s.Log), Panic: func() { s.Registry.Panic("ctl") }}
@@ -56,15 +57,25 @@ func (s *Server) buildAuth() {
 func (s *Server) buildIMAP() {
 	connections, commands := s.Registry.Counter(metrics.IMAPConnection), s.Registry.Histogram(metrics.IMAPCommand)
 	s.imap = imapserver.New(imapserver.Config{
-		Accounts: s.Store,
-		Auth:     imapAuth{s.Auth},
-		Index:    s.Search,
-		Limiter:  newConnectionLimiter(s.Local, s.Now),
-		Log:      mlog.New("imapserver", s.Log),
-		Hostname: s.Config.Snapshot().Hostname.ASCII,
-		Version:  s.Version,
-		Now:      s.Now,
-		NextID:   s.cids.Next,
+		Accounts:    s.Store,
+		Auth:        imapAuth{s.Auth},
+		Sharing:     s.dir,
+		Index:       s.Search,
+		Limiter:     newConnectionLimiter(s.Local, s.Now),
+		Log:         mlog.New("imapserver", s.Log),
+		Hostname:    s.Config.Snapshot().Hostname.ASCII,
+		Version:     s.Version,
+		AdminURI:    "mailto:postmaster@" + s.Config.Snapshot().Hostname.ASCII,
+		Now:         s.Now,
+		NextID:      s.cids.Next,
+		UserAccount: s.userAccount,
+		OwnHost:     s.ownHost,
+		Disabled: func(account string) []string {
+			if info := s.Config.Snapshot().Accounts[account]; info != nil {
+				return info.Config.IMAPCapabilitiesDisabled
+			}
+			return nil
+		},
 		Hooks: imapserver.Hooks{
 			Connection: func(service string) { connections.Inc(service) },
 			Command:    func(cmd, result string, d time.Duration) { commands.Observe(d, cmd, result) },

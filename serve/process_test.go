@@ -29,6 +29,13 @@ import (
 // TestMain lets the test binary be "mox serve": tests start it with envTestServe set to
 // the path of mox.conf.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == documentReaderArg {
+		if err := DocumentReader(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "mox doctext:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if path := os.Getenv(envTestServe); path != "" {
 		status, err := Main(context.Background(), MainOptions{ConfigPath: path, CheckConsistency: true, Log: os.Stderr, Version: "test"})
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"mox/mlog"
 	"mox/mtastsdb"
 	"mox/queue"
+	"mox/queuebox"
 	"mox/reportdb"
 )
 
@@ -28,6 +29,11 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 		},
 		// Nothing is added before the parts are built.
 		Changed: func() { s.outbound.Kick() },
+		Touched: func(account string) {
+			if b := s.queueboxes.Load(); b != nil {
+				b.Touch(account)
+			}
+		},
 		HooksChanged: func() {
 			if h := s.hooks.Load(); h != nil {
 				h.Kick()
@@ -46,6 +52,10 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 	}
 	s.Registry.GaugeFunc(metrics.QueueHold, s.held)
 	s.hooks.Store(s.newHooks(snap))
+	s.queueboxes.Store(queuebox.New(queuebox.Config{
+		Queue: s.Queue, Store: s.Store, Config: s.Config.Snapshot, Sending: func(ids ...int64) bool { return s.outbound.Sending(ids...) },
+		Log: s.Log, Now: s.Now, Panic: func() { s.Registry.Panic("queuebox") },
+	}))
 	return nil
 }
 
@@ -86,16 +96,31 @@ func (s *Server) retired(account string) (messages, hooks time.Duration) {
 // startSending begins to send what is in the queue, and all that goes with it.
 func (s *Server) startSending() {
 	s.serving.Go(func() {
+		s.awaitQueueboxes()
 		if err := s.outbound.Run(s.ctx); err != nil && !errors.Is(err, context.Canceled) {
 			s.Log.Error("sending from the queue ended", "err", err)
 		}
 	})
 	s.serving.Go(func() { s.hooks.Load().Run(s.ctx) })
+	s.serving.Go(func() { s.queueboxes.Load().Run(s.ctx) })
 	if s.Local {
 		return
 	}
 	s.serving.Go(func() { s.Policies.Run(s.ctx) })
 	s.serving.Go(func() { s.reporter.Run(s.ctx) })
+}
+
+// awaitQueueboxes waits, but not for ever, until it is known which messages their senders have
+// taken back before the server ended.
+func (s *Server) awaitQueueboxes() {
+	t := time.NewTimer(30 * time.Second)
+	defer t.Stop()
+	select {
+	case <-s.queueboxes.Load().Ready():
+	case <-t.C:
+		s.Log.Warn("what is to be sent is still compared with what users have taken back; sending begins")
+	case <-s.ctx.Done():
+	}
 }
 
 // checkQueue logs what is inconsistent in the queue; the error says how much.

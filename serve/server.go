@@ -20,6 +20,7 @@ import (
 	"mox/directory"
 	"mox/dns"
 	"mox/dnsbl"
+	"mox/doctext"
 	"mox/hook"
 	"mox/imapserver"
 	"mox/inbound"
@@ -29,6 +30,7 @@ import (
 	"mox/mtastsdb"
 	"mox/outbound"
 	"mox/queue"
+	"mox/queuebox"
 	"mox/ratelimit"
 	"mox/report"
 	"mox/reportdb"
@@ -73,6 +75,9 @@ type Options struct {
 	Overview *webserver.Overview
 	// Confine restricts the process to its directories once everything is open.
 	Confine bool
+	// DocumentReader is the program, with arguments, that does [DocumentReader]; nil: this
+	// program, with the argument "doctext".
+	DocumentReader []string
 }
 
 // Server is a composed mail server. Make one with New, then Start it; Stop ends it.
@@ -89,7 +94,8 @@ type Server struct {
 	Policies *mtastsdb.DB // MTA-STS policies of other domains
 	Reports  *reportdb.DB
 
-	dns         *dns.Client // nil: Resolver was given
+	documents   *doctext.Extractor // nil: documents are not searched
+	dns         *dns.Client        // nil: Resolver was given
 	blocklists  *dnsbl.Checker
 	dir         *directory.Directory
 	receivedID  *ReceivedID
@@ -99,6 +105,7 @@ type Server struct {
 	submit      *submit.Submit
 	outbound    *outbound.Outbound
 	hooks       atomic.Pointer[hook.Hooks]
+	queueboxes  atomic.Pointer[queuebox.Boxes]
 	receiver    *report.Receiver
 	reporter    *report.Reporter
 	smtp        []*smtpserver.Server // one for each listener
@@ -154,8 +161,8 @@ func New(o Options) (_ *Server, rerr error) {
 	if err := s.createMissing(snap); err != nil {
 		return nil, err
 	}
-	if s.Search, err = search.New(search.Config{Store: s.Store, Log: mlog.New("search", s.Log)}); err != nil {
-		return nil, fmt.Errorf("search: %w", err)
+	if err := s.openSearch(snap); err != nil {
+		return nil, err
 	}
 	if err := s.openReception(snap); err != nil {
 		return nil, err
@@ -174,14 +181,9 @@ func New(o Options) (_ *Server, rerr error) {
 // storeOptions are those of the account databases.
 func (s *Server) storeOptions() store.Options {
 	return store.Options{
-		Log: mlog.New("store", s.Log),
-		Now: s.Now,
-		QuotaOf: func(account string) int64 {
-			if info := s.Config.Snapshot().Accounts[account]; info != nil {
-				return info.Quota
-			}
-			return 0
-		},
+		Log:      mlog.New("store", s.Log),
+		Now:      s.Now,
+		LimitsOf: func(account string) store.Limits { return LimitsOf(s.Config.Snapshot().Accounts[account]) },
 		Added: func(account string) {
 			s.Search.Touch(account)
 			if h := s.hooks.Load(); h != nil {
@@ -190,7 +192,18 @@ func (s *Server) storeOptions() store.Options {
 		},
 		Classified: func(account string) { s.Junk.Touch(account) },
 		AutoFlags:  s.autoFlags,
+		Reserved: func(account, mailbox string) bool {
+			return queuebox.Reserved(s.Config.Snapshot(), account, mailbox)
+		},
 	}
+}
+
+// LimitsOf are the quotas of an account; nil has none.
+func LimitsOf(info *config.AccountInfo) store.Limits {
+	if info == nil {
+		return store.Limits{}
+	}
+	return store.Limits{Bytes: info.Quota, Messages: info.QuotaMessages, Mailboxes: info.QuotaMailboxes}
 }
 
 // prepareReload readies the server for a changed domains.conf: new accounts need their
@@ -201,9 +214,11 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 	}
 	return config.Prepared{Commit: func() {
 		s.syncHooks(old, snap)
+		s.queueboxes.Load().Touch("") // their names may be others
+		s.imap.Recheck()
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
-			if before == nil || before.Quota == info.Quota {
+			if before == nil || LimitsOf(before) == LimitsOf(info) {
 				continue
 			}
 			acc, err := s.Store.Account(s.ctx, name)
@@ -211,7 +226,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 				s.Log.Error("changing quota", "err", err, "account", name)
 				continue
 			}
-			acc.SetQuota(info.Quota)
+			acc.SetLimits(LimitsOf(info))
 			acc.Release()
 		}
 	}}, nil
@@ -411,6 +426,9 @@ func (s *Server) closeState() error {
 		ctx, cancel := context.WithTimeout(context.Background(), Drain)
 		defer cancel()
 		errs = append(errs, s.Search.Close(ctx))
+	}
+	if s.documents != nil {
+		errs = append(errs, s.documents.Close())
 	}
 	errs = append(errs, s.closeSending(), s.closeReception())
 	if s.Store != nil {

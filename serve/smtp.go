@@ -184,6 +184,7 @@ func (s *Server) submissionConfig(o openSocket, implicitTLS bool) smtpserver.Con
 	c.RequireTLS = !c.ImplicitTLS && !o.conf.Submission.NoRequireSTARTTLS
 	c.Auth = smtpAuth{s.Auth}
 	c.DSN, c.RequireTLSExtension, c.FutureRelease = true, true, submit.DefaultFutureRelease
+	c.Burl = s.burl(o.conf.Hostname)
 	s.limit(&c)
 	c.Begin = func(ctx context.Context, peer smtp.Peer, principal any) (smtpserver.Transaction, error) {
 		p, ok := principal.(*auth.Principal)

@@ -113,10 +113,6 @@ func (h *handover) run(ctx context.Context, log *slog.Logger, cred *syscall.Cred
 	}
 }
 
-// selfExe is the running program, also where its path is not the worker's to enter (as
-// that of "go run"), or has a newer program since.
-const selfExe = "/proc/self/exe"
-
 // start executes this program again as the worker.
 func (h *handover) start(ctx context.Context, cred *syscall.Credential) (*exec.Cmd, error) {
 	addrs, err := json.Marshal(h.addrs)

@@ -8,7 +8,7 @@ import (
 )
 
 // Command is a command of a client: one of the types Ehlo, Helo, Lhlo, Mail, Rcpt,
-// Data, Bdat, Rset, Noop, Quit, Help, Vrfy, Expn, StartTLS and Auth.
+// Data, Bdat, Burl, Rset, Noop, Quit, Help, Vrfy, Expn, StartTLS and Auth.
 type Command interface {
 	// Verb returns the command's name in upper case.
 	Verb() string

@@ -7,7 +7,7 @@
 // real clients without being ambiguous.
 //
 // RFCs: 5321 (SMTP), 1870 (SIZE), 2033 (LMTP), 2034 and 3463 (enhanced status
-// codes), 3030 (BDAT), 3207 (STARTTLS), 3461 (DSN parameters), 4865 (future
+// codes), 3030 (BDAT), 4468 (BURL), 3207 (STARTTLS), 3461 (DSN parameters), 4865 (future
 // release), 4954 (AUTH), 6152 (8BITMIME), 6531 and 6533 (SMTPUTF8), 8689
 // (REQUIRETLS).
 //

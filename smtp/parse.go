@@ -20,6 +20,7 @@ var grammars = map[string]func(p *parser) (Command, *Error){
 	"QUIT":     func(p *parser) (Command, *Error) { return Quit{}, p.noArguments() },
 	"STARTTLS": func(p *parser) (Command, *Error) { return StartTLS{}, p.noArguments() },
 	"BDAT":     (*parser).bdat,
+	"BURL":     (*parser).burl,
 	"NOOP":     func(p *parser) (Command, *Error) { s, err := p.text(); return Noop{s}, err },
 	"HELP":     func(p *parser) (Command, *Error) { s, err := p.text(); return Help{s}, err },
 	"VRFY":     func(p *parser) (Command, *Error) { s, utf8, err := p.textUTF8(); return Vrfy{s, utf8}, err },

@@ -175,6 +175,8 @@ func TestCommand(t *testing.T) {
 		{"DATA", Data{}, true}, {"data \t", Data{}, true},
 		{"RSET", Rset{}, true}, {"QUIT", Quit{}, true}, {"STARTTLS", StartTLS{}, true},
 		{"BDAT 0 LAST", Bdat{0, true}, true}, {"BDAT 100", Bdat{100, false}, true}, {"bdat 5 last", Bdat{5, true}, true},
+		{"BURL imap://harry@gryffindor.example.com/outbox;uidvalidity=1078863300/;uid=25;urlauth=submit+harry:internal:91354a473744909de610943775f92038 LAST", Burl{"imap://harry@gryffindor.example.com/outbox;uidvalidity=1078863300/;uid=25;urlauth=submit+harry:internal:91354a473744909de610943775f92038", true}, true},
+		{"burl http://x/", Burl{"http://x/", false}, true}, {"BURL imap://x/;UID=1 last", Burl{"imap://x/;UID=1", true}, true},
 		{"NOOP", Noop{}, true}, {"NOOP what ever", Noop{"what ever"}, true},
 		{"HELP", Help{}, true}, {"HELP MAIL", Help{"MAIL"}, true},
 		{"VRFY a b", Vrfy{"a b", false}, true}, {"VRFY ü SMTPUTF8", Vrfy{"ü", true}, true}, {"EXPN list", Expn{"list", false}, true},
@@ -234,6 +236,7 @@ func TestCommandErrors(t *testing.T) {
 		{"RCPT TO:<a@b> NOTIFY=NEVER,NEVER,DELAY", "501 5.5.4"}, {"RCPT TO:<a@b> ORCPT=x", "501 5.5.4"}, {"RCPT TO:<a@b> ORCPT=rfc822;+", "501 5.5.4"},
 		{"DATA x", "501 5.5.4"}, {"RSET x", "501 5.5.4"}, {"QUIT x", "501 5.5.4"}, {"STARTTLS x", "501 5.5.4"},
 		{"BDAT", "501 5.5.4"}, {"BDAT x", "501 5.5.4"}, {"BDAT 1 FIRST", "501 5.5.4"}, {"BDAT 1LAST", "501 5.5.4"}, {"BDAT 1 LAST x", "501 5.5.4"}, {"BDAT -1", "501 5.5.4"},
+		{"BURL", "501 5.5.4"}, {"BURL x", "501 5.5.4"}, {"BURL x: LAST", "501 5.5.4"}, {"BURL imap://\xff LAST", "501 5.5.4"}, {"BURL imap://x FIRST", "501 5.5.4"}, {"BURL imap://x LAST x", "501 5.5.4"},
 		{"VRFY", "501 5.5.4"}, {"EXPN", "501 5.5.4"}, {"VRFY ü", "553 5.6.7"},
 		{"AUTH", "501 5.5.4"}, {"AUTH PL@IN", "501 5.5.4"}, {"AUTH PLAIN ***", "501 5.5.2"}, {"AUTH PLAIN YQ", "501 5.5.2"}, {"AUTH ABCDEFGHIJKLMNOPQRSTU", "501 5.5.4"},
 		{"MAIL FROM:<a@b>" + manyParams(31), "501 5.5.4"},
@@ -376,7 +379,7 @@ func FuzzParseCommand(f *testing.F) {
 	for _, s := range []string{
 		"EHLO mx.example", "EHLO [IPv6:::1]", "HELO my_host", "MAIL FROM:<>", "MAIL FROM:<a@b.example> SIZE=1 BODY=8BITMIME SMTPUTF8 AUTH=<> ENVID=a+20b RET=FULL",
 		"MAIL FROM:<@x,@y:\"a\\\" b\"@[10.0.0.1]> HOLDFOR=1", "RCPT TO:<ü@bücher.example> NOTIFY=DELAY,SUCCESS ORCPT=utf-8;\\x{FC}@x", "RCPT TO:<postmaster>",
-		"BDAT 10 LAST", "AUTH PLAIN =", "AUTH X YQ==", "VRFY ü SMTPUTF8", "NOOP a b", "MAIL FROM:<a@b> HOLDUNTIL=2026-01-02T03:04:05+01:00 X-Y=z",
+		"BDAT 10 LAST", "BURL imap://x/;UID=1 LAST", "AUTH PLAIN =", "AUTH X YQ==", "VRFY ü SMTPUTF8", "NOOP a b", "MAIL FROM:<a@b> HOLDUNTIL=2026-01-02T03:04:05+01:00 X-Y=z",
 	} {
 		f.Add(s, false)
 		f.Add(s, true)

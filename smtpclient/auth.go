@@ -25,6 +25,8 @@ func (c *Client) authenticate(ctx context.Context) error {
 	mech, client, err := c.o.Auth(c.ext.Auth, c.tls)
 	if err != nil {
 		return authError(err)
+	} else if client == nil {
+		return nil
 	}
 	initial, err := client.Start()
 	if err != nil {
@@ -48,13 +50,28 @@ func (c *Client) authenticate(ctx context.Context) error {
 		r, err = c.authStep(ctx, base64.StdEncoding.EncodeToString(response))
 	}
 	if err != nil {
-		return err
+		return explained(err, client)
 	}
 	// With SCRAM, a server that has not shown that it knows the password is another one.
 	if !client.Complete() {
 		return c.fail(ctx, "AUTH", fmt.Errorf("%w: success before the exchange was complete", sasl.ErrServer))
 	}
 	return nil
+}
+
+// explained adds what the mechanism was told about a refusal.
+func explained(err error, client sasl.Client) error {
+	x, ok := client.(sasl.Explainer)
+	if !ok || x.Problem() == nil {
+		return err
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	c := *e
+	c.Text = strings.TrimSpace(c.Text + " (" + printable(x.Problem().Error()) + ")")
+	return &c
 }
 
 // answer gives the response to a challenge. An initial response that was too long for
@@ -85,13 +102,17 @@ func authError(err error) *Error {
 	return &Error{Enhanced: "4.7.0", Verb: "AUTH", Err: fmt.Errorf("%w: %w", ErrAuth, err)}
 }
 
-// Login authenticates with a name and password.
+// Login authenticates with a name and password, or with Mechanisms that name OAUTHBEARER or
+// XOAUTH2 with a token.
 type Login struct {
 	Username, Password string
-	// Mechanisms are those to use, in upper case, the best first; empty: any that package
-	// sasl has, the best that the server offers.
+	// Mechanisms are those to use, in upper case, the best first; empty: any for
+	// passwords that package sasl has, the best that the server offers.
 	Mechanisms []string
-	// Cleartext allows PLAIN and LOGIN, which give the password away, without TLS.
+	// Host and Port are where the connection leads, for OAUTHBEARER; zero: not said.
+	Host string
+	Port int
+	// Cleartext allows PLAIN and LOGIN, which give the password away, and tokens, without TLS.
 	Cleartext bool
 }
 
@@ -105,7 +126,7 @@ func (l Login) Auth(offered []string, cs *tls.ConnectionState) (string, sasl.Cli
 		return "", nil, fmt.Errorf("%w: offered: %s", ErrNoMechanism, strings.Join(offered, ", "))
 	}
 	plus := slices.ContainsFunc(offered, func(m string) bool { return strings.HasSuffix(m, "-PLUS") })
-	client, err := sasl.NewClient(mech, sasl.Credentials{Authcid: l.Username, Password: l.Password, TLS: cs, PlusOffered: plus})
+	client, err := sasl.NewClient(mech, sasl.Credentials{Authcid: l.Username, Password: l.Password, Host: l.Host, Port: l.Port, TLS: cs, PlusOffered: plus})
 	return mech, client, err
 }
 
@@ -115,7 +136,7 @@ func (l Login) choose(offered []string, cs *tls.ConnectionState) string {
 		want = []string{sasl.ScramSHA256Plus, sasl.ScramSHA256, sasl.ScramSHA1Plus, sasl.ScramSHA1, sasl.CRAMMD5, sasl.Plain, sasl.Login}
 	}
 	for _, m := range want {
-		gives := m == sasl.Plain || m == sasl.Login
+		gives := m == sasl.Plain || m == sasl.Login || m == sasl.OAuthBearer || m == sasl.XOAuth2
 		if !slices.Contains(offered, m) || gives && cs == nil && !l.Cleartext || strings.HasSuffix(m, "-PLUS") && !sasl.CanBind(cs) {
 			continue
 		}

@@ -38,7 +38,8 @@ type Options struct {
 
 	// Auth returns the client's side of an authentication and the name of its mechanism,
 	// in upper case; nil: none. It gets the mechanisms that the server offers, in upper
-	// case, and the state of TLS, nil without. It is called once, after TLS was settled.
+	// case, and the state of TLS, nil without. It is called once, after TLS was settled. With
+	// a nil client nobody is authenticated.
 	// [Login.Auth] is one for a password.
 	Auth func(offered []string, cs *tls.ConnectionState) (mechanism string, c sasl.Client, err error)
 

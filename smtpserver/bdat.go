@@ -12,7 +12,7 @@ import (
 	"mox/smtp"
 )
 
-// chunks is the state of a message that comes by BDAT.
+// chunks is the state of a message that comes by BDAT or BURL.
 type chunks struct {
 	w      io.Writer
 	lines  *lines // w unless the message is binary, which comes byte for byte
@@ -25,19 +25,11 @@ type chunks struct {
 func (s *session) chunk(ctx context.Context, c smtp.Bdat) (smtp.Reply, error) {
 	defer s.during()()
 	r := s.c.Literal(c.Size)
-	if err := s.chunkAllowed(c); err != nil {
+	if err := s.chunkAllowed(c.Size); err != nil {
 		return s.refuseChunk(r, c, err)
 	}
-	if s.bdat == nil {
-		w, err := s.tx.Data(ctx)
-		if err != nil {
-			return s.refuseChunk(r, c, err)
-		}
-		s.bdat = &chunks{w: w}
-		if !s.binary {
-			s.bdat.lines = &lines{w: w, strict: s.srv.c.Pedantic}
-			s.bdat.w = s.bdat.lines
-		}
+	if err := s.beginChunks(ctx); err != nil {
+		return s.refuseChunk(r, c, err)
 	}
 	s.bdat.size += c.Size
 	werr, err := copyMessage(s.bdat.w, r)
@@ -59,8 +51,26 @@ func (s *session) chunk(ctx context.Context, c smtp.Bdat) (smtp.Reply, error) {
 	return s.finish(ctx)
 }
 
-// chunkAllowed checks the state: BDAT needs recipients.
-func (s *session) chunkAllowed(c smtp.Bdat) error {
+// beginChunks begins the message, at its first chunk.
+func (s *session) beginChunks(ctx context.Context) error {
+	if s.bdat != nil {
+		return nil
+	}
+	w, err := s.tx.Data(ctx)
+	if err != nil {
+		return err
+	}
+	s.bdat = &chunks{w: w}
+	if !s.binary {
+		s.bdat.lines = &lines{w: w, strict: s.srv.c.Pedantic}
+		s.bdat.w = s.bdat.lines
+	}
+	return nil
+}
+
+// chunkAllowed checks the state, BDAT needs recipients, and whether so many octets more
+// are not too many.
+func (s *session) chunkAllowed(size int64) error {
 	switch {
 	case s.bdat != nil && s.bdat.failed != nil:
 		return s.bdat.failed
@@ -68,7 +78,7 @@ func (s *session) chunkAllowed(c smtp.Bdat) error {
 		return errSequence(s.state())
 	case s.accepted == 0:
 		return s.errNoRecipients()
-	case c.Size > s.srv.c.Size || s.size()+c.Size > s.srv.c.Size:
+	case size > s.srv.c.Size || s.size()+size > s.srv.c.Size:
 		return s.errTooLarge()
 	}
 	return nil
@@ -89,9 +99,14 @@ func (s *session) refuseChunk(r *lineio.Literal, c smtp.Bdat, why error) (smtp.R
 	} else if err := r.Discard(); err != nil {
 		return smtp.Reply{}, s.chunkLost(err)
 	}
+	return s.failChunks(c.Last, why)
+}
+
+// failChunks fails the message, as refuseChunk does once the chunk has been read.
+func (s *session) failChunks(last bool, why error) (smtp.Reply, error) {
 	inTransaction := s.tx != nil || s.bdat != nil
 	s.endTransaction()
-	if inTransaction && !c.Last {
+	if inTransaction && !last {
 		s.bdat = &chunks{failed: why}
 	}
 	return smtp.Reply{}, why

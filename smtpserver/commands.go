@@ -60,6 +60,7 @@ var commands = map[string]command{
 	"RCPT":     {in: stMail | stRcpt, mail: true, run: on((*session).rcpt)},
 	"DATA":     {in: stMail | stRcpt, mail: true, run: on((*session).data)},
 	"BDAT":     {in: stAny, mail: true, run: on((*session).chunk)}, // looks at the state itself
+	"BURL":     {in: stAny, mail: true, run: on((*session).burl)},  // like BDAT
 	"RSET":     {in: stAny, run: on((*session).rset)},
 	"NOOP":     {in: stAny, run: on((*session).noop)},
 	"HELP":     {in: stAny, run: on((*session).help)},
@@ -75,7 +76,7 @@ func errSequence(st state) error {
 		stReady: "say MAIL first",
 		stMail:  "not within a transaction, or without recipients",
 		stRcpt:  "not within a transaction",
-		stBdat:  "only BDAT and RSET during a transfer by BDAT",
+		stBdat:  "only BDAT, BURL and RSET once part of the message has come",
 	}[st]
 	return smtp.Errorf(503, "5.5.1", "bad sequence of commands: %s", text)
 }
@@ -122,6 +123,9 @@ func (s *session) parse(line string) (smtp.Command, error) {
 	// RFC 2033 4.1: LHLO takes the place of EHLO and HELO.
 	if v := cmd.Verb(); v == "LHLO" && !lmtp || (v == "EHLO" || v == "HELO") && lmtp {
 		return nil, smtp.Errorf(500, "5.5.1", "unknown command, this server speaks %s", s.srv.c.Kind.protocol())
+	}
+	if _, burl := cmd.(smtp.Burl); burl && !s.srv.c.hasBurl() {
+		return nil, smtp.Errorf(500, "5.5.1", "unknown command")
 	}
 	// RFC 6531 3.4, RFC 6533 3: UTF-8, also in ORCPT, needs SMTPUTF8 at MAIL.
 	if _, rcpt := cmd.(smtp.Rcpt); rcpt && s.tx != nil && !s.utf8 && strings.ContainsFunc(line, func(r rune) bool { return r >= 0x80 }) {

@@ -63,6 +63,9 @@ type Config struct {
 	// must stay so.
 	BinaryMIME bool
 
+	// Burl announces BURL (RFC 4468), on listeners of kind Submit. Nil: not.
+	Burl *Burl
+
 	// PlainAuth allows mechanisms that give the password away without TLS.
 	PlainAuth bool
 
@@ -99,6 +102,9 @@ type Config struct {
 	CID     func(int64) string
 	Metrics Metrics
 }
+
+// hasBurl: RFC 4468 3.1: never for mail from other servers.
+func (c *Config) hasBurl() bool { return c.Burl != nil && c.Kind == Submit }
 
 // DefaultSize is the default of Config.Size, in octets.
 const DefaultSize = 100 << 20

@@ -17,7 +17,7 @@
 //
 // RFCs: 5321 (SMTP), 6409 (submission), 2033 (LMTP), 1870 (SIZE), 2034 (enhanced
 // status codes), 2920 (PIPELINING), 3030 (CHUNKING, BINARYMIME), 3207 (STARTTLS), 3461
-// (DSN), 4865 (FUTURERELEASE), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 6533 (DSN with UTF-8), 8314
+// (DSN), 4468 (BURL), 4865 (FUTURERELEASE), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 6533 (DSN with UTF-8), 8314
 // (implicit TLS), 8689 (REQUIRETLS), 9422 (LIMITS).
 //
 // Goroutines: Serve runs one for each connection, which ends with it; Shutdown waits

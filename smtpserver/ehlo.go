@@ -78,6 +78,9 @@ func (s *session) ehlo(_ context.Context, c smtp.Ehlo) (smtp.Reply, error) {
 	if cfg.BinaryMIME {
 		lines = append(lines, "BINARYMIME")
 	}
+	if cfg.hasBurl() {
+		lines = append(lines, s.burlLine())
+	}
 	if cfg.DSN {
 		lines = append(lines, "DSN")
 	}

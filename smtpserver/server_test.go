@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -274,7 +275,11 @@ func (ts *testServer) dial(string) (net.Conn, error) {
 
 // kinds are the configurations by the beginning of the names of transcripts.
 var kinds = map[string]func(c *Config){
-	"submit":   func(c *Config) { c.Kind, c.Auth = Submit, accounts{} },
+	"submit": func(c *Config) { c.Kind, c.Auth = Submit, accounts{} },
+	"burl": func(c *Config) {
+		c.TLS, c.Auth, c.PlainAuth, c.Kind = nil, accounts{}, true, Submit
+		c.Burl = &Burl{Servers: []string{"imap://mx.example"}, Open: openURL}
+	},
 	"lmtp":     func(c *Config) { c.Kind = LMTP },
 	"pedantic": func(c *Config) { c.Pedantic = true },
 	"tlsonly":  func(c *Config) { c.RequireTLS = true },
@@ -295,6 +300,28 @@ var kinds = map[string]func(c *Config){
 	"few": func(c *Config) {
 		c.Limits = Limits{CommandLine: 100, Recipients: 3, NonMail: 20, Refusals: 6, DiscardData: 5000, DiscardLine: 1000}
 	},
+}
+
+// openURL has some URLs.
+func openURL(_ context.Context, principal any, url string) (io.ReadCloser, int64, error) {
+	text := map[string]string{
+		"imap://mx.example/whole":  "Subject: x\r\n\r\nhi\r\n",
+		"imap://mx.example/part":   "part",
+		"imap://mx.example/crlf":   "\r\n",
+		"imap://mx.example/lf":     "a\nb",
+		"imap://mx.example/cr":     "a\rb",
+		"imap://mx.example/large":  strings.Repeat("x", 9990),
+		"imap://mx.example/broken": "broken",
+	}[url]
+	switch {
+	case principal == nil:
+		return nil, 0, errors.New("no principal")
+	case text == "":
+		return nil, 0, smtp.Errorf(554, "5.6.6", "IMAP URL resolution failed")
+	case text == "broken":
+		return io.NopCloser(io.MultiReader(strings.NewReader("bro"), iotest.ErrReader(errors.New("disk is broken")))), 6, nil
+	}
+	return io.NopCloser(strings.NewReader(text)), int64(len(text)), nil
 }
 
 func TestSessions(t *testing.T) {

@@ -35,6 +35,9 @@ type Account struct {
 	committer *db.Committer
 	damaged   atomic.Int64 // when damage was last logged
 
+	moving  chan struct{} // of capacity 1, full while messages move to another account
+	sharing sync.Mutex    // held while access control lists change, with the index of shares
+
 	refs int       // guarded by s.mu, like:
 	last time.Time // last Release
 
@@ -49,8 +52,8 @@ type Account struct {
 	names    map[string]MailboxID
 	keywords keywords
 	subs     map[string]bool
-	quota    int64 // limit, 0: none; written by SetQuota
-	used     int64 // bytes of all messages
+	limits   Limits // written by SetLimits
+	used     int64  // bytes of all messages
 	count    int64
 	watches  map[*Watch]bool
 	views    map[MailboxID]*entry
@@ -80,15 +83,19 @@ func (s *Store) openAccount(ctx context.Context, name string) (*Account, error) 
 		return nil, a.openError(path, err)
 	}
 	a.committer = d.NewCommitter(db.Hooks{Before: a.flush, After: a.settle})
+	if err := s.shares.add(name, a.grantees()...); err != nil {
+		// What is in memory is right until the next start, which comes here again.
+		a.log.Error("opening account", "account", name, "err", err)
+	}
 	a.scheduleReap()
 	return a, nil
 }
 
 func newAccount(s *Store, name, dir string) *Account {
 	return &Account{
-		s: s, name: name, dir: dir, log: s.o.Log, quota: s.o.Quota,
+		s: s, name: name, dir: dir, log: s.o.Log, limits: Limits{Bytes: s.o.Quota},
 		boxes: map[MailboxID]*mailbox{}, names: map[string]MailboxID{}, keywords: newKeywords(), subs: map[string]bool{},
-		watches: map[*Watch]bool{}, views: map[MailboxID]*entry{},
+		moving: make(chan struct{}, 1), watches: map[*Watch]bool{}, views: map[MailboxID]*entry{},
 	}
 }
 
@@ -106,7 +113,7 @@ func (a *Account) openError(path string, err error) error {
 
 // readState reads all that is kept in memory while the account is open.
 func (a *Account) readState(c *db.Conn) error {
-	for _, read := range []func(*db.Conn) error{a.readCounters, a.readMailboxes, a.readKeywords, a.readSubscriptions} {
+	for _, read := range []func(*db.Conn) error{a.readCounters, a.readMailboxes, a.readACL, a.readKeywords, a.readSubscriptions} {
 		if err := read(c); err != nil {
 			return err
 		}
@@ -115,11 +122,12 @@ func (a *Account) readState(c *db.Conn) error {
 }
 
 func (a *Account) readCounters(c *db.Conn) error {
-	rows := c.Query("SELECT modseq, next_mailbox, next_message, next_body, uidvalidity, change_floor FROM account WHERE id=1")
+	rows := c.Query("SELECT modseq, next_mailbox, next_message, next_body, uidvalidity, change_floor, annotations, annotation_size FROM account WHERE id=1")
 	ok := rows.Next()
 	if ok {
 		a.counters = counters{
 			ModSeq(rows.Int64(0)), MailboxID(rows.Int64(1)), MessageID(rows.Int64(2)), BodyID(rows.Int64(3)), uint32(rows.Int64(4)), ModSeq(rows.Int64(5)),
+			rows.Int64(6), rows.Int64(7),
 		}
 	}
 	if err := rows.Close(); err != nil {
@@ -191,29 +199,6 @@ func (a *Account) ModSeq() ModSeq {
 	return a.modseq
 }
 
-// Quota returns what the account holds, and may hold.
-func (a *Account) Quota() Quota {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return Quota{Limit: a.quota, Used: a.used, Count: a.count}
-}
-
-// SetQuota sets the limit in bytes until the account is closed; 0 is none. It belongs
-// to the configuration and is not stored: callers that configure it give Options.QuotaOf.
-func (a *Account) SetQuota(limit int64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.quota = limit
-}
-
-// checkQuota returns an error when n more bytes do not fit.
-func checkQuota(limit, used, n int64) error {
-	if limit > 0 && used+n > limit {
-		return fmt.Errorf("%w: %d of %d bytes used, %d more do not fit", ErrQuota, used, limit, n)
-	}
-	return nil
-}
-
 // Mailboxes returns all mailboxes, sorted by name with Inbox first.
 func (a *Account) Mailboxes() []Mailbox {
 	a.mu.RLock()
@@ -267,6 +252,26 @@ func (a *Account) MailboxByID(id MailboxID) (Mailbox, bool) {
 		return Mailbox{}, false
 	}
 	return a.public(b), true
+}
+
+// Subscribed reports whether a name, in normal form, is subscribed.
+func (a *Account) Subscribed(name string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.subs[name]
+}
+
+// HasChildren reports whether there are mailboxes below a name, in normal form.
+func (a *Account) HasChildren(name string) bool {
+	prefix := name + "/"
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	for n := range a.names {
+		if strings.HasPrefix(n, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // Subscriptions returns the subscribed names, sorted, also those without a mailbox.

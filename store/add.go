@@ -14,6 +14,9 @@ import (
 func (a *Account) Add(ctx context.Context, box MailboxID, msgs []NewMessage) (Added, error) {
 	return a.add(ctx, msgs, false, func(t *tx) (*mailbox, error) {
 		b, err := t.box(box)
+		if err == nil {
+			err = a.reserved(b, msgs)
+		}
 		return b, err
 	})
 }
@@ -39,7 +42,7 @@ func (a *Account) add(ctx context.Context, msgs []NewMessage, auto bool, target 
 	if len(msgs) == 0 {
 		return r, nil
 	}
-	ps, err := a.prepareAll(ctx, msgs)
+	ps, err := a.prepareAll(ctx, msgs, 0)
 	if err != nil {
 		return r, fmt.Errorf("adding message: %w", err)
 	}
@@ -67,8 +70,8 @@ func (a *Account) add(ctx context.Context, msgs []NewMessage, auto bool, target 
 }
 
 // prepareAll prepares messages and stages large ones, once it is known that they are
-// within the quota.
-func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepared, error) {
+// within the quota when a message of freed bytes goes at the same time.
+func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage, freed int64) ([]*prepared, error) {
 	ps := make([]*prepared, len(msgs))
 	total := int64(0)
 	for i := range msgs {
@@ -77,13 +80,19 @@ func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage) ([]*prepare
 		if m.Flags, m.Keywords, err = normalFlags(m.Flags, m.Keywords); err != nil {
 			return nil, err
 		}
+		if err := a.checkAnnotations(m.Annotations); err != nil {
+			return nil, err
+		}
 		if ps[i], err = a.prepareMessage(m); err != nil {
 			return nil, err
 		}
 		total += ps[i].size
 	}
 	q := a.Quota()
-	if err := checkQuota(q.Limit, q.Used, total); err != nil {
+	if freed > 0 {
+		q.Used, q.Count = q.Used-freed, q.Count-1
+	}
+	if err := q.Room(len(msgs), total); err != nil {
 		return nil, err
 	}
 	return ps, a.stageAll(ctx, ps)
@@ -178,13 +187,11 @@ func (t *tx) newBody() BodyID {
 
 // add adds messages to b.
 func (t *tx) add(b *mailbox, ps []*prepared) (Added, error) {
-	a := t.a
 	total := int64(0)
 	for _, p := range ps {
 		total += p.size
 	}
-	// a.quota is read without lock: only its momentary value matters.
-	if err := checkQuota(a.Quota().Limit, a.used+t.used, total); err != nil {
+	if err := t.room(len(ps), total); err != nil {
 		return Added{}, err
 	}
 	if uint64(b.UIDNext)+uint64(len(ps)) > math.MaxUint32 {
@@ -228,6 +235,9 @@ func (t *tx) addOne(b *mailbox, p *prepared) (Message, error) {
 	}
 	t.nextMessage++
 	b.UIDNext++
+	if _, err := t.annotate(m.ID, p.m.Annotations); err != nil {
+		return Message{}, err
+	}
 	return m, t.insertMessage(b.ID, &m)
 }
 
@@ -268,7 +278,11 @@ func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, er
 	if err != nil {
 		return 0, err
 	}
-	return id, t.insertRendered(id, p, received)
+	if err := t.insertRendered(id, p, received); err != nil || thread != ThreadID(id) || p.c.tooLong {
+		return id, err
+	}
+	// What it refers to may come later. freeBody finds these keys in the header.
+	return id, t.insertKeys(id, p.c.thread.wanted())
 }
 
 func (t *tx) insertBody(id BodyID, p *prepared, refs int, thread ThreadID, box MailboxID, received time.Time) error {
@@ -315,7 +329,12 @@ func (t *tx) insertRendered(id BodyID, p *prepared, received time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, h := range [...]int64{c.thread.msgID, c.thread.subject} {
+	return t.insertKeys(id, []int64{c.thread.msgID, c.thread.subject})
+}
+
+// insertKeys makes a body found by keys; 0 is none.
+func (t *tx) insertKeys(id BodyID, keys []int64) error {
+	for _, h := range keys {
 		if h == 0 {
 			continue
 		}

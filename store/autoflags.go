@@ -12,6 +12,19 @@ func (a *Account) autoFlags(d *mailbox, f Flags) Flags {
 	return f&^clear | set
 }
 
+// reserved is ErrReserved when messages, nil for those that are there already, must not come
+// into d.
+func (a *Account) reserved(d *mailbox, msgs []NewMessage) error {
+	own := len(msgs) > 0
+	for i := range msgs {
+		own = own && msgs[i].Own
+	}
+	if own || a.s.o.Reserved == nil || !a.s.o.Reserved(a.name, d.Name) {
+		return nil
+	}
+	return ErrReserved
+}
+
 // flagsFor returns which flags messages get and lose on their way from a mailbox, if any,
 // into d.
 func (a *Account) flagsFor(from string, d *mailbox) (set, clear Flags) {

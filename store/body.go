@@ -26,16 +26,20 @@ func (a *Account) OpenBody(ctx context.Context, id BodyID) (*BodyReader, error) 
 	b := &BodyReader{a: a, ctx: ctx, id: id}
 	b.r = a.s.codec.NewReader(b.fetch)
 	err := a.read(ctx, func(c *db.Conn) error {
-		rows := c.QueryInts("SELECT size, prefix FROM body WHERE id=?", int64(id))
-		ok := rows.Next()
+		rows := c.QueryInts("SELECT size, prefix, location FROM body WHERE id=?", int64(id))
+		ok, location := rows.Next(), int64(0)
 		if ok {
 			b.r.Layout(rows.Int64(0), rows.Int64(1))
+			location = rows.Int64(2)
 		}
 		if err := rows.Close(); err != nil {
 			return err
 		}
 		if !ok {
 			return ErrNoBody
+		}
+		if location == locationQuarantine {
+			return ErrDamaged
 		}
 		if b.Size() == 0 {
 			return nil

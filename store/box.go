@@ -23,6 +23,7 @@ type entry struct {
 	refs    int
 	used    int64     // a.uses at the last Close
 	pending []Message // added while loading
+	stale   bool      // a repair changed the mailbox while loading: it is read again
 }
 
 // replace publishes a newer view. a.mu is held.
@@ -106,6 +107,9 @@ func (a *Account) closeEntry(e *entry) {
 	e.refs--
 	a.uses++
 	e.used = a.uses
+	if e.refs == 0 {
+		a.s.columns.forget(e)
+	}
 	if e.refs == 0 && (e.err != nil || a.boxes[e.id] == nil) {
 		a.drop(e)
 		return
@@ -148,11 +152,18 @@ func (e *entry) load(ctx context.Context) {
 	a := e.a
 	var v *View
 	var seq ModSeq // of the snapshot
-	err := a.db.Read(ctx, func(c *db.Conn) (err error) {
-		v, seq, err = readView(c, e.id)
-		return err
-	})
-	a.mu.Lock()
+	var err error
+	for again := true; again; {
+		err = a.db.Read(ctx, func(c *db.Conn) (err error) {
+			v, seq, err = readView(c, e.id)
+			return err
+		})
+		a.mu.Lock()
+		if again, e.stale = e.stale, false; again {
+			e.pending = nil // all that was added before the repair will be read
+			a.mu.Unlock()
+		}
+	}
 	defer a.mu.Unlock()
 	defer close(e.ready)
 	if err != nil {

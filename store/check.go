@@ -21,6 +21,7 @@ type checker struct {
 	counters counters
 	expunged map[MailboxID]UIDSet
 	held     map[BodyID]int64 // references of expunged messages
+	heldIDs  map[MessageID]bool
 	keywords map[KeywordSet]bool
 }
 
@@ -51,7 +52,7 @@ func (a *Account) check(ctx context.Context, deep bool) ([]Problem, error) {
 	if len(lines) > 0 {
 		return k.found, nil // what follows would only fail
 	}
-	steps := []func() error{k.readBoxes, k.checkCounts, k.checkExpunged, k.checkMessages, k.checkReferences, k.checkChunks, k.checkRows}
+	steps := []func() error{k.readBoxes, k.checkCounts, k.checkExpunged, k.checkMessages, k.checkReferences, k.checkChunks, k.checkRows, k.checkAnnotations}
 	if deep {
 		steps = append(steps, func() error { return k.checkContent(a.s.codec) })
 	}
@@ -118,12 +119,17 @@ func (k *checker) readBoxes() error {
 	if a.names[Inbox] == 0 {
 		k.problem("mailbox", "there is no Inbox")
 	}
-	return nil
+	return k.each("SELECT DISTINCT mailbox_id FROM acl", func(r *db.Stmt) error {
+		if id := MailboxID(r.Int64(0)); k.boxes[id] == nil {
+			k.problem("acl", "access control list of mailbox %d, which does not exist", id)
+		}
+		return nil
+	})
 }
 
 func (k *checker) checkCounts() error {
 	seen := map[MailboxID]bool{}
-	err := k.each("SELECT mailbox_id, count(*), sum(flags&1=0), sum(flags&8<>0), sum(size), sum(CASE WHEN flags&8<>0 THEN size ELSE 0 END), max(uid), max(modseq) FROM message GROUP BY mailbox_id", func(r *db.Stmt) error {
+	err := k.each("SELECT mailbox_id, count(*), sum(flags&1=0), sum(flags&8<>0), sum(size), sum(CASE WHEN flags&8<>0 THEN size ELSE 0 END), max(uid), max(modseq), min(uid) FROM message GROUP BY mailbox_id", func(r *db.Stmt) error {
 		id := MailboxID(r.Int64(0))
 		b := k.boxes[id]
 		if b == nil {
@@ -137,6 +143,9 @@ func (k *checker) checkCounts() error {
 		}
 		if UID(r.Int64(6)) >= b.UIDNext {
 			k.problem("uids", "mailbox %d: UID %d is not below UIDNEXT %d", id, r.Int64(6), b.UIDNext)
+		}
+		if r.Int64(8) < 1 || r.Int64(6) >= 1<<32 {
+			k.problem("uids", "mailbox %d: UIDs from %d to %d cannot be", id, r.Int64(8), r.Int64(6))
 		}
 		if ModSeq(r.Int64(7)) > b.ModSeq {
 			k.problem("modseq", "mailbox %d: message of %d is ahead of HIGHESTMODSEQ %d", id, r.Int64(7), b.ModSeq)
@@ -239,11 +248,17 @@ func (k *checker) checkChunks() error {
 	chunks := k.c.Query("SELECT id FROM chunk ORDER BY id")
 	defer chunks.Close()
 	more := chunks.Next()
-	err := k.each("SELECT id, refs, size, prefix FROM body WHERE location=0 ORDER BY id", func(r *db.Stmt) error {
+	err := k.each("SELECT id, refs, size, prefix, location FROM body ORDER BY id", func(r *db.Stmt) error {
 		id, size, prefix := BodyID(r.Int64(0)), r.Int64(2), r.Int64(3)
 		for more && chunks.Int64(0) < chunkID(id, 0) {
 			k.problem("chunks", "chunk %d belongs to no body", chunks.Int64(0))
 			more = chunks.Next()
+		}
+		if r.Int64(4) != locationChunks { // damaged, there may be any
+			for more && chunks.Int64(0) < chunkID(id+1, 0) {
+				more = chunks.Next()
+			}
+			return nil
 		}
 		n := 0
 		if prefix == 0 {
@@ -273,11 +288,14 @@ func (k *checker) checkChunks() error {
 // checkRows looks for rows without partner.
 func (k *checker) checkRows() error {
 	for _, q := range []struct{ sql, text string }{
-		{"SELECT b.id FROM body b LEFT JOIN body_env e ON e.id=b.id WHERE b.refs>0 AND e.id IS NULL", "body %d has no rendered data"},
-		{"SELECT b.id FROM body b LEFT JOIN body_key e ON e.id=b.id WHERE b.refs>0 AND e.id IS NULL", "body %d has no sort keys"},
+		{"SELECT b.id FROM body b LEFT JOIN body_env e ON e.id=b.id WHERE b.refs>0 AND b.location=0 AND e.id IS NULL", "body %d has no rendered data"},
+		{"SELECT b.id FROM body b LEFT JOIN body_key e ON e.id=b.id WHERE b.refs>0 AND b.location=0 AND e.id IS NULL", "body %d has no sort keys"},
 		{"SELECT e.id FROM body_env e LEFT JOIN body b ON e.id=b.id WHERE b.id IS NULL", "rendered data of body %d, which does not exist"},
 		{"SELECT e.id FROM body_key e LEFT JOIN body b ON e.id=b.id WHERE b.id IS NULL", "sort keys of body %d, which does not exist"},
 		{"SELECT l.body_id FROM lookup l LEFT JOIN body b ON l.body_id=b.id WHERE b.id IS NULL", "thread key of body %d, which does not exist"},
+		{"SELECT u.mailbox_id FROM url_key u LEFT JOIN mailbox m ON m.id=u.mailbox_id WHERE u.account='' AND m.id IS NULL", "access key of mailbox %d, which does not exist"},
+		{"SELECT e.mailbox_id FROM metadata e LEFT JOIN mailbox b ON e.mailbox_id=b.id WHERE e.mailbox_id<>0 AND b.id IS NULL", "metadata of mailbox %d, which does not exist"},
+		{"SELECT e.modseq FROM metadata e JOIN account a WHERE e.modseq>a.modseq", "metadata of %d is ahead of the account"},
 		{"SELECT c.modseq FROM change c JOIN account a WHERE c.modseq>a.modseq OR c.modseq<=a.change_floor", "change log entry %d is out of range"},
 	} {
 		err := k.each(q.sql, func(r *db.Stmt) error {
@@ -291,8 +309,49 @@ func (k *checker) checkRows() error {
 	return nil
 }
 
+// checkAnnotations looks for annotations of messages that are nowhere, and compares the totals.
+func (k *checker) checkAnnotations() error {
+	if err := k.each("SELECT messages FROM held", func(r *db.Stmt) error {
+		msgs, err := unpackMessages(r.Bytes(0))
+		for _, m := range msgs {
+			if k.heldIDs == nil {
+				k.heldIDs = map[MessageID]bool{}
+			}
+			k.heldIDs[m.ID] = true
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	err := k.each("SELECT DISTINCT message_id FROM annotation WHERE message_id NOT IN (SELECT id FROM message)", func(r *db.Stmt) error {
+		if id := MessageID(r.Int64(0)); !k.heldIDs[id] {
+			k.problem("rows", "annotations of message %d, which does not exist", id)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return k.each("SELECT count(*), coalesce(sum(length(name)+coalesce(length(value), 0)), 0), coalesce(max(modseq), 0) FROM annotation", func(r *db.Stmt) error {
+		if r.Int64(0) != k.counters.annotations || r.Int64(1) != k.counters.annotationSize {
+			k.problem("counts", "annotations: stored %d of %d bytes, counted %d of %d", k.counters.annotations, k.counters.annotationSize, r.Int64(0), r.Int64(1))
+		}
+		if ModSeq(r.Int64(2)) > k.counters.modseq {
+			k.problem("modseq", "annotation of %d is ahead of the account", r.Int64(2))
+		}
+		return nil
+	})
+}
+
 // checkContent reads every body and compares its hash.
 func (k *checker) checkContent(codec *codec) error {
+	err := k.each("SELECT id FROM body WHERE refs>0 AND location<>0", func(r *db.Stmt) error {
+		k.problem(AreaQuarantine, "content %d was found damaged: it is not given out", r.Int64(0))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	var raw []byte
 	return k.each("SELECT id, size, prefix, hash FROM body WHERE refs>0 AND location=0", func(b *db.Stmt) error {
 		id := b.Int64(0)
@@ -316,7 +375,7 @@ func (k *checker) checkContent(codec *codec) error {
 			return err
 		}
 		sum := sha256.Sum256(append(content.Sum(nil), prefix...))
-		if total != b.Int64(1) || string(sum[:]) != string(b.Bytes(3)) {
+		if total != b.Int64(1) || int64(len(prefix)) != b.Int64(2) || string(sum[:]) != string(b.Bytes(3)) {
 			k.problem("content", "body %d is not what was stored: %d bytes of %d", id, total, b.Int64(1))
 		}
 		return nil
@@ -362,7 +421,7 @@ func (k *checker) compareState(a *Account) error {
 		k.problem("memory", "totals: %+v %d %d in the file, %+v %d %d in memory", f.counters, f.used, f.count, a.counters, a.used, a.count)
 	}
 	for id, b := range f.boxes {
-		if m := a.boxes[id]; m == nil || *m != *b {
+		if m := a.boxes[id]; m == nil || !m.equal(b) {
 			k.problem("memory", "mailbox %d: %+v in the file, %+v in memory", id, b, m)
 		}
 	}

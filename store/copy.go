@@ -11,7 +11,20 @@ import (
 // shared. UIDs that do not exist are passed over. In another mailbox they get the flags
 // of Options.AutoFlags.
 func (a *Account) Copy(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID) (Copied, error) {
+	return a.CopyLimited(ctx, src, set, dst, FlagLimit{})
+}
+
+// CopyLimited is Copy by somebody who may not set all flags in dst: the copies lack them.
+func (a *Account) CopyLimited(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID, limit FlagLimit) (Copied, error) {
 	return a.transfer(ctx, "copying", src, set, func(t *tx, b *mailbox, msgs []Message, _ []int) (Copied, error) {
+		d, err := t.box(dst)
+		if err == nil {
+			err = a.reserved(d, nil)
+		}
+		if err != nil {
+			return Copied{}, err
+		}
+		limit.apply(msgs)
 		return t.copy(b, msgs, dst)
 	})
 }
@@ -19,12 +32,23 @@ func (a *Account) Copy(ctx context.Context, src MailboxID, set UIDSet, dst Mailb
 // Move moves the messages in set to another mailbox, in one operation (RFC 6851). They
 // keep their MessageID, and in another mailbox get the flags of Options.AutoFlags.
 func (a *Account) Move(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID) (Copied, error) {
+	return a.MoveLimited(ctx, src, set, dst, FlagLimit{})
+}
+
+// MoveLimited is Move by somebody who may not set all flags in dst: the messages lose them.
+func (a *Account) MoveLimited(ctx context.Context, src MailboxID, set UIDSet, dst MailboxID, limit FlagLimit) (Copied, error) {
 	return a.transfer(ctx, "moving", src, set, func(t *tx, b *mailbox, msgs []Message, idx []int) (Copied, error) {
 		d, err := t.box(dst)
+		if err == nil {
+			err = a.reserved(d, nil)
+		}
 		if err != nil {
 			return Copied{}, err
 		}
-		return t.move(b, msgs, idx, d, true)
+		return t.move(b, msgs, idx, d, func(d *mailbox, msgs []Message) {
+			limit.apply(msgs)
+			t.setAutoFlags(b, d, msgs)
+		})
 	})
 }
 
@@ -62,13 +86,13 @@ func (v *View) selected(set UIDSet) (msgs []Message, idx []int) {
 // copy inserts messages that exist elsewhere into dst, as new messages of the same bodies.
 func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID) (Copied, error) {
 	total := int64(0)
-	bodies := make([]BodyID, len(msgs))
+	bodies, from := make([]BodyID, len(msgs)), make([]MessageID, len(msgs))
 	for i := range msgs {
 		total += int64(msgs[i].Size)
-		bodies[i] = msgs[i].Body
+		bodies[i], from[i] = msgs[i].Body, msgs[i].ID
 		msgs[i].ID = t.nextMessage + MessageID(i)
 	}
-	if err := checkQuota(t.a.Quota().Limit, t.a.used+t.used, total); err != nil {
+	if err := t.room(len(msgs), total); err != nil {
 		return Copied{}, err
 	}
 	d, err := t.box(dst)
@@ -80,7 +104,11 @@ func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID) (Copied, error) {
 	}
 	t.nextMessage += MessageID(len(msgs))
 	t.setAutoFlags(src, d, msgs)
-	return t.place(msgs, d)
+	r, err := t.place(msgs, d)
+	if err != nil {
+		return r, err
+	}
+	return r, t.copyAnnotations(from, msgs)
 }
 
 // place gives messages UIDs at the end of d and writes their rows. msgs is changed.
@@ -135,9 +163,9 @@ func (t *tx) addRefs(bodies []BodyID, n int64) error {
 	return nil
 }
 
-// move takes messages out of b, by their indexes there, and puts them into d, with auto
-// giving them the flags of Options.AutoFlags.
-func (t *tx) move(b *mailbox, msgs []Message, idx []int, d *mailbox, auto bool) (Copied, error) {
+// move takes messages out of b, by their indexes there, and puts them into d, once change
+// has given them the flags that they have there; nil: those that they had.
+func (t *tx) move(b *mailbox, msgs []Message, idx []int, d *mailbox, change func(d *mailbox, msgs []Message)) (Copied, error) {
 	if len(msgs) == 0 {
 		return Copied{UIDValidity: d.UIDValidity}, nil
 	}
@@ -149,8 +177,8 @@ func (t *tx) move(b *mailbox, msgs []Message, idx []int, d *mailbox, auto bool) 
 	if err != nil {
 		return Copied{}, err
 	}
-	if auto {
-		t.setAutoFlags(b, d, msgs)
+	if change != nil {
+		change(d, msgs)
 	}
 	return t.place(msgs, d)
 }

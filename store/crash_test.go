@@ -59,6 +59,7 @@ const (
 	stepMove
 	stepCopy
 	stepExpunge
+	stepReplace // the first message of the set, in the same mailbox or, by an odd text, in the other
 	stepKinds
 )
 
@@ -90,7 +91,17 @@ func (s *script) next() step {
 		}
 	}
 	st.set = NewUIDSet(append(uids, b.msgs[0].uid)...)
+	if st.kind == stepReplace {
+		s.texts++
+		st.texts, st.set = []int{s.texts}, NewUIDSet(b.msgs[0].uid)
+	}
 	b.apply(other, st)
+	if st.kind == stepReplace {
+		if s.texts%2 == 0 {
+			other = b
+		}
+		other.add(scriptMsg{flags: st.flags, text: s.texts})
+	}
 	return st
 }
 
@@ -152,22 +163,27 @@ func (st step) run(ctx context.Context, a *Account, worker int) error {
 	if !ok1 || !ok2 {
 		return ErrNoMailbox
 	}
+	var msgs []NewMessage
+	for _, n := range st.texts {
+		sp := a.s.NewSpool()
+		defer sp.Close()
+		if _, err := io.WriteString(sp, scriptText(worker, n, st.large)); err != nil {
+			return err
+		}
+		if err := sp.Finish(); err != nil {
+			return err
+		}
+		msgs = append(msgs, NewMessage{Spool: sp, Flags: st.flags})
+	}
 	var err error
 	switch st.kind {
 	case stepAdd:
-		var msgs []NewMessage
-		for _, n := range st.texts {
-			sp := a.s.NewSpool()
-			defer sp.Close()
-			if _, err := io.WriteString(sp, scriptText(worker, n, st.large)); err != nil {
-				return err
-			}
-			if err := sp.Finish(); err != nil {
-				return err
-			}
-			msgs = append(msgs, NewMessage{Spool: sp, Flags: st.flags})
-		}
 		_, err = a.Add(ctx, b.ID, msgs)
+	case stepReplace:
+		if st.texts[0]%2 == 0 {
+			o = b
+		}
+		_, err = a.Replace(ctx, b.ID, st.set[0].Start, o.ID, msgs[0])
 	case stepFlags:
 		_, err = a.SetFlags(ctx, b.ID, st.set, FlagChange{Op: FlagsReplace, Flags: st.flags})
 	case stepMove:

@@ -274,7 +274,7 @@ func TestCancel(t *testing.T) {
 func TestQuota(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
-	s := newStore(t, dir, Options{QuotaOf: func(string) int64 { return 1000 }, MaxMessageSize: 5000})
+	s := newStore(t, dir, Options{LimitsOf: func(string) Limits { return Limits{Bytes: 1000} }, MaxMessageSize: 5000})
 	a := testAccount(t, s, "a")
 	in := inbox(t, a)
 	sp := spool(t, s, mail(1))

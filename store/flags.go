@@ -90,13 +90,14 @@ func (t *tx) setFlags(box MailboxID, set UIDSet, c *FlagChange) (FlagResult, err
 }
 
 func (c *FlagChange) apply(f Flags) Flags {
+	n := c.Flags
 	switch c.Op {
 	case FlagsAdd:
-		return f | c.Flags
+		n |= f
 	case FlagsRemove:
-		return f &^ c.Flags
+		n = f &^ c.Flags
 	}
-	return c.Flags
+	return n&^c.Limit.Flags | f&c.Limit.Flags
 }
 
 // updateFlags writes runs of messages that get the same flags, a statement for each run.
@@ -132,7 +133,7 @@ func (t *tx) expect(n int, what string) error {
 func (t *tx) keywordChange(c *FlagChange) func(KeywordSet) (KeywordSet, error) {
 	known := map[KeywordSet]KeywordSet{}
 	return func(old KeywordSet) (KeywordSet, error) {
-		if len(c.Keywords) == 0 && c.Op != FlagsReplace {
+		if c.Limit.Keywords || len(c.Keywords) == 0 && c.Op != FlagsReplace {
 			return old, nil
 		}
 		if n, ok := known[old]; ok {

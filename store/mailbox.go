@@ -90,8 +90,8 @@ func (t *tx) create(name string, use SpecialUse) (*mailbox, error) {
 }
 
 func (t *tx) createOne(name string, use SpecialUse) (*mailbox, error) {
-	if len(t.a.boxes)+len(t.boxes) >= maxMailboxes {
-		return nil, fmt.Errorf("%w mailboxes", ErrLimit)
+	if err := t.roomForMailbox(); err != nil {
+		return nil, err
 	}
 	seq := t.next()
 	// RFC 9051 2.3.1.1: a UIDVALIDITY is never used again, also not for a mailbox that is
@@ -107,6 +107,9 @@ func (t *tx) createOne(name string, use SpecialUse) (*mailbox, error) {
 	}
 	put(&t.names, name, b.ID)
 	if err := t.subscribe(name, true); err != nil {
+		return nil, err
+	}
+	if err := t.inheritACL(&b); err != nil {
 		return nil, err
 	}
 	return t.update(b), t.logMailbox(MailboxCreated, b.ID, name, "")
@@ -153,7 +156,15 @@ func (t *tx) delete(id MailboxID) error {
 	if err := t.c.ExecInts("DELETE FROM mailbox WHERE id=?", int64(id)); err != nil {
 		return err
 	}
-	if err := t.c.ExecInts("DELETE FROM expunge WHERE mailbox_id=?", int64(id)); err != nil {
+	for _, sql := range [...]string{"DELETE FROM expunge WHERE mailbox_id=?", "DELETE FROM acl WHERE mailbox_id=?"} {
+		if err := t.c.ExecInts(sql, int64(id)); err != nil {
+			return err
+		}
+	}
+	if err := t.deleteMetadata(id); err != nil {
+		return err
+	}
+	if err := t.c.Exec("DELETE FROM url_key WHERE account='' AND mailbox_id=?", int64(id)); err != nil {
 		return err
 	}
 	put(&t.names, b.Name, 0)
@@ -215,6 +226,9 @@ func (t *tx) renameInbox(id MailboxID, name string) error {
 	if err != nil {
 		return err
 	}
+	if err := t.copyMetadata(id, d.ID); err != nil {
+		return err
+	}
 	b, err := t.box(id)
 	if err != nil {
 		return err
@@ -224,7 +238,7 @@ func (t *tx) renameInbox(id MailboxID, name string) error {
 		return err
 	}
 	msgs, idx := v.selected(AllUIDs())
-	_, err = t.move(b, msgs, idx, d, false)
+	_, err = t.move(b, msgs, idx, d, nil)
 	return err
 }
 
@@ -292,32 +306,32 @@ func (t *tx) renameOne(b mailbox, name string) error {
 // SetSpecialUse sets the special uses of a mailbox. Another mailbox that has one of
 // them loses it.
 func (a *Account) SetSpecialUse(ctx context.Context, box MailboxID, use SpecialUse) error {
-	err := a.do(ctx, 0, func(t *tx) error {
-		b, err := t.box(box)
-		if err != nil || b.SpecialUse == use {
-			return err
-		}
-		t.next()
-		for _, m := range t.all() {
-			if m.ID == box || m.SpecialUse&use == 0 {
-				continue
-			}
-			other := *m
-			other.SpecialUse &^= use
-			t.update(other)
-			if err := t.logMailbox(MailboxChanged, other.ID, other.Name, ""); err != nil {
-				return err
-			}
-		}
-		nb := *b
-		nb.SpecialUse = use
-		t.update(nb)
-		return t.logMailbox(MailboxChanged, nb.ID, nb.Name, "")
-	})
-	if err != nil {
+	if err := a.do(ctx, 0, func(t *tx) error { return t.setSpecialUse(box, use) }); err != nil {
 		return fmt.Errorf("setting special use: %w", err)
 	}
 	return nil
+}
+
+func (t *tx) setSpecialUse(box MailboxID, use SpecialUse) error {
+	b, err := t.box(box)
+	if err != nil || b.SpecialUse == use {
+		return err
+	}
+	t.next()
+	change := func(m mailbox, use SpecialUse) error {
+		m.SpecialUse = use
+		t.update(m)
+		return t.logMailbox(MailboxChanged, m.ID, m.Name, "")
+	}
+	for _, m := range t.all() {
+		if m.ID == box || m.SpecialUse&use == 0 {
+			continue
+		}
+		if err := change(*m, m.SpecialUse&^use); err != nil {
+			return err
+		}
+	}
+	return change(*b, use)
 }
 
 // all returns all mailboxes as the operation sees them, in no order.
@@ -353,7 +367,7 @@ func (a *Account) Subscribe(ctx context.Context, name string, on bool) error {
 			if b := t.byName(name); b != nil {
 				id = b.ID
 			}
-			return t.logMailbox(MailboxChanged, id, name, "")
+			return t.logMailbox(SubscriptionChanged, id, name, "")
 		})
 	}
 	if err != nil {

@@ -40,7 +40,7 @@ func TestNewBodiesStaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ps, err := a.prepareAll(ctx, []NewMessage{{Spool: spool(t, s, "Subject: other\r\n\r\n"+strings.Repeat("Words\r\n", 500_000))}})
+	ps, err := a.prepareAll(ctx, []NewMessage{{Spool: spool(t, s, "Subject: other\r\n\r\n"+strings.Repeat("Words\r\n", 500_000))}}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func CommonHeader(name string) bool {
 type content struct {
 	chunks  [][]byte // nil when the body is to be staged
 	headers []byte
-	tooLong bool // the header was cut: headers is not complete
+	tooLong bool // headers is not kept: the header was cut, or has no empty line at its end
 
 	envelope, envelopeUTF8, structure, structureUTF8, plain, plainUTF8 []byte
 	preview                                                            string
@@ -133,11 +133,24 @@ func (c *content) readHeaders(sp *Spool, p *message.Part) error {
 	if _, err := sp.ReadAt(h, p.HeaderStart); err != nil && err != io.EOF {
 		return err
 	}
+	// RFC 9051 6.4.5.1: with no body and no empty line, FETCH has no empty line either, which
+	// the kept fields cannot tell.
+	if p.BodySize() == 0 && !endsWithEmptyLine(h) {
+		c.tooLong = true
+		return nil
+	}
 	c.headers = commonFields(h)
 	if len(c.headers) > maxCommonHeaders {
 		c.headers, c.tooLong = nil, true
 	}
 	return nil
+}
+
+// endsWithEmptyLine reports whether a header has the line that ends it.
+func endsWithEmptyLine(header []byte) bool {
+	h, ok := bytes.CutSuffix(header, []byte("\n"))
+	h = bytes.TrimSuffix(h, []byte("\r"))
+	return ok && (len(h) == 0 || h[len(h)-1] == '\n')
 }
 
 // commonFields returns the common fields of a header, without the empty line.
@@ -204,12 +217,12 @@ func (c *content) setKeys(p *message.Part) {
 		c.keys.msgID = cut(ids[0])
 		c.thread.msgID = hashKey("id", c.keys.msgID)
 	}
-	c.thread.refs = references(e)
+	c.thread.refs = references(e.References, e.InReplyTo)
 }
 
 // references are the hashes of References and, after those, In-Reply-To, last first.
-func references(e *message.Envelope) []int64 {
-	ids := append(message.ParseMessageIDs(e.References, 1000), message.ParseMessageIDs(e.InReplyTo, 10)...)
+func references(references, inReplyTo string) []int64 {
+	ids := append(message.ParseMessageIDs(references, 1000), message.ParseMessageIDs(inReplyTo, 10)...)
 	slices.Reverse(ids)
 	var refs []int64
 	for _, id := range ids {
@@ -218,6 +231,12 @@ func references(e *message.Envelope) []int64 {
 		}
 	}
 	return refs
+}
+
+// referencesOf are those of the common header fields of a body.
+func referencesOf(headers []byte) []int64 {
+	h := message.ParseHeader(headers)
+	return references(h.Get("References"), h.Get("In-Reply-To"))
 }
 
 // addressText is a header field of addresses as text to search in: names and addresses,

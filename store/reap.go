@@ -131,7 +131,7 @@ func (a *Account) releaseExpunged(ctx context.Context, now time.Time) (more bool
 		if err := cmp.Or(err, rows.Close()); err != nil {
 			return err
 		}
-		return cmp.Or(t.release(msgs, at), t.c.ExecInts("DELETE FROM held WHERE id=?", id))
+		return cmp.Or(t.release(msgs, at), t.releaseAnnotations(msgs), t.c.ExecInts("DELETE FROM held WHERE id=?", id))
 	})
 	return more, err
 }
@@ -181,10 +181,14 @@ func (a *Account) freeBodies(ctx context.Context, now time.Time) (more bool, err
 }
 
 func (t *tx) freeBody(id int64) error {
-	rows := t.c.QueryInts("SELECT subject FROM body WHERE id=?", id)
+	rows := t.c.QueryInts("SELECT b.subject, b.thread, e.headers FROM body b LEFT JOIN body_env e ON e.id=b.id WHERE b.id=?", id)
 	var keys []int64
 	if rows.Next() {
 		keys = append(keys, rows.Int64(0))
+		if rows.Int64(1) == id {
+			wanted := threadKeys{refs: referencesOf(rows.Bytes(2))}
+			keys = append(keys, wanted.wanted()...)
+		}
 	}
 	if err := rows.Close(); err != nil {
 		return err

@@ -198,6 +198,9 @@ func (sp *Spool) ReadAt(p []byte, off int64) (int, error) {
 	if sp.file != nil {
 		return sp.file.ReadAt(p, off)
 	}
+	if sp.blocks == nil && sp.size > 0 {
+		return 0, errors.New("read of a spool that was condensed or closed")
+	}
 	n := 0
 	for n < len(p) && off < sp.size {
 		b := sp.blocks[off/spoolBlock]
@@ -227,3 +230,6 @@ func (sp *Spool) Close() error {
 func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
+
+// NewSpool returns an empty spool of the account's store. It must be closed.
+func (a *Account) NewSpool() *Spool { return a.s.NewSpool() }

@@ -16,6 +16,11 @@ import (
 type mailbox struct {
 	Mailbox
 	expungeFloor ModSeq // the table expunge is complete after this
+	acl          acl
+}
+
+func (b *mailbox) equal(c *mailbox) bool {
+	return b.Mailbox == c.Mailbox && b.expungeFloor == c.expungeFloor && slices.Equal(b.acl, c.acl)
 }
 
 // counters is the table account.
@@ -26,6 +31,8 @@ type counters struct {
 	nextBody    BodyID
 	uidvalidity uint32
 	changeFloor ModSeq
+
+	annotations, annotationSize int64 // totals of the table annotation
 }
 
 // overlay holds what the operations of a transaction that is not yet committed have
@@ -44,6 +51,11 @@ type overlay struct {
 	hasAdded    bool                    // messages were added
 	classified  bool                    // messages with flags of flagsJudged were added, changed or removed
 	dirty       bool
+
+	// fresh is the state as a repair left it in the file; it takes the place of all of it,
+	// once durable. reset is mailboxes of which messages are other than views have them.
+	fresh *Account
+	reset map[MailboxID]bool
 }
 
 func (o *overlay) clone() *overlay {
@@ -82,7 +94,8 @@ func (t *tx) next() ModSeq {
 
 // do runs fn as a durable operation. size is about the number of bytes it writes.
 func (a *Account) do(ctx context.Context, size int, fn func(*tx) error) error {
-	return a.fail(a.committer.Do(ctx, size, func(c *db.Conn) error {
+	var seq ModSeq
+	err := a.committer.Do(ctx, size, func(c *db.Conn) error {
 		base := a.batch
 		if base == nil {
 			base = &overlay{counters: a.counters}
@@ -91,9 +104,14 @@ func (a *Account) do(ctx context.Context, size int, fn func(*tx) error) error {
 		if err := fn(t); err != nil {
 			return err
 		}
-		a.batch = t.overlay
+		a.batch, seq = t.overlay, t.seq
 		return nil
-	}))
+	})
+	if err != nil {
+		return a.fail(err)
+	}
+	a.operated(ctx, seq)
+	return nil
 }
 
 // read runs fn in a read transaction. fn must not take long nor call others that read.
@@ -223,7 +241,7 @@ func (t *tx) replaced(old mailbox, make func(*mailbox) *View) {
 // flush writes the rows that operations of the commit share. It runs before COMMIT.
 func (a *Account) flush(c *db.Conn) error {
 	o := a.batch
-	if o == nil || !o.dirty {
+	if o == nil || !o.dirty || o.fresh != nil {
 		return nil
 	}
 	for id, b := range o.boxes {
@@ -236,8 +254,8 @@ func (a *Account) flush(c *db.Conn) error {
 			return err
 		}
 	}
-	return c.ExecInts(`UPDATE account SET modseq=?, next_mailbox=?, next_message=?, next_body=?, uidvalidity=?, change_floor=? WHERE id=1`,
-		int64(o.modseq), int64(o.nextMailbox), int64(o.nextMessage), int64(o.nextBody), int64(o.uidvalidity), int64(o.changeFloor))
+	return c.ExecInts(`UPDATE account SET modseq=?, next_mailbox=?, next_message=?, next_body=?, uidvalidity=?, change_floor=?, annotations=?, annotation_size=? WHERE id=1`,
+		int64(o.modseq), int64(o.nextMailbox), int64(o.nextMessage), int64(o.nextBody), int64(o.uidvalidity), int64(o.changeFloor), o.annotations, o.annotationSize)
 }
 
 // settle makes the operations of a commit visible, or forgets them.
@@ -261,6 +279,10 @@ func (a *Account) settle(err error) {
 func (a *Account) settleState(o *overlay) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if o.fresh != nil {
+		a.settleRepair(o)
+		return
+	}
 	a.counters = o.counters
 	a.used += o.used
 	a.count += o.count

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -21,18 +22,20 @@ import (
 // Options configure a [Store]. The zero value is usable.
 type Options struct {
 	Log            *slog.Logger
-	Now            func() time.Time           // clock; nil: time.Now
-	Quota          int64                      // bytes an account may hold, unless QuotaOf or SetQuota say otherwise; 0: no limit
-	QuotaOf        func(account string) int64 // asked when an account is opened; nil: Quota for all
-	MaxMessageSize int64                      // bytes of one message, with its prefix; 0: no limit
-	SpoolMemory    int64                      // bytes of memory for all spools together; 0: 32 MiB. What does not fit is in files
-	Grace          time.Duration              // how long content stays readable after its last message is gone; 0: 10 minutes
-	Retention      time.Duration              // how long expunged messages can be brought back; 0: not
-	ChangeLog      int                        // entries of the change log kept at least; 0: 100,000
-	ExpungeLog     int                        // expunge operations of a mailbox remembered for QRESYNC at least; 0: 10,000
-	IdleAccounts   int                        // accounts kept open that nobody uses, at most; 0: 100
-	IdleTime       time.Duration              // after which an unused account is closed; 0: 1 minute
-	Added          func(account string)       // called when messages were added durably, by COPY too; must be quick and call nothing of the account
+	Now            func() time.Time            // clock; nil: time.Now
+	Quota          int64                       // bytes an account may hold, unless LimitsOf or SetLimits say otherwise; 0: no limit
+	LimitsOf       func(account string) Limits // asked when an account is opened; nil: Quota for all
+	MaxMessageSize int64                       // bytes of one message, with its prefix; 0: no limit
+	SpoolMemory    int64                       // bytes of memory for all spools together; 0: 32 MiB. What does not fit is in files
+	Grace          time.Duration               // how long content stays readable after its last message is gone; 0: 10 minutes
+	Retention      time.Duration               // how long expunged messages can be brought back; 0: not
+	ChangeLog      int                         // entries of the change log kept at least; 0: 100,000
+	ExpungeLog     int                         // expunge operations of a mailbox remembered for QRESYNC at least; 0: 10,000
+	IdleAccounts   int                         // accounts kept open that nobody uses, at most; 0: 100
+	IdleTime       time.Duration               // after which an unused account is closed; 0: 1 minute
+	SortMemory     int64                       // bytes of memory for sort keys of mailboxes that are open, of all accounts together; 0: 128 MiB
+	SortIdle       time.Duration               // after which unused sort keys are dropped; 0: 5 minutes
+	Added          func(account string)        // called when messages were added durably, by COPY too; must be quick and call nothing of the account
 
 	// AutoFlags returns the flags that messages get and lose on their way into a mailbox:
 	// delivered by Deliver, moved or copied there from another one; not when added by Add,
@@ -42,9 +45,16 @@ type Options struct {
 	// they come into is for. It is called within operations: it must be quick and call
 	// nothing of the account. nil: none.
 	AutoFlags func(account, from, mailbox string, use SpecialUse) (set, clear Flags)
+	// Reserved tells whether messages come into a mailbox from this server alone (NewMessage.Own):
+	// then it is an error, ErrReserved, to add, copy or move others there. Deliver is no
+	// exception to make: it always may. As quick as AutoFlags; nil: none is.
+	Reserved func(account, mailbox string) bool
 	// Classified is called when messages came, went or changed that have or had $Junk or
 	// $NotJunk, once that is durable; it must be quick and call nothing of the account. nil: none.
 	Classified func(account string)
+
+	Metadata    MetadataLimits
+	Annotations AnnotationLimits
 
 	VFS         string // file layer of the databases, for tests; "": the system's
 	Synchronous string // for tests, see db.Options; "": FULL
@@ -57,6 +67,13 @@ type Store struct {
 	lock   *db.Lock
 	spools spoolMemory
 	codec  *codec
+	shares *shares
+
+	background sync.WaitGroup // makeShares
+	stopShares func()         // ends makeShares; nil when there was none
+	seed       maphash.Seed   // of hashes of message ids, which are only in memory
+
+	columns columnCache
 
 	mu       sync.Mutex // guards the fields below, and refs and last of each account
 	accounts map[string]*slot
@@ -93,9 +110,11 @@ func Open(dir string, o Options) (*Store, error) {
 		lock.Close()
 		return nil, fmt.Errorf("opening data directory: %w", err)
 	}
-	s := &Store{dir: dir, o: o, lock: lock, codec: codec, accounts: map[string]*slot{}}
+	s := &Store{dir: dir, o: o, lock: lock, codec: codec, seed: maphash.MakeSeed(), accounts: map[string]*slot{}}
+	s.columns.limit, s.columns.idle = o.SortMemory, o.SortIdle
 	s.spools.left.Store(o.SpoolMemory)
 	s.clean()
+	s.openShares()
 	return s, nil
 }
 
@@ -110,6 +129,10 @@ func storeDefaults(o *Options) {
 	o.ExpungeLog = cmp.Or(o.ExpungeLog, 10_000)
 	o.IdleAccounts = cmp.Or(o.IdleAccounts, 100)
 	o.IdleTime = cmp.Or(o.IdleTime, time.Minute)
+	o.SortMemory = cmp.Or(o.SortMemory, 128<<20)
+	o.SortIdle = cmp.Or(o.SortIdle, 5*time.Minute)
+	o.Metadata.setDefaults()
+	o.Annotations.setDefaults()
 }
 
 // clean removes what a process that was killed left: spools, accounts half made or half removed.
@@ -132,6 +155,9 @@ func (s *Store) dbOptions() db.Options {
 
 // Dir is the data directory.
 func (s *Store) Dir() string { return s.dir }
+
+// AccountDir is the directory of an account's files, which need not exist; see Account.Dir.
+func (s *Store) AccountDir(name string) string { return s.accountDir(name) }
 
 func (s *Store) accountDir(name string) string { return filepath.Join(s.dir, "accounts", name) }
 
@@ -158,6 +184,9 @@ func (s *Store) Create(ctx context.Context, name string, boxes InitialMailboxes)
 	}
 	if _, err := os.Lstat(s.accountDir(name)); err == nil {
 		return fmt.Errorf("%w: account %s", ErrExists, name)
+	}
+	if err := s.forgetUser(ctx, name); err != nil {
+		return fmt.Errorf("creating account %s: %w", name, err)
 	}
 	tmp, err := os.MkdirTemp(filepath.Join(s.dir, "tmp"), "create-")
 	if err != nil {
@@ -261,8 +290,8 @@ func (s *Store) tryOpen(ctx context.Context, name string) (a *Account, err error
 // fill opens the account of a slot.
 func (s *Store) fill(ctx context.Context, name string, sl *slot) {
 	a, err := s.tryOpen(ctx, name)
-	if err == nil && s.o.QuotaOf != nil {
-		a.quota = s.o.QuotaOf(name)
+	if err == nil && s.o.LimitsOf != nil {
+		a.limits = s.o.LimitsOf(name)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -367,6 +396,10 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := atomicfile.SyncDir(filepath.Join(s.dir, "accounts")); err != nil {
 		return s.diskError("removing account", err)
 	}
+	// Create does this too, should it fail here.
+	if err := errors.Join(s.shares.forget(name), s.forgetUser(ctx, name)); err != nil {
+		s.o.Log.Error("removing what others share with a removed account", "account", name, "err", err)
+	}
 	return os.RemoveAll(tmp)
 }
 
@@ -399,6 +432,11 @@ func (s *Store) Close() error {
 		slots = append(slots, sl)
 	}
 	s.mu.Unlock()
+	if s.stopShares != nil {
+		s.stopShares()
+	}
+	s.background.Wait()
+	s.columns.close()
 	var errs []error
 	for _, sl := range slots {
 		<-sl.ready

@@ -9,6 +9,7 @@ import (
 const (
 	maxSameID      = 16
 	maxSameSubject = 50
+	maxWanted      = 5 // references that a message without a thread is found by
 	day            = 24 * 60 * 60
 )
 
@@ -20,6 +21,9 @@ func (t *tx) findThread(box MailboxID, p *prepared, received time.Time) (same Bo
 		return same, thread, err
 	}
 	if thread, err = t.referred(k); err != nil || thread != 0 {
+		return 0, thread, err
+	}
+	if thread, err = t.waiting(k); err != nil || thread != 0 {
 		return 0, thread, err
 	}
 	if len(k.refs) == 0 && k.reply && k.subject != 0 {
@@ -43,7 +47,7 @@ func (t *tx) sameID(p *prepared) (same BodyID, thread ThreadID, err error) {
 		if thread == 0 {
 			thread = c.thread
 		}
-		if share && c.size == p.size && bytes.Equal(c.hash, p.hash[:]) {
+		if share && c.stored && c.size == p.size && bytes.Equal(c.hash, p.hash[:]) {
 			same = c.id
 		}
 		return same != 0
@@ -57,6 +61,45 @@ func (t *tx) referred(k *threadKeys) (thread ThreadID, err error) {
 	for _, ref := range k.refs {
 		err := t.candidates(ref, maxSameID, func(c *candidate) bool {
 			if c.subject == k.subject || k.report {
+				thread = c.thread
+			}
+			return thread != 0
+		})
+		if err != nil || thread != 0 {
+			return thread, err
+		}
+	}
+	return 0, nil
+}
+
+// wantedKey is the key in the table lookup of messages that refer to one that was not
+// there when they came, made of the key of that one.
+func wantedKey(id int64) int64 {
+	const other = 0x5bd1e9955bd1e995
+	if h := id ^ other; h != 0 {
+		return h
+	}
+	return 1
+}
+
+// wanted returns the keys that a message which begins a thread is found by later.
+func (k *threadKeys) wanted() (keys []int64) {
+	for _, ref := range k.refs[:min(len(k.refs), maxWanted)] {
+		keys = append(keys, wantedKey(ref))
+	}
+	return keys
+}
+
+// waiting looks for a message that came before what it refers to: this one, or one that
+// this one refers to as well; with the same subject.
+func (t *tx) waiting(k *threadKeys) (thread ThreadID, err error) {
+	keys := k.wanted()
+	if k.msgID != 0 {
+		keys = append(keys, wantedKey(k.msgID))
+	}
+	for _, h := range keys {
+		err := t.candidates(h, maxSameID, func(c *candidate) bool {
+			if c.subject == k.subject {
 				thread = c.thread
 			}
 			return thread != 0
@@ -90,14 +133,15 @@ type candidate struct {
 	mailbox  MailboxID
 	received int64
 	hash     []byte
+	stored   bool // its content is in use
 }
 
 // candidates calls f for the bodies with a key, the newest first, until f returns true.
 func (t *tx) candidates(hash int64, max int, f func(*candidate) bool) error {
-	rows := t.c.QueryInts("SELECT b.id, b.refs, b.size, b.thread, b.subject, b.mailbox_id, b.received, b.hash FROM lookup l JOIN body b ON b.id=l.body_id WHERE l.hash=? ORDER BY l.body_id DESC LIMIT ?", hash, int64(max))
+	rows := t.c.QueryInts("SELECT b.id, b.refs, b.size, b.thread, b.subject, b.mailbox_id, b.received, b.hash, b.location FROM lookup l JOIN body b ON b.id=l.body_id WHERE l.hash=? ORDER BY l.body_id DESC LIMIT ?", hash, int64(max))
 	for rows.Next() {
 		c := candidate{
-			BodyID(rows.Int64(0)), rows.Int64(1), rows.Int64(2), ThreadID(rows.Int64(3)), rows.Int64(4), MailboxID(rows.Int64(5)), rows.Int64(6), rows.Bytes(7),
+			BodyID(rows.Int64(0)), rows.Int64(1), rows.Int64(2), ThreadID(rows.Int64(3)), rows.Int64(4), MailboxID(rows.Int64(5)), rows.Int64(6), rows.Bytes(7), rows.Int64(8) == locationChunks,
 		}
 		if f(&c) {
 			break

@@ -45,6 +45,11 @@ func TestThreads(t *testing.T) {
 		{"reply in another mailbox", "Junk", msg("9", "Re: Plans", "", "", ""), 5, ""},
 		{"reply too late", "Inbox", msg("10", "Re: Something else", "", "", ""), 40, ""},
 		{"unknown references only", "Inbox", msg("11", "Re: Plans", "<unknown@x>", "", ""), 5, ""},
+		{"reply to what is to come", "Inbox", msg("22", "Re: Late", "<20@x> <21@x>", "", ""), 6, ""},
+		{"another reply to it", "Inbox", msg("23", "Re: Late", "<21@x>", "", ""), 6, "reply to what is to come"},
+		{"an answer with another subject", "Inbox", msg("24", "Early", "<21@x>", "", ""), 6, ""},
+		{"what was to come", "Inbox", msg("21", "Re: Late", "<20@x>", "", ""), 7, "reply to what is to come"},
+		{"and its parent", "Sent", msg("20", "Late", "", "", ""), 7, "reply to what is to come"},
 		{"no message-id", "Inbox", "Subject: x\r\n\r\n", 5, ""},
 	}
 	threads := map[string]ThreadID{}
@@ -80,5 +85,41 @@ func TestThreads(t *testing.T) {
 		if n, ok := ParseObjectID('M', bad); ok {
 			t.Errorf("ParseObjectID(%q) = %d", bad, n)
 		}
+	}
+}
+
+// TestThreadKeysFreed: the keys of a message that waits for what it refers to go with it,
+// however long its References are.
+func TestThreadKeysFreed(t *testing.T) {
+	ctx := context.Background()
+	s := newStore(t, t.TempDir(), Options{})
+	a := testAccount(t, s, "a")
+	mb, _ := a.MailboxByName("Inbox")
+	for _, n := range []int{0, 1, 7, 300, 2000, 5000} {
+		refs := ""
+		for i := range n {
+			refs += fmt.Sprintf(" <%d.%d@x>\r\n", n, i)
+		}
+		for _, field := range []string{"References", "In-Reply-To"} {
+			added := add(t, a, mb.ID, fmt.Sprintf("%s:%s\r\nSubject: %d\r\nMessage-ID: <%d.%s@x>\r\n\r\nx\r\n", field, refs, n, n, field))
+			if _, _, err := a.Remove(ctx, mb.ID, NewUIDSet(added.UIDs...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 10 {
+		if _, err := a.reapAt(ctx, time.Now().Add(24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := a.read(ctx, func(c *db.Conn) error {
+		n, _, err := c.QueryInt64("SELECT count(*) FROM lookup")
+		if n != 0 {
+			t.Errorf("%d keys are left", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

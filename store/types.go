@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -27,12 +28,19 @@ var (
 	// ErrNotAllowed is returned for an operation that the mailbox does not permit,
 	// such as deleting Inbox.
 	ErrNotAllowed = errors.New("not allowed for this mailbox")
+	// ErrReserved is an ErrNotAllowed: messages come into the mailbox from this server alone, see
+	// Options.Reserved.
+	ErrReserved = fmt.Errorf("%w: only this server puts messages there", ErrNotAllowed)
 	// ErrLimit is returned where an account would get more mailboxes, subscriptions, or
 	// combinations of keywords than fit in memory well.
 	ErrLimit = errors.New("too many")
 	// ErrNewer is returned for data that a newer release wrote.
 	ErrNewer = errors.New("data was written by a newer version of mox")
 )
+
+// ErrDamaged is returned for content that a check found to be other than what was stored,
+// and that is out of use since. It is an ErrNoBody.
+var ErrDamaged = fmt.Errorf("%w: it was found damaged", ErrNoBody)
 
 type (
 	// UID is the unique identifier of a message in a mailbox (RFC 9051 2.3.1.1):
@@ -197,6 +205,9 @@ type NewMessage struct {
 	Received time.Time // INTERNALDATE; zero: now
 	Saved    time.Time // SAVEDATE; zero: now
 	Trace    []byte    // decision trace, opaque; may be nil
+	Own      bool      // it is of this server: it may come into a mailbox that Options.Reserved names
+	// Annotations it begins with.
+	Annotations []Annotation
 }
 
 // Added tells where new messages went, in the order given.
@@ -226,6 +237,8 @@ type FlagChange struct {
 	Keywords []string // those without a bit; compared and kept whatever their case as first seen
 	// UnchangedSince, when not nil, leaves messages alone whose ModSeq is higher (RFC 7162 3.1.3).
 	UnchangedSince *ModSeq
+	// Limit leaves flags as they are, whatever the rest says.
+	Limit FlagLimit
 }
 
 // FlagResult is the outcome of SetFlags.
@@ -244,7 +257,7 @@ type Copied struct {
 }
 
 // Fields selects what [Account.Rendered] reads.
-type Fields uint16
+type Fields uint32
 
 // The fields.
 const (
@@ -254,10 +267,21 @@ const (
 	FieldPreview                          // PREVIEW text, UTF-8
 	FieldParts                            // binary part tree
 	FieldHeaders                          // common header fields as in the message
-	FieldKeys                             // sort keys: Keys without the Text fields
 	FieldText                             // header text: the Text fields of Keys
 	FieldTrace                            // decision trace
 	FieldThread                           // thread id
+
+	fieldSent        // single sort keys
+	fieldReply       //
+	fieldSubject     //
+	fieldFrom        //
+	fieldTo          //
+	fieldCc          //
+	fieldDisplayFrom //
+	fieldDisplayTo   //
+
+	// FieldKeys is sort keys: Keys without the Text fields.
+	FieldKeys = fieldSent | fieldReply | fieldSubject | fieldFrom | fieldTo | fieldCc | fieldDisplayFrom | fieldDisplayTo
 )
 
 // Keys are sort keys (RFC 5256) and header text for searching, of one message. Text
@@ -299,8 +323,12 @@ const (
 	MailboxCreated
 	MailboxRenamed
 	MailboxDeleted
-	MailboxChanged // subscription or special use
+	MailboxChanged // special use
 	SettingChanged
+	ACLChanged
+	SubscriptionChanged // of a name; Mailbox is zero where there is none of that name
+	MetadataChanged     // annotations of a mailbox, or of the account where Mailbox is zero
+	AnnotationsChanged  // annotations of messages
 )
 
 // Change is one entry of the change log: what one operation did to one mailbox.
@@ -310,7 +338,7 @@ type Change struct {
 	Mailbox MailboxID
 	UIDs    UIDSet   // of messages
 	Bodies  []BodyID // of messages added or expunged, in UID order
-	Name    string   // of a mailbox: its new name; of a setting: its name
+	Name    string   // of a mailbox: its new name; of a setting: its name; of metadata: names of entries, separated by line feeds
 	OldName string   // of a renamed mailbox
 }
 
@@ -320,14 +348,11 @@ type Problem struct {
 	Text string
 }
 
-func (p Problem) String() string { return p.Area + ": " + p.Text }
+// AreaQuarantine is the area of problems about content that a repair has put out of use: it
+// stays one until the message is deleted.
+const AreaQuarantine = "quarantine"
 
-// Quota tells the use of an account against its limit.
-type Quota struct {
-	Limit int64 // bytes; zero: none
-	Used  int64 // bytes of all messages, each copy counted
-	Count int64 // messages
-}
+func (p Problem) String() string { return p.Area + ": " + p.Text }
 
 // Credentials are secrets derived from a password, opaque to this package.
 type Credentials []byte

@@ -90,7 +90,7 @@ func (t *tx) undelete(box MailboxID, seq ModSeq, set UIDSet, dst MailboxID) (Cop
 	for i := range back {
 		total += int64(back[i].Size)
 	}
-	if err := checkQuota(t.a.Quota().Limit, t.a.used+t.used, total); err != nil {
+	if err := t.room(len(back), total); err != nil {
 		return Copied{}, err
 	}
 	for id, msgs := range rest {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mox/db/dbtest"
+	"mox/imap"
 )
 
 // TestUpgrade opens account files that each version of the schema wrote, and finds what
@@ -56,13 +57,21 @@ func listing(t *testing.T, a *Account) string {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(&b, "credentials %q\n", cred)
+	listMetadata(t, &b, a, 0)
 	for _, m := range a.Mailboxes() {
 		fmt.Fprintf(&b, "mailbox %d %q validity %d next %d use %v modseq %d counts %+v\n", m.ID, m.Name, m.UIDValidity, m.UIDNext, m.SpecialUse.Names(), m.ModSeq, m.Counts)
+		if key, err := a.URLKey(ctx, "", m.ID); err != nil || key != nil {
+			fmt.Fprintf(&b, "access key %q %v\n", key, err)
+		}
+		if list := a.ACL(m.ID); len(list) > 0 {
+			fmt.Fprintf(&b, "acl %v\n", list)
+		}
 		gone, err := a.Vanished(ctx, m.ID, m.Created)
 		if err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&b, "vanished %v\n", gone)
+		listMetadata(t, &b, a, m.ID)
 		box, err := a.OpenBox(ctx, m.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -76,12 +85,33 @@ func listing(t *testing.T, a *Account) string {
 				t.Fatal(err)
 			}
 			m := msgs[r.Index]
+			annotations, err := a.Annotations(ctx, m.ID, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if annotations != nil {
+				fmt.Fprintf(&b, "annotations %+v\n", annotations)
+			}
 			fmt.Fprintf(&b, "message %d id %d modseq %d %v %v size %d received %d saved %d %s thread %d\n", m.UID, m.ID, m.ModSeq, m.Flags.Names(), a.Keywords(m.Keywords), m.Size, m.Received, m.Saved, EmailID(m.Body), r.Thread)
 			fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n%q\n%q\n%+v\n%q\n", r.Envelope, r.BodyStructure, r.BodyPlain, r.Preview, r.Headers, r.Trace, keyText(&r.Keys), contentText(body(t, a, m.Body)))
 		}
 		box.Close()
 	}
 	return b.String()
+}
+
+// listMetadata writes the annotations that are stored.
+func listMetadata(t *testing.T, b *strings.Builder, a *Account, box MailboxID) {
+	t.Helper()
+	entries, err := a.Metadata(context.Background(), box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.ModSeq > 0 {
+			fmt.Fprintf(b, "metadata %s %q modseq %d\n", e.Name, e.Value, e.ModSeq)
+		}
+	}
 }
 
 func contentText(s string) string {
@@ -117,9 +147,13 @@ func writeUpgrade(t *testing.T) (path, text string) {
 		}
 	}
 	must(a.SetCredentials(ctx, Credentials("secret")))
+	must(a.SetURLKey(ctx, "", inbox(t, a), []byte("access key")))
 	_, err = a.CreateMailbox(ctx, "Work/Été", 0)
 	must(err)
 	must(a.Subscribe(ctx, "Elsewhere", true))
+	work, _ := a.MailboxByName("Work")
+	must(a.SetACL(ctx, work.ID, "other", imap.RightsReplace, imap.RightLookup|imap.RightRead))
+	must(a.SetACL(ctx, work.ID, "-anyone", imap.RightsReplace, imap.RightAdmin))
 	in := inbox(t, a)
 	add(t, a, in, mail(1), mail(2), mail(3), strings.Replace(mail(4), "\r\n\r\n", "\r\nReferences: <m1@example.org>\r\n\r\n", 1), "Subject: caf\u00e9\r\n\r\nx", "Content-Type: message/rfc822\r\n\r\n"+mail(5), strings.Repeat("long line of a body\r\n", 20_000))
 	_, err = a.Deliver(ctx, "Junk", NewMessage{Spool: spool(t, s, mail(6)), Prefix: []byte("Return-Path: <a@example.org>\r\n"), Flags: FlagJunk, Keywords: []string{"Spam", "later"}, Trace: []byte(`{"why":"because"}`)})
@@ -133,6 +167,10 @@ func writeUpgrade(t *testing.T) (path, text string) {
 	must(err)
 	_, _, err = a.Expunge(ctx, in, NewUIDSet(1))
 	must(err)
+	_, err = a.SetAnnotations(ctx, arch.ID, AllUIDs(), []Annotation{{Name: "/comment", Value: []byte("note")}, {Name: "/1/comment", Shared: true, Value: []byte{0}}}, nil)
+	must(err)
+	must(a.SetMetadata(ctx, in, []MetadataEntry{{Name: "/private/comment", Value: []byte("mine")}, {Name: "/shared/comment", Value: []byte{0, 1}}}))
+	must(a.SetMetadata(ctx, 0, []MetadataEntry{{Name: "/private/filters/values/boss", Value: []byte("FROM boss")}}))
 	text = listing(t, a)
 	a.Release()
 	must(s.Close())

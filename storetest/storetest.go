@@ -54,11 +54,11 @@ func New(t testing.TB, dynamic string) *Fixture {
 	f := &Fixture{Snapshot: snap}
 	f.Directory = directory.New(func() *config.Snapshot { return f.Snapshot })
 	f.Store, err = store.Open(filepath.Join(dir, "data"), store.Options{
-		QuotaOf: func(account string) int64 {
+		LimitsOf: func(account string) store.Limits {
 			if a := snap.Accounts[account]; a != nil {
-				return a.Quota
+				return store.Limits{Bytes: a.Quota, Messages: a.QuotaMessages, Mailboxes: a.QuotaMailboxes}
 			}
-			return 0
+			return store.Limits{}
 		},
 	})
 	if err != nil {

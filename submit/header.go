@@ -166,6 +166,9 @@ func (tx *Transaction) missing(h *message.Header, now time.Time) ([]byte, error)
 	return b.Bytes(), nil
 }
 
+// queueFields begins the names of fields that package queuebox adds for the eyes of the sender.
+const queueFields = "x-mox-queue-"
+
 // without returns the message without the fields of some names, and without the empty
 // ones that missing has put others in place of.
 func (tx *Transaction) without(h *message.Header, body int64, names ...string) (*store.Spool, error) {
@@ -178,7 +181,8 @@ func (tx *Transaction) without(h *message.Header, body int64, names ...string) (
 				return true
 			}
 		}
-		return false
+		// A message of the queue that is sent again must not tell who was in Bcc.
+		return strings.HasPrefix(strings.ToLower(f.Name()), queueFields)
 	})
 	if n == 0 {
 		return tx.spool, nil

@@ -130,6 +130,12 @@ func problem(authentic bool, text string) string {
 }
 
 func (f *Facts) explainRecipient(p *printer) {
+	switch {
+	case f.Report:
+		p.line("  report: valid")
+	case f.ReportProblem != "":
+		p.line("  report: not valid: %s", f.ReportProblem)
+	}
 	if r := f.Reputation; r != nil {
 		p.line("  reputation by %s %s: %s, %d not junk, %d junk", r.Method, r.Key, orDash(r.Judgment), r.Ham, r.Junk)
 	}

@@ -67,13 +67,15 @@ type Facts struct {
 	Validation Validation `json:"validation,omitempty"`
 
 	// The recipient.
-	Mailbox    string      `json:"mailbox,omitempty"` // for which it is meant
-	Ruleset    *Ruleset    `json:"ruleset,omitempty"` // that matched
-	NotToMe    bool        `json:"nottome,omitempty"` // not addressed in To or Cc
-	Report     bool        `json:"report,omitempty"`  // has a valid report, for an address for reports
-	HighRate   string      `json:"highrate,omitempty"`
-	Reputation *Reputation `json:"reputation,omitempty"`
-	Words      *Words      `json:"words,omitempty"`
+	Mailbox string   `json:"mailbox,omitempty"` // for which it is meant
+	Ruleset *Ruleset `json:"ruleset,omitempty"` // that matched
+	NotToMe bool     `json:"nottome,omitempty"` // not addressed in To or Cc
+	Report  bool     `json:"report,omitempty"`  // has a valid report, for an address for reports
+	// ReportProblem is why a message to an address for reports has no valid one.
+	ReportProblem string      `json:"reportproblem,omitempty"`
+	HighRate      string      `json:"highrate,omitempty"`
+	Reputation    *Reputation `json:"reputation,omitempty"`
+	Words         *Words      `json:"words,omitempty"`
 	// SubjectPass: "valid" or "invalid" for a token in the subject, empty for none.
 	SubjectPass string `json:"subjectpass,omitempty"`
 }

@@ -22,7 +22,7 @@ func messageError(err error) error {
 		return &webapi.Error{Code: webapi.CodeMessageNotFound, Message: "there is no such message in the account, or no more"}
 	case errors.Is(err, store.ErrNoMailbox):
 		return &webapi.Error{Code: webapi.CodeMailboxNotFound, Message: "there is no such mailbox"}
-	case errors.Is(err, mailops.ErrFlag), errors.Is(err, store.ErrLimit), errors.Is(err, store.ErrBadName):
+	case errors.Is(err, mailops.ErrFlag), errors.Is(err, store.ErrLimit), errors.Is(err, store.ErrBadName), errors.Is(err, store.ErrNotAllowed):
 		return userError("%v", err)
 	}
 	return err

@@ -149,7 +149,7 @@ func requestHash(r *webapi.SendRequest) ([]byte, error) {
 // roomForSent checks, before anything is sent, that there is room for a copy.
 func (c *call) roomForSent(r *webapi.SendRequest, size int64) error {
 	q := c.account.Quota()
-	if r.SaveSent && q.Limit > 0 && q.Used+size > q.Limit {
+	if r.SaveSent && q.Room(1, size) != nil {
 		return &webapi.Error{Code: webapi.CodeSentOverQuota, Message: "the account has no room for a copy of the message: use SaveSent false, or delete messages"}
 	}
 	return nil

@@ -1,0 +1,76 @@
+package imapserver
+
+import (
+	"context"
+
+	"mox/imap"
+	"mox/store"
+)
+
+// cmdReplace is REPLACE and UID REPLACE, RFC 8508: APPEND, and EXPUNGE of one message, in
+// one.
+func (s *session) cmdReplace(ctx context.Context, r *imap.Request) error {
+	old, dst, err := s.replaceArgs(ctx, r)
+	if err != nil {
+		return s.afterSkip(s.dec.SkipAppend(), err)
+	}
+	a := &appender{s: s, account: dst.account, foreign: dst.owner != "", limit: flagLimit(dst.rights)}
+	if dst.account == s.box.account {
+		a.replaced = old
+	}
+	defer a.close()
+	if err := a.read(ctx); err != nil {
+		return err
+	}
+	added, err := s.replace(ctx, old, dst, a.msgs)
+	if err != nil {
+		err = withCode(err, store.ErrNoMessage, imap.CodeExpungeIssued, "the message no longer exists")
+		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
+	}
+	// RFC 8508 4.3: before the EXPUNGE response.
+	s.line("* OK [", appendUID(added), "] replacement message is there")
+	// RFC 8508 4.5: as for UID EXPUNGE.
+	s.report(true)
+	if s.qresync {
+		s.reply.code = s.highestModSeqCode()
+	}
+	return nil
+}
+
+// replace adds a message and removes the old one: in one operation, or where they are of
+// two accounts, one after the other.
+func (s *session) replace(ctx context.Context, old *store.Message, dst place, msgs []store.NewMessage) (store.Added, error) {
+	src := s.box.view.Mailbox
+	if dst.account == s.box.account {
+		return dst.account.Replace(ctx, src, old.UID, dst.mb.ID, msgs[0])
+	}
+	added, err := dst.account.Add(ctx, dst.mb.ID, msgs)
+	if err != nil {
+		return added, err
+	}
+	_, _, err = s.box.account.Remove(ctx, src, store.NewUIDSet(old.UID))
+	return added, err
+}
+
+// replaceArgs finds the message that goes, and the mailbox of the one that comes.
+func (s *session) replaceArgs(ctx context.Context, r *imap.Request) (old *store.Message, dst place, err error) {
+	c := r.Args.(*imap.Replace)
+	// RFC 8508 3.4: what APPEND, STORE of \Deleted and EXPUNGE need.
+	if err := s.writable(imap.RightDeleteFlag | imap.RightExpunge); err != nil {
+		return nil, dst, err
+	}
+	s.update(false, ownChange{})
+	sp, err := s.box.resolve(imap.NumSet{Ranges: []imap.NumRange{{Start: c.Number, Stop: c.Number}}}, r.UID)
+	if err != nil {
+		return nil, dst, err
+	}
+	if len(sp) == 0 {
+		return nil, dst, imap.No(imap.CodeNonExistent, "no such message")
+	}
+	e := s.box.at(sp[0].from)
+	if e.ghost {
+		return nil, dst, imap.No(imap.CodeExpungeIssued, "the message no longer exists")
+	}
+	dst, err = s.target(ctx, c.Mailbox)
+	return e.msg, dst, err
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"mox/admin"
+	"mox/config"
+	"mox/ctl"
+	"mox/db"
+	"mox/search"
+	"mox/store"
+)
+
+// maintainCommands check accounts, and repair what is wrong with them.
+func maintainCommands() []command {
+	one := func(words, args, short string, min, max int, help string) command {
+		return command{words: words, args: args, short: short, min: min, max: max, setup: setupMaintain(words), help: help + maintainHelp}
+	}
+	return []command{
+		one("check", "[account]", "look for anything wrong in the data of accounts", 0, 1, checkHelp),
+		one("recalculatemailboxcounts", "account", "count the messages of mailboxes again", 1, 1, ""),
+		one("fixmsgsize", "[account]", "correct the sizes noted of messages", 0, 1, "All content is read for it.\n"),
+		one("fixuidmeta", "account", "repair UIDNEXT, UIDVALIDITY and mod-sequences", 1, 1, ""),
+		one("bumpuidvalidity", "account [mailbox]", "make IMAP clients forget what they know of a mailbox, or of all", 1, 2, "Gives it a new UIDVALIDITY.\n"),
+		one("reassignuids", "account [mailboxid]", "number the messages of a mailbox, or of all, from 1 again", 1, 2, "In their order, with a new UIDVALIDITY.\n"),
+		one("ensureparsed", "account", "parse messages whose parsed form is missing", 1, 1, ""),
+		one("reparse", "[account]", "parse all messages again, and keep their parsed form", 0, 1, ""),
+		one("reassignthreads", "[account]", "find the threads of all messages anew", 0, 1, "As if they came again in the order in which they came.\n"),
+		one("reindex", "[account]", "make the index for searches anew", 0, 1, "It is filled in the background; searches look through all messages meanwhile.\n"),
+		{words: "verifydata", args: "datadir", short: "check all of a data directory or backup that no server uses", min: 1, max: 1, setup: setupVerifyData, help: verifyDataHelp},
+	}
+}
+
+const maintainHelp = `
+Prints what was changed, a line each, or OK. It runs in the server, while mail comes in and
+is read; IMAP sessions end for which messages would have other UIDs now. Without running server,
+the account's files are used directly.`
+
+const checkHelp = `
+Of one account or of all: the file's structure, totals, references, UIDs, mod-sequences,
+chunks of content, and, unless -quick, that content is what was stored. With -fix, what is wrong
+is repaired first: see "fixes" in docs/maintenance.md. Exit status 1 when something is wrong still.
+`
+
+const verifyDataHelp = `
+Prints a line "error: path: ..." for each problem, and exits with 1 then, or "datadir: OK".
+Accounts are checked as by "mox check", other databases for the integrity of their files. The
+files are brought to the version of this program: use it on a copy or backup.`
+
+// setupMaintain defines the flags of a command.
+func setupMaintain(words string) func(fs *flag.FlagSet) runFunc {
+	return func(fs *flag.FlagSet) runFunc {
+		c := maintainCommand{m: admin.Maintenance{Command: words}}
+		fs.BoolVar(&c.json, "json", false, "print a line of JSON for each account")
+		switch words {
+		case "check":
+			fs.BoolVar(&c.m.Fix, "fix", false, "repair what is wrong")
+			fs.BoolVar(&c.m.Quick, "quick", false, "do not read content")
+		case "ensureparsed":
+			fs.BoolVar(&c.m.All, "all", false, "parse all messages")
+		}
+		return c.run
+	}
+}
+
+// maintainCommand is one run of maintenance.
+type maintainCommand struct {
+	m    admin.Maintenance
+	json bool
+}
+
+func (c *maintainCommand) run(ctx context.Context, p *program, args []string) error {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	account := ""
+	if len(args) > 0 {
+		account = args[0]
+	}
+	if len(args) > 1 {
+		c.m.Mailbox = args[1]
+	}
+	var out bytes.Buffer
+	err := c.maintain(ctx, p, account, &out)
+	if _, werr := p.stdout.Write(out.Bytes()); err == nil {
+		err = werr
+	}
+	if err == nil && c.m.Command == "check" && c.found(out.Bytes()) {
+		return exitStatus(1)
+	}
+	return err
+}
+
+// found tells whether a check's output has problems.
+func (c *maintainCommand) found(out []byte) bool {
+	if c.json {
+		return bytes.Contains(out, []byte(`"Problems":[`))
+	}
+	return bytes.Contains(out, []byte(": problem: "))
+}
+
+func (c *maintainCommand) maintain(ctx context.Context, p *program, account string, out io.Writer) error {
+	client, err := p.dial(ctx)
+	if errors.Is(err, ctl.ErrNotRunning) {
+		return c.offline(ctx, p, account, out)
+	} else if err != nil {
+		return err
+	}
+	defer client.Close()
+	m, err := json.Marshal(c.m)
+	if err != nil {
+		return err
+	}
+	format := ""
+	if c.json {
+		format = "json"
+	}
+	return client.Do(ctl.Request{Command: "maintain", Params: []string{string(m), account, format}}, out)
+}
+
+// offline works on the files.
+func (c *maintainCommand) offline(ctx context.Context, p *program, account string, out io.Writer) error {
+	snap, err := config.LoadOptions(p.configPath, config.Options{SkipFiles: true})
+	if err != nil {
+		return err
+	}
+	return p.withStore(snap.DataPath(""), snap, func(s *store.Store) error {
+		names, err := s.Names()
+		if err != nil {
+			return err
+		}
+		if account != "" {
+			names = []string{account}
+		}
+		return ctl.PrintMaintained(out, c.json, func(done func(admin.Maintained)) error {
+			var failed []error
+			for _, name := range names {
+				r, err := c.maintainFiles(ctx, s, name)
+				if err == nil || len(r.Fixes) > 0 {
+					done(r)
+				}
+				if err != nil {
+					failed = append(failed, fmt.Errorf("account %q: %w", name, err))
+				}
+			}
+			return errors.Join(failed...)
+		})
+	})
+}
+
+func (c *maintainCommand) maintainFiles(ctx context.Context, s *store.Store, name string) (admin.Maintained, error) {
+	acc, err := s.Account(ctx, name)
+	if err != nil {
+		return admin.Maintained{}, err
+	}
+	defer acc.Release()
+	if c.m.Command == "reindex" {
+		r := admin.Maintained{Account: name, Fixes: []store.Problem{{Area: "search", Text: "the index is removed; the server makes it anew"}}}
+		return r, db.Remove(filepath.Join(acc.Dir(), search.FileName))
+	}
+	r, _, err := admin.MaintainAccount(ctx, acc, c.m)
+	return r, err
+}
+
+func setupVerifyData(fs *flag.FlagSet) runFunc {
+	c := verifyCommand{}
+	fs.BoolVar(&c.fix, "fix", false, "repair what is wrong with accounts")
+	fs.BoolVar(&c.quick, "skip-size-check", false, "do not read content")
+	return c.run
+}
+
+type verifyCommand struct {
+	fix, quick bool
+	errors     int
+}
+
+func (c *verifyCommand) run(ctx context.Context, p *program, args []string) error {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	dir := args[0]
+	if _, err := os.Stat(filepath.Join(dir, "accounts")); err != nil {
+		return fmt.Errorf("%s is no data directory: %w", dir, err)
+	}
+	problem := func(path, text string) {
+		c.errors++
+		fmt.Fprintf(p.stdout, "error: %s: %s\n", path, text)
+	}
+	if err := p.withStore(dir, nil, func(s *store.Store) error { return c.accounts(ctx, p, s, problem) }); err != nil {
+		return err
+	}
+	if err := c.databases(ctx, dir, problem); err != nil {
+		return err
+	}
+	if c.errors > 0 {
+		return exitStatus(1)
+	}
+	fmt.Fprintf(p.stdout, "%s: OK\n", dir)
+	return nil
+}
+
+func (c *verifyCommand) accounts(ctx context.Context, p *program, s *store.Store, problem func(path, text string)) error {
+	names, err := s.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		path := filepath.Join(s.Dir(), "accounts", name)
+		acc, err := s.Account(ctx, name)
+		if err != nil {
+			problem(path, err.Error())
+			continue
+		}
+		r, _, err := admin.MaintainAccount(ctx, acc, admin.Maintenance{Command: "check", Fix: c.fix, Quick: c.quick})
+		acc.Release()
+		for _, f := range r.Fixes {
+			fmt.Fprintf(p.stdout, "%s: repaired: %s\n", path, f)
+		}
+		for _, f := range r.Problems {
+			problem(path, f.String())
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		} else if err != nil {
+			problem(path, err.Error())
+		}
+	}
+	return nil
+}
+
+// databases checks the files of databases other than accounts.
+func (c *verifyCommand) databases(ctx context.Context, dir string, problem func(path, text string)) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".db") || d.Name() == "account.db" {
+			return nil
+		}
+		x, err := db.Open(path, db.Options{})
+		if err != nil {
+			problem(path, err.Error())
+			return nil
+		}
+		defer x.Close()
+		lines, err := x.IntegrityCheck(ctx, 20)
+		if err != nil {
+			problem(path, err.Error())
+		}
+		for _, l := range lines {
+			problem(path, l)
+		}
+		return nil
+	})
+}
