@@ -53,6 +53,7 @@ const (
 	CodeTryCreate            = "TRYCREATE"
 	CodeUIDNext              = "UIDNEXT"
 	CodeUIDValidity          = "UIDVALIDITY"
+	CodeUndefinedFilter      = "UNDEFINED-FILTER"
 	CodeUnavailable          = "UNAVAILABLE"
 	CodeUnknownCTE           = "UNKNOWN-CTE"
 	CodeURLMech              = "URLMECH"

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,6 +40,8 @@ const (
 	SearchHeader                     // Field, Str; also FROM, TO, CC, BCC, SUBJECT
 	SearchBody                       // Str
 	SearchText                       // Str
+	SearchAnnotation                 // Annotation: RFC 5257 4.8
+	SearchFilter                     // Str: name of a filter, RFC 5466
 )
 
 // SearchKey is one search key; a program is a SearchAnd of its keys.
@@ -49,6 +52,7 @@ type SearchKey struct {
 	Str, Field string
 	Num        uint64
 	Date       time.Time // Midnight UTC of the day.
+	Annotation *AnnotationSearch
 }
 
 // SearchReturn are the result options of RFC 4731, RFC 5182, RFC 5267 and RFC 9394.
@@ -88,6 +92,8 @@ const (
 	argKey
 	argTwoKeys
 	argObjectID
+	argAnnotation
+	argFilter
 )
 
 type searchSyntax struct {
@@ -101,6 +107,7 @@ type searchSyntax struct {
 // 8474 and 8514.
 var searchKeys = map[string]searchSyntax{
 	"ALL":               {op: SearchAll},
+	"ANNOTATION":        {op: SearchAnnotation, arg: argAnnotation},
 	"ANSWERED":          {op: SearchFlag, str: `\Answered`},
 	"BCC":               {op: SearchHeader, arg: argString, str: "Bcc"},
 	"BEFORE":            {op: SearchBefore, arg: argDate},
@@ -109,6 +116,7 @@ var searchKeys = map[string]searchSyntax{
 	"DELETED":           {op: SearchFlag, str: `\Deleted`},
 	"DRAFT":             {op: SearchFlag, str: `\Draft`},
 	"EMAILID":           {op: SearchEmailID, arg: argObjectID},
+	"FILTER":            {op: SearchFilter, arg: argFilter},
 	"FLAGGED":           {op: SearchFlag, str: `\Flagged`},
 	"FROM":              {op: SearchHeader, arg: argString, str: "From"},
 	"HEADER":            {op: SearchHeader, arg: argHeader},
@@ -161,20 +169,33 @@ func parseSearch(d *Decoder, _ *Request) any {
 		p.space()
 	}
 	s.Key = p.searchProgram(0)
-	s.ModSeq = hasModSeq(&s.Key)
+	s.ModSeq = s.Key.Has(SearchModSeq)
 	return s
 }
 
-func hasModSeq(k *SearchKey) bool {
-	if k.Op == SearchModSeq {
-		return true
+// Has reports whether an operation occurs in the key.
+func (k *SearchKey) Has(op SearchOp) bool {
+	return k.Op == op || slices.ContainsFunc(k.Keys, func(k SearchKey) bool { return k.Has(op) })
+}
+
+// ParseSearchCriteria reads search-criteria of RFC 5466 4: search keys as they are after
+// SEARCH, without literals. Errors are [*Error].
+func ParseSearchCriteria(text []byte, l Limits) (SearchKey, error) {
+	p := &scanner{line: text, limits: l}
+	k := p.searchProgram(0)
+	if p.err == nil && !p.end() {
+		p.fail("garbage after the search keys")
 	}
-	for i := range k.Keys {
-		if hasModSeq(&k.Keys[i]) {
-			return true
-		}
+	return k, p.err
+}
+
+// filterName: RFC 5466 4: 1*<any ATOM-CHAR except "/">.
+func (p *scanner) filterName() string {
+	name := p.atom("filter name")
+	if strings.Contains(name, "/") {
+		p.fail("filter name has a slash")
 	}
-	return false
+	return name
 }
 
 // searchReturn reads up to ")". RFC 4731 3.1: () is (ALL).
@@ -284,8 +305,12 @@ func (p *scanner) searchArg(k *SearchKey, syn searchSyntax) {
 		k.Set = p.numSet()
 	case argModSeq:
 		k.Num = p.searchModSeq()
+	case argAnnotation:
+		k.Annotation = p.annotationSearch()
 	case argObjectID:
 		k.Str = p.objectID()
+	case argFilter:
+		k.Str = p.filterName()
 	case argKey:
 		k.Keys = []SearchKey{p.searchKey()}
 	case argTwoKeys:

@@ -46,6 +46,8 @@ func TestReadResponse(t *testing.T) {
 		{`* QUOTA "" (STORAGE 10 512)`, &Quota{"", map[string][2]int64{"STORAGE": {10, 512}}}},
 		{"* METADATA INBOX (/shared/comment {2}\r\nab /private/x NIL /private/y ~{1}\r\n\x00)", &Metadata{Mailbox: "INBOX", Values: []MetadataValue{{"/shared/comment", []byte("ab")}, {"/private/x", nil}, {"/private/y", []byte{0}}}}},
 		{`* METADATA "" /shared/comment /private/comment`, &Metadata{Changed: []string{"/shared/comment", "/private/comment"}}},
+		{`* 1 FETCH (ANNOTATION (/comment (value.priv "My comment" size.shared "0" value.shared NIL) /altsubject))`, &FetchResponse{Seq: 1, Has: map[FetchKind]bool{FetchAnnotation: true}, Annotations: []AnnotationData{
+			{"/comment", []MetadataValue{{"value.priv", []byte("My comment")}, {"size.shared", []byte("0")}, {"value.shared", nil}}}, {"/altsubject", nil}}}},
 		{`* QUOTAROOT INBOX "" x`, &QuotaRoot{"INBOX", []string{"", "x"}}},
 		{`* ACL INBOX/Drafts Fred rwipslxetad "-x y" lq`, &ACL{"INBOX/Drafts", []ACLEntry{{"Fred", "rwipslxetad", RightsAll &^ RightCreate}, {"-x y", "lq", RightLookup}}}},
 		{`* ACL INBOX`, &ACL{Mailbox: "INBOX"}},

@@ -64,6 +64,7 @@ type FetchResponse struct {
 	Body         *BodyStructure // BODY or BODYSTRUCTURE
 	Sections     []SectionData
 	BinarySizes  map[string]int64 // By section, "1.2".
+	Annotations  []AnnotationData // RFC 5257
 }
 
 // SectionData is BODY[...], BINARY[...] or an RFC822 item.

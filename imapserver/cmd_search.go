@@ -63,6 +63,9 @@ func (s *session) search(ctx context.Context, c *searching) error {
 
 // seek brings the client up to date and searches.
 func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error) {
+	if err := s.expandFilters(ctx, c.q); err != nil {
+		return nil, err
+	}
 	if err := s.checkCharset(c.q.Charset, c.r.Name == "SEARCH"); err != nil {
 		return nil, err
 	}
@@ -79,6 +82,9 @@ func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error)
 	return res, x.run(ctx, prog, &c.q.Key, res)
 }
 
+// charsets are those of searches, as BADCHARSET has them.
+const charsets = "(US-ASCII UTF-8)"
+
 // checkCharset: RFC 9051 6.4.4: US-ASCII and UTF-8 must be supported.
 func (s *session) checkCharset(name string, optional bool) error {
 	if name == "" {
@@ -90,7 +96,7 @@ func (s *session) checkCharset(name string, optional bool) error {
 		return imap.Bad("CHARSET is not allowed after ENABLE UTF8=ACCEPT")
 	}
 	if name != "UTF-8" && name != "US-ASCII" {
-		return &imap.Error{Type: imap.NO, Code: imap.CodeBadCharset, CodeArg: "(US-ASCII UTF-8)", Text: "charset is not supported"}
+		return &imap.Error{Type: imap.NO, Code: imap.CodeBadCharset, CodeArg: charsets, Text: "charset is not supported"}
 	}
 	return nil
 }

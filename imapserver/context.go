@@ -61,6 +61,9 @@ func (s *session) addContext(ctx context.Context, c *searching, res *searchResul
 	case len(b.contexts) >= s.limits().Contexts:
 		s.refuseUpdate(sc, "too many contexts")
 		return
+	case slices.ContainsFunc(c.criteria, func(k imap.SortCriterion) bool { return k.Key == imap.SortAnnotation }):
+		s.refuseUpdate(sc, "an order by annotations is not kept up to date")
+		return
 	case ages(&c.q.Key):
 		// RFC 5032 3: its result changes with time alone.
 		s.refuseUpdate(sc, "results of OLDER and YOUNGER are not kept up to date")

@@ -55,7 +55,7 @@ type compiler func(x *searcher, k *imap.SearchKey) (test, error)
 
 // compilers has an entry for each search operation. It is a function since those of
 // groups refer to it.
-func compilers() [imap.SearchText + 1]compiler {
+func compilers() [imap.SearchAnnotation + 1]compiler {
 	return [...]compiler{
 		imap.SearchAll:               constant(yes),
 		imap.SearchNone:              constant(no),
@@ -85,6 +85,7 @@ func compilers() [imap.SearchText + 1]compiler {
 		imap.SearchHeader:            compileHeader,
 		imap.SearchBody:              compileText,
 		imap.SearchText:              compileText,
+		imap.SearchAnnotation:        compileAnnotation,
 	}
 }
 

@@ -18,6 +18,7 @@ type selected struct {
 	owner    string         // its name, when it is another user's
 	rights   imap.Rights    // of the user, as last looked at
 	readOnly bool
+	annotate bool // RFC 5257 4.2: changed annotations are to be told
 	view     *store.View
 	ghosts   []ghost // ascending by pos
 	// floor is the view's ModSeq before the first of the ghosts went: the highest
