@@ -26,6 +26,7 @@ const (
 	CodeCannot               = "CANNOT"
 	CodeClientBug            = "CLIENTBUG"
 	CodeClosed               = "CLOSED"
+	CodeCompressionActive    = "COMPRESSIONACTIVE"
 	CodeContactAdmin         = "CONTACTADMIN"
 	CodeCopyUID              = "COPYUID"
 	CodeCorruption           = "CORRUPTION"

@@ -146,9 +146,12 @@ type Limits struct {
 	AppendSize     int64         // octets of a message in APPEND, announced as APPENDLIMIT; 1 GiB
 	AppendMessages int           // messages of one APPEND; 500
 	Connections    int           // open connections; 20000
-	Contexts       int           // searches of a session that are kept up to date (RFC 5267 UPDATE); 10
-	ContextResults int           // messages in the results of these, together; 200000
-	NotifyBehind   int           // operations of an account that a client of NOTIFY may be behind with; 10000
+	// Compressed is how many connections may be compressed at a time, each of which may keep 32
+	// KiB of what its client has sent; 5000; below 0: none.
+	Compressed     int
+	Contexts       int // searches of a session that are kept up to date (RFC 5267 UPDATE); 10
+	ContextResults int // messages in the results of these, together; 200000
+	NotifyBehind   int // operations of an account that a client of NOTIFY may be behind with; 10000
 	// Command are the limits of commands after login; the zero value stands for
 	// imap.DefaultLimits.
 	Command imap.Limits
@@ -165,6 +168,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.AppendSize, 1<<30)
 	setDefault(&l.AppendMessages, 500)
 	setDefault(&l.Connections, 20000)
+	setDefault(&l.Compressed, 5000)
 	setDefault(&l.Contexts, 10)
 	setDefault(&l.ContextResults, 200000)
 	setDefault(&l.NotifyBehind, 10000)

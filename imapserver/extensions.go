@@ -43,6 +43,8 @@ var extensions = []extension{
 	{name: "ID", rfc: "2971"},
 	{name: "ENABLE", rfc: "5161"},
 	{name: "IDLE", rfc: "2177"},
+	{name: "COMPRESS=DEFLATE", rfc: "4978", when: afterLogin, available: (*session).canCompress},
+	{name: "UNAUTHENTICATE", rfc: "8437", when: afterLogin},
 	{name: "NAMESPACE", rfc: "2342"},
 	{name: "UNSELECT", rfc: "3691"},
 	{name: "UIDPLUS", rfc: "4315"},

@@ -47,6 +47,8 @@ type session struct {
 	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
 	rev2      bool // IMAP4rev2 enabled
 
+	compressed bool // by COMPRESS
+
 	disabled []string // capabilities that are switched off for the account
 
 	comparator comparator // the active one: RFC 5255 4.2
@@ -110,12 +112,17 @@ var traceLevels = [...]slog.Level{traceProtocol: mlog.LevelTrace, traceAuth: mlo
 func newSession(srv *Server, nc net.Conn, l *Listener) *session {
 	s := &session{srv: srv, listener: l, state: stateNotAuthenticated, first: true, cid: srv.cfg.NextID(), start: srv.cfg.Now()}
 	s.remote, s.local = addr(nc.RemoteAddr()), addr(nc.LocalAddr())
-	s.log = srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
+	s.setLog()
 	lim := s.limits()
 	s.conn = lineio.New(nc, lineio.Options{ReadTimeout: lim.LoginTimeout, WriteTimeout: lim.LoginTimeout})
 	s.conn.SetDeadline(time.Now().Add(lim.LoginDeadline))
 	s.dec = imap.NewDecoder(lineInput{s.conn}, s.sendContinuation)
 	return s
+}
+
+// setLog makes log lines name the connection.
+func (s *session) setLog() {
+	s.log = s.srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
 }
 
 func addr(a net.Addr) netip.Addr {
@@ -146,6 +153,7 @@ func (s *session) end() {
 	s.stopWatch()
 	s.cancel()
 	s.closeAccount()
+	s.endCompression()
 	s.releaseOutput()
 	// The session has said what it had to say.
 	_ = s.conn.Close()
