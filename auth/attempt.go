@@ -63,18 +63,37 @@ func (a *Attempt) Password(ctx context.Context, login, password string) error {
 	if s.cache.has(key, s.Now()) {
 		return nil
 	}
-	var ok bool
-	var verr error
-	if err := s.hash(ctx, func() { ok, verr = argonVerify(c.Argon2id, pw) }); err != nil {
+	// After a restart all programs of a user come at once, with one password.
+	v, first := s.cache.begin(key)
+	if first {
+		defer func() { s.cache.end(key, v, s.Now()) }()
+	} else {
+		select {
+		case <-v.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if v.ok {
+			return nil
+		}
+		if v.err == nil {
+			return ErrCredentials
+		}
+		// The other connection gave up; that says nothing about this one.
+		v = &verification{}
+	}
+	err = s.hash(ctx, func() { v.ok, v.err = argonVerify(c.Argon2id, pw) })
+	if err != nil {
+		v.err = err
+	}
+	switch {
+	case err != nil:
 		return err
-	}
-	if verr != nil {
-		return fmt.Errorf("verifying password: %w", verr)
-	}
-	if !ok {
+	case v.err != nil:
+		return fmt.Errorf("verifying password: %w", v.err)
+	case !v.ok:
 		return ErrCredentials
 	}
-	s.cache.add(key, s.Now())
 	return nil
 }
 

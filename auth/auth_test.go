@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -279,5 +280,48 @@ func BenchmarkLoginCached(b *testing.B) {
 		if _, err := a.Login(b.Context(), "mjl@mox.example", "correct horse mjl"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Many connections with one password at once wait for each other; those with a wrong one are
+// all refused, and one that gives up takes nobody with it.
+func TestLoginsAtOnce(t *testing.T) {
+	var result string
+	s := newService(t, newFakes(), &result)
+	login := func(ctx context.Context, password string) error {
+		a, err := s.Begin(ctx, Info{Protocol: "imap"})
+		if err != nil {
+			return err
+		}
+		return a.Password(ctx, "mjl@mox.example", password)
+	}
+	for range cap(s.hashing) {
+		s.hashing <- struct{}{} // nobody can compute
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() { gone <- login(ctx, "correct horse mjl") }()
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			password, want := "correct horse mjl", error(nil)
+			if i%2 == 1 {
+				password, want = "wrong password", ErrCredentials
+			}
+			if err := login(t.Context(), password); err != want {
+				t.Errorf("%d: %v", i, err)
+			}
+		})
+	}
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	for range cap(s.hashing) {
+		<-s.hashing
+	}
+	wg.Wait()
+	if n := len(s.cache.busy); n != 0 {
+		t.Errorf("%d under way at the end", n)
 	}
 }

@@ -19,10 +19,18 @@ type passwordCache struct {
 
 	mu       sync.Mutex // guards the below
 	verified map[[sha256.Size]byte]time.Time
+	busy     map[[sha256.Size]byte]*verification
+}
+
+// verification is one under way, which others with the same password wait for.
+type verification struct {
+	done chan struct{} // closed at the end
+	ok   bool
+	err  error // why it is not known
 }
 
 func newPasswordCache() *passwordCache {
-	c := &passwordCache{verified: map[[sha256.Size]byte]time.Time{}}
+	c := &passwordCache{verified: map[[sha256.Size]byte]time.Time{}, busy: map[[sha256.Size]byte]*verification{}}
 	rand.Read(c.secret[:]) // never fails
 	return c
 }
@@ -50,9 +58,31 @@ func (c *passwordCache) has(key [sha256.Size]byte, now time.Time) bool {
 	return ok
 }
 
-func (c *passwordCache) add(key [sha256.Size]byte, now time.Time) {
+// begin returns the verification of a password. It is first who is to do it, and to call end.
+func (c *passwordCache) begin(key [sha256.Size]byte) (v *verification, first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if v := c.busy[key]; v != nil {
+		return v, false
+	}
+	v = &verification{done: make(chan struct{})}
+	c.busy[key] = v
+	return v, true
+}
+
+// end tells those who wait, and remembers a password that was right.
+func (c *passwordCache) end(key [sha256.Size]byte, v *verification, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.busy, key)
+	close(v.done)
+	if v.ok {
+		c.add(key, now)
+	}
+}
+
+// add remembers a password. mu is held.
+func (c *passwordCache) add(key [sha256.Size]byte, now time.Time) {
 	if len(c.verified) >= cacheMax {
 		clear(c.verified)
 	}

@@ -28,6 +28,7 @@ type Enable struct{ Capabilities []string }
 type Select struct {
 	Mailbox   string
 	CondStore bool     // RFC 7162 3.1.8
+	Annotate  bool     // RFC 5257 4.2
 	QResync   *QResync // RFC 7162 3.2.5; nil when absent.
 }
 
@@ -130,6 +131,8 @@ type AppendMessage struct {
 	Flags    []string
 	Date     time.Time // Zero when absent.
 	Catenate bool      // RFC 4469; then there is no literal.
+	// Annotations it begins with: RFC 5257 4.7.
+	Annotations []AnnotationValue
 	MessageLiteral
 }
 
@@ -174,6 +177,8 @@ type Store struct {
 	Silent         bool
 	Flags          []string
 	UnchangedSince *uint64
+	// Annotations, when not nil, are set in place of flags: RFC 5257 4.5.
+	Annotations []AnnotationValue
 }
 
 // Copy is COPY or MOVE.

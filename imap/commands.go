@@ -49,6 +49,7 @@ var commands = map[string]commandSyntax{
 	"UNSELECT":     {},
 	"EXPUNGE":      {parse: parseExpunge, uid: true},
 	"SEARCH":       {parse: parseSearch, uid: true},
+	"ESEARCH":      {parse: parseMultiSearch, uid: true},
 	"SORT":         {parse: parseSort, uid: true},
 	"THREAD":       {parse: parseThread, uid: true},
 	"CANCELUPDATE": {parse: parseCancelUpdate},

@@ -73,6 +73,10 @@ func (d *Decoder) appendMessage(m *AppendMessage) {
 		m.Date = p.dateTime()
 		p.space()
 	}
+	if p.acceptWord("ANNOTATION ") {
+		m.Annotations = p.annotationValues()
+		p.space()
+	}
 	if p.acceptWord("CATENATE") {
 		// RFC 4469 5: append-data.
 		p.space()

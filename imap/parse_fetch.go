@@ -26,6 +26,7 @@ const (
 	FetchSection // BODY[...], and the RFC822 items that are the same data
 	FetchBinary
 	FetchBinarySize
+	FetchAnnotation // RFC 5257
 )
 
 // SectionSpec is which bytes of a part a section names.
@@ -69,6 +70,8 @@ type FetchAtt struct {
 	Lazy    bool // PREVIEW (LAZY)
 	Section Section
 	Partial *Partial
+	// Annotation says which, for FetchAnnotation.
+	Annotation *AnnotationFetch
 	// Name is the item's name in the response when it is not BODY or BINARY:
 	// "RFC822", "RFC822.HEADER", "RFC822.TEXT".
 	Name string
@@ -147,6 +150,7 @@ var fetchNames = [...]string{
 	FetchSection:       "BODY",
 	FetchBinary:        "BINARY",
 	FetchBinarySize:    "BINARY.SIZE",
+	FetchAnnotation:    "ANNOTATION",
 }
 
 // fetchItems are the items by name, with sections and modifiers still to be read.
@@ -167,6 +171,7 @@ var fetchItems = map[string]FetchAtt{
 	"BINARY":        {Kind: FetchBinary},
 	"BINARY.PEEK":   {Kind: FetchBinary, Peek: true},
 	"BINARY.SIZE":   {Kind: FetchBinarySize},
+	"ANNOTATION":    {Kind: FetchAnnotation},
 	"RFC822":        {Kind: FetchSection, Name: "RFC822"},
 	"RFC822.HEADER": {Kind: FetchSection, Name: "RFC822.HEADER", Peek: true, Section: Section{Spec: SectionHeader}},
 	"RFC822.TEXT":   {Kind: FetchSection, Name: "RFC822.TEXT", Section: Section{Spec: SectionText}},
@@ -251,6 +256,8 @@ func (p *scanner) fetchAtt(name string) FetchAtt {
 		a.Partial = p.partial()
 	case a.Kind == FetchBinarySize:
 		a.Section = p.section(true)
+	case a.Kind == FetchAnnotation:
+		a.Annotation = p.annotationFetch()
 	case a.Kind == FetchPreview:
 		a.Lazy = p.previewModifiers()
 	}

@@ -49,6 +49,8 @@ func parseSelect(d *Decoder, _ *Request) any {
 		switch name := p.keyword("select parameter"); name {
 		case "CONDSTORE":
 			s.CondStore = true
+		case "ANNOTATE":
+			s.Annotate = true
 		case "QRESYNC":
 			if s.QResync != nil {
 				p.fail("QRESYNC twice")
@@ -302,7 +304,8 @@ func parseCopy(d *Decoder, _ *Request) any {
 
 var storeOps = map[string]StoreOp{"FLAGS": StoreReplace, "+FLAGS": StoreAdd, "-FLAGS": StoreRemove}
 
-// parseStore: RFC 9051 9: store, with the modifier of RFC 7162 3.1.3.
+// parseStore: RFC 9051 9: store, with the modifier of RFC 7162 3.1.3 and
+// the item of RFC 5257 4.5.
 func parseStore(d *Decoder, _ *Request) any {
 	p := &d.s
 	p.space()
@@ -319,6 +322,11 @@ func parseStore(d *Decoder, _ *Request) any {
 		p.space()
 	}
 	name := p.keyword("FLAGS, +FLAGS or -FLAGS")
+	if name == "ANNOTATION" {
+		p.space()
+		s.Annotations = p.annotationValues()
+		return s
+	}
 	if n := len(name) - len(".SILENT"); n > 0 && name[n:] == ".SILENT" {
 		name, s.Silent = name[:n], true
 	}

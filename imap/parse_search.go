@@ -40,6 +40,7 @@ const (
 	SearchHeader                     // Field, Str; also FROM, TO, CC, BCC, SUBJECT
 	SearchBody                       // Str
 	SearchText                       // Str
+	SearchAnnotation                 // Annotation: RFC 5257 4.8
 	SearchFilter                     // Str: name of a filter, RFC 5466
 )
 
@@ -51,6 +52,7 @@ type SearchKey struct {
 	Str, Field string
 	Num        uint64
 	Date       time.Time // Midnight UTC of the day.
+	Annotation *AnnotationSearch
 }
 
 // SearchReturn are the result options of RFC 4731, RFC 5182, RFC 5267 and RFC 9394.
@@ -90,6 +92,7 @@ const (
 	argKey
 	argTwoKeys
 	argObjectID
+	argAnnotation
 	argFilter
 )
 
@@ -104,6 +107,7 @@ type searchSyntax struct {
 // 8474 and 8514.
 var searchKeys = map[string]searchSyntax{
 	"ALL":               {op: SearchAll},
+	"ANNOTATION":        {op: SearchAnnotation, arg: argAnnotation},
 	"ANSWERED":          {op: SearchFlag, str: `\Answered`},
 	"BCC":               {op: SearchHeader, arg: argString, str: "Bcc"},
 	"BEFORE":            {op: SearchBefore, arg: argDate},
@@ -156,6 +160,12 @@ func parseSearch(d *Decoder, _ *Request) any {
 	p := &d.s
 	s := &Search{}
 	p.space()
+	p.searchRest(s)
+	return s
+}
+
+// searchRest: [search-return-opts SP] search-program.
+func (p *scanner) searchRest(s *Search) {
 	if p.acceptWord("RETURN (") {
 		s.Return = p.searchReturn()
 		p.space()
@@ -166,7 +176,6 @@ func parseSearch(d *Decoder, _ *Request) any {
 	}
 	s.Key = p.searchProgram(0)
 	s.ModSeq = s.Key.Has(SearchModSeq)
-	return s
 }
 
 // Has reports whether an operation occurs in the key.
@@ -301,6 +310,8 @@ func (p *scanner) searchArg(k *SearchKey, syn searchSyntax) {
 		k.Set = p.numSet()
 	case argModSeq:
 		k.Num = p.searchModSeq()
+	case argAnnotation:
+		k.Annotation = p.annotationSearch()
 	case argObjectID:
 		k.Str = p.objectID()
 	case argFilter:

@@ -45,6 +45,9 @@ func (p *scanner) sortCriteria() (criteria []SortCriterion) {
 			p.fail("unknown sort key %q", clip(name))
 		}
 		c.Key = k
+		if k == SortAnnotation {
+			p.sortAnnotation(&c)
+		}
 		if criteria = append(criteria, c); len(criteria) > maxSortCriteria {
 			p.fail("too many sort keys")
 		}
@@ -54,6 +57,18 @@ func (p *scanner) sortCriteria() (criteria []SortCriterion) {
 		p.space()
 	}
 	return criteria
+}
+
+// sortAnnotation: RFC 5257 5: SP entry SP ("value.priv" / "value.shared").
+func (p *scanner) sortAnnotation(c *SortCriterion) {
+	p.space()
+	c.Entry = p.annotationEntry(false)
+	p.space()
+	a := p.annotationAttribute()
+	if p.err == nil && (a.Size || a.Scope == AnnotationBoth) {
+		p.fail("attribute must be value.priv or value.shared")
+	}
+	c.Shared = a.Scope == AnnotationShared
 }
 
 // searchCriteria: charset 1*(SP search-key).

@@ -30,6 +30,7 @@ var fetchReaders = map[string]struct {
 	"MODSEQ":        {FetchModSeq, func(p *scanner, f *FetchResponse) { f.ModSeq = p.parenNumber() }},
 	"EMAILID":       {FetchEmailID, func(p *scanner, f *FetchResponse) { f.EmailID = p.parenID() }},
 	"THREADID":      {FetchThreadID, func(p *scanner, f *FetchResponse) { f.ThreadID = p.parenID() }},
+	"ANNOTATION":    {FetchAnnotation, func(p *scanner, f *FetchResponse) { f.Annotations = p.annotationData() }},
 	"PREVIEW":       {FetchPreview, func(p *scanner, f *FetchResponse) { f.Preview, f.PreviewNil = p.nilString() }},
 	"ENVELOPE":      {FetchEnvelope, func(p *scanner, f *FetchResponse) { f.Envelope = p.envelope() }},
 	"BODYSTRUCTURE": {FetchBodyStructure, func(p *scanner, f *FetchResponse) { f.Body = p.bodyStructure() }},

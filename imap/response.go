@@ -64,6 +64,7 @@ type FetchResponse struct {
 	Body         *BodyStructure // BODY or BODYSTRUCTURE
 	Sections     []SectionData
 	BinarySizes  map[string]int64 // By section, "1.2".
+	Annotations  []AnnotationData // RFC 5257
 }
 
 // SectionData is BODY[...], BINARY[...] or an RFC822 item.
@@ -137,7 +138,11 @@ type SearchResponse struct {
 
 // ESearch is the ESEARCH response.
 type ESearch struct {
-	Tag      string
+	Tag string
+	// Mailbox and UIDValidity are those of RFC 7377; empty and 0 when absent.
+	Mailbox     string
+	UIDValidity uint32
+
 	UID      bool
 	Min, Max uint32
 	Count    uint32

@@ -16,6 +16,7 @@ const (
 	SortTo
 	SortDisplayFrom
 	SortDisplayTo
+	SortAnnotation // RFC 5257 4.9
 )
 
 var sortNames = [...]string{
@@ -28,6 +29,7 @@ var sortNames = [...]string{
 	SortTo:          "TO",
 	SortDisplayFrom: "DISPLAYFROM",
 	SortDisplayTo:   "DISPLAYTO",
+	SortAnnotation:  "ANNOTATION",
 }
 
 // String returns the name on the wire.
@@ -37,6 +39,9 @@ func (k SortKey) String() string { return sortNames[k] }
 type SortCriterion struct {
 	Key     SortKey
 	Reverse bool
+	// Of SortAnnotation: which, and whether value.shared or value.priv.
+	Entry  string
+	Shared bool
 }
 
 // Sort is SORT, RFC 5256, with the return options of RFC 5267 and RFC 9394.

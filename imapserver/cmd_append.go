@@ -18,11 +18,12 @@ func (s *session) cmdAppend(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return s.afterSkip(s.dec.SkipAppend(), err)
 	}
-	a := &appender{s: s, account: p.account, limit: flagLimit(p.rights)}
+	a := &appender{s: s, account: p.account, foreign: p.owner != "", limit: flagLimit(p.rights)}
 	defer a.close()
 	if err := a.read(ctx); err != nil {
 		return err
 	}
+	a.wait()
 	added, err := p.account.Add(ctx, p.mb.ID, a.msgs)
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
@@ -48,15 +49,38 @@ func appendUID(a store.Added) string {
 type appender struct {
 	s       *session
 	account *store.Account  // they are for
+	foreign bool            // which is another user's
 	limit   store.FlagLimit // of the user there
 	msgs    []store.NewMessage
-	size    int64 // of all messages so far, as announced
+	parts   [][]int // which the message in progress must have, for its annotations
+	size    int64   // of all messages so far, as announced
 	// replaced is the message that goes when these come, nil when none does.
 	replaced *store.Message
+
+	preparing chan struct{} // closed when the message before is prepared; nil: there is none
+}
+
+// prepare has a message compressed and parsed while the next one comes in, one at a time.
+func (a *appender) prepare(sp *store.Spool) {
+	a.wait()
+	done := make(chan struct{})
+	a.preparing = done
+	go func() {
+		defer close(done)
+		sp.Prepare()
+	}()
+}
+
+// wait returns when no message is being prepared.
+func (a *appender) wait() {
+	if a.preparing != nil {
+		<-a.preparing
+	}
 }
 
 // close frees the spools.
 func (a *appender) close() {
+	a.wait()
 	for _, m := range a.msgs {
 		// What a spool held is in the store by now, or not wanted.
 		_ = m.Spool.Close()
@@ -92,6 +116,9 @@ func (a *appender) message(ctx context.Context, m *imap.AppendMessage) error {
 	if err != nil {
 		return a.s.afterSkip(a.s.dec.SkipAppend(), err)
 	}
+	if n := len(a.msgs); n > 0 {
+		a.prepare(a.msgs[n-1].Spool)
+	}
 	nm.Spool = a.s.srv.cfg.Accounts.NewSpool()
 	a.msgs = append(a.msgs, nm)
 	if m.Catenate {
@@ -120,7 +147,12 @@ func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error)
 	// RFC 4314 4: flags that the user may not set are left out, that is no failure.
 	nm.Flags, nm.Keywords = a.limit.Filter(nm.Flags, nm.Keywords)
 	nm.Received = m.Date
-	return nm, nil
+	if m.Annotations != nil && a.foreign {
+		return nm, imap.No(imap.CodeNoPerm, "annotations of other users' mailboxes are read-only")
+	}
+	a.parts = annotatedParts(m.Annotations)
+	nm.Annotations, err = annotationList(m.Annotations, a.account.MaxAnnotationSize())
+	return nm, err
 }
 
 // checkRoom refuses n octets more of a message that has so many before: before they
@@ -168,7 +200,11 @@ func (a *appender) finish(sp *store.Spool, failure error) error {
 	if failure != nil {
 		return a.s.afterSkip(a.s.dec.SkipAppend(), fmt.Errorf("spooling message: %w", failure))
 	}
-	if err := a.checkHeader(sp); err != nil {
+	err := a.checkHeader(sp)
+	if err == nil {
+		err = hasParts(sp.Part(), a.parts)
+	}
+	if err != nil {
 		return a.s.afterSkip(a.s.dec.SkipAppend(), err)
 	}
 	return nil

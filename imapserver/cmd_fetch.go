@@ -170,6 +170,7 @@ var fetchNeeds = [...]func(a *imap.FetchAtt) fetchNeed{
 	imap.FetchPreview:       needs(store.FieldPreview),
 	imap.FetchSection:       sectionNeeds,
 	imap.FetchBinary:        func(*imap.FetchAtt) fetchNeed { return fetchNeed{store.FieldParts, true} },
+	imap.FetchAnnotation:    needs(0),
 	imap.FetchBinarySize:    func(*imap.FetchAtt) fetchNeed { return fetchNeed{store.FieldParts, true} },
 }
 

@@ -46,6 +46,7 @@ func (s *session) selectMailbox(ctx context.Context, sel *imap.Select, readOnly 
 	if sel.CondStore {
 		s.condstore = true
 	}
+	s.box.annotate = sel.Annotate
 	s.sendSelected(&p)
 	if sel.QResync != nil {
 		if err := s.resync(ctx, sel.QResync); err != nil {
@@ -78,6 +79,7 @@ func (s *session) sendSelected(p *place) {
 	s.okNumber("HIGHESTMODSEQ", s.box.known())
 	s.sendURLMech()
 	s.line("* OK [MAILBOXID (", store.MailboxObjectID(p.mb.ID), ")] object id")
+	s.sendAnnotations()
 	// RFC 9051 6.3.2: LIST is part of the answer in IMAP4rev2.
 	if !s.rev2 {
 		return

@@ -99,14 +99,16 @@ func (s *session) messagesAt(pos []uint32) []*store.Message {
 // sortValues returns, for each criterion, a number for each message that orders by it.
 func (s *session) sortValues(ctx context.Context, msgs []*store.Message, criteria []imap.SortCriterion, by comparator) ([][]uint64, error) {
 	values := make([][]uint64, 0, len(criteria))
-	seen := map[imap.SortKey]bool{}
+	seen := map[imap.SortCriterion]bool{}
 	for _, c := range criteria {
 		// What a key does not tell apart, it does not tell apart when it comes again.
-		if seen[c.Key] {
+		k := c
+		k.Reverse = false
+		if seen[k] {
 			continue
 		}
-		seen[c.Key] = true
-		v, err := s.sortValue(ctx, msgs, c.Key, by.collation)
+		seen[k] = true
+		v, err := s.sortValue(ctx, msgs, k, by.collation)
 		if err != nil {
 			return nil, fmt.Errorf("reading sort keys: %w", err)
 		}
@@ -127,15 +129,21 @@ func isText(k imap.SortKey) bool {
 	return k != imap.SortArrival && k != imap.SortDate && k != imap.SortSize
 }
 
-func (s *session) sortValue(ctx context.Context, msgs []*store.Message, k imap.SortKey, by message.Collation) ([]uint64, error) {
+func (s *session) sortValue(ctx context.Context, msgs []*store.Message, k imap.SortCriterion, by message.Collation) ([]uint64, error) {
 	var value func(m *store.Message) uint64
-	switch k {
+	switch k.Key {
+	case imap.SortAnnotation:
+		ranks, err := s.annotationRanks(ctx, k, by)
+		if err != nil {
+			return nil, err
+		}
+		value = func(m *store.Message) uint64 { return ranks[m.ID] }
 	case imap.SortArrival:
 		value = func(m *store.Message) uint64 { return uint64(m.Received) }
 	case imap.SortSize:
 		value = func(m *store.Message) uint64 { return uint64(m.Size) }
 	default:
-		return s.box.box.Ranks(ctx, sortKeys[k], by, msgs)
+		return s.box.box.Ranks(ctx, sortKeys[k.Key], by, msgs)
 	}
 	v := make([]uint64, len(msgs))
 	for i, m := range msgs {

@@ -14,6 +14,9 @@ func (s *session) cmdStore(ctx context.Context, r *imap.Request) error {
 		return err
 	}
 	st := r.Args.(*imap.Store)
+	if st.Annotations != nil {
+		return s.storeAnnotations(ctx, r, st)
+	}
 	change, err := storeChange(st)
 	if err != nil {
 		return err

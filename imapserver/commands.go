@@ -74,6 +74,7 @@ var commandTable = map[string]command{
 	"UNSELECT":     {states: stateSelected, run: (*session).cmdUnselect, quiet: true},
 	"EXPUNGE":      {states: stateSelected, run: (*session).cmdExpunge},
 	"SEARCH":       {states: stateSelected, run: (*session).cmdSearch, noExpunge: true},
+	"ESEARCH":      {states: authenticated, run: (*session).cmdMultiSearch, noExpunge: true},
 	"SORT":         {states: stateSelected, run: (*session).cmdSort, noExpunge: true},
 	"THREAD":       {states: stateSelected, run: (*session).cmdThread, noExpunge: true},
 	"CANCELUPDATE": {states: stateSelected, run: (*session).cmdCancelUpdate},

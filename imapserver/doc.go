@@ -5,7 +5,8 @@
 // command, looks it up in the table of commands.go, runs it, reports what changed in
 // the selected mailbox, and sends the tagged response. A command has its own file,
 // cmd_NAME.go. IDLE adds a small goroutine that waits for the mailbox to change, NOTIFY one
-// that waits for the account to change and lives until the client wants no more news.
+// that waits for the account to change and lives until the client wants no more news,
+// APPEND of several messages one that prepares a message while the next one comes in.
 //
 // # News of other mailboxes
 //

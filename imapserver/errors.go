@@ -16,6 +16,7 @@ var storeErrors = []struct {
 	code, text string
 }{
 	{store.ErrQuota, imap.CodeOverQuota, "account is over its quota"},
+	{store.ErrAnnotations, "ANNOTATE TOOMANY", "too many annotations"}, // RFC 5257 4.5
 	{store.ErrNoMailbox, imap.CodeNonExistent, "no such mailbox"},
 	{store.ErrExists, imap.CodeAlreadyExists, "already exists"},
 	{store.ErrBadName, imap.CodeCannot, "mailbox name is not allowed"},

@@ -148,21 +148,33 @@ func (f *fetcher) withBody(ctx context.Context, e entry) error {
 func (f *fetcher) respond(e entry) error {
 	f.e = e
 	f.s.outData = f.s.outData || f.p.body || f.p.fields != 0
-	b := append(f.s.output(), "* "...)
+	b := f.s.output()
+	start := len(b)
+	b = append(b, "* "...)
 	b = strconv.AppendUint(b, uint64(e.seq), 10)
 	b = append(b, " FETCH ("...)
 	f.first = true
 	marked := f.p.marked != 0 && e.msg.ModSeq == f.p.marked
 	for i := range f.p.atts {
 		a := &f.p.atts[i]
+		before := len(b)
 		if !f.first {
 			b = append(b, ' ')
 		}
-		f.first = false
+		at := len(b)
 		var err error
 		if b, err = fetchWriters[a.Kind](f, b, &f.e, a); err != nil {
 			return err
 		}
+		if a.Kind == imap.FetchAnnotation && len(b) == at {
+			b = b[:before] // no annotation: no item
+			continue
+		}
+		f.first = false
+	}
+	if f.first && !marked {
+		f.s.out = b[:start]
+		return nil
 	}
 	if marked {
 		b = f.addMarked(b, &f.e)
@@ -232,4 +244,5 @@ var fetchWriters = [...]func(f *fetcher, b []byte, e *entry, a *imap.FetchAtt) (
 	imap.FetchSection:    (*fetcher).appendSection,
 	imap.FetchBinary:     (*fetcher).appendBinary,
 	imap.FetchBinarySize: (*fetcher).appendBinarySize,
+	imap.FetchAnnotation: (*fetcher).appendAnnotation,
 }

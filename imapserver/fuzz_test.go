@@ -20,6 +20,7 @@ func FuzzSession(f *testing.F) {
 		"b CREATE a/b\r\nc RENAME a c\r\nd DELETE c/b\r\ne LIST (SUBSCRIBED) \"\" * RETURN (STATUS (SIZE))\r\nf LSUB \"\" %\r\n",
 		"b ENABLE METADATA\r\nc SETMETADATA INBOX (/private/comment ~{1+}\r\n\x00 /private/specialuse \"\\\\Sent\")\r\nd GETMETADATA (DEPTH infinity MAXSIZE 5) INBOX /private\r\ne LIST \"\" * RETURN (METADATA (/private/comment))\r\n",
 		"b SELECT INBOX\r\nc NOTIFY SET STATUS (selected (MessageNew (UID BODY[1]) MessageExpunge FlagChange)) (subtree (\"\" Sent) (MailboxName SubscriptionChange)) (personal (MessageNew MessageExpunge ServerMetadataChange))\r\nd COPY 1 INBOX\r\ne STORE 1 +FLAGS x\r\nf IDLE\r\nDONE\r\ng NOTIFY NONE\r\n",
+		"b SELECT INBOX (ANNOTATE)\r\nc STORE 1:* ANNOTATION (/comment (value.priv ~{1+}\r\n\x00 value.shared \"x\") /1/flags/seen (value.priv \"1\"))\r\nd FETCH 1:* (ANNOTATION ((/* /%) (value size)))\r\ne SEARCH ANNOTATION * value \"x\"\r\nf COPY 1 Archive\r\n",
 		"b SETACL INBOX chris +lrcd\r\nc GETACL INBOX\r\nd LISTRIGHTS INBOX -x\r\ne MYRIGHTS \"Other Users/chris/INBOX\"\r\nf LIST \"\" % RETURN (MYRIGHTS)\r\n",
 		"b SELECT \"Other Users/chris/Archive\"\r\nc COPY 1 INBOX\r\nd MOVE 1 \"Other Users/chris/Archive\"\r\ne CREATE \"Other Users/chris/Archive/x\"\r\nf RENAME \"Other Users/chris/Archive/x\" y\r\n",
 		"b EXAMINE INBOX\r\nc COPY 1:2 Sent\r\nd CLOSE\r\ne GETQUOTAROOT INBOX\r\nf ID (\"a\" \"b\")\r\n",
@@ -29,6 +30,7 @@ func FuzzSession(f *testing.F) {
 		"b SELECT INBOX\r\nc SEARCH RETURN (UPDATE CONTEXT) NOT 1:2 UNSEEN\r\nd FETCH 1:* BODY[]\r\ne SEARCH RETURN (UPDATE) OLDER 5\r\nf MOVE 1 Archive\r\n",
 		"b SELECT INBOX\r\nc THREAD REFERENCES UTF-8 ALL\r\nd UID THREAD REFS UTF-8 $\r\ne THREAD ORDEREDSUBJECT US-ASCII TEXT x\r\nf COMPARATOR \"-i;*\"\r\ng SORT (DISPLAYFROM CC) UTF-8 BODY X\r\nh LANGUAGE en-x-y *\r\n",
 		"b SELECT INBOX\r\nc SETMETADATA \"\" (/private/filters/values/x \"OR TEXT a NOT FILTER y\" /shared/filters/values/y \"FILTER x\")\r\nd SEARCH FILTER y\r\ne THREAD REFS UTF-8 NOT FILTER X\r\n",
+		"b ESEARCH IN (mailboxes (INBOX x) subtree-one Sent personal) RETURN (MIN PARTIAL 1:2) TEXT a\r\nc SELECT INBOX\r\nd ESEARCH RETURN (SAVE) 1:9\r\ne UID ESEARCH IN (selected subscribed) RETURN (UPDATE) $\r\n",
 	} {
 		f.Add([]byte(s))
 	}

@@ -157,7 +157,17 @@ func (m *manyClient) resync(ctx context.Context) error {
 		m.on(f)
 	}
 	m.since = sel.HighestModSeq
-	return m.learn(ctx, m.c)
+	return m.learnAll(ctx)
+}
+
+// learnAll learns until no message is unknown: more may come while it asks.
+func (m *manyClient) learnAll(ctx context.Context) error {
+	for slices.Contains(m.uids, 0) {
+		if err := m.learn(ctx, m.c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // open selects a mailbox of which nothing is known.
@@ -173,7 +183,7 @@ func (m *manyClient) open(ctx context.Context, box string) error {
 	}
 	m.uids = make([]uint32, sel.Exists)
 	m.valid, m.since = sel.UIDValidity, sel.HighestModSeq
-	return m.learn(ctx, m.c)
+	return m.learnAll(ctx)
 }
 
 // reconnect ends the connection, sometimes without a word, and makes another.
@@ -333,14 +343,14 @@ func (run *manyClients) client(n int, seed uint64) {
 		}
 	}()
 	for time.Now().Before(run.until) && !run.t.Failed() {
-		if !check("learn", m.learn(ctx, m.c)) || !check("command", m.do(ctx)) {
+		if !check("learn", m.learnAll(ctx)) || !check("command", m.do(ctx)) {
 			return
 		}
 		run.commands.Add(1)
 	}
 	finished()
 	run.done.Wait()
-	if run.t.Failed() || !check("noop", m.c.Noop(ctx)) || !check("learn", m.learn(ctx, m.c)) || len(m.uids) == 0 {
+	if run.t.Failed() || !check("noop", m.c.Noop(ctx)) || !check("learn", m.learnAll(ctx)) || len(m.uids) == 0 {
 		return
 	}
 	m.compare(ctx, m.c, check)

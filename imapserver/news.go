@@ -182,12 +182,13 @@ func (t *telling) operation(list []store.Change) {
 
 // changeTellers tell the kinds of change.
 var changeTellers = map[store.ChangeKind]func(t *telling, ch *store.Change){
-	store.MessagesAdded:    func(t *telling, ch *store.Change) { t.message(ch, imap.EventMessageNew) },
-	store.MessagesExpunged: func(t *telling, ch *store.Change) { t.message(ch, imap.EventMessageExpunge) },
-	store.MessagesChanged:  func(t *telling, ch *store.Change) { t.message(ch, imap.EventFlagChange) },
-	store.MailboxCreated:   (*telling).came,
-	store.MailboxDeleted:   (*telling).came,
-	store.MailboxRenamed:   (*telling).renamed,
+	store.MessagesAdded:      func(t *telling, ch *store.Change) { t.message(ch, imap.EventMessageNew) },
+	store.MessagesExpunged:   func(t *telling, ch *store.Change) { t.message(ch, imap.EventMessageExpunge) },
+	store.MessagesChanged:    func(t *telling, ch *store.Change) { t.message(ch, imap.EventFlagChange) },
+	store.AnnotationsChanged: func(t *telling, ch *store.Change) { t.message(ch, imap.EventAnnotationChange) },
+	store.MailboxCreated:     (*telling).came,
+	store.MailboxDeleted:     (*telling).came,
+	store.MailboxRenamed:     (*telling).renamed,
 	store.SubscriptionChanged: func(t *telling, ch *store.Change) {
 		if t.wants(ch.Name, imap.EventSubscriptionChange) {
 			t.s.tellName(ch.Name, "")

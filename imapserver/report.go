@@ -52,9 +52,7 @@ func (s *session) update(expunge bool, own ownChange) {
 		if d.Added > 0 || len(d.Changed) > 0 {
 			s.reportKeywords()
 		}
-		if s.wantsFlags() {
-			s.reportFlags(fetches)
-		}
+		s.reportFlags(fetches, old.ModSeq)
 		if d.Added > 0 {
 			s.fetchNew(d.Added)
 		}
@@ -88,7 +86,8 @@ func changedUIDs(cur *store.View, d store.Diff) (uids []uint32) {
 
 // pairChanges returns the indexes in cur of messages whose change is to be told.
 func (s *session) pairChanges(d store.Diff, cur *store.View, own ownChange) []int {
-	if own.modseq == 0 {
+	quiet := s.hidesAnnotations()
+	if own.modseq == 0 && !quiet {
 		return d.Changed
 	}
 	old := s.box.view
@@ -102,6 +101,9 @@ func (s *session) pairChanges(d store.Diff, cur *store.View, own ownChange) []in
 		now, was := cur.At(i), old.At(i+gone)
 		if now.ModSeq == own.modseq {
 			own.changed(was, now)
+			continue
+		}
+		if quiet && now.Flags == was.Flags && now.Keywords == was.Keywords {
 			continue
 		}
 		out = append(out, i)
@@ -153,14 +155,26 @@ func (s *session) reportGhosts() {
 	b.ghosts = nil
 }
 
-// reportFlags sends FETCH with the flags of messages by their indexes in the view.
-func (s *session) reportFlags(changed []int) {
+// reportFlags sends FETCH with the flags of messages by their indexes in the view, and
+// which of their annotations changed after a ModSeq, where the client wants to know.
+func (s *session) reportFlags(changed []int, since store.ModSeq) {
+	flags, annotated := s.wantsFlags(), s.box.account.Annotated()
+	if !flags && !annotated {
+		return
+	}
 	g := 0
 	for _, i := range changed {
 		for g < len(s.box.ghosts) && s.box.ghosts[g].pos <= i+g {
 			g++
 		}
-		s.fetchFlags(uint32(i+g)+1, s.box.view.At(i), true)
+		m := s.box.view.At(i)
+		var names []string
+		if annotated {
+			names = s.changedAnnotations(m, since)
+		}
+		if flags || names != nil {
+			s.fetchChange(uint32(i+g)+1, m, true, names)
+		}
 	}
 }
 
@@ -168,6 +182,11 @@ func (s *session) reportFlags(changed []int) {
 // that know it, and with the UID too; RFC 9051 6.4.9: always with the UID in answer to
 // a command with UID.
 func (s *session) fetchFlags(seq uint32, m *store.Message, flags bool) {
+	s.fetchChange(seq, m, flags, nil)
+}
+
+// fetchChange is fetchFlags with the names of annotations that have changed.
+func (s *session) fetchChange(seq uint32, m *store.Message, flags bool, annotations []string) {
 	b := append(s.output(), "* "...)
 	b = strconv.AppendUint(b, uint64(seq), 10)
 	b = append(b, " FETCH ("...)
@@ -180,6 +199,15 @@ func (s *session) fetchFlags(seq uint32, m *store.Message, flags bool) {
 		b = append(b, "FLAGS "...)
 		b = s.appendFlags(b, m)
 		b = append(b, ' ')
+	}
+	if annotations != nil {
+		b = append(b, "ANNOTATION "...)
+		sep := byte('(')
+		for _, name := range annotations {
+			b = imap.AppendAString(append(b, sep), name)
+			sep = ' '
+		}
+		b = append(b, ") "...)
 	}
 	if s.condstore {
 		b = append(b, "MODSEQ ("...)

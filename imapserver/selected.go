@@ -18,6 +18,7 @@ type selected struct {
 	owner    string         // its name, when it is another user's
 	rights   imap.Rights    // of the user, as last looked at
 	readOnly bool
+	annotate bool // RFC 5257 4.2: changed annotations are to be told
 	view     *store.View
 	ghosts   []ghost // ascending by pos
 	// floor is the view's ModSeq before the first of the ghosts went: the highest
@@ -125,6 +126,17 @@ func (b *selected) resolve(set imap.NumSet, uid bool) (spans, error) {
 		out = append(out, span{int(r.Start) - 1, int(r.Stop)})
 	}
 	return out, nil
+}
+
+// resolveSome resolves sequence numbers; those above the number of messages are ignored.
+func (b *selected) resolveSome(set imap.NumSet) (out spans) {
+	n := uint32(b.total())
+	for _, r := range set.Resolve(n) {
+		if r.Start <= n && r.Start > 0 {
+			out = append(out, span{int(r.Start) - 1, int(min(r.Stop, n))})
+		}
+	}
+	return out
 }
 
 func (b *selected) resolveUIDs(rs []imap.NumRange) spans {

@@ -305,6 +305,7 @@ func sessionActions(ts **testServer, start func(testOptions)) map[string]func(te
 var serverSettings = map[string]testOptions{
 	"tlsonly":  {listener: Listener{Service: "imap"}},
 	"nolimits": {},
+	"annotate": {store: store.Options{Annotations: store.AnnotationLimits{Size: 1024, Message: 10}}},
 	"behind":   {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
 	"metadata": {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
 	"contexts": {config: func(c *Config) {

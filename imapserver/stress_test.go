@@ -188,7 +188,7 @@ func (m *model) step(ctx context.Context, c *imapclient.Client, rnd *rand.Rand) 
 		}
 		return fmt.Sprintf("%d:%d", a, b)
 	}
-	op := rnd.IntN(12)
+	op := rnd.IntN(13)
 	if len(m.uids) < 20 {
 		op = 0
 	}
@@ -228,6 +228,11 @@ func (m *model) step(ctx context.Context, c *imapclient.Client, rnd *rand.Rand) 
 	case 8:
 		uid := m.uids[rnd.IntN(len(m.uids))]
 		_, err := c.Move(ctx, true, fmt.Sprint(uid), "Archive")
+		return err
+	case 11:
+		m.noExpunge = true
+		defer func() { m.noExpunge = false }()
+		_, err := c.Store(ctx, false, set(), fmt.Sprintf(`ANNOTATION (/comment (value.priv "%d"))`, rnd.IntN(5)))
 		return err
 	case 9:
 		_, err := c.Copy(ctx, false, set(), "Archive")

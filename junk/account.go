@@ -38,6 +38,8 @@ type account struct {
 	db   *db.DB
 	bad  atomic.Bool // the file was found damaged: to be made anew
 
+	outgoing outgoing
+
 	seq   atomic.Int64 // the change log was followed up to here
 	words counts
 
@@ -81,6 +83,9 @@ func (a *account) hasWork() { a.m.keeper.Schedule(a.name, 0) }
 func (a *account) close() {
 	defer close(a.gone)
 	a.watch.Close()
+	if err := a.outgoing.flush(context.Background(), a); err != nil && a.note(err) != nil {
+		a.m.c.Log.Warn("writing to whom the account sent", "account", a.name, "err", err)
+	}
 	if err := a.save(context.Background()); err != nil && a.note(err) != nil {
 		a.m.c.Log.Warn("saving state of junk filter", "account", a.name, "err", err)
 	}

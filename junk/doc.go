@@ -27,6 +27,7 @@
 //	junk.db           beside account.db, schema in schema/*.sql: a database of package db,
 //	                  synchronous=NORMAL. Each transaction has, with what it changes, how far the
 //	                  change log was followed; killed at any moment, it is right for some moment.
+//	                  To whom the user sends, and how much, is written within a second.
 //	junk.db.damaged   the last file that was found damaged. A new one is made of the messages;
 //	                  what was counted of the day's sending is lost with the old one.
 //
@@ -41,6 +42,6 @@
 //
 // # Lock order
 //
-// account.token (who follows the log or learns), then counts.writing, then account.dbMu, then
-// counts.mu and budget.mu. The keeper's is held for moments only, under any of them.
+// account.token (who follows the log or learns), then counts.writing, then outgoing.mu, then
+// account.dbMu, then counts.mu and budget.mu. The keeper's is held for moments only, under any of them.
 package junk

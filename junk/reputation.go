@@ -24,6 +24,9 @@ func (f *Filter) Reputation(ctx context.Context, mailbox string, s trace.Sender)
 	if err := a.catchUp(ctx); err != nil {
 		return trace.Reputation{}, fmt.Errorf("looking up reputation: %w", err)
 	}
+	if err := a.outgoing.flush(ctx, a); err != nil {
+		a.m.c.Log.WarnContext(ctx, "writing to whom the account sent", "account", a.name, "err", err)
+	}
 	j := judge{mailbox: mailboxName(mailbox), s: canonicalSender(s), org: a.m.c.OrgDomain, now: a.m.c.Now()}
 	var r trace.Reputation
 	err := a.read(ctx, func(c *db.Conn) (err error) {

@@ -53,22 +53,26 @@ func (a *account) writeRecipients(ctx context.Context, r recipients) error {
 	if len(r) == 0 {
 		return nil
 	}
-	return a.write(ctx, func(c *db.Conn) error {
-		for k, at := range r {
-			if err := c.ExecInts("INSERT INTO sent (key, time) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET time=max(time, excluded.time)", k, at); err != nil {
-				return err
-			}
+	err := a.write(ctx, func(c *db.Conn) error { return insertRecipients(c, r) })
+	if err == nil {
+		a.outgoing.learned(r)
+	}
+	return err
+}
+
+func insertRecipients(c *db.Conn, r recipients) error {
+	for k, at := range r {
+		if err := c.ExecInts("INSERT INTO sent (key, time) VALUES (?,?) ON CONFLICT (key) DO UPDATE SET time=max(time, excluded.time)", k, at); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Sent notes that the user sends a message to these addresses: their answers are welcome.
-// What is not an address is passed over.
+// What is not an address is passed over. It is written to the file within about Config.Linger.
 func (f *Filter) Sent(ctx context.Context, addresses []string, now time.Time) error {
-	r := recipients{}
-	f.a.addRecipients(r, addresses, now)
-	if err := f.a.writeRecipients(ctx, r); err != nil {
+	if err := f.a.outgoing.sent(ctx, f.a, addresses, now); err != nil {
 		return fmt.Errorf("noting recipients: %w", err)
 	}
 	return nil
@@ -197,31 +201,7 @@ func (f *Filter) MaySend(ctx context.Context, addresses []string, limits Limits,
 			seen[k[0]] = true
 		}
 	}
-	err := a.write(ctx, func(c *db.Conn) error {
-		first := 0
-		for _, k := range keys {
-			if _, known, err := c.QueryInt64("SELECT time FROM sent WHERE key=?", k); err != nil {
-				return err
-			} else if !known {
-				first++
-			}
-		}
-		slots, err := readSlots(c, now)
-		if err != nil {
-			return err
-		}
-		if e := slots.exceeded(limits, len(keys), first, now); e != nil {
-			return e
-		}
-		// Slots that count no more, and those of a time to come, of a clock that was wrong.
-		present := now.Unix() / int64(slotSpan/time.Second)
-		if err := c.ExecInts("DELETE FROM outgoing WHERE slot<? OR slot>?", present-int64(day/slotSpan), present); err != nil {
-			return err
-		}
-		return c.ExecInts("INSERT INTO outgoing (slot, recipients, first) VALUES (?,?,?) ON CONFLICT (slot) DO UPDATE SET recipients=recipients+excluded.recipients, first=first+excluded.first",
-			present, int64(len(keys)), int64(first))
-	})
-	if err != nil {
+	if err := a.outgoing.take(ctx, a, keys, limits, now); err != nil {
 		return fmt.Errorf("checking limits: %w", err)
 	}
 	return nil
@@ -244,22 +224,12 @@ func (f *Filter) MayAdd(ctx context.Context, p *Plan, address string, limits Lim
 	if !ok || p.seen[k[0]] {
 		return nil
 	}
-	first := 0
-	err := f.a.read(ctx, func(c *db.Conn) error {
-		if _, known, err := c.QueryInt64("SELECT time FROM sent WHERE key=?", k[0]); err != nil {
-			return err
-		} else if !known {
-			first = 1
-		}
-		if p.begun {
-			return nil
-		}
-		var err error
-		p.slots, err = readSlots(c, now)
-		return err
-	})
+	first, slots, err := f.a.outgoing.look(ctx, f.a, k[0], now)
 	if err != nil {
 		return fmt.Errorf("checking limits: %w", err)
+	}
+	if !p.begun {
+		p.slots = slots
 	}
 	if e := p.slots.exceeded(limits, len(p.seen)+1, p.first+first, now); e != nil {
 		return e
@@ -284,16 +254,6 @@ func (s *sendSlot) ends() time.Time {
 }
 
 type sendSlots []sendSlot
-
-// readSlots reads the slots that count.
-func readSlots(c *db.Conn, now time.Time) (slots sendSlots, err error) {
-	present := now.Unix() / int64(slotSpan/time.Second)
-	rows := c.QueryInts("SELECT slot, recipients, first FROM outgoing WHERE slot BETWEEN ? AND ? ORDER BY slot", present-int64(day/slotSpan), present)
-	for rows.Next() {
-		slots = append(slots, sendSlot{rows.Int64(0), int(rows.Int64(1)), int(rows.Int64(2))})
-	}
-	return slots, rows.Close()
-}
 
 // exceeded returns an error when so many recipients more, first of them never written to,
 // exceed a limit; nil when not.

@@ -126,6 +126,7 @@ func TestMaySend(t *testing.T) {
 	ok(address(6), address(7))
 	x := f.filter()
 	defer x.Release()
+	must(t, x.a.outgoing.flush(f.ctx, x.a))
 	err := x.a.read(f.ctx, func(c *db.Conn) error {
 		if n, _, err := c.QueryInt64("SELECT count(*) FROM outgoing"); err != nil || n != 1 {
 			t.Errorf("%d slots, %v", n, err)
@@ -138,4 +139,38 @@ func TestMaySend(t *testing.T) {
 	// A clock that went back does not lock anybody out.
 	at, limits = now, Limits{Recipients: 2}
 	ok(address(0))
+}
+
+// What an account sends is written a moment later, all together; it counts at once.
+func TestOutgoingWritten(t *testing.T) {
+	f := newFixture(t, Config{Linger: 20 * time.Millisecond})
+	x := f.filter()
+	defer x.Release()
+	var p Plan
+	must(t, x.MayAdd(f.ctx, &p, "a@example.org", Limits{FirstTime: 1}, now))
+	must(t, x.MaySend(f.ctx, []string{"a@example.org"}, Limits{FirstTime: 1}, now))
+	must(t, x.Sent(f.ctx, []string{"a@example.org"}, now))
+	var e *LimitError
+	if err := x.MaySend(f.ctx, []string{"b@example.org"}, Limits{FirstTime: 1}, now); !errors.As(err, &e) || !e.FirstTime {
+		t.Error(err)
+	}
+	must(t, x.MaySend(f.ctx, []string{"a@example.org"}, Limits{FirstTime: 1}, now))
+	if r, err := x.Reputation(f.ctx, "Inbox", trace.Sender{From: "a@example.org"}); err != nil || r.Method == "" {
+		t.Error(r, err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var recipients, sent int64
+		must(t, x.a.read(f.ctx, func(c *db.Conn) (err error) {
+			if recipients, _, err = c.QueryInt64("SELECT recipients FROM outgoing"); err == nil {
+				sent, _, err = c.QueryInt64("SELECT count(*) FROM sent")
+			}
+			return err
+		}))
+		if recipients == 2 && sent > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d recipients counted, %d noted", recipients, sent)
+		}
+	}
 }

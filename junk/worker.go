@@ -17,7 +17,7 @@ func (a *account) work(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	for _, step := range []func(context.Context) (bool, error){a.stepParams, a.stepFollow, a.stepCompare, a.stepRemake, a.stepLoad} {
+	for _, step := range []func(context.Context) (bool, error){a.stepOutgoing, a.stepParams, a.stepFollow, a.stepCompare, a.stepRemake, a.stepLoad} {
 		again, err := step(ctx)
 		if err != nil {
 			return false, a.note(err)
@@ -26,4 +26,9 @@ func (a *account) work(ctx context.Context) (more bool, err error) {
 	}
 	a.finishJobs()
 	return more, nil
+}
+
+// stepOutgoing writes what was sent.
+func (a *account) stepOutgoing(ctx context.Context) (bool, error) {
+	return false, a.outgoing.flush(ctx, a)
 }

@@ -306,14 +306,15 @@ func (t *tx) arrive(a *arrival) (Added, error) {
 
 // number gives messages their IDs, which follow each other.
 func (t *tx) number(msgs []Message) error {
-	rows := t.c.QueryInts("UPDATE state SET next_message = next_message + ?1 RETURNING next_message - ?1", int64(len(msgs)))
-	rows.Next()
-	base := rows.Int64(0)
+	base, err := t.q.nextIDs.message(t.c, len(msgs))
+	if err != nil {
+		return err
+	}
 	for i := range msgs {
 		msgs[i].ID, msgs[i].BaseID = base+int64(i), base
 	}
 	t.q.recent.put(msgs, nil)
-	return rows.Close()
+	return nil
 }
 
 // addNotice adds a message that came with something else.

@@ -35,6 +35,7 @@ type prepared struct {
 	size   int64
 	chunks [][]byte // unless it was staged
 	staged int64    // content id
+	recent *recentContent
 }
 
 func (p *prepared) weight() int {
@@ -117,10 +118,14 @@ func (q *Queue) stage(ctx context.Context, p *prepared, r io.Reader, account str
 	return nil
 }
 
-// discard frees content that was staged for nothing. When that fails, as because the
+// discard forgets content that is not needed, and frees it where it was staged for nothing. When that fails, as because the
 // disk is full, the next Open does it.
 func (q *Queue) discard(p *prepared) {
-	if p == nil || p.staged == 0 {
+	if p == nil {
+		return
+	}
+	q.recent.discard(p.recent)
+	if p.staged == 0 {
 		return
 	}
 	err := q.do(context.Background(), 0, func(t *tx) error {
@@ -134,10 +139,8 @@ func (q *Queue) discard(p *prepared) {
 
 // newContent adds a row, which is without content yet.
 func (t *tx) newContent(size int64, account string, refs int) (int64, error) {
-	rows := t.c.Query("UPDATE state SET next_content = next_content + 1 RETURNING next_content - 1")
-	rows.Next()
-	id := rows.Int64(0)
-	if err := rows.Close(); err != nil {
+	id, err := t.q.nextIDs.content(t.c)
+	if err != nil {
 		return 0, err
 	}
 	return id, t.c.Exec("INSERT INTO content (id, refs, size, freed, account) VALUES (?, ?, ?, 0, ?)", id, refs, size, account)
@@ -167,13 +170,18 @@ func (t *tx) content(p *prepared, account string, refs int) (int64, error) {
 
 // release takes a message from its content, which goes with the last one.
 func (t *tx) release(id int64) error {
-	rows := t.c.QueryInts("UPDATE content SET refs = refs - 1, freed = refs = 1 WHERE id = ? RETURNING refs, size, account", id)
-	refs, size, account := int64(1), int64(0), ""
+	rows := t.c.QueryInts("SELECT refs, size, account FROM content WHERE id = ?", id)
+	refs, size, account := int64(0), int64(0), ""
 	if rows.Next() {
 		refs, size, account = rows.Int64(0), rows.Int64(1), rows.Text(2)
 	}
-	if err := rows.Close(); err != nil || refs > 0 {
+	if err := rows.Close(); err != nil || refs == 0 {
 		return err
+	}
+	if refs > 1 || size > freeSize {
+		if err := t.c.ExecInts("UPDATE content SET refs = refs - 1, freed = refs = 1 WHERE id = ?", id); err != nil || refs > 1 {
+			return err
+		}
 	}
 	t.use(account, usageChange{size: -size})
 	if size > freeSize {

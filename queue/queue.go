@@ -121,8 +121,9 @@ type Queue struct {
 	begun   map[int64]int64 // by message: when an attempt began that is not noted yet, unix ms
 	writing []int64         // those of begun that the commit under way notes; of the committer
 
-	totals totals // of the commit under way; of the committer
-	recent recent
+	totals  totals // of the commit under way; of the committer
+	nextIDs ids    // of the committer
+	recent  recent
 
 	quit    chan struct{}
 	wake    chan struct{} // 1: there is content to free

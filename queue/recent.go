@@ -41,7 +41,7 @@ func (r *recent) put(msgs []Message, p *prepared) {
 		c.ids = append(c.ids, msgs[i].ID)
 		r.content[msgs[i].ID] = c
 	}
-	c.left = len(c.ids)
+	c.left, p.recent = len(c.ids), c
 	r.order = append(r.order, c)
 	r.size += c.size + recentEntry
 	for r.size > recentSize || len(r.order) > 0 && r.order[0].left == 0 {
@@ -54,12 +54,27 @@ func (r *recent) evict() {
 	c := r.order[0]
 	r.order[0] = nil
 	r.order = r.order[1:]
+	r.remove(c)
+	r.size -= c.size + recentEntry
+}
+
+// remove forgets the messages that have this content. mu is held.
+func (r *recent) remove(c *recentContent) {
 	for _, id := range c.ids {
 		if r.content[id] == c {
 			r.drop(id)
 		}
 	}
-	r.size -= c.size + recentEntry
+}
+
+// discard is for content of messages that were not queued.
+func (r *recent) discard(c *recentContent) {
+	if c == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remove(c)
 }
 
 // drop forgets a message. mu is held.

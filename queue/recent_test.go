@@ -32,17 +32,18 @@ func TestRecent(t *testing.T) {
 	}
 	// An operation whose commit fails.
 	failed := errors.New("failed")
-	err := q.do(ctx, 0, func(tx *tx) error {
-		p, err := q.prepare(ctx, text("lost"), "a")
-		if err != nil {
-			return err
-		}
-		_, err = tx.arrive(&arrival{content: p, msgs: []Message{{Account: "a", Sender: path(t, "x@own.example"), Recipient: path(t, "y@there.example")}}})
+	p, err := q.prepare(ctx, text("lost"), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = q.do(ctx, 0, func(tx *tx) error {
+		_, err := tx.arrive(&arrival{content: p, msgs: []Message{{Account: "a", Sender: path(t, "x@own.example"), Recipient: path(t, "y@there.example")}}})
 		return errors.Join(err, failed)
 	})
 	if !errors.Is(err, failed) {
 		t.Fatal(err)
 	}
+	q.discard(p)
 	if _, err := q.AddDone(ctx, []Message{{Account: "a", Sender: path(t, "x@own.example"), Recipient: path(t, "y@there.example")}}, []Result{{}}); err != nil {
 		t.Fatal(err)
 	}

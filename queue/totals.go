@@ -1,6 +1,10 @@
 package queue
 
-import "mox/db"
+import (
+	"fmt"
+
+	"mox/db"
+)
 
 // totals are changes of what is kept about many messages together: of an operation, and then
 // of all in a commit, which writes them once.
@@ -52,20 +56,73 @@ func (q *Queue) beforeCommit(c *db.Conn) error {
 	if err := q.totals.write(c); err != nil {
 		return err
 	}
+	if err := q.nextIDs.write(c); err != nil {
+		return err
+	}
 	return q.writeNotes(c)
 }
 
 // afterCommit is called after each commit.
 func (q *Queue) afterCommit(err error) {
 	q.totals.clear()
+	if err != nil {
+		q.nextIDs = ids{}
+	}
 	q.forgetNotes(err)
+}
+
+// ids are those that are given next, in memory. What a commit has given, it writes.
+type ids struct {
+	known, given             bool
+	nextMessage, nextContent int64
+}
+
+func (i *ids) load(c *db.Conn) error {
+	if i.known {
+		return nil
+	}
+	rows := c.Query("SELECT next_message, next_content FROM state")
+	if rows.Next() {
+		*i = ids{known: true, nextMessage: rows.Int64(0), nextContent: rows.Int64(1)}
+	}
+	if err := rows.Close(); err != nil || i.known {
+		return err
+	}
+	return fmt.Errorf("%w: no state", db.ErrCorrupt)
+}
+
+// message returns the first of n ids for messages, which follow each other.
+func (i *ids) message(c *db.Conn, n int) (int64, error) {
+	if err := i.load(c); err != nil {
+		return 0, err
+	}
+	i.nextMessage += int64(n)
+	i.given = true
+	return i.nextMessage - int64(n), nil
+}
+
+func (i *ids) content(c *db.Conn) (int64, error) {
+	if err := i.load(c); err != nil {
+		return 0, err
+	}
+	i.nextContent++
+	i.given = true
+	return i.nextContent - 1, nil
+}
+
+func (i *ids) write(c *db.Conn) error {
+	if !i.given {
+		return nil
+	}
+	i.given = false
+	return c.ExecInts("UPDATE state SET next_message = ?, next_content = ?", i.nextMessage, i.nextContent)
 }
 
 func (s *totals) write(c *db.Conn) error {
 	for id, n := range s.lanes {
-		left, _, err := c.QueryInt64(`UPDATE lane SET messages = messages + ?1,
-			next = (SELECT min(next_attempt) FROM message WHERE lane_id = ?2 AND hold = 0) WHERE id = ?2 RETURNING messages`, int64(n), id)
-		if err == nil && n <= 0 && left == 0 {
+		err := c.ExecInts(`UPDATE lane SET messages = messages + ?1,
+			next = (SELECT min(next_attempt) FROM message WHERE lane_id = ?2 AND hold = 0) WHERE id = ?2`, int64(n), id)
+		if err == nil && n <= 0 {
 			err = c.ExecInts("DELETE FROM lane WHERE id = ? AND messages = 0", id)
 		}
 		if err != nil {

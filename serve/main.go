@@ -104,6 +104,7 @@ func (p *process) serve(ctx context.Context, o Options, started func()) (int, er
 		return 1, err
 	}
 	started()
+	defer collectGarbage()()
 	status := s.wait(ctx, signals)
 	if err := s.Stop(); err != nil {
 		return 1, fmt.Errorf("stopping: %w", err)

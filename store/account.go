@@ -122,11 +122,12 @@ func (a *Account) readState(c *db.Conn) error {
 }
 
 func (a *Account) readCounters(c *db.Conn) error {
-	rows := c.Query("SELECT modseq, next_mailbox, next_message, next_body, uidvalidity, change_floor FROM account WHERE id=1")
+	rows := c.Query("SELECT modseq, next_mailbox, next_message, next_body, uidvalidity, change_floor, annotations, annotation_size FROM account WHERE id=1")
 	ok := rows.Next()
 	if ok {
 		a.counters = counters{
 			ModSeq(rows.Int64(0)), MailboxID(rows.Int64(1)), MessageID(rows.Int64(2)), BodyID(rows.Int64(3)), uint32(rows.Int64(4)), ModSeq(rows.Int64(5)),
+			rows.Int64(6), rows.Int64(7),
 		}
 	}
 	if err := rows.Close(); err != nil {

@@ -80,6 +80,9 @@ func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage, freed int64
 		if m.Flags, m.Keywords, err = normalFlags(m.Flags, m.Keywords); err != nil {
 			return nil, err
 		}
+		if err := a.checkAnnotations(m.Annotations); err != nil {
+			return nil, err
+		}
 		if ps[i], err = a.prepareMessage(m); err != nil {
 			return nil, err
 		}
@@ -232,6 +235,9 @@ func (t *tx) addOne(b *mailbox, p *prepared) (Message, error) {
 	}
 	t.nextMessage++
 	b.UIDNext++
+	if _, err := t.annotate(m.ID, p.m.Annotations); err != nil {
+		return Message{}, err
+	}
 	return m, t.insertMessage(b.ID, &m)
 }
 

@@ -21,6 +21,7 @@ type checker struct {
 	counters counters
 	expunged map[MailboxID]UIDSet
 	held     map[BodyID]int64 // references of expunged messages
+	heldIDs  map[MessageID]bool
 	keywords map[KeywordSet]bool
 }
 
@@ -51,7 +52,7 @@ func (a *Account) check(ctx context.Context, deep bool) ([]Problem, error) {
 	if len(lines) > 0 {
 		return k.found, nil // what follows would only fail
 	}
-	steps := []func() error{k.readBoxes, k.checkCounts, k.checkExpunged, k.checkMessages, k.checkReferences, k.checkChunks, k.checkRows}
+	steps := []func() error{k.readBoxes, k.checkCounts, k.checkExpunged, k.checkMessages, k.checkReferences, k.checkChunks, k.checkRows, k.checkAnnotations}
 	if deep {
 		steps = append(steps, func() error { return k.checkContent(a.s.codec) })
 	}
@@ -306,6 +307,40 @@ func (k *checker) checkRows() error {
 		}
 	}
 	return nil
+}
+
+// checkAnnotations looks for annotations of messages that are nowhere, and compares the totals.
+func (k *checker) checkAnnotations() error {
+	if err := k.each("SELECT messages FROM held", func(r *db.Stmt) error {
+		msgs, err := unpackMessages(r.Bytes(0))
+		for _, m := range msgs {
+			if k.heldIDs == nil {
+				k.heldIDs = map[MessageID]bool{}
+			}
+			k.heldIDs[m.ID] = true
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	err := k.each("SELECT DISTINCT message_id FROM annotation WHERE message_id NOT IN (SELECT id FROM message)", func(r *db.Stmt) error {
+		if id := MessageID(r.Int64(0)); !k.heldIDs[id] {
+			k.problem("rows", "annotations of message %d, which does not exist", id)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return k.each("SELECT count(*), coalesce(sum(length(name)+coalesce(length(value), 0)), 0), coalesce(max(modseq), 0) FROM annotation", func(r *db.Stmt) error {
+		if r.Int64(0) != k.counters.annotations || r.Int64(1) != k.counters.annotationSize {
+			k.problem("counts", "annotations: stored %d of %d bytes, counted %d of %d", k.counters.annotations, k.counters.annotationSize, r.Int64(0), r.Int64(1))
+		}
+		if ModSeq(r.Int64(2)) > k.counters.modseq {
+			k.problem("modseq", "annotation of %d is ahead of the account", r.Int64(2))
+		}
+		return nil
+	})
 }
 
 // checkContent reads every body and compares its hash.

@@ -86,10 +86,10 @@ func (v *View) selected(set UIDSet) (msgs []Message, idx []int) {
 // copy inserts messages that exist elsewhere into dst, as new messages of the same bodies.
 func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID) (Copied, error) {
 	total := int64(0)
-	bodies := make([]BodyID, len(msgs))
+	bodies, from := make([]BodyID, len(msgs)), make([]MessageID, len(msgs))
 	for i := range msgs {
 		total += int64(msgs[i].Size)
-		bodies[i] = msgs[i].Body
+		bodies[i], from[i] = msgs[i].Body, msgs[i].ID
 		msgs[i].ID = t.nextMessage + MessageID(i)
 	}
 	if err := t.room(len(msgs), total); err != nil {
@@ -104,7 +104,11 @@ func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID) (Copied, error) {
 	}
 	t.nextMessage += MessageID(len(msgs))
 	t.setAutoFlags(src, d, msgs)
-	return t.place(msgs, d)
+	r, err := t.place(msgs, d)
+	if err != nil {
+		return r, err
+	}
+	return r, t.copyAnnotations(from, msgs)
 }
 
 // place gives messages UIDs at the end of d and writes their rows. msgs is changed.

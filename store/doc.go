@@ -4,7 +4,7 @@
 // # RFCs
 //
 // It provides what these need: RFC 9051 and 3501 (IMAP), 4314 (ACL), 4315 (UIDPLUS), 4467
-// (URLAUTH), 5256 and 5957 (SORT, THREAD), 5464 (METADATA), 6154 (special use), 6851 (MOVE),
+// (URLAUTH), 5256 and 5957 (SORT, THREAD), 5257 (ANNOTATE), 5464 (METADATA), 6154 (special use), 6851 (MOVE),
 // 7162 (CONDSTORE, QRESYNC), 8474 (OBJECTID), 8508 (REPLACE), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA).
 //
 // # Files
@@ -24,6 +24,7 @@
 //	chunk       128 KiB of content each, compressed on its own
 //	lookup      hashes of Message-ID and base subject, to find threads; of references that were not there yet
 //	expunge     what left a mailbox, for QRESYNC; held: expunged messages until their bodies are released
+//	annotation  what clients keep with messages
 //	change      the change log: what each operation did to each mailbox
 //	mailbox, acl, subscription, metadata, keyword_set, setting, url_key, account
 //
@@ -51,6 +52,14 @@
 //	in use     refs > 0: messages, and expunged ones not yet released
 //	unused     refs = 0: readable for the grace time, for sessions with an older view
 //	gone       its rows are deleted
+//	damaged    body.location = 1: a repair found that it is not what was stored; reading it is
+//	           ErrDamaged, and it is shared with no new message
+//
+// # Repairs
+//
+// [Account.Repair] changes rows in an operation that is alone in its commit, reads the state
+// anew in it, and that takes the place of what is in memory when the commit is durable. Views of
+// mailboxes whose messages it changed become those of a deleted mailbox.
 //
 // # Views
 //

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -82,9 +83,22 @@ func hashKey(kind, s string) int64 {
 	return 1
 }
 
+// Prepare does in advance what adding a finished message does first, without the database:
+// compressing it and what is shown of it. That can be done while the next message of a
+// command comes in. What goes wrong is said by who adds it. It must be over before Close.
+func (sp *Spool) Prepare() { _, _ = sp.prepare() }
+
 // prepare computes the spool's content once.
 func (sp *Spool) prepare() (*content, error) {
-	sp.once.Do(func() { sp.content, sp.contentErr = sp.compute() })
+	sp.once.Do(func() {
+		// Who comes here next would find nothing, after a panic in a goroutine of its own.
+		defer func() {
+			if x := recover(); x != nil {
+				sp.content, sp.contentErr = nil, fmt.Errorf("preparing message: panic: %v\n%s", x, debug.Stack())
+			}
+		}()
+		sp.content, sp.contentErr = sp.compute()
+	})
 	return sp.content, sp.contentErr
 }
 

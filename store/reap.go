@@ -131,7 +131,7 @@ func (a *Account) releaseExpunged(ctx context.Context, now time.Time) (more bool
 		if err := cmp.Or(err, rows.Close()); err != nil {
 			return err
 		}
-		return cmp.Or(t.release(msgs, at), t.c.ExecInts("DELETE FROM held WHERE id=?", id))
+		return cmp.Or(t.release(msgs, at), t.releaseAnnotations(msgs), t.c.ExecInts("DELETE FROM held WHERE id=?", id))
 	})
 	return more, err
 }

@@ -31,6 +31,8 @@ type counters struct {
 	nextBody    BodyID
 	uidvalidity uint32
 	changeFloor ModSeq
+
+	annotations, annotationSize int64 // totals of the table annotation
 }
 
 // overlay holds what the operations of a transaction that is not yet committed have
@@ -252,8 +254,8 @@ func (a *Account) flush(c *db.Conn) error {
 			return err
 		}
 	}
-	return c.ExecInts(`UPDATE account SET modseq=?, next_mailbox=?, next_message=?, next_body=?, uidvalidity=?, change_floor=? WHERE id=1`,
-		int64(o.modseq), int64(o.nextMailbox), int64(o.nextMessage), int64(o.nextBody), int64(o.uidvalidity), int64(o.changeFloor))
+	return c.ExecInts(`UPDATE account SET modseq=?, next_mailbox=?, next_message=?, next_body=?, uidvalidity=?, change_floor=?, annotations=?, annotation_size=? WHERE id=1`,
+		int64(o.modseq), int64(o.nextMailbox), int64(o.nextMessage), int64(o.nextBody), int64(o.uidvalidity), int64(o.changeFloor), o.annotations, o.annotationSize)
 }
 
 // settle makes the operations of a commit visible, or forgets them.

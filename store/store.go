@@ -53,7 +53,8 @@ type Options struct {
 	// $NotJunk, once that is durable; it must be quick and call nothing of the account. nil: none.
 	Classified func(account string)
 
-	Metadata MetadataLimits
+	Metadata    MetadataLimits
+	Annotations AnnotationLimits
 
 	VFS         string // file layer of the databases, for tests; "": the system's
 	Synchronous string // for tests, see db.Options; "": FULL
@@ -131,6 +132,7 @@ func storeDefaults(o *Options) {
 	o.SortMemory = cmp.Or(o.SortMemory, 128<<20)
 	o.SortIdle = cmp.Or(o.SortIdle, 5*time.Minute)
 	o.Metadata.setDefaults()
+	o.Annotations.setDefaults()
 }
 
 // clean removes what a process that was killed left: spools, accounts half made or half removed.

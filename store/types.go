@@ -206,6 +206,8 @@ type NewMessage struct {
 	Saved    time.Time // SAVEDATE; zero: now
 	Trace    []byte    // decision trace, opaque; may be nil
 	Own      bool      // it is of this server: it may come into a mailbox that Options.Reserved names
+	// Annotations it begins with.
+	Annotations []Annotation
 }
 
 // Added tells where new messages went, in the order given.
@@ -326,6 +328,7 @@ const (
 	ACLChanged
 	SubscriptionChanged // of a name; Mailbox is zero where there is none of that name
 	MetadataChanged     // annotations of a mailbox, or of the account where Mailbox is zero
+	AnnotationsChanged  // annotations of messages
 )
 
 // Change is one entry of the change log: what one operation did to one mailbox.

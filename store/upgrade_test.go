@@ -85,6 +85,13 @@ func listing(t *testing.T, a *Account) string {
 				t.Fatal(err)
 			}
 			m := msgs[r.Index]
+			annotations, err := a.Annotations(ctx, m.ID, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if annotations != nil {
+				fmt.Fprintf(&b, "annotations %+v\n", annotations)
+			}
 			fmt.Fprintf(&b, "message %d id %d modseq %d %v %v size %d received %d saved %d %s thread %d\n", m.UID, m.ID, m.ModSeq, m.Flags.Names(), a.Keywords(m.Keywords), m.Size, m.Received, m.Saved, EmailID(m.Body), r.Thread)
 			fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n%q\n%q\n%+v\n%q\n", r.Envelope, r.BodyStructure, r.BodyPlain, r.Preview, r.Headers, r.Trace, keyText(&r.Keys), contentText(body(t, a, m.Body)))
 		}
@@ -159,6 +166,8 @@ func writeUpgrade(t *testing.T) (path, text string) {
 	_, err = a.Move(ctx, in, UIDSet{{3, 3}}, arch.ID)
 	must(err)
 	_, _, err = a.Expunge(ctx, in, NewUIDSet(1))
+	must(err)
+	_, err = a.SetAnnotations(ctx, arch.ID, AllUIDs(), []Annotation{{Name: "/comment", Value: []byte("note")}, {Name: "/1/comment", Shared: true, Value: []byte{0}}}, nil)
 	must(err)
 	must(a.SetMetadata(ctx, in, []MetadataEntry{{Name: "/private/comment", Value: []byte("mine")}, {Name: "/shared/comment", Value: []byte{0, 1}}}))
 	must(a.SetMetadata(ctx, 0, []MetadataEntry{{Name: "/private/filters/values/boss", Value: []byte("FROM boss")}}))

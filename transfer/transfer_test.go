@@ -302,7 +302,6 @@ func writeTree(t testing.TB, files map[string]string) string {
 
 func TestSources(t *testing.T) {
 	const sep = "From a@example.org Thu Jan  1 00:00:01 2015\n"
-	const at = 1420070401
 	maildirpp := map[string]string{
 		"cur/1420070401.a:2,FSab":             "A: 1\n\nx\n",
 		"new/1420070402.b":                    "A: 2\r\n\r\nx\r\n",

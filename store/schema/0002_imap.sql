@@ -25,3 +25,17 @@ CREATE TABLE url_key (
 	key        BLOB    NOT NULL,
 	PRIMARY KEY (account, mailbox_id)
 ) WITHOUT ROWID;
+-- Annotations of messages (RFC 5257), by message.id. They stay while an expunged message can
+-- be brought back. Without value: it had one, removed at modseq.
+CREATE TABLE annotation (
+	message_id INTEGER NOT NULL,
+	name       TEXT    NOT NULL, -- "/comment"
+	shared     INTEGER NOT NULL, -- 1: value.shared, 0: value.priv
+	value      BLOB,
+	modseq     INTEGER NOT NULL,
+	PRIMARY KEY (message_id, name, shared)
+);
+
+-- Totals of the table annotation: rows, and bytes of names and values.
+ALTER TABLE account ADD COLUMN annotations INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN annotation_size INTEGER NOT NULL DEFAULT 0;
