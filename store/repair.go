@@ -212,12 +212,14 @@ func (f *fixer) run(what Repairs, content []contentFix) error {
 		{RepairRows, f.fixHeld},
 		{RepairRows, f.fixReferences},
 		{RepairRows, f.fixOrphans},
+		{RepairRows, f.fixAnnotations},
 		{RepairRows, f.fixChunks},
 		{RepairSizes | RepairContent, func() error { return f.fixContent(what, content) }},
 		{RepairSizes, f.fixSizes},
 		{RepairUIDs, f.fixUIDs},
 		// What was done may have changed totals.
 		{RepairCounts | RepairSizes | RepairRows | RepairUIDs, f.fixCounts},
+		{RepairCounts | RepairRows, f.fixAnnotationTotals},
 	}
 	for _, s := range steps {
 		if what&s.of == 0 {
@@ -470,12 +472,16 @@ func (f *fixer) fixOrphans() error {
 			f.r.fixed("rows", "%d rows of %s belonged to nothing: deleted", n, o.text)
 		}
 	}
-	for _, table := range []string{"acl", "metadata"} {
-		if err := f.c.ExecInts("DELETE FROM " + table + " WHERE mailbox_id<>0 AND mailbox_id NOT IN (SELECT id FROM mailbox)"); err != nil {
+	for _, o := range []struct{ table, rows string }{
+		{"acl", ""},
+		{"metadata", "mailbox_id<>0 AND "}, // 0: of the account
+		{"url_key", "account='' AND "},     // others are mailboxes of other accounts
+	} {
+		if err := f.c.Exec("DELETE FROM " + o.table + " WHERE " + o.rows + "mailbox_id NOT IN (SELECT id FROM mailbox)"); err != nil {
 			return err
 		}
 		if n := f.c.Changes(); n > 0 {
-			f.r.fixed("rows", "%d rows of %s belonged to no mailbox: deleted", n, table)
+			f.r.fixed("rows", "%d rows of %s belonged to no mailbox: deleted", n, o.table)
 		}
 	}
 	if err := f.c.ExecInts("DELETE FROM change WHERE modseq<=(SELECT change_floor FROM account)"); err != nil {
