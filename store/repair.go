@@ -105,6 +105,8 @@ type fixer struct {
 	boxes []*mailbox // as in the file
 	seq   ModSeq     // of the repair, 0 until next is called
 	reset map[MailboxID]bool
+	// renewed has the mailboxes that have a new UIDVALIDITY, as messages had to go.
+	renewed map[MailboxID]bool
 }
 
 // errNotAlone: other operations are in the same commit.
@@ -121,7 +123,7 @@ func (a *Account) alone(ctx context.Context, r *Repaired, fn func(*fixer) error)
 			if a.batch != nil {
 				return errNotAlone
 			}
-			f := &fixer{t: t, c: t.c, reset: map[MailboxID]bool{}}
+			f := &fixer{t: t, c: t.c, reset: map[MailboxID]bool{}, renewed: map[MailboxID]bool{}}
 			if err := f.readBoxes(); err != nil {
 				return err
 			}
@@ -353,7 +355,16 @@ func (f *fixer) expunge(box MailboxID, uid UID) error {
 	if err := f.c.ExecInts("DELETE FROM message WHERE mailbox_id=? AND uid=?", int64(box), int64(uid)); err != nil {
 		return err
 	}
-	// What is told of by QRESYNC begins anew.
+	// What is told of by QRESYNC begins anew. Where it means something to take a message away,
+	// its user has not done so.
+	for _, b := range f.boxes {
+		if b.ID == box && f.t.a.reserved(b, nil) != nil && !f.renewed[box] {
+			f.renewed[box] = true
+			if err := f.newValidity(b); err != nil {
+				return err
+			}
+		}
+	}
 	return f.forgetExpunged(box, seq)
 }
 

@@ -383,3 +383,23 @@ func TestRethread(t *testing.T) {
 		}
 	}
 }
+
+// TestRepairReserved: where it means something to take a message away, UIDVALIDITY tells that a
+// repair did it.
+func TestRepairReserved(t *testing.T) {
+	a := brokenAccount(t, "DELETE FROM body WHERE id=1; DELETE FROM body_env WHERE id=1; DELETE FROM body_key WHERE id=1")
+	a.s.o.Reserved = func(_, mailbox string) bool { return mailbox == "Archive" }
+	before := map[string]uint32{}
+	for _, m := range a.Mailboxes() {
+		before[m.Name] = m.UIDValidity
+	}
+	if _, err := a.Repair(context.Background(), RepairRows); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range a.Mailboxes() {
+		if changed := m.UIDValidity != before[m.Name]; changed != (m.Name == "Archive") {
+			t.Errorf("%s: UIDVALIDITY %d, was %d", m.Name, m.UIDValidity, before[m.Name])
+		}
+	}
+	mustCheck(t, a)
+}
