@@ -52,6 +52,7 @@ const (
 	CodeTooBig               = "TOOBIG"
 	CodeTryCreate            = "TRYCREATE"
 	CodeUIDNext              = "UIDNEXT"
+	CodeUIDRequired          = "UIDREQUIRED"
 	CodeUIDValidity          = "UIDVALIDITY"
 	CodeUndefinedFilter      = "UNDEFINED-FILTER"
 	CodeUnavailable          = "UNAVAILABLE"
