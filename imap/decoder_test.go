@@ -87,6 +87,7 @@ func TestDecode(t *testing.T) {
 		{`a LSUB "" *`, Request{"a", "LSUB", false, &List{Patterns: []string{"*"}}}},
 		{"a STATUS x (UIDNEXT MAILBOXID)", Request{"a", "STATUS", false, &Status{"x", []StatusAtt{StatusUIDNext, StatusMailboxID}}}},
 		{"a COMPRESS Deflate", Request{"a", "COMPRESS", false, &Compress{"DEFLATE"}}},
+		{"a UIDBATCHES 500 3:2", Request{"a", "UIDBATCHES", false, &UIDBatches{500, 2, 3}}},
 		{"a UNAUTHENTICATE", Request{"a", "UNAUTHENTICATE", false, nil}},
 		{"a UID EXPUNGE 1,3:*", Request{"a", "EXPUNGE", true, &UIDExpunge{set("1,3:*")}}},
 		{"a EXPUNGE", Request{"a", "EXPUNGE", false, nil}},

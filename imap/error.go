@@ -50,6 +50,7 @@ const (
 	CodeReadWrite            = "READ-WRITE"
 	CodeServerBug            = "SERVERBUG"
 	CodeTooBig               = "TOOBIG"
+	CodeTooFew               = "TOOFEW"
 	CodeTryCreate            = "TRYCREATE"
 	CodeUIDNext              = "UIDNEXT"
 	CodeUIDRequired          = "UIDREQUIRED"

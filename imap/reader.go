@@ -133,6 +133,7 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"LANGUAGE":   readLanguage,
 	"ESEARCH":    readESearch,
 	"VANISHED":   readVanished,
+	"UIDBATCHES": readUIDBatches,
 	"ID":         readID,
 	"NAMESPACE":  readNamespace,
 	"QUOTA":      readQuota,

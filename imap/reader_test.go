@@ -24,6 +24,8 @@ func TestReadResponse(t *testing.T) {
 		{`* FLAGS (\Seen x \*)`, &Flags{[]string{`\Seen`, "x", `\*`}}},
 		{"* 5 EXISTS", &NumberResponse{"EXISTS", 5}},
 		{"* 5 EXPUNGE", &Expunge{5}},
+		{`* UIDBATCHES (TAG "a") 9:5,4:1`, &UIDBatchesResponse{"a", []NumRange{{9, 5}, {4, 1}}}},
+		{`* UIDBATCHES (TAG "a")`, &UIDBatchesResponse{Tag: "a"}},
 		{`* 7 UIDFETCH (FLAGS (x))`, &FetchResponse{UID: 7, Flags: []string{"x"}, Has: map[FetchKind]bool{FetchUID: true, FetchFlags: true}}},
 		{"* VANISHED (EARLIER) 1:3", &Vanished{true, set("1:3")}},
 		{"* SEARCH", &SearchResponse{}},
