@@ -133,6 +133,7 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"LANGUAGE":   readLanguage,
 	"ESEARCH":    readESearch,
 	"VANISHED":   readVanished,
+	"UIDBATCHES": readUIDBatches,
 	"ID":         readID,
 	"NAMESPACE":  readNamespace,
 	"QUOTA":      readQuota,
@@ -241,7 +242,8 @@ func (p *scanner) respFlags() (flags []string) {
 	return flags
 }
 
-// numbered reads "n EXISTS", "n RECENT", "n EXPUNGE", "n FETCH (...)".
+// numbered reads "n EXISTS", "n RECENT", "n EXPUNGE", "n FETCH (...)", and
+// "uid UIDFETCH (...)" of RFC 9586.
 func (p *scanner) numbered() Response {
 	start := p.pos
 	n := uint32(p.number(math.MaxUint32, "number"))
@@ -254,6 +256,11 @@ func (p *scanner) numbered() Response {
 	case "FETCH":
 		p.space()
 		return p.fetchResponse(n)
+	case "UIDFETCH":
+		p.space()
+		f := p.fetchResponse(0)
+		f.UID, f.Has[FetchUID] = n, true
+		return f
 	}
 	p.pos = start
 	return p.unknownResponse()

@@ -24,6 +24,9 @@ func TestReadResponse(t *testing.T) {
 		{`* FLAGS (\Seen x \*)`, &Flags{[]string{`\Seen`, "x", `\*`}}},
 		{"* 5 EXISTS", &NumberResponse{"EXISTS", 5}},
 		{"* 5 EXPUNGE", &Expunge{5}},
+		{`* UIDBATCHES (TAG "a") 9:5,4:1`, &UIDBatchesResponse{"a", []NumRange{{9, 5}, {4, 1}}}},
+		{`* UIDBATCHES (TAG "a")`, &UIDBatchesResponse{Tag: "a"}},
+		{`* 7 UIDFETCH (FLAGS (x))`, &FetchResponse{UID: 7, Flags: []string{"x"}, Has: map[FetchKind]bool{FetchUID: true, FetchFlags: true}}},
 		{"* VANISHED (EARLIER) 1:3", &Vanished{true, set("1:3")}},
 		{"* SEARCH", &SearchResponse{}},
 		{"* SEARCH 2 5 (MODSEQ 9)", &SearchResponse{[]uint32{2, 5}, 9}},
@@ -88,7 +91,7 @@ func FuzzReadResponse(f *testing.F) {
 		"* OK [CAPABILITY IMAP4rev1] x\r\n", "* 1 FETCH (UID 1 BODY[] {3}\r\nabc ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL))\r\n",
 		"* 1 FETCH (BODYSTRUCTURE ((\"a\" \"b\" NIL NIL NIL \"7bit\" 1 2) \"mixed\"))\r\n", "* ESEARCH (TAG \"x\") ALL 1:2\r\n", "* LIST () \"/\" x (\"CHILDINFO\" (\"a\"))\r\n",
 		"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n", "* STATUS x (MESSAGES 1)\r\n", "+ x\r\n", "a NO [X] y\r\n", "* X {2+}\r\nab\r\n", "* QUOTA \"\" (STORAGE 1 2)\r\n",
-		"* 1 FETCH (BODY ((((((\r\n", "* VANISHED 1:5\r\n", "* ID (\"a\" NIL)\r\n", "* THREAD (1 (2)((3)(4)))\r\n", "* SORT 1 2 (MODSEQ 5)\r\n", "* ESEARCH ADDTO (1 2:3) PARTIAL (-1:-2 NIL)\r\n",
+		"* 1 FETCH (BODY ((((((\r\n", "* VANISHED 1:5\r\n", "* 7 UIDFETCH (FLAGS (x) BODY[] {1}\r\nx)\r\n", "* ID (\"a\" NIL)\r\n", "* THREAD (1 (2)((3)(4)))\r\n", "* SORT 1 2 (MODSEQ 5)\r\n", "* ESEARCH ADDTO (1 2:3) PARTIAL (-1:-2 NIL)\r\n",
 	} {
 		f.Add(s)
 	}

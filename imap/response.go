@@ -48,7 +48,7 @@ type Vanished struct {
 // FetchResponse has the items of one FETCH response; those not sent are zero, and
 // Has tells which kinds were.
 type FetchResponse struct {
-	Seq          uint32
+	Seq          uint32 // 0 for UIDFETCH, RFC 9586, which has the UID only.
 	Has          map[FetchKind]bool
 	UID          uint32
 	Flags        []string

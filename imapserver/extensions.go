@@ -81,6 +81,8 @@ var extensions = []extension{
 	{name: "CONDSTORE", rfc: "7162"},
 	{name: "QRESYNC", rfc: "7162"},
 	{name: "UTF8=ACCEPT", rfc: "9755"},
+	{name: "UIDONLY", rfc: "9586"},
+	{name: "UIDBATCHES", rfc: "10022"},
 	{name: "OBJECTID", rfc: "8474"},
 	{name: "PREVIEW", rfc: "8970"},
 	{name: "SAVEDATE", rfc: "8514"},

@@ -23,6 +23,8 @@ func FuzzSession(f *testing.F) {
 		"b SELECT INBOX (ANNOTATE)\r\nc STORE 1:* ANNOTATION (/comment (value.priv ~{1+}\r\n\x00 value.shared \"x\") /1/flags/seen (value.priv \"1\"))\r\nd FETCH 1:* (ANNOTATION ((/* /%) (value size)))\r\ne SEARCH ANNOTATION * value \"x\"\r\nf COPY 1 Archive\r\n",
 		"b SETACL INBOX chris +lrcd\r\nc GETACL INBOX\r\nd LISTRIGHTS INBOX -x\r\ne MYRIGHTS \"Other Users/chris/INBOX\"\r\nf LIST \"\" % RETURN (MYRIGHTS)\r\n",
 		"b SELECT \"Other Users/chris/Archive\"\r\nc COPY 1 INBOX\r\nd MOVE 1 \"Other Users/chris/Archive\"\r\ne CREATE \"Other Users/chris/Archive/x\"\r\nf RENAME \"Other Users/chris/Archive/x\" y\r\n",
+		"b SELECT INBOX\r\nc ENABLE UIDONLY QRESYNC\r\nd UID FETCH 1:* (UID FLAGS BODY[])\r\ne UID SEARCH NOT 1\r\nf UID MOVE 1 Archive\r\ng UNAUTHENTICATE\r\nh NOOP\r\n",
+		"b COMPRESS DEFLATE\r\n\x4a\x34\x54\x08\x76\xf5\x71\x75",
 		"b EXAMINE INBOX\r\nc COPY 1:2 Sent\r\nd CLOSE\r\ne GETQUOTAROOT INBOX\r\nf ID (\"a\" \"b\")\r\n",
 		"b SELECT INBOX\r\nc UID REPLACE 1 INBOX (\\Seen) CATENATE (TEXT {3+}\r\nabc URL \";UID=4/;SECTION=3.1.MIME\" URL /INBOX/;UID=4/;PARTIAL=1.2)\r\nd REPLACE * Sent {3+}\r\nabc\r\n",
 		"b GENURLAUTH \"imap://mjl%40mox.example@x/INBOX/;UID=4/;SECTION=2;URLAUTH=authuser\" INTERNAL\r\nc URLFETCH (\"imap://mjl%40mox.example@x/INBOX/;UID=4/;SECTION=2;URLAUTH=authuser:internal:01234567890123456789012345678901\" BODYPARTSTRUCTURE BINARY)\r\nd RESETKEY INBOX\r\n",

@@ -180,6 +180,9 @@ func compileSet(x *searcher, k *imap.SearchKey) (test, error) {
 // here: a client that searches "1:*" in an empty mailbox means no harm.
 func (x *searcher) set(k *imap.SearchKey) (spans, error) {
 	b := x.box
+	if x.s.uidonly && k.Op == imap.SearchSeq && !k.Set.Saved {
+		return nil, errUIDRequired
+	}
 	if k.Op == imap.SearchSeq && !k.Set.Saved && b.total() == 0 {
 		return nil, nil
 	}
