@@ -47,7 +47,7 @@ func (s *session) search(ctx context.Context, c *searching) error {
 		return err
 	}
 	if c.criteria != nil {
-		if err := s.sort(ctx, res.pos, c.criteria, c.by); err != nil {
+		if err := s.sort(ctx, res.pos, c.criteria, c.by, res.scores); err != nil {
 			return err
 		}
 	}
@@ -78,12 +78,19 @@ func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error)
 
 // run searches with x.
 func (c *searching) run(ctx context.Context, x *searcher) (*searchResult, error) {
+	scored, err := c.relevancy()
+	if err != nil {
+		return nil, err
+	}
 	prog, err := x.compile(&c.q.Key)
 	if err != nil {
 		return nil, err
 	}
-	keep := c.criteria != nil || c.r.Name == "THREAD" || c.ret != nil && c.ret.Partial != nil
+	keep := scored || c.criteria != nil || c.r.Name == "THREAD" || c.ret != nil && c.ret.Partial != nil
 	res := &searchResult{box: x.box, uid: x.uid, keep: keep, enough: enoughFor(c)}
+	if scored {
+		res.score, res.scores = x.score, make([]uint8, x.box.total())
+	}
 	return res, x.run(ctx, prog, &c.q.Key, res)
 }
 

@@ -62,6 +62,7 @@ var extensions = []extension{
 	{name: "LANGUAGE", rfc: "5255"},
 	{name: "FILTERS", rfc: "5466"},
 	{name: "MULTISEARCH", rfc: "7377"},
+	{name: "SEARCH=FUZZY", rfc: "6203"},
 	{name: "LIST-EXTENDED", rfc: "5258"},
 	{name: "LIST-STATUS", rfc: "5819"},
 	{name: "CHILDREN", rfc: "3348"},

@@ -257,6 +257,7 @@ func normalName(name string) string {
 type indexAnswers struct {
 	account *store.Account
 	known   map[search.Query]search.Result
+	scores  map[search.Query]search.FuzzyResult
 }
 
 // candidates asks the index, or repeats its answer. The answer stays right as messages come:
@@ -266,7 +267,7 @@ func (a *indexAnswers) candidates(ctx context.Context, index TextIndex, acc *sto
 		return index.Candidates(ctx, acc, q)
 	}
 	if a.account != acc {
-		*a = indexAnswers{account: acc, known: map[search.Query]search.Result{}}
+		a.reset(acc)
 	}
 	if res, ok := a.known[q]; ok {
 		return res, true
@@ -274,6 +275,28 @@ func (a *indexAnswers) candidates(ctx context.Context, index TextIndex, acc *sto
 	res, ok := index.Candidates(ctx, acc, q)
 	if ok {
 		a.known[q] = res
+	}
+	return res, ok
+}
+
+func (a *indexAnswers) reset(acc *store.Account) {
+	*a = indexAnswers{account: acc, known: map[search.Query]search.Result{}, scores: map[search.Query]search.FuzzyResult{}}
+}
+
+// fuzzy is candidates for fuzzy searches.
+func (a *indexAnswers) fuzzy(ctx context.Context, index TextIndex, acc *store.Account, f *search.Fuzzy) (search.FuzzyResult, bool) {
+	if a == nil {
+		return index.Fuzzy(ctx, acc, f)
+	}
+	if a.account != acc {
+		a.reset(acc)
+	}
+	if res, ok := a.scores[f.Query]; ok {
+		return res, true
+	}
+	res, ok := index.Fuzzy(ctx, acc, f)
+	if ok {
+		a.scores[f.Query] = res
 	}
 	return res, ok
 }

@@ -55,13 +55,15 @@ type searcher struct {
 	fields  store.Fields // stored data the program needs
 	content bool         // content will be needed for most messages
 	queries []*textQuery
+	fuzzy   []*fuzzyQuery
+	isFuzzy int // depth of FUZZY keys that are being compiled
 }
 
 type compiler func(x *searcher, k *imap.SearchKey) (test, error)
 
 // compilers has an entry for each search operation. It is a function since those of
 // groups refer to it.
-func compilers() [imap.SearchAnnotation + 1]compiler {
+func compilers() [imap.SearchFuzzy + 1]compiler {
 	return [...]compiler{
 		imap.SearchAll:               constant(yes),
 		imap.SearchNone:              constant(no),
@@ -92,6 +94,7 @@ func compilers() [imap.SearchAnnotation + 1]compiler {
 		imap.SearchBody:              compileText,
 		imap.SearchText:              compileText,
 		imap.SearchAnnotation:        compileAnnotation,
+		imap.SearchFuzzy:             compileFuzzy,
 	}
 }
 
@@ -274,6 +277,9 @@ const keptText = 4000
 // compileHeader: FROM, TO, CC, BCC, SUBJECT and HEADER. RFC 9051 6.4.4: an empty
 // string matches every message that has the field.
 func compileHeader(x *searcher, k *imap.SearchKey) (test, error) {
+	if t := x.compileFuzzyText(k); t != nil {
+		return t, nil
+	}
 	needle := []byte(x.by.Key(k.Str))
 	fromHeader := fieldTest(x.by, k.Field, needle)
 	text := headerTexts[strings.ToLower(k.Field)]
@@ -349,6 +355,9 @@ var textFields = map[imap.SearchOp]search.Field{imap.SearchText: search.FieldTex
 func compileText(x *searcher, k *imap.SearchKey) (test, error) {
 	if k.Str == "" {
 		return constant(yes)(x, k)
+	}
+	if t := x.compileFuzzyText(k); t != nil {
+		return t, nil
 	}
 	x.content = true
 	q := &textQuery{query: search.Query{Field: textFields[k.Op], Needle: k.Str}, by: x.by}

@@ -152,6 +152,9 @@ func (x *searcher) askIndex(ctx context.Context) {
 	if index == nil {
 		return
 	}
+	for _, q := range x.fuzzy {
+		q.known, _ = x.answers.fuzzy(ctx, index, x.box.account, q.f)
+	}
 	for _, q := range x.queries {
 		if q.by != message.UnicodeCasemap && !message.IsASCII([]byte(q.query.Needle)) {
 			continue
@@ -196,8 +199,8 @@ func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tr
 	if err != nil {
 		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
-	c.content = &content{part: part, ra: body, queries: x.queries}
-	if index := x.s.srv.cfg.Index; index != nil && len(x.queries) > 0 {
+	c.content = &content{part: part, ra: body, queries: x.queries, fuzzy: x.fuzzy, id: c.msg.Body}
+	if index := x.s.srv.cfg.Index; index != nil && len(x.queries)+len(x.fuzzy) > 0 {
 		c.content.document = index.Document(ctx, x.box.account, c.msg.Body)
 	}
 	v := prog(c)
