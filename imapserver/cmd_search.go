@@ -47,7 +47,8 @@ func (s *session) search(ctx context.Context, c *searching) error {
 		return err
 	}
 	if c.criteria != nil {
-		if err := s.sort(ctx, res.pos, c.criteria, c.by, res.scores); err != nil {
+		err := s.working(c.r.Tag, func() error { return s.sort(ctx, res.pos, c.criteria, c.by, res.scores) })
+		if err != nil {
 			return err
 		}
 	}
@@ -73,7 +74,7 @@ func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error)
 		s.enableCondstore()
 	}
 	s.update(false, ownChange{})
-	return c.run(ctx, &searcher{s: s, box: s.box, uid: c.r.UID, by: c.by.collation})
+	return c.run(ctx, &searcher{s: s, box: s.box, uid: c.r.UID, by: c.by.collation, progress: s.newProgress(c.r.Tag)})
 }
 
 // run searches with x.

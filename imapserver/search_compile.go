@@ -48,9 +48,10 @@ type searcher struct {
 	uid bool
 	by  message.Collation
 	// lenient: sequence numbers may be above the number of messages.
-	lenient bool
-	until   time.Time     // when to give up with errSearchTime; zero: never
-	answers *indexAnswers // of mailboxes before; nil: there are none
+	lenient  bool
+	until    time.Time     // when to give up with errSearchTime; zero: never
+	answers  *indexAnswers // of mailboxes before; nil: there are none
+	progress *progress     // nil: is not told of
 
 	fields  store.Fields // stored data the program needs
 	content bool         // content will be needed for most messages

@@ -62,6 +62,7 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 		}
 		return nil
 	}
+	x.progress.begin(sp.len())
 	x.askIndex(ctx)
 	batch := make([]candidate, 0, min(searchBatch, sp.len()))
 	probe := &candidate{}
@@ -71,6 +72,9 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 		}
 		v := prog(probe)
 		if v == no {
+			if err := x.progress.step(1); err != nil {
+				return err
+			}
 			continue
 		}
 		// The order is kept: what is known waits for what is not.
@@ -137,11 +141,17 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 			}
 		}
 		c.r, c.known = nil, v == yes
+		if err := x.progress.step(1); err != nil {
+			return err
+		}
 	}
 	for i := range batch {
 		if batch[i].known && !res.full() {
 			res.add(batch[i].entry)
 		}
+	}
+	if err := x.progress.step(len(batch) - len(msgs)); err != nil {
+		return err
 	}
 	return nil
 }

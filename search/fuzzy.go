@@ -47,6 +47,7 @@ type fuzzyWord struct {
 	gram  bool // of a script without spaces: part of a run, that must be there as it is
 	short bool // a gram that is shorter than those of the index, which begin with it
 	near  bool // may be misspelled
+	ascii bool
 	blob  bool // the index has it among blobs, if anywhere
 }
 
@@ -85,6 +86,7 @@ func NewFuzzy(q Query) *Fuzzy {
 
 func newFuzzyWord(text string, gram, whole bool) fuzzyWord {
 	w := fuzzyWord{text: text, plain: text, stem: text, gram: gram, short: gram && !whole}
+	w.ascii = message.IsASCII([]byte(text))
 	if gram {
 		return w
 	}

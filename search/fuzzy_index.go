@@ -204,7 +204,7 @@ func (q *fuzzySearch) hits(l *lookup, where byte) ([][]fuzzyHit, error) {
 			if end < 0 {
 				break
 			}
-			q.addTerm(hits, part[at+1:at+end], block, n)
+			q.f.eachWord(part[at+1:at+end], func(i int, quality uint8) { hits[i] = append(hits[i], fuzzyHit{block, n, quality}) })
 			at += end + 1
 		}
 	}
@@ -216,19 +216,6 @@ func (q *fuzzySearch) hits(l *lookup, where byte) ([][]fuzzyHit, error) {
 		}
 	}
 	return hits, nil
-}
-
-func (q *fuzzySearch) addTerm(hits [][]fuzzyHit, t []byte, block, n int) {
-	if !q.f.worth(t) {
-		return
-	}
-	plain := plainWord(t)
-	stem := stemWord(plain)
-	for i := range q.f.words {
-		if v := q.f.words[i].quality(t, plain, stem); v > 0 {
-			hits[i] = append(hits[i], fuzzyHit{block, n, v})
-		}
-	}
 }
 
 // addHits raises best, by document, to the qualities of terms.

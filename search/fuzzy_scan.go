@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"mox/message"
 )
 
 // Scan looks through a message and returns its score, 1 to 100, 0 when it does not match.
@@ -101,40 +103,54 @@ func (v *fuzzyScan) token(t []byte, _, _ bool) {
 	}
 }
 
-// worth reports, quickly, whether a term can stand for a word.
-func (f *Fuzzy) worth(t []byte) bool {
-	if t[0] >= utf8.RuneSelf {
-		return true
-	}
-	for i := range f.words {
-		w := &f.words[i]
-		if d := len(t) - len(w.plain); t[0] == w.plain[0] || w.near && d >= -2 && d <= 2*utf8.UTFMax {
-			return true
-		}
-	}
-	return false
-}
-
 // qualities returns how well a term stands for each word, nil when for none.
 func (f *Fuzzy) qualities(t []byte) (q []uint8) {
-	if !f.worth(t) {
-		return nil
-	}
 	// What the index has among blobs is found as it is, or not at all.
 	blob := isBlob(t, utf8.RuneCount(t))
-	plain := plainWord(t)
-	stem := stemWord(plain)
-	for i := range f.words {
-		n := f.words[i].quality(t, plain, stem)
+	f.eachWord(t, func(i int, n uint8) {
 		if blob && n != sameWord {
-			n = 0
+			return
 		}
-		if n > 0 {
-			if q == nil {
-				q = make([]uint8, len(f.words))
-			}
-			q[i] = n
+		if q == nil {
+			q = make([]uint8, len(f.words))
+		}
+		q[i] = n
+	})
+	return q
+}
+
+// eachWord calls found for each word that a term stands for, with how well.
+func (f *Fuzzy) eachWord(t []byte, found func(i int, quality uint8)) {
+	var plain, stem []byte
+	for i := range f.words {
+		w := &f.words[i]
+		if !w.worth(t) {
+			continue
+		}
+		if plain == nil {
+			plain = plainWord(t)
+			stem = stemWord(plain)
+		}
+		if n := w.quality(t, plain, stem); n > 0 {
+			found(i, n)
 		}
 	}
-	return q
+}
+
+// worth tells quickly of most terms that they do not stand for the word.
+func (w *fuzzyWord) worth(t []byte) bool {
+	p := w.plain
+	if !w.ascii {
+		return true
+	}
+	d := len(t) - len(p)
+	similar := false
+	switch {
+	case t[0] == p[0]:
+		similar = d >= -1 && d <= 1 || len(t) >= minStem && len(p) >= minStem && t[1] == p[1] && t[2] == p[2]
+	case w.near && len(t) > 1 && d >= -1 && d <= 1:
+		// Without the same first letter, the mistake is in the first two.
+		similar = t[1] == p[1] || t[1] == p[0] || t[0] == p[1]
+	}
+	return similar || !message.IsASCII(t) // it may have accents
 }
