@@ -108,6 +108,7 @@ func TestDecode(t *testing.T) {
 			Sources: []SearchSource{{NotifyMailboxes, []string{"folder1"}}, {NotifySubtreeOne, []string{"a", "b"}}},
 			Search:  Search{Return: &SearchReturn{Count: true}, Key: SearchKey{Op: SearchNot, Keys: []SearchKey{{Op: SearchFlag, Str: `\Seen`}}}},
 		}}},
+		{"a SORT RETURN (RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY TEXT Helo", Request{"a", "SORT", false, &Sort{[]SortCriterion{{Key: SortRelevancy}}, Search{Charset: "UTF-8", Return: &SearchReturn{Relevancy: true, All: true}, Key: SearchKey{Op: SearchFuzzy, Keys: []SearchKey{{Op: SearchText, Str: "Helo"}}}}}}},
 		{"a SEARCH RETURN () 1:3", Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{All: true}, Key: SearchKey{Op: SearchSeq, Set: ns}}}},
 		{"a SEARCH CHARSET utf-8 UNSEEN (OR BEFORE 1-Feb-2020 NOT TEXT {1}\r\nx)", Request{"a", "SEARCH", false, &Search{Charset: "UTF-8", Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{
 			{Op: SearchNot, Keys: []SearchKey{{Op: SearchFlag, Str: `\Seen`}}},

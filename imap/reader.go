@@ -317,6 +317,9 @@ func readESearch(p *scanner, _ string) Response {
 		case "PARTIAL":
 			p.space()
 			e.Partial, e.PartialSet = p.readPartial()
+		case "RELEVANCY":
+			p.space()
+			e.Relevancy = p.scores()
 		case "ADDTO", "REMOVEFROM":
 			p.space()
 			e.Updates = append(e.Updates, p.contextUpdates(name == "REMOVEFROM")...)
@@ -326,6 +329,20 @@ func readESearch(p *scanner, _ string) Response {
 		}
 	}
 	return e
+}
+
+// scores: RFC 6203 7: score-list.
+func (p *scanner) scores() []uint8 {
+	list := []uint8{}
+	p.expect('(')
+	for p.err == nil && !p.accept(')') {
+		p.count()
+		if len(list) > 0 {
+			p.space()
+		}
+		list = append(list, uint8(p.number(100, "score")))
+	}
+	return list
 }
 
 // searchCorrelators: RFC 7377 4, up to ")".

@@ -149,6 +149,8 @@ type ESearch struct {
 	HasCount bool
 	All      NumSet // of SORT in its order
 	ModSeq   uint64
+	// Relevancy are the scores of RFC 6203 4, nil when absent.
+	Relevancy []uint8
 
 	Partial    *PartialRange   // RFC 9394, as requested; nil when absent
 	PartialSet NumSet          // empty for NIL

@@ -118,6 +118,8 @@ type Limiter interface {
 // through with [search.Match].
 type TextIndex interface {
 	Candidates(ctx context.Context, account *store.Account, q search.Query) (res search.Result, ok bool)
+	// Fuzzy answers fuzzy searches likewise; the rest is looked through with [search.Fuzzy.Scan].
+	Fuzzy(ctx context.Context, account *store.Account, f *search.Fuzzy) (res search.FuzzyResult, ok bool)
 	// Document gives the text of documents in a message, for [search.Source].
 	Document(ctx context.Context, account *store.Account, id store.BodyID) func(n int, p *message.Part) ([]byte, error)
 }

@@ -64,6 +64,9 @@ func (s *session) addContext(ctx context.Context, c *searching, res *searchResul
 	case slices.ContainsFunc(c.criteria, func(k imap.SortCriterion) bool { return k.Key == imap.SortAnnotation }):
 		s.refuseUpdate(sc, "an order by annotations is not kept up to date")
 		return
+	case c.q.Key.Has(imap.SearchFuzzy):
+		s.refuseUpdate(sc, "results of fuzzy searches are not kept up to date")
+		return
 	case ages(&c.q.Key):
 		// RFC 5032 3: its result changes with time alone.
 		s.refuseUpdate(sc, "results of OLDER and YOUNGER are not kept up to date")
@@ -362,7 +365,7 @@ func (s *session) placeFew(ctx context.Context, c *searchContext, uids []uint32)
 			pos := []uint32{uint32(s.box.findPos(store.UID(have))), uint32(s.box.findPos(store.UID(uid)))}
 			slices.Sort(pos)
 			if err == nil {
-				err = s.sort(ctx, pos, c.criteria, c.by)
+				err = s.sort(ctx, pos, c.criteria, c.by, nil)
 			}
 			if s.box.at(int(pos[0])).msg.UID == store.UID(have) {
 				return -1
@@ -384,7 +387,7 @@ func (s *session) placeMany(ctx context.Context, c *searchContext, uids []uint32
 		pos = append(pos, uint32(s.box.findPos(store.UID(uid))))
 	}
 	slices.Sort(pos)
-	if err := s.sort(ctx, pos, c.criteria, c.by); err != nil {
+	if err := s.sort(ctx, pos, c.criteria, c.by, nil); err != nil {
 		return nil, err
 	}
 	return s.box.numbersAt(pos, true), nil

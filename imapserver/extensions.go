@@ -65,6 +65,8 @@ var extensions = []extension{
 	{name: "LANGUAGE", rfc: "5255"},
 	{name: "FILTERS", rfc: "5466"},
 	{name: "MULTISEARCH", rfc: "7377"},
+	{name: "SEARCH=FUZZY", rfc: "6203"},
+	{name: "INPROGRESS", rfc: "9585"},
 	{name: "LIST-EXTENDED", rfc: "5258"},
 	{name: "LIST-STATUS", rfc: "5819"},
 	{name: "CHILDREN", rfc: "3348"},

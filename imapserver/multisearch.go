@@ -20,9 +20,10 @@ var errSearchTime = errors.New("search takes too long")
 // multiSearch is an ESEARCH in progress.
 type multiSearch struct {
 	searching
-	s       *session
-	until   time.Time
-	answers indexAnswers
+	s        *session
+	until    time.Time
+	answers  indexAnswers
+	progress *progress
 }
 
 // cmdMultiSearch is ESEARCH, RFC 7377.
@@ -89,8 +90,11 @@ func (c *multiSearch) run(ctx context.Context, m *imap.MultiSearch, selected boo
 		// RFC 5267 4.3.1: a server may refuse.
 		s.refuseUpdate(&searchContext{tag: c.r.Tag}, "results of ESEARCH are not kept up to date")
 	}
+	c.progress = s.newProgress(c.r.Tag)
+	c.progress.goal, c.progress.mailboxes = len(names), true
 	for _, name := range names {
 		err := c.mailbox(ctx, name)
+		c.progress.done++
 		if errors.Is(err, errSearchTime) {
 			// RFC 7377 2.4: partial results, and OK.
 			s.reply = reply{code: imap.CodeLimit, text: "search took too long, not all mailboxes were searched"}
@@ -143,7 +147,7 @@ func isNonExistent(err error) bool {
 // when nothing matches.
 func (c *multiSearch) search(ctx context.Context, name string, b *selected) error {
 	s := c.s
-	x := &searcher{s: s, box: b, uid: true, by: c.by.collation, lenient: true, until: c.until, answers: &c.answers}
+	x := &searcher{s: s, box: b, uid: true, by: c.by.collation, lenient: true, until: c.until, answers: &c.answers, progress: c.progress}
 	res, err := c.searching.run(ctx, x)
 	if err != nil {
 		return err
@@ -257,6 +261,7 @@ func normalName(name string) string {
 type indexAnswers struct {
 	account *store.Account
 	known   map[search.Query]search.Result
+	scores  map[search.Query]search.FuzzyResult
 }
 
 // candidates asks the index, or repeats its answer. The answer stays right as messages come:
@@ -266,7 +271,7 @@ func (a *indexAnswers) candidates(ctx context.Context, index TextIndex, acc *sto
 		return index.Candidates(ctx, acc, q)
 	}
 	if a.account != acc {
-		*a = indexAnswers{account: acc, known: map[search.Query]search.Result{}}
+		a.reset(acc)
 	}
 	if res, ok := a.known[q]; ok {
 		return res, true
@@ -274,6 +279,28 @@ func (a *indexAnswers) candidates(ctx context.Context, index TextIndex, acc *sto
 	res, ok := index.Candidates(ctx, acc, q)
 	if ok {
 		a.known[q] = res
+	}
+	return res, ok
+}
+
+func (a *indexAnswers) reset(acc *store.Account) {
+	*a = indexAnswers{account: acc, known: map[search.Query]search.Result{}, scores: map[search.Query]search.FuzzyResult{}}
+}
+
+// fuzzy is candidates for fuzzy searches.
+func (a *indexAnswers) fuzzy(ctx context.Context, index TextIndex, acc *store.Account, f *search.Fuzzy) (search.FuzzyResult, bool) {
+	if a == nil {
+		return index.Fuzzy(ctx, acc, f)
+	}
+	if a.account != acc {
+		a.reset(acc)
+	}
+	if res, ok := a.scores[f.Query]; ok {
+		return res, true
+	}
+	res, ok := index.Fuzzy(ctx, acc, f)
+	if ok {
+		a.scores[f.Query] = res
 	}
 	return res, ok
 }

@@ -48,20 +48,23 @@ type searcher struct {
 	uid bool
 	by  message.Collation
 	// lenient: sequence numbers may be above the number of messages.
-	lenient bool
-	until   time.Time     // when to give up with errSearchTime; zero: never
-	answers *indexAnswers // of mailboxes before; nil: there are none
+	lenient  bool
+	until    time.Time     // when to give up with errSearchTime; zero: never
+	answers  *indexAnswers // of mailboxes before; nil: there are none
+	progress *progress     // nil: is not told of
 
 	fields  store.Fields // stored data the program needs
 	content bool         // content will be needed for most messages
 	queries []*textQuery
+	fuzzy   []*fuzzyQuery
+	isFuzzy int // depth of FUZZY keys that are being compiled
 }
 
 type compiler func(x *searcher, k *imap.SearchKey) (test, error)
 
 // compilers has an entry for each search operation. It is a function since those of
 // groups refer to it.
-func compilers() [imap.SearchAnnotation + 1]compiler {
+func compilers() [imap.SearchFuzzy + 1]compiler {
 	return [...]compiler{
 		imap.SearchAll:               constant(yes),
 		imap.SearchNone:              constant(no),
@@ -92,6 +95,7 @@ func compilers() [imap.SearchAnnotation + 1]compiler {
 		imap.SearchBody:              compileText,
 		imap.SearchText:              compileText,
 		imap.SearchAnnotation:        compileAnnotation,
+		imap.SearchFuzzy:             compileFuzzy,
 	}
 }
 
@@ -277,6 +281,9 @@ const keptText = 4000
 // compileHeader: FROM, TO, CC, BCC, SUBJECT and HEADER. RFC 9051 6.4.4: an empty
 // string matches every message that has the field.
 func compileHeader(x *searcher, k *imap.SearchKey) (test, error) {
+	if t := x.compileFuzzyText(k); t != nil {
+		return t, nil
+	}
 	needle := []byte(x.by.Key(k.Str))
 	fromHeader := fieldTest(x.by, k.Field, needle)
 	text := headerTexts[strings.ToLower(k.Field)]
@@ -352,6 +359,9 @@ var textFields = map[imap.SearchOp]search.Field{imap.SearchText: search.FieldTex
 func compileText(x *searcher, k *imap.SearchKey) (test, error) {
 	if k.Str == "" {
 		return constant(yes)(x, k)
+	}
+	if t := x.compileFuzzyText(k); t != nil {
+		return t, nil
 	}
 	x.content = true
 	q := &textQuery{query: search.Query{Field: textFields[k.Op], Needle: k.Str}, by: x.by}

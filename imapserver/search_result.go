@@ -25,6 +25,9 @@ type searchResult struct {
 	// enough is the number of messages after which the search may stop: what PARTIAL asks
 	// for. 0: all are wanted.
 	enough int
+	// score gives the scores, by position, where they are wanted.
+	score  func(m *store.Message) uint8
+	scores []uint8
 }
 
 // full reports that more messages are of no use.
@@ -61,6 +64,9 @@ func (res *searchResult) add(e entry) {
 	res.modseq = max(res.modseq, e.msg.ModSeq)
 	if res.keep {
 		res.pos = append(res.pos, e.seq-1)
+	}
+	if res.score != nil {
+		res.scores[e.seq-1] = res.score(e.msg)
 	}
 }
 
@@ -203,6 +209,9 @@ func (res *searchResult) appendReturned(b []byte, c *searching) []byte {
 	}
 	if ret.Partial != nil {
 		b = res.appendPartial(b, *ret.Partial)
+	}
+	if ret.Relevancy && res.count > 0 {
+		b = res.appendRelevancy(b, ret)
 	}
 	if c.q.ModSeq && res.count > 0 {
 		b = strconv.AppendInt(append(b, " MODSEQ "...), int64(res.returnedModSeq(ret)), 10)

@@ -62,6 +62,7 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 		}
 		return nil
 	}
+	x.progress.begin(sp.len())
 	x.askIndex(ctx)
 	batch := make([]candidate, 0, min(searchBatch, sp.len()))
 	probe := &candidate{}
@@ -71,6 +72,9 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 		}
 		v := prog(probe)
 		if v == no {
+			if err := x.progress.step(1); err != nil {
+				return err
+			}
 			continue
 		}
 		// The order is kept: what is known waits for what is not.
@@ -137,11 +141,17 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 			}
 		}
 		c.r, c.known = nil, v == yes
+		if err := x.progress.step(1); err != nil {
+			return err
+		}
 	}
 	for i := range batch {
 		if batch[i].known && !res.full() {
 			res.add(batch[i].entry)
 		}
+	}
+	if err := x.progress.step(len(batch) - len(msgs)); err != nil {
+		return err
 	}
 	return nil
 }
@@ -151,6 +161,9 @@ func (x *searcher) askIndex(ctx context.Context) {
 	index := x.s.srv.cfg.Index
 	if index == nil {
 		return
+	}
+	for _, q := range x.fuzzy {
+		q.known, _ = x.answers.fuzzy(ctx, index, x.box.account, q.f)
 	}
 	for _, q := range x.queries {
 		if q.by != message.UnicodeCasemap && !message.IsASCII([]byte(q.query.Needle)) {
@@ -196,8 +209,8 @@ func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tr
 	if err != nil {
 		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
-	c.content = &content{part: part, ra: body, queries: x.queries}
-	if index := x.s.srv.cfg.Index; index != nil && len(x.queries) > 0 {
+	c.content = &content{part: part, ra: body, queries: x.queries, fuzzy: x.fuzzy, id: c.msg.Body}
+	if index := x.s.srv.cfg.Index; index != nil && len(x.queries)+len(x.fuzzy) > 0 {
 		c.content.document = index.Document(ctx, x.box.account, c.msg.Body)
 	}
 	v := prog(c)
