@@ -81,12 +81,14 @@ func (s *syncing) run(ctx context.Context) error {
 	if err := s.readLocal(ctx, box != nil); err != nil {
 		return err
 	}
+	if err := s.delete(ctx); err != nil {
+		return err
+	}
 	problems := s.res.Problems
 	if err := s.take(ctx, fresh, box == nil); err != nil {
 		return err
 	}
 	s.changeFlags()
-	s.delete()
 	if err := s.apply(ctx); err != nil {
 		return err
 	}
@@ -236,6 +238,7 @@ func (s *syncing) take(ctx context.Context, fresh []uint32, create bool) error {
 	if err != nil {
 		return err
 	}
+	s.res.Present = max(0, s.res.Present-len(again))
 	box, err := s.r.mailbox(ctx, s.f.target)
 	if err != nil {
 		return err
@@ -507,10 +510,11 @@ func (s *syncing) changeFlags() {
 	}
 }
 
-// delete gathers what is gone in the source, when that is asked for.
-func (s *syncing) delete() {
+// delete deletes what is gone in the source, when that is asked for: before others are added,
+// of which one may be equal and then would be taken for it.
+func (s *syncing) delete(ctx context.Context) error {
 	if !s.r.o.Delete || s.f.shared {
-		return
+		return nil
 	}
 	for uid, p := range s.st.pairs {
 		if s.uids[uid] {
@@ -522,6 +526,13 @@ func (s *syncing) delete() {
 			s.res.Deleted++
 		}
 	}
+	if len(s.changes) == 0 {
+		return nil
+	}
+	if err := s.apply(ctx); err != nil {
+		return err
+	}
+	return s.readLocal(ctx, true)
 }
 
 // apply makes the changes.
