@@ -75,8 +75,10 @@ func (p *scanner) sectionData(f *FetchResponse, name string, start int) {
 		label = string(a.AppendLabel(nil))
 	}
 	p.space()
+	p.sectionLabel, p.spooled = label, 0
 	data, isNil := p.nilBytes()
-	f.Sections = append(f.Sections, SectionData{Label: label, Data: data, Nil: isNil})
+	p.sectionLabel = ""
+	f.Sections = append(f.Sections, SectionData{Label: label, Data: data, Nil: isNil, Spooled: p.spooled})
 }
 
 func (p *scanner) binarySize(f *FetchResponse, s Section) {

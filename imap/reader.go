@@ -25,6 +25,7 @@ type ResponseReader struct {
 	ioErr        error
 	literals     int
 	literalTotal int64
+	sink         func(label string, size int64) io.Writer
 }
 
 // NewResponseReader returns a reader with [ReaderLimits].
@@ -43,6 +44,12 @@ func (r *ResponseReader) SetInput(in Input) { r.in = in }
 
 // SetUTF8 says that mailbox names are UTF-8.
 func (r *ResponseReader) SetUTF8(on bool) { r.s.utf8 = on }
+
+// SetSink has literals of sections (BODY[...], BINARY[...] and the RFC822 items) written to
+// what f returns for their label and size, as they come: the limits on literals are not for
+// them. The SectionData then has Spooled in place of Data. Where f returns nil, or is nil, they are
+// kept in memory. An error of the writer is that of Read.
+func (r *ResponseReader) SetSink(f func(label string, size int64) io.Writer) { r.sink = f }
 
 // Read reads one response. An [*Error] is a response that is not understood, after
 // which the position in the input is not certain; other errors are of the input.
@@ -81,6 +88,12 @@ func (r *ResponseReader) nextLine() error {
 }
 
 func (r *ResponseReader) readLiteral(l literalHead) []byte {
+	if r.s.sectionLabel != "" && r.sink != nil {
+		if w := r.sink(r.s.sectionLabel, l.size); w != nil {
+			r.sinkLiteral(l.size, w)
+			return nil
+		}
+	}
 	r.literals++
 	r.literalTotal += l.size
 	if l.size > r.s.limits.Literal || r.literalTotal > r.s.limits.LiteralTotal || r.literals > r.s.limits.Literals {
@@ -99,6 +112,20 @@ func (r *ResponseReader) readLiteral(l literalHead) []byte {
 	}
 	r.s.err = r.ioErr
 	return nil
+}
+
+// sinkLiteral passes a literal on. The limit on their number stays.
+func (r *ResponseReader) sinkLiteral(size int64, w io.Writer) {
+	if r.literals++; r.literals > r.s.limits.Literals {
+		r.ioErr = fmt.Errorf("%w: too many literals", ErrUnrecoverable)
+	} else if n, err := io.Copy(w, io.LimitReader(r.in, size)); err != nil {
+		r.ioErr = err
+	} else if n < size {
+		r.ioErr = io.ErrUnexpectedEOF
+	} else {
+		r.ioErr = r.nextLine()
+	}
+	r.s.spooled, r.s.err = size, r.ioErr
 }
 
 func (p *scanner) continuation() Response {

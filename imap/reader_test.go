@@ -63,7 +63,7 @@ func TestReadResponse(t *testing.T) {
 		{"* 3 XFOO", &Unknown{"3 XFOO"}},
 		{"* 1 FETCH (UID 4 FLAGS (\\Seen) MODSEQ (5) BODY[1.HEADER.FIELDS (\"a\" b)]<5> {3}\r\nabc BINARY.SIZE[1] 7 X-Y (1 \"2\") PREVIEW NIL)", &FetchResponse{
 			Seq: 1, UID: 4, Flags: []string{`\Seen`}, ModSeq: 5, PreviewNil: true, BinarySizes: map[string]int64{"1": 7},
-			Sections: []SectionData{{"BODY[1.HEADER.FIELDS (a b)]<5>", []byte("abc"), false}},
+			Sections: []SectionData{{Label: "BODY[1.HEADER.FIELDS (a b)]<5>", Data: []byte("abc")}},
 			Has:      map[FetchKind]bool{FetchUID: true, FetchFlags: true, FetchModSeq: true, FetchPreview: true}}},
 		{`* 1 FETCH (INTERNALDATE " 3-Feb-2020 00:01:01 +0000" RFC822.SIZE 5 ENVELOPE ("d" NIL (("n" NIL "m" "h")) NIL NIL NIL NIL NIL NIL "i"))`, &FetchResponse{
 			Seq: 1, InternalDate: time.Date(2020, 2, 3, 0, 1, 1, 0, time.UTC), Size: 5,

@@ -72,6 +72,8 @@ type SectionData struct {
 	Label string // As sent, "BODY[1.2]<0>".
 	Data  []byte
 	Nil   bool
+	// Spooled is how many octets went to the sink of the reader, in place of Data.
+	Spooled int64
 }
 
 // Section returns the data of the item with a label, in any case.

@@ -72,6 +72,16 @@ imap_keep() {
 	cp -f "$@" "$INTEROP_LOGS/" || true
 }
 
+# Mail of a Dovecot is taken over: by a mox of its own, killed, resumed, and then what changed.
+case_imap_import() {
+	local status=0
+	chmod 755 "$work" "$PWD"
+	mkdir -p import
+	python3 "$here/imapimport.py" "$work/mox" import || status=$?
+	imap_keep import/dovecot.log import/mox.log
+	return $status
+}
+
 case_imap_thunderbird() {
 	local status=0
 	python3 "$here/imap/thunderbird.py" . "$data/localhost.crt" || status=$?
@@ -135,6 +145,7 @@ if [[ -z $only || $only == imap* ]]; then
 		install dovecot-imapd thunderbird alpine aerc getmail6 tmux
 	fi
 	run imap-dovecot case_imap_dovecot
+	run imap-import case_imap_import
 	run imap-thunderbird case_imap_thunderbird
 	run imap-alpine case_imap_alpine
 	run imap-aerc case_imap_aerc
