@@ -39,6 +39,8 @@ type session struct {
 	borrowed  []*store.Account // other users', for the command in progress
 	box       *selected        // set in stateSelected
 
+	alarm store.Alarm // interrupts conn when there is a newer view
+
 	news *news // nil unless the client wants to hear of more than the selected mailbox
 
 	condstore bool // CONDSTORE-aware client: RFC 7162 3.1
@@ -117,6 +119,7 @@ func newSession(srv *Server, nc net.Conn, l *Listener) *session {
 	lim := s.limits()
 	s.conn = lineio.New(nc, lineio.Options{ReadTimeout: lim.LoginTimeout, WriteTimeout: lim.LoginTimeout})
 	s.conn.SetDeadline(time.Now().Add(lim.LoginDeadline))
+	s.alarm.F = s.conn.Interrupt
 	s.dec = imap.NewDecoder(lineInput{s.conn}, s.sendContinuation)
 	return s
 }
