@@ -61,4 +61,5 @@ var commands = map[string]commandSyntax{
 	"STORE":          {parse: parseStore, uid: true},
 	"COPY":           {parse: parseCopy, uid: true},
 	"MOVE":           {parse: parseCopy, uid: true},
+	"ESEARCH":        {parse: parseMultiSearch, uid: true},
 }

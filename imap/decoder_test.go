@@ -105,6 +105,10 @@ func TestDecode(t *testing.T) {
 			{Kind: FetchSection, Section: Section{Part: []int{1}, Spec: SectionMIME}}}}}},
 		{"a UID FETCH 1 PREVIEW (CHANGEDSINCE 5 VANISHED)", Request{"a", "FETCH", true, &Fetch{set("1"), []FetchAtt{{Kind: FetchPreview}}, num(5), true, nil}}},
 		{"a SEARCH NOT FILTER on-the-road", Request{"a", "SEARCH", false, &Search{Key: SearchKey{Op: SearchNot, Keys: []SearchKey{{Op: SearchFilter, Str: "on-the-road"}}}}}},
+		{`a ESEARCH IN (mailboxes "folder1" subtree-one (a b)) RETURN (COUNT) unseen`, Request{"a", "ESEARCH", false, &MultiSearch{
+			Sources: []SearchSource{{NotifyMailboxes, []string{"folder1"}}, {NotifySubtreeOne, []string{"a", "b"}}},
+			Search:  Search{Return: &SearchReturn{Count: true}, Key: SearchKey{Op: SearchNot, Keys: []SearchKey{{Op: SearchFlag, Str: `\Seen`}}}},
+		}}},
 		{"a SEARCH RETURN () 1:3", Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{All: true}, Key: SearchKey{Op: SearchSeq, Set: ns}}}},
 		{"a SEARCH CHARSET utf-8 UNSEEN (OR BEFORE 1-Feb-2020 NOT TEXT {1}\r\nx)", Request{"a", "SEARCH", false, &Search{Charset: "UTF-8", Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{
 			{Op: SearchNot, Keys: []SearchKey{{Op: SearchFlag, Str: `\Seen`}}},

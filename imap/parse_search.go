@@ -164,6 +164,12 @@ func parseSearch(d *Decoder, _ *Request) any {
 	p := &d.s
 	s := &Search{}
 	p.space()
+	p.searchRest(s)
+	return s
+}
+
+// searchRest: [search-return-opts SP] search-program.
+func (p *scanner) searchRest(s *Search) {
 	if p.acceptWord("RETURN (") {
 		s.Return = p.searchReturn()
 		p.space()
@@ -174,7 +180,6 @@ func parseSearch(d *Decoder, _ *Request) any {
 	}
 	s.Key = p.searchProgram(0)
 	s.ModSeq = s.Key.Has(SearchModSeq)
-	return s
 }
 
 // Has reports whether an operation occurs in the key.

@@ -292,9 +292,8 @@ func readSearch(p *scanner, _ string) Response {
 
 func readESearch(p *scanner, _ string) Response {
 	e := &ESearch{}
-	if p.acceptWord(" (TAG ") {
-		e.Tag = p.astring("tag")
-		p.expect(')')
+	if p.acceptWord(" (") {
+		p.searchCorrelators(e)
 	}
 	for p.err == nil && p.accept(' ') {
 		switch name := p.keyword("search result"); name {
@@ -327,6 +326,28 @@ func readESearch(p *scanner, _ string) Response {
 		}
 	}
 	return e
+}
+
+// searchCorrelators: RFC 7377 4, up to ")".
+func (p *scanner) searchCorrelators(e *ESearch) {
+	for p.err == nil {
+		name := p.keyword("search correlator")
+		p.space()
+		switch name {
+		case "TAG":
+			e.Tag = p.astring("tag")
+		case "MAILBOX":
+			e.Mailbox = p.mailbox()
+		case "UIDVALIDITY":
+			e.UIDValidity = p.nzNumber("UIDVALIDITY")
+		default:
+			p.fail("unknown search correlator %q", clip(name))
+		}
+		if p.accept(')') {
+			break
+		}
+		p.space()
+	}
 }
 
 func readID(p *scanner, _ string) Response {

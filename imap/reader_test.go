@@ -33,6 +33,7 @@ func TestReadResponse(t *testing.T) {
 		{"* SEARCH 2 ", &SearchResponse{Numbers: []uint32{2}}},
 		{`* ESEARCH (TAG "a") UID MIN 1 MAX 9 COUNT 3 ALL 1,5,9 MODSEQ 4 X (y z)`, &ESearch{Tag: "a", UID: true, Min: 1, Max: 9, Count: 3, HasCount: true, All: set("1,5,9"), ModSeq: 4}},
 		{`* ESEARCH (TAG "a") PARTIAL (-1:-100 5:7,9)`, &ESearch{Tag: "a", Partial: &PartialRange{1, 100, true}, PartialSet: set("5:7,9")}},
+		{`* ESEARCH (TAG "a" MAILBOX "folder2/banana" UIDVALIDITY 503) UID ALL 3002,4004`, &ESearch{Tag: "a", Mailbox: "folder2/banana", UIDValidity: 503, UID: true, All: set("3002,4004")}},
 		{`* ESEARCH (TAG "a") PARTIAL (1:5 NIL)`, &ESearch{Tag: "a", Partial: &PartialRange{1, 5, false}}},
 		{`* ESEARCH (TAG "C01") UID ADDTO (1 2733 1 2732) REMOVEFROM (0 5)`, &ESearch{Tag: "C01", UID: true, Updates: []ContextUpdate{{false, 1, set("2733")}, {false, 1, set("2732")}, {true, 0, set("5")}}}},
 		{"* SORT 5 3 4 (MODSEQ 7)", &SortResponse{[]uint32{5, 3, 4}, 7}},

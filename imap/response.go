@@ -138,7 +138,11 @@ type SearchResponse struct {
 
 // ESearch is the ESEARCH response.
 type ESearch struct {
-	Tag      string
+	Tag string
+	// Mailbox and UIDValidity are those of RFC 7377; empty and 0 when absent.
+	Mailbox     string
+	UIDValidity uint32
+
 	UID      bool
 	Min, Max uint32
 	Count    uint32

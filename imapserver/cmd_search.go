@@ -52,7 +52,7 @@ func (s *session) search(ctx context.Context, c *searching) error {
 		}
 	}
 	if c.q.Return != nil && c.q.Return.Save {
-		s.box.saved = s.saved(c.q.Return, res)
+		s.box.saved = res.saved(c.q.Return)
 	}
 	s.sendFound(c, res)
 	if c.ret != nil && c.ret.Update {
@@ -73,12 +73,17 @@ func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error)
 		s.enableCondstore()
 	}
 	s.update(false, ownChange{})
-	x := &searcher{s: s, uid: c.r.UID, by: c.by.collation}
+	return c.run(ctx, &searcher{s: s, box: s.box, uid: c.r.UID, by: c.by.collation})
+}
+
+// run searches with x.
+func (c *searching) run(ctx context.Context, x *searcher) (*searchResult, error) {
 	prog, err := x.compile(&c.q.Key)
 	if err != nil {
 		return nil, err
 	}
-	res := &searchResult{uid: c.r.UID, keep: c.r.Name != "SEARCH" || c.ret != nil && c.ret.Partial != nil, enough: enoughFor(c)}
+	keep := c.criteria != nil || c.r.Name == "THREAD" || c.ret != nil && c.ret.Partial != nil
+	res := &searchResult{box: x.box, uid: x.uid, keep: keep, enough: enoughFor(c)}
 	return res, x.run(ctx, prog, &c.q.Key, res)
 }
 

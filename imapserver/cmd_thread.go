@@ -20,7 +20,7 @@ func (s *session) cmdThread(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return fmt.Errorf("threading: %w", err)
 	}
-	return s.sendThreads(trees, s.numbersAt(res.pos, r.UID))
+	return s.sendThreads(trees, s.box.numbersAt(res.pos, r.UID))
 }
 
 // threads groups the messages at some positions.

@@ -86,6 +86,7 @@ var commandTable = map[string]command{
 	"STORE":          {states: stateSelected, run: (*session).cmdStore, noExpunge: true},
 	"COPY":           {states: stateSelected, run: (*session).cmdCopy},
 	"MOVE":           {states: stateSelected, run: (*session).cmdMove},
+	"ESEARCH":        {states: authenticated, run: (*session).cmdMultiSearch, noExpunge: true},
 }
 
 // stateNames are for error texts.

@@ -70,7 +70,7 @@ func (s *session) addContext(ctx context.Context, c *searching, res *searchResul
 		return
 	}
 	if c.criteria != nil {
-		sc.order = s.numbersAt(res.pos, true)
+		sc.order = s.box.numbersAt(res.pos, true)
 	} else {
 		sc.set = slices.Clip(slices.Clone(res.allUIDs()))
 	}
@@ -121,7 +121,7 @@ func (s *session) fixedKey(k *imap.SearchKey) (imap.SearchKey, error) {
 		f.Set.Ranges = imap.Normalize(f.Set.Ranges)
 		return f, nil
 	}
-	x := &searcher{s: s}
+	x := &searcher{s: s, box: s.box}
 	sp, err := x.set(k)
 	if err != nil {
 		return f, fmt.Errorf("resolving set: %w", err)
@@ -171,7 +171,7 @@ func (s *session) changedInContexts(uids []uint32) {
 
 // updateContext looks again at messages.
 func (s *session) updateContext(ctx context.Context, c *searchContext, uids []uint32) error {
-	x := &searcher{s: s, uid: true, by: c.by.collation}
+	x := &searcher{s: s, box: s.box, uid: true, by: c.by.collation}
 	prog, err := x.compile(&c.key)
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func (s *session) updateContext(ctx context.Context, c *searchContext, uids []ui
 	for _, uid := range uids {
 		rb.Add(uid)
 	}
-	res := &searchResult{uid: true}
+	res := &searchResult{box: s.box, uid: true}
 	if err := x.runOver(ctx, prog, s.box.resolveUIDs(rb.Ranges), res); err != nil {
 		return err
 	}
@@ -387,7 +387,7 @@ func (s *session) placeMany(ctx context.Context, c *searchContext, uids []uint32
 	if err := s.sort(ctx, pos, c.criteria, c.by); err != nil {
 		return nil, err
 	}
-	return s.numbersAt(pos, true), nil
+	return s.box.numbersAt(pos, true), nil
 }
 
 // sendContext tells how a result changed: RFC 5267 4.3.2.

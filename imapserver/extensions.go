@@ -64,6 +64,7 @@ var extensions = []extension{
 	{name: "I18NLEVEL=2", rfc: "5255", when: afterLogin},
 	{name: "LANGUAGE", rfc: "5255"},
 	{name: "FILTERS", rfc: "5466"},
+	{name: "MULTISEARCH", rfc: "7377"},
 	{name: "LIST-EXTENDED", rfc: "5258"},
 	{name: "LIST-STATUS", rfc: "5819"},
 	{name: "CHILDREN", rfc: "3348"},

@@ -32,6 +32,7 @@ func FuzzSession(f *testing.F) {
 		"b SELECT INBOX\r\nc SEARCH RETURN (UPDATE CONTEXT) NOT 1:2 UNSEEN\r\nd FETCH 1:* BODY[]\r\ne SEARCH RETURN (UPDATE) OLDER 5\r\nf MOVE 1 Archive\r\n",
 		"b SELECT INBOX\r\nc THREAD REFERENCES UTF-8 ALL\r\nd UID THREAD REFS UTF-8 $\r\ne THREAD ORDEREDSUBJECT US-ASCII TEXT x\r\nf COMPARATOR \"-i;*\"\r\ng SORT (DISPLAYFROM CC) UTF-8 BODY X\r\nh LANGUAGE en-x-y *\r\n",
 		"b SELECT INBOX\r\nc SETMETADATA \"\" (/private/filters/values/x \"OR TEXT a NOT FILTER y\" /shared/filters/values/y \"FILTER x\")\r\nd SEARCH FILTER y\r\ne THREAD REFS UTF-8 NOT FILTER X\r\n",
+		"b ESEARCH IN (mailboxes (INBOX x) subtree-one Sent personal) RETURN (MIN PARTIAL 1:2) TEXT a\r\nc SELECT INBOX\r\nd ESEARCH RETURN (SAVE) 1:9\r\ne UID ESEARCH IN (selected subscribed) RETURN (UPDATE) $\r\n",
 	} {
 		f.Add([]byte(s))
 	}

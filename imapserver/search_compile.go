@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"mox/imap"
 	"mox/message"
@@ -43,8 +44,13 @@ type test func(c *candidate) tri
 // is known.
 type searcher struct {
 	s   *session
+	box *selected // that is searched; not always the selected one
 	uid bool
 	by  message.Collation
+	// lenient: sequence numbers may be above the number of messages.
+	lenient bool
+	until   time.Time     // when to give up with errSearchTime; zero: never
+	answers *indexAnswers // of mailboxes before; nil: there are none
 
 	fields  store.Fields // stored data the program needs
 	content bool         // content will be needed for most messages
@@ -173,12 +179,15 @@ func compileSet(x *searcher, k *imap.SearchKey) (test, error) {
 // set resolves the set of a key. Sequence numbers beyond the mailbox match nothing
 // here: a client that searches "1:*" in an empty mailbox means no harm.
 func (x *searcher) set(k *imap.SearchKey) (spans, error) {
-	b := x.s.box
+	b := x.box
 	if x.s.uidonly && k.Op == imap.SearchSeq && !k.Set.Saved {
 		return nil, errUIDRequired
 	}
 	if k.Op == imap.SearchSeq && !k.Set.Saved && b.total() == 0 {
 		return nil, nil
+	}
+	if k.Op == imap.SearchSeq && x.lenient {
+		return b.resolveSome(k.Set), nil
 	}
 	return b.resolve(k.Set, k.Op == imap.SearchUID)
 }
@@ -187,7 +196,7 @@ func compileFlag(x *searcher, k *imap.SearchKey) (test, error) {
 	if bit, ok := store.ParseFlag(k.Str); ok {
 		return func(c *candidate) tri { return truth(c.msg.Flags&bit != 0) }, nil
 	}
-	sets := x.s.box.account.KeywordSets(k.Str)
+	sets := x.box.account.KeywordSets(k.Str)
 	return func(c *candidate) tri { return truth(sets[c.msg.Keywords]) }, nil
 }
 

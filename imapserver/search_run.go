@@ -52,7 +52,7 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 	if x.fields == 0 && !x.content {
 		// Everything is in the view.
 		c := &candidate{}
-		for c.entry = range x.s.box.entries(sp) {
+		for c.entry = range x.box.entries(sp) {
 			if !(x.uid && c.ghost) && prog(c) == yes {
 				res.add(c.entry)
 			}
@@ -65,7 +65,7 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 	x.askIndex(ctx)
 	batch := make([]candidate, 0, min(searchBatch, sp.len()))
 	probe := &candidate{}
-	for probe.entry = range x.s.box.entries(sp) {
+	for probe.entry = range x.box.entries(sp) {
 		if x.uid && probe.ghost {
 			continue
 		}
@@ -98,13 +98,16 @@ func (x *searcher) scope(key *imap.SearchKey) (spans, error) {
 			return x.set(&keys[i])
 		}
 	}
-	return x.s.box.all(), nil
+	return x.box.all(), nil
 }
 
 // runBatch decides candidates that the view alone could not.
 func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, res *searchResult) error {
 	if x.s.stopping(ctx) {
 		return errShutdown
+	}
+	if !x.until.IsZero() && x.s.srv.cfg.Now().After(x.until) {
+		return errSearchTime
 	}
 	var msgs []*store.Message
 	var index []int
@@ -118,7 +121,7 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 	if x.content {
 		fields |= store.FieldParts
 	}
-	for r, err := range x.s.box.account.Rendered(ctx, msgs, fields, true) {
+	for r, err := range x.box.account.Rendered(ctx, msgs, fields, true) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
 		}
@@ -153,7 +156,7 @@ func (x *searcher) askIndex(ctx context.Context) {
 		if q.by != message.UnicodeCasemap && !message.IsASCII([]byte(q.query.Needle)) {
 			continue
 		}
-		if known, ok := index.Candidates(ctx, x.s.box.account, q.query); ok {
+		if known, ok := x.answers.candidates(ctx, index, x.box.account, q.query); ok {
 			q.known = known
 		}
 	}
@@ -167,7 +170,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 	// Stored header data is cut where a header is huge, which is rare: the part tree was
 	// not read with it.
 	fields := x.fields | store.FieldHeaders | store.FieldParts
-	for r, err := range x.s.box.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
+	for r, err := range x.box.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
 		if err != nil {
 			return no, fmt.Errorf("reading renderings: %w", err)
 		}
@@ -181,7 +184,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 }
 
 func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tri, error) {
-	body, err := x.s.box.account.OpenBody(ctx, c.msg.Body)
+	body, err := x.box.account.OpenBody(ctx, c.msg.Body)
 	if errors.Is(err, store.ErrNoBody) {
 		return no, nil
 	} else if err != nil {
@@ -195,7 +198,7 @@ func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tr
 	}
 	c.content = &content{part: part, ra: body, queries: x.queries}
 	if index := x.s.srv.cfg.Index; index != nil && len(x.queries) > 0 {
-		c.content.document = index.Document(ctx, x.s.box.account, c.msg.Body)
+		c.content.document = index.Document(ctx, x.box.account, c.msg.Body)
 	}
 	v := prog(c)
 	err = c.content.err
