@@ -63,7 +63,7 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	for _, q := range []struct {
 		name  string
 		limit int64
-	}{{"QuotaMessageSize", s.QuotaMessageSize}, {"QuotaMessages", s.QuotaMessages}, {"QuotaMailboxes", s.QuotaMailboxes}} {
+	}{{"QuotaMessageSize", s.QuotaMessageSize}, {"QuotaMessages", s.QuotaMessages}, {"QuotaMailboxes", s.QuotaMailboxes}, {"IMAPMessageLimit", int64(s.IMAPMessageLimit)}} {
 		if q.limit < 0 {
 			c.errorf(root.Key(q.name), "must not be negative; leave it out for no limit")
 		}

@@ -199,6 +199,7 @@ func (s *session) storeAnnotations(ctx context.Context, r *imap.Request, st *ima
 	if err != nil {
 		return err
 	}
+	sp = s.limitMessages(sp)
 	if err := s.checkAnnotatedParts(ctx, sp, annotatedParts(st.Annotations)); err != nil {
 		return err
 	}

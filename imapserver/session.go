@@ -74,9 +74,10 @@ type session struct {
 
 	keyReset atomic.Int64 // the mailbox whose access key was reset, keysReset for all; see cmd_resetkey.go
 
-	uidCommand    bool // the command in progress has the prefix UID
-	first         bool // no command has been accepted yet
-	bad           int  // consecutive BAD responses
+	limitedAt     store.UID // where the command in progress stopped, as it may work on so many messages only; 0: it did not
+	uidCommand    bool      // the command in progress has the prefix UID
+	first         bool      // no command has been accepted yet
+	bad           int       // consecutive BAD responses
 	loginFailures int
 }
 
@@ -339,7 +340,9 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		}
 	}
 	defer s.giveBack()
+	s.limitedAt = 0
 	err := cmd.run(s, s.recordOwn(ctx), r)
+	s.tellLimited(err)
 	if !cmd.quiet && !isClose(err) {
 		if s.box != nil {
 			s.reportWanted(!cmd.noExpunge || r.UID)
