@@ -330,6 +330,9 @@ func (t *tx) setSpecialUse(box MailboxID, use SpecialUse) error {
 // takeUse takes special uses from all mailboxes but the one that gets them: RFC 6154 3 and 4:
 // the same for those that are created and those that are changed.
 func (t *tx) takeUse(box MailboxID, use SpecialUse) error {
+	if use == 0 {
+		return nil // most that are created: not a look at all others for each
+	}
 	for _, m := range t.all() {
 		if m.ID == box || m.SpecialUse&use == 0 {
 			continue
