@@ -100,6 +100,7 @@ func (t *tx) createOne(name string, use SpecialUse) (*mailbox, error) {
 	t.uidvalidity = max(t.uidvalidity+1, unix32(t.now))
 	b := mailbox{Mailbox: Mailbox{ID: t.nextMailbox, Name: name, UIDValidity: t.uidvalidity, UIDNext: 1, SpecialUse: use, Created: seq, ModSeq: seq}, expungeFloor: seq}
 	t.nextMailbox++
+	t.made++
 	err := t.c.Exec("INSERT INTO mailbox (id, name, uidvalidity, uidnext, special_use, created, modseq, expunge_floor, messages, unseen, deleted, size, deleted_size) VALUES (?,?,?,1,?,?,?,?,0,0,0,0,0)",
 		int64(b.ID), name, int64(b.UIDValidity), int64(use), int64(seq), int64(seq), int64(seq))
 	if err != nil {
@@ -172,6 +173,7 @@ func (t *tx) delete(id MailboxID) error {
 	}
 	put(&t.names, b.Name, 0)
 	put(&t.boxes, id, nil)
+	t.made--
 	delete(t.heads, id)
 	t.seq = seq
 	return t.logMailbox(MailboxDeleted, id, b.Name, "")
