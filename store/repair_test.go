@@ -84,6 +84,7 @@ func TestRepair(t *testing.T) {
 		{"expunged and there", RepairUIDs, "INSERT INTO message SELECT mailbox_id, 3, next_message-1, 4, 1, 0, 0, 1, 1, 1 FROM message JOIN account LIMIT 1; DELETE FROM message WHERE uid=4 AND mailbox_id=1; UPDATE account SET next_message=next_message+1; UPDATE message SET id=(SELECT next_message-1 FROM account), size=(SELECT size FROM body WHERE id=4) WHERE mailbox_id=1 AND uid=3; ", "noted as expunged"},
 		{"UID is zero", RepairUIDs, "UPDATE message SET uid=0 WHERE mailbox_id=1 AND uid=1", "UIDs that cannot be"},
 		{"size of a message", RepairSizes, "UPDATE message SET size=size+10 WHERE mailbox_id=1 AND uid=2", "mailbox 1, UID 2 has"},
+		{"size of a message, counted", RepairSizes, "UPDATE message SET size=size+10 WHERE mailbox_id=1 AND uid=2; UPDATE mailbox SET size=size+10, deleted_size=deleted_size+10 WHERE id=1", "mailbox 1, UID 2 has"},
 		{"size of content", RepairSizes, "UPDATE body SET size=size-3 WHERE id=2; UPDATE message SET size=size-3 WHERE body_id=2", "content 2 has"},
 		{"prefix", RepairSizes, "UPDATE body SET prefix=prefix-3 WHERE prefix>0", "13 of them before the message"},
 		{"message without content", RepairRows, "DELETE FROM body WHERE id=1; DELETE FROM body_env WHERE id=1; DELETE FROM body_key WHERE id=1", "its content 1 does not exist: it is removed"},
