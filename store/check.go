@@ -322,16 +322,7 @@ func (k *checker) checkRows() error {
 
 // checkAnnotations looks for annotations of messages that are nowhere, and compares the totals.
 func (k *checker) checkAnnotations() error {
-	if err := k.each("SELECT messages FROM held", func(r *db.Stmt) error {
-		msgs, err := unpackMessages(r.Bytes(0))
-		for _, m := range msgs {
-			if k.heldIDs == nil {
-				k.heldIDs = map[MessageID]bool{}
-			}
-			k.heldIDs[m.ID] = true
-		}
-		return err
-	}); err != nil {
+	if err := k.readHeldIDs(); err != nil {
 		return err
 	}
 	err := k.each("SELECT DISTINCT message_id FROM annotation WHERE message_id NOT IN (SELECT id FROM message)", func(r *db.Stmt) error {
@@ -351,6 +342,18 @@ func (k *checker) checkAnnotations() error {
 			k.problem("modseq", "annotation of %d is ahead of the account", r.Int64(2))
 		}
 		return nil
+	})
+}
+
+// readHeldIDs reads the ids of the messages that can be brought back.
+func (k *checker) readHeldIDs() error {
+	k.heldIDs = map[MessageID]bool{}
+	return k.each("SELECT messages FROM held", func(r *db.Stmt) error {
+		msgs, err := unpackMessages(r.Bytes(0))
+		for _, m := range msgs {
+			k.heldIDs[m.ID] = true
+		}
+		return err
 	})
 }
 

@@ -39,14 +39,14 @@ type Files struct {
 	begun  bool
 	dir    string
 	failed map[string]bool // folders that could not be made
-	spool  spool
+	spool  Spool
 
 	keywords maildir.Keywords
 	extra    []string // lines of maildir.ExtraFile
 	n        int      // messages in the folder
 
 	file  io.WriteCloser // of an mbox, or all of it in whole
-	whole spool
+	whole Spool
 	mbox  *mbox.Writer
 }
 
@@ -118,7 +118,7 @@ func (f *Files) create() (err error) {
 			f.file, err = f.out.Create(f.dir+".mbox", -1, time.Time{})
 			f.mbox = mbox.NewWriter(f.file)
 		} else {
-			f.whole.reset()
+			f.whole.Reset()
 			f.mbox = mbox.NewWriter(&f.whole)
 		}
 		return err
@@ -142,7 +142,7 @@ func (f *Files) Message(m *Message) error {
 			return err
 		}
 	}
-	f.spool.reset()
+	f.spool.Reset()
 	if _, err := io.Copy(&f.spool, readErrors{m.Body}); err != nil {
 		var r *readError
 		if errors.As(err, &r) {
@@ -157,7 +157,7 @@ func (f *Files) Message(m *Message) error {
 	write := f.writeMaildir
 	if f.o.Format == Mbox {
 		write = func(m *Message) error {
-			return f.mbox.Write(mbox.Meta{Received: m.Received, Flags: m.Flags}, f.spool.reader())
+			return f.mbox.Write(mbox.Meta{Received: m.Received, Flags: m.Flags}, f.spool.Reader())
 		}
 	}
 	if err := write(m); err != nil {
@@ -192,7 +192,7 @@ func (f *Files) writeMaildir(m *Message) error {
 	if len(rest) > 0 {
 		f.extra = append(f.extra, file.Unique+"\t"+strings.Join(rest, " "))
 	}
-	r := f.spool.reader()
+	r := f.spool.Reader()
 	endings, err := lineio.ScanLineEndings(r)
 	if err == nil {
 		_, err = r.Seek(0, io.SeekStart)
@@ -205,11 +205,11 @@ func (f *Files) writeMaildir(m *Message) error {
 	if endings.LF || !endings.CRLF {
 		// Its size changes: where that must be known before, it is written here first.
 		if !f.out.Stream() {
-			f.whole.reset()
+			f.whole.Reset()
 			if err := writeLF(&f.whole, r); err != nil {
 				return err
 			}
-			src, size = f.whole.reader(), f.whole.size
+			src, size = f.whole.Reader(), f.whole.size
 		} else {
 			src = nil
 		}
@@ -244,7 +244,7 @@ func (f *Files) closeFolder() error {
 			return errors.Join(err, f.file.Close())
 		}
 		if err == nil {
-			err = f.put(f.dir+".mbox", f.whole.reader(), f.whole.size)
+			err = f.put(f.dir+".mbox", f.whole.Reader(), f.whole.size)
 		}
 		return err
 	}
@@ -297,7 +297,7 @@ func (f *Files) Close() error {
 		f.problems[i] = strings.ReplaceAll(p, "\n", " ")
 	}
 	err = errors.Join(err, f.lines("errors.txt", f.problems))
-	f.spool.reset()
-	f.whole.reset()
+	f.spool.Reset()
+	f.whole.Reset()
 	return errors.Join(err, f.out.Close())
 }
