@@ -32,6 +32,9 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 		info.PackageLogLevels[pkg] = c.logLevel(root.Key("PackageLogLevels", pkg), s.PackageLogLevels[pkg])
 	}
 	info.Hostname, _ = c.domain(root.Key("Hostname"), s.Hostname)
+	if s.User == "root" || s.User == "0" {
+		c.errorf(root.Key("User"), "must not be root, from which the server gets away after its start")
+	}
 	info.Hostnames[info.Hostname] = true
 	if s.TLS.CA != nil {
 		info.RootCAs = c.checkCA(root.Key("TLS", "CA"), s.TLS.CA)
