@@ -2,6 +2,7 @@ package imap
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,6 +41,8 @@ const (
 	SearchBody                       // Str
 	SearchText                       // Str
 	SearchAnnotation                 // Annotation: RFC 5257 4.8
+	SearchFuzzy                      // Keys, one: RFC 6203 3
+	SearchFilter                     // Str: name of a filter, RFC 5466
 )
 
 // SearchKey is one search key; a program is a SearchAnd of its keys.
@@ -58,13 +61,14 @@ type SearchReturn struct {
 	Min, Max, All, Count, Save bool
 	Update                     bool          // RFC 5267 4.3
 	Context                    bool          // RFC 5267 4.2, a hint
+	Relevancy                  bool          // RFC 6203 4
 	Partial                    *PartialRange // nil: none. Never with All
 }
 
 // Data reports whether something is to be returned now: RFC 5182 2.1: SAVE alone has no
 // result.
 func (r *SearchReturn) Data() bool {
-	return r.Min || r.Max || r.All || r.Count || r.Update || r.Context || r.Partial != nil
+	return r.Min || r.Max || r.All || r.Count || r.Update || r.Context || r.Relevancy || r.Partial != nil
 }
 
 // Search is SEARCH. Return is nil without RETURN; RETURN () sets All.
@@ -91,6 +95,7 @@ const (
 	argTwoKeys
 	argObjectID
 	argAnnotation
+	argFilter
 )
 
 type searchSyntax struct {
@@ -113,8 +118,10 @@ var searchKeys = map[string]searchSyntax{
 	"DELETED":           {op: SearchFlag, str: `\Deleted`},
 	"DRAFT":             {op: SearchFlag, str: `\Draft`},
 	"EMAILID":           {op: SearchEmailID, arg: argObjectID},
+	"FILTER":            {op: SearchFilter, arg: argFilter},
 	"FLAGGED":           {op: SearchFlag, str: `\Flagged`},
 	"FROM":              {op: SearchHeader, arg: argString, str: "From"},
+	"FUZZY":             {op: SearchFuzzy, arg: argKey},
 	"HEADER":            {op: SearchHeader, arg: argHeader},
 	"KEYWORD":           {op: SearchFlag, arg: argKeyword},
 	"LARGER":            {op: SearchLarger, arg: argNumber},
@@ -156,6 +163,12 @@ func parseSearch(d *Decoder, _ *Request) any {
 	p := &d.s
 	s := &Search{}
 	p.space()
+	p.searchRest(s)
+	return s
+}
+
+// searchRest: [search-return-opts SP] search-program.
+func (p *scanner) searchRest(s *Search) {
 	if p.acceptWord("RETURN (") {
 		s.Return = p.searchReturn()
 		p.space()
@@ -165,20 +178,32 @@ func parseSearch(d *Decoder, _ *Request) any {
 		p.space()
 	}
 	s.Key = p.searchProgram(0)
-	s.ModSeq = hasModSeq(&s.Key)
-	return s
+	s.ModSeq = s.Key.Has(SearchModSeq)
 }
 
-func hasModSeq(k *SearchKey) bool {
-	if k.Op == SearchModSeq {
-		return true
+// Has reports whether an operation occurs in the key.
+func (k *SearchKey) Has(op SearchOp) bool {
+	return k.Op == op || slices.ContainsFunc(k.Keys, func(k SearchKey) bool { return k.Has(op) })
+}
+
+// ParseSearchCriteria reads search-criteria of RFC 5466 4: search keys as they are after
+// SEARCH, without literals. Errors are [*Error].
+func ParseSearchCriteria(text []byte, l Limits) (SearchKey, error) {
+	p := &scanner{line: text, limits: l}
+	k := p.searchProgram(0)
+	if p.err == nil && !p.end() {
+		p.fail("garbage after the search keys")
 	}
-	for i := range k.Keys {
-		if hasModSeq(&k.Keys[i]) {
-			return true
-		}
+	return k, p.err
+}
+
+// filterName: RFC 5466 4: 1*<any ATOM-CHAR except "/">.
+func (p *scanner) filterName() string {
+	name := p.atom("filter name")
+	if strings.Contains(name, "/") {
+		p.fail("filter name has a slash")
 	}
-	return false
+	return name
 }
 
 // searchReturn reads up to ")". RFC 4731 3.1: () is (ALL).
@@ -189,7 +214,7 @@ func (p *scanner) searchReturn() *SearchReturn {
 		return r
 	}
 	opts := map[string]*bool{
-		"MIN": &r.Min, "MAX": &r.Max, "ALL": &r.All, "COUNT": &r.Count, "SAVE": &r.Save, "UPDATE": &r.Update, "CONTEXT": &r.Context,
+		"MIN": &r.Min, "MAX": &r.Max, "ALL": &r.All, "COUNT": &r.Count, "SAVE": &r.Save, "UPDATE": &r.Update, "CONTEXT": &r.Context, "RELEVANCY": &r.Relevancy,
 	}
 	for p.err == nil {
 		name := p.keyword("SEARCH return option")
@@ -292,6 +317,8 @@ func (p *scanner) searchArg(k *SearchKey, syn searchSyntax) {
 		k.Annotation = p.annotationSearch()
 	case argObjectID:
 		k.Str = p.objectID()
+	case argFilter:
+		k.Str = p.filterName()
 	case argKey:
 		k.Keys = []SearchKey{p.searchKey()}
 	case argTwoKeys:

@@ -79,7 +79,7 @@ func (p *scanner) searchCriteria(s *Search) {
 	}
 	p.space()
 	s.Key = p.searchProgram(0)
-	s.ModSeq = hasModSeq(&s.Key)
+	s.ModSeq = s.Key.Has(SearchModSeq)
 }
 
 // parseThread: RFC 5256 5: "THREAD" SP thread-alg SP search-criteria.

@@ -6,7 +6,7 @@ import (
 )
 
 // fetchResponse reads msg-att.
-func (p *scanner) fetchResponse(seq uint32) Response {
+func (p *scanner) fetchResponse(seq uint32) *FetchResponse {
 	f := &FetchResponse{Seq: seq, Has: map[FetchKind]bool{}}
 	p.expect('(')
 	for p.err == nil && !p.accept(')') {

@@ -160,6 +160,7 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"LANGUAGE":   readLanguage,
 	"ESEARCH":    readESearch,
 	"VANISHED":   readVanished,
+	"UIDBATCHES": readUIDBatches,
 	"ID":         readID,
 	"NAMESPACE":  readNamespace,
 	"QUOTA":      readQuota,
@@ -270,7 +271,8 @@ func (p *scanner) respFlags() (flags []string) {
 	return flags
 }
 
-// numbered reads "n EXISTS", "n RECENT", "n EXPUNGE", "n FETCH (...)".
+// numbered reads "n EXISTS", "n RECENT", "n EXPUNGE", "n FETCH (...)", and
+// "uid UIDFETCH (...)" of RFC 9586.
 func (p *scanner) numbered() Response {
 	start := p.pos
 	n := uint32(p.number(math.MaxUint32, "number"))
@@ -283,6 +285,11 @@ func (p *scanner) numbered() Response {
 	case "FETCH":
 		p.space()
 		return p.fetchResponse(n)
+	case "UIDFETCH":
+		p.space()
+		f := p.fetchResponse(0)
+		f.UID, f.Has[FetchUID] = n, true
+		return f
 	}
 	p.pos = start
 	return p.unknownResponse()
@@ -314,9 +321,8 @@ func readSearch(p *scanner, _ string) Response {
 
 func readESearch(p *scanner, _ string) Response {
 	e := &ESearch{}
-	if p.acceptWord(" (TAG ") {
-		e.Tag = p.astring("tag")
-		p.expect(')')
+	if p.acceptWord(" (") {
+		p.searchCorrelators(e)
 	}
 	for p.err == nil && p.accept(' ') {
 		switch name := p.keyword("search result"); name {
@@ -340,6 +346,9 @@ func readESearch(p *scanner, _ string) Response {
 		case "PARTIAL":
 			p.space()
 			e.Partial, e.PartialSet = p.readPartial()
+		case "RELEVANCY":
+			p.space()
+			e.Relevancy = p.scores()
 		case "ADDTO", "REMOVEFROM":
 			p.space()
 			e.Updates = append(e.Updates, p.contextUpdates(name == "REMOVEFROM")...)
@@ -349,6 +358,42 @@ func readESearch(p *scanner, _ string) Response {
 		}
 	}
 	return e
+}
+
+// scores: RFC 6203 7: score-list.
+func (p *scanner) scores() []uint8 {
+	list := []uint8{}
+	p.expect('(')
+	for p.err == nil && !p.accept(')') {
+		p.count()
+		if len(list) > 0 {
+			p.space()
+		}
+		list = append(list, uint8(p.number(100, "score")))
+	}
+	return list
+}
+
+// searchCorrelators: RFC 7377 4, up to ")".
+func (p *scanner) searchCorrelators(e *ESearch) {
+	for p.err == nil {
+		name := p.keyword("search correlator")
+		p.space()
+		switch name {
+		case "TAG":
+			e.Tag = p.astring("tag")
+		case "MAILBOX":
+			e.Mailbox = p.mailbox()
+		case "UIDVALIDITY":
+			e.UIDValidity = p.nzNumber("UIDVALIDITY")
+		default:
+			p.fail("unknown search correlator %q", clip(name))
+		}
+		if p.accept(')') {
+			break
+		}
+		p.space()
+	}
 }
 
 func readID(p *scanner, _ string) Response {

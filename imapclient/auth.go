@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"mox/deflate"
 	"mox/imap"
 	"mox/sasl"
 )
@@ -27,6 +28,29 @@ func (c *Client) StartTLS(ctx context.Context, tc *tls.Config) error {
 	}
 	cs := tlsConn.ConnectionState()
 	c.tls, c.caps = &cs, nil
+	return nil
+}
+
+// Compress compresses the connection: RFC 4978.
+func (c *Client) Compress(ctx context.Context) error {
+	if _, err := c.run(ctx, c.command("COMPRESS").arg("DEFLATE"), nil); err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	if err := c.conn.Replace(deflate.New(c.conn.NetConn())); err != nil {
+		return c.fail(fmt.Errorf("compress: %w", err))
+	}
+	return nil
+}
+
+// Unauthenticate goes back to before the login: RFC 8437.
+func (c *Client) Unauthenticate(ctx context.Context) error {
+	if _, err := c.run(ctx, c.command("UNAUTHENTICATE"), nil); err != nil {
+		return fmt.Errorf("unauthenticate: %w", err)
+	}
+	if dc, ok := c.conn.NetConn().(*deflate.Conn); ok {
+		dc.End()
+	}
+	c.utf8 = false
 	return nil
 }
 

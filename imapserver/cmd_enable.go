@@ -17,6 +17,7 @@ var enabling = map[string]func(s *session){
 	},
 	"METADATA":        func(s *session) { s.follow().metadata = true },
 	"METADATA-SERVER": func(s *session) { s.follow().serverMetadata = true },
+	"UIDONLY":         (*session).enableUIDOnly,
 	"UTF8=ACCEPT": func(s *session) {
 		s.utf8, s.utf8only = true, true
 		s.dec.SetUTF8(true)
@@ -38,7 +39,7 @@ func (s *session) cmdEnable(_ context.Context, r *imap.Request) error {
 	done := map[string]bool{}
 	for _, name := range r.Args.(*imap.Enable).Capabilities {
 		f := enabling[name]
-		if f == nil || done[name] {
+		if f == nil || done[name] || s.isDisabled(name) {
 			continue
 		}
 		done[name] = true

@@ -16,8 +16,8 @@ import (
 // shallow.
 var errIdling = errors.New("idling")
 
-// cmdIdle is IDLE, RFC 9051 6.3.13. While it waits, the session holds no buffers; a
-// goroutine waits for a newer view of the mailbox and wakes the session.
+// cmdIdle is IDLE, RFC 9051 6.3.13. While it waits, the session holds no buffers; an
+// alarm at the view of the mailbox wakes it when there is a newer one.
 func (s *session) cmdIdle(ctx context.Context, _ *imap.Request) error {
 	s.reportIdle(ctx)
 	s.out = append(s.output(), "+ idling\r\n"...)
@@ -82,22 +82,22 @@ func (s *session) endIdle(ctx context.Context, err error) error {
 // of a mailbox that was deleted, has no news.
 func (s *session) waitNews(deadline time.Time) error {
 	timeout := max(time.Until(deadline), time.Millisecond)
-	var view <-chan struct{}
-	var changes <-chan store.ModSeq
-	if s.box != nil && !(isSuperseded(s.box.view) && s.box.box.View() == s.box.view) {
-		view = s.box.view.Superseded()
+	// Who listens is woken by a goroutine of its own already, when the account changes.
+	if s.box != nil && !s.box.isLast() && (!s.listening() || s.box.owner != "") {
+		s.alarm.Set(s.box.view)
+		defer s.alarm.Stop()
 	}
-	if s.news != nil {
-		changes = s.news.watch.C
+	if s.news != nil && !s.listening() {
+		stop := make(chan struct{})
+		defer close(stop)
+		go wakeOn(s.news.watch.C, stop, s.conn)
 	}
-	if view == nil && changes == nil || s.listening() && (s.box == nil || s.box.owner == "") {
-		return s.conn.WaitInput(timeout)
-	}
-	stop := make(chan struct{})
-	defer close(stop)
-	go wakeOn(view, changes, stop, s.conn)
 	return s.conn.WaitInput(timeout)
 }
+
+// isLast reports whether the view is one after which none comes: that of a mailbox that was
+// deleted.
+func (b *selected) isLast() bool { return isSuperseded(b.view) && b.box.View() == b.view }
 
 func isSuperseded(v *store.View) bool {
 	select {
@@ -108,12 +108,9 @@ func isSuperseded(v *store.View) bool {
 	}
 }
 
-// wakeOn interrupts the session when view is closed or there are changes, unless stop is
-// before.
-func wakeOn(view <-chan struct{}, changes <-chan store.ModSeq, stop <-chan struct{}, conn *lineio.Conn) {
+// wakeOn interrupts the session when there are changes, unless stop is before.
+func wakeOn(changes <-chan store.ModSeq, stop <-chan struct{}, conn *lineio.Conn) {
 	select {
-	case <-view:
-		conn.Interrupt()
 	case <-changes:
 		conn.Interrupt()
 	case <-stop:

@@ -166,7 +166,17 @@ func (s *session) cmdSetMetadata(ctx context.Context, r *imap.Request) error {
 		if p.owner != "" && isPrivate(v.Name) {
 			return &imap.Error{Type: imap.NO, Code: imap.CodeMetadata, CodeArg: "NOPRIVATE", Text: "private annotations are for who has the mailbox"}
 		}
+		if p.mb.ID == 0 {
+			if err := s.checkFilter(v.Name, v.Value); err != nil {
+				return err
+			}
+		}
 		entries[i] = store.MetadataEntry{Name: v.Name, Value: v.Value}
+	}
+	// RFC 5464 3.3 asks for no more than reading, at the least: but who may only read must not
+	// change what all see, nor use up what the account may have of entries.
+	if !p.rights.Has(imap.RightWrite) {
+		return errNoPermission
 	}
 	return s.metadataError(p.account.SetMetadata(ctx, p.mb.ID, entries))
 }

@@ -47,12 +47,13 @@ func (s *session) search(ctx context.Context, c *searching) error {
 		return err
 	}
 	if c.criteria != nil {
-		if err := s.sort(ctx, res.pos, c.criteria, c.by); err != nil {
+		err := s.working(c.r.Tag, func() error { return s.sort(ctx, res.pos, c.criteria, c.by, res.scores) })
+		if err != nil {
 			return err
 		}
 	}
 	if c.q.Return != nil && c.q.Return.Save {
-		s.box.saved = s.saved(c.q.Return, res)
+		s.box.saved = res.saved(c.q.Return)
 	}
 	s.sendFound(c, res)
 	if c.ret != nil && c.ret.Update {
@@ -63,6 +64,9 @@ func (s *session) search(ctx context.Context, c *searching) error {
 
 // seek brings the client up to date and searches.
 func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error) {
+	if err := s.expandFilters(ctx, c.q); err != nil {
+		return nil, err
+	}
 	if err := s.checkCharset(c.q.Charset, c.r.Name == "SEARCH"); err != nil {
 		return nil, err
 	}
@@ -70,14 +74,29 @@ func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error)
 		s.enableCondstore()
 	}
 	s.update(false, ownChange{})
-	x := &searcher{s: s, uid: c.r.UID, by: c.by.collation}
+	return c.run(ctx, &searcher{s: s, box: s.box, uid: c.r.UID, by: c.by.collation, progress: s.newProgress(c.r.Tag)})
+}
+
+// run searches with x.
+func (c *searching) run(ctx context.Context, x *searcher) (*searchResult, error) {
+	scored, err := c.relevancy()
+	if err != nil {
+		return nil, err
+	}
 	prog, err := x.compile(&c.q.Key)
 	if err != nil {
 		return nil, err
 	}
-	res := &searchResult{uid: c.r.UID, keep: c.r.Name != "SEARCH" || c.ret != nil && c.ret.Partial != nil, enough: enoughFor(c)}
+	keep := scored || c.criteria != nil || c.r.Name == "THREAD" || c.ret != nil && c.ret.Partial != nil
+	res := &searchResult{box: x.box, uid: x.uid, keep: keep, enough: enoughFor(c)}
+	if scored {
+		res.score, res.scores = x.score, make([]uint8, x.box.total())
+	}
 	return res, x.run(ctx, prog, &c.q.Key, res)
 }
+
+// charsets are those of searches, as BADCHARSET has them.
+const charsets = "(US-ASCII UTF-8)"
 
 // checkCharset: RFC 9051 6.4.4: US-ASCII and UTF-8 must be supported.
 func (s *session) checkCharset(name string, optional bool) error {
@@ -90,7 +109,7 @@ func (s *session) checkCharset(name string, optional bool) error {
 		return imap.Bad("CHARSET is not allowed after ENABLE UTF8=ACCEPT")
 	}
 	if name != "UTF-8" && name != "US-ASCII" {
-		return &imap.Error{Type: imap.NO, Code: imap.CodeBadCharset, CodeArg: "(US-ASCII UTF-8)", Text: "charset is not supported"}
+		return &imap.Error{Type: imap.NO, Code: imap.CodeBadCharset, CodeArg: charsets, Text: "charset is not supported"}
 	}
 	return nil
 }

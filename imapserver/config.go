@@ -45,6 +45,9 @@ type Config struct {
 	// Nil: all are.
 	OwnHost func(host string) bool
 	Random  io.Reader // for keys; nil: crypto/rand
+	// Disabled returns the capabilities, in upper case, that are switched off for an
+	// account. It is asked at login. Nil: none.
+	Disabled func(account string) []string
 }
 
 // Accounts gives access to mail; *store.Store does.
@@ -115,6 +118,8 @@ type Limiter interface {
 // through with [search.Match].
 type TextIndex interface {
 	Candidates(ctx context.Context, account *store.Account, q search.Query) (res search.Result, ok bool)
+	// Fuzzy answers fuzzy searches likewise; the rest is looked through with [search.Fuzzy.Scan].
+	Fuzzy(ctx context.Context, account *store.Account, f *search.Fuzzy) (res search.FuzzyResult, ok bool)
 	// Document gives the text of documents in a message, for [search.Source].
 	Document(ctx context.Context, account *store.Account, id store.BodyID) func(n int, p *message.Part) ([]byte, error)
 }
@@ -143,9 +148,16 @@ type Limits struct {
 	AppendSize     int64         // octets of a message in APPEND, announced as APPENDLIMIT; 1 GiB
 	AppendMessages int           // messages of one APPEND; 500
 	Connections    int           // open connections; 20000
-	Contexts       int           // searches of a session that are kept up to date (RFC 5267 UPDATE); 10
-	ContextResults int           // messages in the results of these, together; 200000
-	NotifyBehind   int           // operations of an account that a client of NOTIFY may be behind with; 10000
+	// Compressed is how many connections may be compressed at a time, each of which may keep 32
+	// KiB of what its client has sent; 5000; below 0: none.
+	Compressed     int
+	Contexts       int // searches of a session that are kept up to date (RFC 5267 UPDATE); 10
+	ContextResults int // messages in the results of these, together; 200000
+	// SearchMailboxes and SearchTime bound one search in several mailboxes (RFC 7377): how many
+	// there are, and how long it takes. Defaults 5000, 2 min.
+	SearchMailboxes int
+	SearchTime      time.Duration
+	NotifyBehind    int // operations of an account that a client of NOTIFY may be behind with; 10000
 	// Command are the limits of commands after login; the zero value stands for
 	// imap.DefaultLimits.
 	Command imap.Limits
@@ -162,8 +174,11 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.AppendSize, 1<<30)
 	setDefault(&l.AppendMessages, 500)
 	setDefault(&l.Connections, 20000)
+	setDefault(&l.Compressed, 5000)
 	setDefault(&l.Contexts, 10)
 	setDefault(&l.ContextResults, 200000)
+	setDefault(&l.SearchMailboxes, 5000)
+	setDefault(&l.SearchTime, 2*time.Minute)
 	setDefault(&l.NotifyBehind, 10000)
 	setDefault(&l.Command, imap.DefaultLimits)
 	l.Command.Append = l.AppendSize

@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"strconv"
+	"strings"
 
 	"mox/imap"
 	"mox/sasl"
@@ -42,6 +43,8 @@ var extensions = []extension{
 	{name: "ID", rfc: "2971"},
 	{name: "ENABLE", rfc: "5161"},
 	{name: "IDLE", rfc: "2177"},
+	{name: "COMPRESS=DEFLATE", rfc: "4978", when: afterLogin, available: (*session).canCompress},
+	{name: "UNAUTHENTICATE", rfc: "8437", when: afterLogin},
 	{name: "NAMESPACE", rfc: "2342"},
 	{name: "UNSELECT", rfc: "3691"},
 	{name: "UIDPLUS", rfc: "4315"},
@@ -60,6 +63,10 @@ var extensions = []extension{
 	{name: "CONTEXT=SORT", rfc: "5267"},
 	{name: "I18NLEVEL=2", rfc: "5255", when: afterLogin},
 	{name: "LANGUAGE", rfc: "5255"},
+	{name: "FILTERS", rfc: "5466"},
+	{name: "MULTISEARCH", rfc: "7377"},
+	{name: "SEARCH=FUZZY", rfc: "6203"},
+	{name: "INPROGRESS", rfc: "9585"},
 	{name: "LIST-EXTENDED", rfc: "5258"},
 	{name: "LIST-STATUS", rfc: "5819"},
 	{name: "CHILDREN", rfc: "3348"},
@@ -76,6 +83,8 @@ var extensions = []extension{
 	{name: "CONDSTORE", rfc: "7162"},
 	{name: "QRESYNC", rfc: "7162"},
 	{name: "UTF8=ACCEPT", rfc: "9755"},
+	{name: "UIDONLY", rfc: "9586"},
+	{name: "UIDBATCHES", rfc: "10022"},
 	{name: "OBJECTID", rfc: "8474"},
 	{name: "PREVIEW", rfc: "8970"},
 	{name: "SAVEDATE", rfc: "8514"},
@@ -102,7 +111,7 @@ func (s *session) appendCapabilities(b []byte) []byte {
 		if e.when == beforeLogin && s.state != stateNotAuthenticated || e.when == afterLogin && s.state == stateNotAuthenticated {
 			continue
 		}
-		if e.available != nil && !e.available(s) {
+		if e.available != nil && !e.available(s) || s.isDisabled(e.name) || s.isDisabled(strings.ToUpper(e.name)) {
 			continue
 		}
 		b = append(b, ' ')

@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mox/deflate"
 )
 
 // rawClient logs in and idles with as little memory as possible.
-func rawClient(t testing.TB, addr string, tc *tls.Config) net.Conn {
+func rawClient(t testing.TB, addr string, tc *tls.Config, compress bool) net.Conn {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -38,6 +40,12 @@ func rawClient(t testing.TB, addr string, tc *tls.Config) net.Conn {
 	expect("* OK")
 	fmt.Fprintf(nc, "a LOGIN %q %q\r\n", testUser, testPassword)
 	expect("a OK")
+	if compress {
+		fmt.Fprintf(nc, "x COMPRESS DEFLATE\r\n")
+		expect("x OK")
+		nc = deflate.New(nc)
+		r.Reset(nc)
+	}
 	fmt.Fprintf(nc, "b SELECT INBOX\r\n")
 	expect("b OK")
 	fmt.Fprintf(nc, "c FETCH 1:* (FLAGS ENVELOPE BODY.PEEK[TEXT])\r\n")
@@ -64,10 +72,11 @@ func TestIdleMemory(t *testing.T) {
 	}
 	n := 300
 	for _, mode := range []struct {
-		name  string
-		tls   bool
-		limit uint64
-	}{{"plain", false, 12 << 10}, {"tls", true, 60 << 10}} {
+		name     string
+		tls      bool
+		compress bool
+		limit    uint64
+	}{{"plain", false, false, 12 << 10}, {"tls", true, false, 60 << 10}, {"compress", false, true, 22 << 10}} {
 		t.Run(mode.name, func(t *testing.T) {
 			ts := newTestServer(t, testOptions{})
 			ts.add("Inbox", smallMessage(1), 0)
@@ -78,11 +87,11 @@ func TestIdleMemory(t *testing.T) {
 				tc = &tls.Config{InsecureSkipVerify: true}
 			}
 			addr := ts.tcp(l)
-			rawClient(t, addr, tc)
+			rawClient(t, addr, tc, mode.compress)
 			before := memory()
 			conns := make([]net.Conn, n)
 			for i := range conns {
-				conns[i] = rawClient(t, addr, tc)
+				conns[i] = rawClient(t, addr, tc, mode.compress)
 			}
 			after := memory()
 			each := (after - before) / uint64(n)

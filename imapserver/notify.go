@@ -216,12 +216,11 @@ func (s *session) tellListening(ctx context.Context) error {
 // another account, whose changes do not wake the session otherwise, they do.
 func (s *session) waitListening(timeout time.Duration) error {
 	b := s.box
-	if b == nil || b.owner == "" || !s.listening() || s.notifying().selected == 0 || isSuperseded(b.view) && b.box.View() == b.view {
+	if b == nil || b.owner == "" || !s.listening() || s.notifying().selected == 0 || b.isLast() {
 		return s.conn.WaitInput(timeout)
 	}
-	stop := make(chan struct{})
-	defer close(stop)
-	go wakeOn(b.view.Superseded(), nil, stop, s.conn)
+	s.alarm.Set(b.view)
+	defer s.alarm.Stop()
 	return s.conn.WaitInput(timeout)
 }
 

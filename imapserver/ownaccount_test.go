@@ -18,6 +18,8 @@ var ownAccount = map[string]bool{
 	// A mailbox of one's own need not exist for GETQUOTAROOT; metadata without a mailbox is the
 	// account's, and its limits are those of the server.
 	"cmdGetQuotaRoot": true, "metadataPlace": true, "metadataError": true,
+	// Filters are the user's own, whosever mailbox is searched.
+	"value": true,
 	// Access keys are in the user's own table, and URLs are of their own mailboxes only.
 	"authorizeURL": true, "cmdResetKey": true, "reportKeyReset": true,
 	// NOTIFY tells of the user's own mailboxes, and of the selected one whosever it is.

@@ -20,6 +20,8 @@ var ErrServerClosed = errors.New("imap server is shut down")
 type Server struct {
 	cfg    Config
 	nextID atomic.Int64
+	// compressed counts the sessions with COMPRESS.
+	compressed atomic.Int64
 	// plausibleKey is for tokens of URLs that have no key, see urlauth.go.
 	plausibleKey [urlKeySize]byte
 	stop         context.CancelCauseFunc

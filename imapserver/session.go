@@ -39,6 +39,8 @@ type session struct {
 	borrowed  []*store.Account // other users', for the command in progress
 	box       *selected        // set in stateSelected
 
+	alarm store.Alarm // interrupts conn when there is a newer view
+
 	news *news // nil unless the client wants to hear of more than the selected mailbox
 
 	condstore bool // CONDSTORE-aware client: RFC 7162 3.1
@@ -46,6 +48,11 @@ type session struct {
 	utf8      bool // UTF8=ACCEPT or IMAP4rev2 enabled
 	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
 	rev2      bool // IMAP4rev2 enabled
+	uidonly   bool // UIDONLY enabled: no sequence numbers
+
+	compressed bool // by COMPRESS
+
+	disabled []string // capabilities that are switched off for the account
 
 	comparator comparator // the active one: RFC 5255 4.2
 
@@ -108,12 +115,18 @@ var traceLevels = [...]slog.Level{traceProtocol: mlog.LevelTrace, traceAuth: mlo
 func newSession(srv *Server, nc net.Conn, l *Listener) *session {
 	s := &session{srv: srv, listener: l, state: stateNotAuthenticated, first: true, cid: srv.cfg.NextID(), start: srv.cfg.Now()}
 	s.remote, s.local = addr(nc.RemoteAddr()), addr(nc.LocalAddr())
-	s.log = srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
+	s.setLog()
 	lim := s.limits()
 	s.conn = lineio.New(nc, lineio.Options{ReadTimeout: lim.LoginTimeout, WriteTimeout: lim.LoginTimeout})
 	s.conn.SetDeadline(time.Now().Add(lim.LoginDeadline))
+	s.alarm.F = s.conn.Interrupt
 	s.dec = imap.NewDecoder(lineInput{s.conn}, s.sendContinuation)
 	return s
+}
+
+// setLog makes log lines name the connection.
+func (s *session) setLog() {
+	s.log = s.srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
 }
 
 func addr(a net.Addr) netip.Addr {
@@ -144,6 +157,7 @@ func (s *session) end() {
 	s.stopWatch()
 	s.cancel()
 	s.closeAccount()
+	s.endCompression()
 	s.releaseOutput()
 	// The session has said what it had to say.
 	_ = s.conn.Close()
@@ -312,13 +326,11 @@ func (s *session) command(ctx context.Context) error {
 // dispatch checks the state and runs the command, then reports pending changes.
 func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 	cmd := commandTable[r.Name]
-	if cmd.states&s.state == 0 {
+	if err := s.checkAllowed(r, cmd.states); err != nil {
 		if r.Name == "APPEND" || r.Name == "REPLACE" {
-			if err := s.dec.SkipAppend(); err != nil {
-				return err
-			}
+			return s.afterSkip(s.dec.SkipAppend(), err)
 		}
-		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
+		return err
 	}
 	s.uidCommand = r.UID
 	if !leaving[r.Name] {
@@ -335,6 +347,17 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		s.tellNews(ctx)
 	}
 	return err
+}
+
+// checkAllowed refuses commands that are not for this state or this account.
+func (s *session) checkAllowed(r *imap.Request, states state) error {
+	if states&s.state == 0 {
+		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
+	}
+	if err := s.checkDisabled(r); err != nil {
+		return err
+	}
+	return s.checkUIDOnly(r)
 }
 
 func isClose(err error) bool {

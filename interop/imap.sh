@@ -131,6 +131,9 @@ case_imap_getmail() {
 	[ "$(status Getmail)" = 0 ]
 }
 
+# Evolution's engine, by the system's Python, since the bindings are of its version.
+case_imap_evolution() { timeout -k 5 200 /usr/bin/python3 "$here/imap/evolution.py" . "$data/localhost.crt"; }
+
 # Many clients on shared mailboxes. Debian has no package of imaptest.
 case_imap_stress() {
 	local status=0
@@ -142,7 +145,8 @@ case_imap_stress() {
 
 if [[ -z $only || $only == imap* ]]; then
 	if command -v dpkg-query >/dev/null && [ "$(id -u)" = 0 ]; then
-		install dovecot-imapd thunderbird alpine aerc getmail6 tmux
+		install dovecot-imapd thunderbird alpine aerc getmail6 tmux \
+			evolution-data-server gir1.2-camel-1.2 python3-gi glib-networking
 	fi
 	run imap-dovecot case_imap_dovecot
 	run imap-import case_imap_import
@@ -150,5 +154,6 @@ if [[ -z $only || $only == imap* ]]; then
 	run imap-alpine case_imap_alpine
 	run imap-aerc case_imap_aerc
 	run imap-getmail case_imap_getmail
+	run imap-evolution case_imap_evolution
 	run imap-stress case_imap_stress
 fi

@@ -1,8 +1,10 @@
 package lineio
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -21,25 +23,16 @@ func (c *Conn) WaitInput(timeout time.Duration) error {
 		return nil
 	}
 
-	c.mu.Lock()
-	if c.interrupted {
-		c.interrupted = false
-		c.mu.Unlock()
-		return ErrInterrupted
-	}
-	if err := c.nc.SetReadDeadline(c.deadline(timeout)); err != nil && !closedPipe(err) {
-		c.mu.Unlock()
+	below, err := c.belowTLS()
+	if err != nil || c.ntiny > 0 {
 		return err
 	}
-	c.waiting = true
-	c.mu.Unlock()
-
-	ready, err := waitReadable(c.nc)
-	if err == nil && !ready {
-		c.ntiny, err = c.nc.Read(c.tiny[:])
-		if c.ntiny > 0 || err == io.EOF {
-			err = nil
-		}
+	if err := c.startWaiting(timeout); err != nil {
+		return err
+	}
+	ready, err := waitReadable(below)
+	if err == nil && (!ready || below != c.nc) {
+		err = c.readTiny()
 	}
 
 	c.mu.Lock()
@@ -50,6 +43,52 @@ func (c *Conn) WaitInput(timeout time.Duration) error {
 		return ErrInterrupted
 	}
 	return err
+}
+
+// startWaiting sets the deadline from which on Interrupt may take it away.
+func (c *Conn) startWaiting(timeout time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.interrupted {
+		c.interrupted = false
+		return ErrInterrupted
+	}
+	if err := c.nc.SetReadDeadline(c.deadline(timeout)); err != nil && !closedPipe(err) {
+		return err
+	}
+	c.waiting = true
+	return nil
+}
+
+// readTiny reads an octet. The end of the connection is for the next read to tell.
+func (c *Conn) readTiny() error {
+	n, err := c.nc.Read(c.tiny[:])
+	c.ntiny = n
+	if n > 0 || err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// belowTLS returns the connection whose input is to be waited for: with TLS the one below,
+// as a goroutine that waits in a read of TLS has twice the stack. What TLS has received
+// already is looked for before.
+func (c *Conn) belowTLS() (net.Conn, error) {
+	tc, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return c.nc, nil
+	}
+	// Not disturbed by Interrupt, which sets a deadline only of one who waits.
+	if err := c.nc.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return nil, err
+	}
+	if err := c.readTiny(); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return tc.NetConn(), nil
+		}
+		return nil, err
+	}
+	return c.nc, nil
 }
 
 // Park flushes output and gives up both buffers, but for input that was received

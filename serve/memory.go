@@ -15,7 +15,7 @@ const (
 	// collected four to ten times a second, which took 5 % of the CPU.
 	busyHeap = 32 << 20
 	// quiet is after how long without a collection the memory is given back.
-	quiet = 20 * time.Second
+	quiet = 3 * time.Second
 	// normalPercent is the default of the runtime.
 	normalPercent = 100
 )

@@ -70,6 +70,12 @@ func (s *Server) buildIMAP() {
 		NextID:      s.cids.Next,
 		UserAccount: s.userAccount,
 		OwnHost:     s.ownHost,
+		Disabled: func(account string) []string {
+			if info := s.Config.Snapshot().Accounts[account]; info != nil {
+				return info.Config.IMAPCapabilitiesDisabled
+			}
+			return nil
+		},
 		Hooks: imapserver.Hooks{
 			Connection: func(service string) { connections.Inc(service) },
 			Command:    func(cmd, result string, d time.Duration) { commands.Observe(d, cmd, result) },

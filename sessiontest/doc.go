@@ -15,6 +15,8 @@
 //	S: pattern        the server says a line
 //	S...              the server says any lines until one fits the next S step
 //	! starttls        TLS from here on
+//	! compress        DEFLATE from here on
+//	! uncompress      no longer
 //	! eof             the connection ends, from the server's side
 //	! close           the client closes the connection
 //	! quiet 50ms      nothing comes for that long

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mox/deflate"
 )
 
 // Options say what a transcript is played against.
@@ -257,7 +259,7 @@ func (p *player) readLine(c *conn) (string, error) {
 func (p *player) act(st *step) error {
 	name, args, _ := strings.Cut(st.text, " ")
 	switch name {
-	case "starttls", "eof", "close", "quiet":
+	case "starttls", "compress", "uncompress", "eof", "close", "quiet":
 		c, err := p.conn(st.conn)
 		if err != nil {
 			return err
@@ -287,6 +289,8 @@ func (p *player) connAction(c *conn, name, args string) error {
 	switch name {
 	case "starttls":
 		return p.startTLS(c)
+	case "compress", "uncompress":
+		return p.compress(c, name == "compress")
 	case "eof":
 		line, err := p.readLine(c)
 		var ne net.Error
@@ -305,6 +309,23 @@ func (p *player) connAction(c *conn, name, args string) error {
 	if b, err := c.r.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("got %q, %v, want nothing", b, err)
 	}
+	return nil
+}
+
+// compress begins or ends compression.
+func (p *player) compress(c *conn, on bool) error {
+	if err := c.drain(); err != nil {
+		return err
+	}
+	if c.r.Buffered() > 0 {
+		return errors.New("text pending at change of compression")
+	}
+	if dc, ok := c.nc.(*deflate.Conn); ok && !on {
+		dc.End()
+	} else if on {
+		c.nc = deflate.New(c.nc)
+	}
+	c.start()
 	return nil
 }
 

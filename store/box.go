@@ -29,7 +29,7 @@ type entry struct {
 // replace publishes a newer view. a.mu is held.
 func (e *entry) replace(v *View) {
 	old := e.view.Swap(v)
-	close(old.superseded)
+	old.supersede()
 }
 
 // Box is a mailbox kept in memory and current until Close. All sessions share one

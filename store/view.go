@@ -28,6 +28,7 @@ type View struct {
 	starts     []uint32    // index of the first message of each block
 	n          int
 	superseded chan struct{}
+	alarms
 
 	kwOnce sync.Once
 	kw     []KeywordSet

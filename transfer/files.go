@@ -36,6 +36,7 @@ type Files struct {
 
 	folder string // open; opened tells whether one is
 	opened bool
+	begun  bool
 	dir    string
 	failed map[string]bool // folders that could not be made
 	spool  Spool
@@ -56,6 +57,9 @@ func NewFiles(out Output, o FilesOptions) *Files {
 
 // Messages is the number of messages written, Problems that of what was left out.
 func (f *Files) Messages() int { return f.messages }
+
+// Begun tells whether anything was written.
+func (f *Files) Begun() bool { return f.begun }
 
 // Problems is the number of problems.
 func (f *Files) Problems() int { return len(f.problems) + f.dropped }
@@ -98,10 +102,12 @@ func (f *Files) open(name string) error {
 		}
 	}
 	f.folder, f.dir, f.n = name, path.Join(levels...), 0
-	if err := f.create(); err != nil {
+	if err := f.create(); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("mailbox %q is there already, and nothing is overwritten: %w", cmp.Or(name, "Inbox"), err)
+	} else if err != nil {
 		return fmt.Errorf("mailbox %q: %w", name, err)
 	}
-	f.opened = true
+	f.opened, f.begun = true, true
 	return nil
 }
 
@@ -281,7 +287,7 @@ func (f *Files) Close() error {
 	} else {
 		f.Problem("there is a file \"subscriptions\" already: it is left as it is")
 	}
-	if err != nil {
+	if err != nil && f.begun {
 		f.Problem(err.Error())
 	}
 	if f.dropped > 0 {

@@ -154,12 +154,31 @@ def searches(name, sessions, said):
             yield line("esearch", name, "only " + " ".join(sorted(x)), "only " + " ".join(sorted(y)))
         else:
             yield line("esearch", name, a, b)
-    a, b = (s.sort for s in said)
+    a, b = (None if s.sort is None else [n for n in names(s.sort, t, uid) if n in CLEAR] for s, t in zip(said, sessions))
     if a != b:
-        yield line("sort", name, *(s if s is None else " ".join(names(s, t, uid)) for s, t in zip((a, b), sessions)))
-    a, b = (s.thread for s in said)
+        yield line("sort", name, *(v if v is None else " ".join(v) for v in (a, b)))
+    a, b = (None if s.thread is None else threads(s.thread, t, uid) for s, t in zip(said, sessions))
     if a != b:
-        yield line("thread", name, *(s if s is None else repr(thread(s, t, uid)) for s, t in zip((a, b), sessions)))
+        yield line("thread", name, sorted(a - b) if a and b else a, sorted(b - a) if a and b else b)
+
+
+# Messages whose sender, date and subject leave no doubt: those with odd ones may be anywhere
+# in a sorted list.
+CLEAR = {"plain", "reply", "reply-nested", "alternative", "mixed-nested", "many-words", "large", "dates-late", "dates-early"}
+
+
+def threads(values, session, uid):
+    """Which messages are in a thread together, whatever its order and form."""
+    out = set()
+    for t in values:
+        members = sorted(n for n in flat(thread(t, session, uid)) if n in CLEAR)
+        if members:
+            out.add(" ".join(members))
+    return out
+
+
+def flat(t):
+    return [n for x in t for n in (flat(x) if isinstance(x, tuple) else [x])]
 
 
 def thread(v, session, uid):

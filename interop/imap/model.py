@@ -179,7 +179,7 @@ def when(date):
 def code(c):
     """A response code without what servers choose; None for one that is only information."""
     name, args = c
-    if name in (b"CAPABILITY", b"MAILBOXID", b"REFERRAL", b"ALERT", b"CLIENTBUG", b"UIDNOTSTICKY"):
+    if name in (b"CAPABILITY", b"MAILBOXID", b"REFERRAL", b"ALERT", b"ANNOTATIONS", b"CLIENTBUG", b"UIDNOTSTICKY"):
         return None
     if name in (b"UIDVALIDITY", b"HIGHESTMODSEQ", b"BADCHARSET"):
         return (name,)
