@@ -46,6 +46,7 @@ func commands() []command {
 		dkimCommands(),
 		dmarcCommands(),
 		dnsCommands(),
+		imapImportCommands(),
 		junkCommands(),
 		maintainCommands(),
 		messageCommands(),

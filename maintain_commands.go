@@ -53,7 +53,8 @@ is repaired first: see "fixes" in docs/maintenance.md. Exit status 1 when someth
 `
 
 const verifyDataHelp = `
-Prints a line "error: path: ..." for each problem, and exits with 1 then, or "datadir: OK".
+Prints a line "error: path: ..." for each problem, and exits with 1 then, or "datadir: OK". With
+-fix, lines "repaired: path: ..." tell what was repaired.
 Accounts are checked as by "mox check", other databases for the integrity of their files. The
 files are brought to the version of this program: use it on a copy or backup.`
 
@@ -175,12 +176,34 @@ func setupVerifyData(fs *flag.FlagSet) runFunc {
 	c := verifyCommand{}
 	fs.BoolVar(&c.fix, "fix", false, "repair what is wrong with accounts")
 	fs.BoolVar(&c.quick, "skip-size-check", false, "do not read content")
+	fs.BoolVar(&c.json, "json", false, "print a line of JSON for each problem and each repair")
 	return c.run
 }
 
 type verifyCommand struct {
-	fix, quick bool
-	errors     int
+	fix, quick, json bool
+	errors           int
+	failed           error // of writing
+}
+
+// tell prints a problem, or what was repaired.
+func (c *verifyCommand) tell(p *program, path, text string, repaired bool) {
+	kind := "error"
+	if repaired {
+		kind = "repaired"
+	} else {
+		c.errors++
+	}
+	var err error
+	if c.json {
+		err = printJSONLine(p.stdout, struct {
+			Path, Text string
+			Repaired   bool
+		}{path, text, repaired})
+	} else {
+		_, err = fmt.Fprintf(p.stdout, "%s: %s: %s\n", kind, path, text)
+	}
+	c.failed = errors.Join(c.failed, err)
 }
 
 func (c *verifyCommand) run(ctx context.Context, p *program, args []string) error {
@@ -191,20 +214,22 @@ func (c *verifyCommand) run(ctx context.Context, p *program, args []string) erro
 		return fmt.Errorf("%s is no data directory: %w", dir, err)
 	}
 	problem := func(path, text string) {
-		c.errors++
-		fmt.Fprintf(p.stdout, "error: %s: %s\n", path, text)
+		c.tell(p, path, text, false)
 	}
 	if err := p.withStore(dir, nil, func(s *store.Store) error { return c.accounts(ctx, p, s, problem) }); err != nil {
 		return err
 	}
-	if err := c.databases(ctx, dir, problem); err != nil {
+	if err := errors.Join(c.databases(ctx, dir, problem), c.failed); err != nil {
 		return err
 	}
 	if c.errors > 0 {
 		return exitStatus(1)
 	}
-	fmt.Fprintf(p.stdout, "%s: OK\n", dir)
-	return nil
+	if c.json {
+		return nil
+	}
+	_, err := fmt.Fprintf(p.stdout, "%s: OK\n", dir)
+	return err
 }
 
 func (c *verifyCommand) accounts(ctx context.Context, p *program, s *store.Store, problem func(path, text string)) error {
@@ -222,7 +247,7 @@ func (c *verifyCommand) accounts(ctx context.Context, p *program, s *store.Store
 		r, _, err := admin.MaintainAccount(ctx, acc, admin.Maintenance{Command: "check", Fix: c.fix, Quick: c.quick})
 		acc.Release()
 		for _, f := range r.Fixes {
-			fmt.Fprintf(p.stdout, "%s: repaired: %s\n", path, f)
+			c.tell(p, path, f.String(), true)
 		}
 		for _, f := range r.Problems {
 			problem(path, f.String())

@@ -16,7 +16,7 @@ func checkOwner(dir string) error {
 		return err
 	}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 && st.Uid != 0 {
-		return fmt.Errorf("%s belongs to the user with id %d: run this as that user, or while the server runs", dir, st.Uid)
+		return fmt.Errorf("%s belongs to the user with id %d: run this as that user, since the server could not open files that root makes", dir, st.Uid)
 	}
 	return nil
 }

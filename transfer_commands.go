@@ -30,7 +30,7 @@ func transferCommands() []command {
 			what = "an mbox file, or a directory of them"
 		}
 		l = append(l,
-			command{words: "import " + string(format), args: "account mailbox path", short: "add the mail of " + what + " to an account", min: 3, max: 3, setup: setupImport(format, false), help: importHelp},
+			command{words: "import " + string(format), args: "account mailbox path", short: "add the mail of " + what + " to an account", min: 3, max: 3, setup: setupImport(format, false), help: importHelp(format)},
 			command{words: "export " + string(format), args: "dstdir accountpath [mailbox]", short: "write mail of an account to files: " + string(format), min: 2, max: 3, setup: setupExport(format), help: exportHelp},
 			command{words: "ximport " + string(format), args: "accountdir mailbox path", short: "import without server and configuration", min: 3, max: 3, setup: setupImport(format, true), unlisted: true,
 				help: "Like \"mox import\", into the account of which the directory is given. No server may use it."},
@@ -39,12 +39,20 @@ func transferCommands() []command {
 	return l
 }
 
-const importHelp = `
-The path is a Maildir, also with folders as .Work.Sub or Work/Sub; an mbox file; a directory
-of mbox files, as Work/Sub.mbox, or of Thunderbird; what "mox export" wrote; or a zip, tar or
-tgz file of any of these. Its own mail goes to the mailbox, folders to mailboxes below it;
-with mailbox / folders go to mailboxes of their names, and mail of the path itself to Inbox.
-Flags, keywords, times, and subscriptions of new mailboxes are kept.
+func importHelp(format transfer.Format) string {
+	path := `
+The path is a Maildir, also with folders as .Work.Sub or Work/Sub, such as "mox export
+maildir" wrote; or a zip, tar or tgz file of it.`
+	if format == transfer.Mbox {
+		path = `
+The path is an mbox file; a directory of mbox files, as Work/Sub.mbox such as "mox export
+mbox" wrote, or of Thunderbird or Apple Mail; or a zip, tar or tgz file of any of these.`
+	}
+	return path + `
+
+Its own mail goes to the mailbox, folders to mailboxes below it; with mailbox / folders go to
+mailboxes of their names, and mail of the path itself to Inbox. Flags, keywords, times, and
+subscriptions of new mailboxes are kept.
 
 Messages that a mailbox has already are left out, so that an import that was interrupted, or
 one of which the source has grown, can be run again: it goes on where it ended. Batches of
@@ -53,6 +61,7 @@ read by this command, which must be allowed to; the server need not be.
 
 Without running server, the account's files are used directly. Progress and what is left
 out are told on standard error; the exit status is 0 also when something was left out.`
+}
 
 const exportHelp = `
 Writes a Maildir for each mailbox, dstdir/Work/Sub/{cur,new,tmp}, with the file
@@ -281,7 +290,7 @@ func (c *exportCommand) run(ctx context.Context, p *program, args []string) erro
 			return transfer.FromAccount(acc, c.sel).Send(ctx, files)
 		})
 	}
-	if err != nil {
+	if err != nil && files.Begun() {
 		files.Problem(fmt.Sprintf("the export is not complete: %v", err))
 	}
 	if err = errors.Join(err, files.Close()); err != nil {

@@ -233,7 +233,7 @@ func (d deadlineWriter) Write(p []byte) (int, error) {
 
 func (s *Server) run(ctx context.Context, req Request, out io.Writer) error {
 	c, ok := commands[req.Command]
-	for _, more := range []map[string]commandEntry{queueWords, reportWords} {
+	for _, more := range []map[string]commandEntry{queueWords, reportWords, importWords} {
 		if !ok {
 			c, ok = more[req.Command]
 		}

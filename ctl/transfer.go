@@ -18,8 +18,9 @@ type streamEntry struct {
 
 // streams are the words of such commands.
 var streams = map[string]streamEntry{
-	"import": {2, true, importMail},
-	"export": {2, false, exportMail},
+	"import":         {2, true, importMail},
+	"export":         {2, false, exportMail},
+	"importmessages": {2, false, importMessages},
 }
 
 // ImportOptions are those of an import, as parameter.

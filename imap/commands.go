@@ -46,6 +46,7 @@ var commands = map[string]commandSyntax{
 	"NOTIFY":         {parse: parseNotify},
 	"COMPRESS":       {parse: parseCompress},
 	"UNAUTHENTICATE": {},
+	"UIDBATCHES":     {parse: parseUIDBatches},
 	"CHECK":          {},
 	"CLOSE":          {},
 	"UNSELECT":       {},
@@ -60,4 +61,5 @@ var commands = map[string]commandSyntax{
 	"STORE":          {parse: parseStore, uid: true},
 	"COPY":           {parse: parseCopy, uid: true},
 	"MOVE":           {parse: parseCopy, uid: true},
+	"ESEARCH":        {parse: parseMultiSearch, uid: true},
 }

@@ -86,6 +86,9 @@ func TestDecode(t *testing.T) {
 			Return: ListReturn{Children: true, Status: []StatusAtt{StatusMessages, StatusUnseen}}}}},
 		{`a LSUB "" *`, Request{"a", "LSUB", false, &List{Patterns: []string{"*"}}}},
 		{"a STATUS x (UIDNEXT MAILBOXID)", Request{"a", "STATUS", false, &Status{"x", []StatusAtt{StatusUIDNext, StatusMailboxID}}}},
+		{"a COMPRESS Deflate", Request{"a", "COMPRESS", false, &Compress{"DEFLATE"}}},
+		{"a UIDBATCHES 500 3:2", Request{"a", "UIDBATCHES", false, &UIDBatches{500, 2, 3}}},
+		{"a UNAUTHENTICATE", Request{"a", "UNAUTHENTICATE", false, nil}},
 		{"a UID EXPUNGE 1,3:*", Request{"a", "EXPUNGE", true, &UIDExpunge{set("1,3:*")}}},
 		{"a EXPUNGE", Request{"a", "EXPUNGE", false, nil}},
 		{"a COPY $ x", Request{"a", "COPY", false, &Copy{NumSet{Saved: true}, "x"}}},
@@ -101,6 +104,11 @@ func TestDecode(t *testing.T) {
 			{Kind: FetchSection, Section: Section{Part: []int{1}, Spec: SectionMIME}}}}}},
 		{"a UID FETCH 1 PREVIEW (CHANGEDSINCE 5 VANISHED)", Request{"a", "FETCH", true, &Fetch{set("1"), []FetchAtt{{Kind: FetchPreview}}, num(5), true, nil}}},
 		{"a SEARCH NOT FILTER on-the-road", Request{"a", "SEARCH", false, &Search{Key: SearchKey{Op: SearchNot, Keys: []SearchKey{{Op: SearchFilter, Str: "on-the-road"}}}}}},
+		{`a ESEARCH IN (mailboxes "folder1" subtree-one (a b)) RETURN (COUNT) unseen`, Request{"a", "ESEARCH", false, &MultiSearch{
+			Sources: []SearchSource{{NotifyMailboxes, []string{"folder1"}}, {NotifySubtreeOne, []string{"a", "b"}}},
+			Search:  Search{Return: &SearchReturn{Count: true}, Key: SearchKey{Op: SearchNot, Keys: []SearchKey{{Op: SearchFlag, Str: `\Seen`}}}},
+		}}},
+		{"a SORT RETURN (RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY TEXT Helo", Request{"a", "SORT", false, &Sort{[]SortCriterion{{Key: SortRelevancy}}, Search{Charset: "UTF-8", Return: &SearchReturn{Relevancy: true, All: true}, Key: SearchKey{Op: SearchFuzzy, Keys: []SearchKey{{Op: SearchText, Str: "Helo"}}}}}}},
 		{"a SEARCH RETURN () 1:3", Request{"a", "SEARCH", false, &Search{Return: &SearchReturn{All: true}, Key: SearchKey{Op: SearchSeq, Set: ns}}}},
 		{"a SEARCH CHARSET utf-8 UNSEEN (OR BEFORE 1-Feb-2020 NOT TEXT {1}\r\nx)", Request{"a", "SEARCH", false, &Search{Charset: "UTF-8", Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{
 			{Op: SearchNot, Keys: []SearchKey{{Op: SearchFlag, Str: `\Seen`}}},
@@ -165,7 +173,7 @@ func TestDecode(t *testing.T) {
 func TestDecodeBad(t *testing.T) {
 	deep := strings.Repeat("(", 200) + "ALL" + strings.Repeat(")", 200)
 	for _, in := range []string{
-		"", " ", "a", "a ", "a  NOOP", "a NOOP ", "+ NOOP", "a UID", "a UID NOOP", "a FOO", "a LOGIN x", "a LOGIN x \"", "a LOGIN x \"\\x\"",
+		"", " ", "a", "a ", "a COMPRESS", "a COMPRESS DEFLATE x", "a UNAUTHENTICATE x", "a  NOOP", "a NOOP ", "+ NOOP", "a UID", "a UID NOOP", "a FOO", "a LOGIN x", "a LOGIN x \"", "a LOGIN x \"\\x\"",
 		"a LOGIN x y z", "a AUTHENTICATE PLAIN a", "a AUTHENTICATE PLAIN", "a SELECT", "a SELECT &", "a SELECT &AGE-", "a SELECT x (FOO)",
 		"a SELECT x (QRESYNC (0 1))", "a SELECT x (QRESYNC (1 0))", "a SELECT x (QRESYNC (1 1 1:*))", "a SELECT x (QRESYNC (1 1 1:3 (1:3 1)))",
 		"a SELECT x (QRESYNC (1 1 1:3 (3,1 1,3)))", "a FETCH 0 FLAGS", "a FETCH 1: FLAGS", "a FETCH 4294967296 FLAGS", "a FETCH 1", "a FETCH 1 ()",
@@ -294,7 +302,7 @@ func FuzzDecode(f *testing.F) {
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "a UID SORT RETURN (PARTIAL -1:-5 COUNT UPDATE) (SUBJECT REVERSE DATE) UTF-8 ALL\r\n",
 		"a THREAD REFS UTF-8 TEXT {1+}\r\nx\r\n", "a COMPARATOR \"-i;*\"\r\n", "a LANGUAGE en *\r\n", "a CANCELUPDATE \"x\"\r\n", "a UID FETCH 1:* FLAGS (PARTIAL 1:5)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 		"a UID REPLACE 4 x (\\Seen) {2+}\r\nab\r\nb NOOP\r\n", "a APPEND x CATENATE (URL \"/x;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME\" TEXT {2+}\r\nab URL {2+}\r\n/x UTF8 (~{2+}\r\nab)) (\\Seen) {2+}\r\nab\r\n",
-		"a RESETKEY x INTERNAL\r\n", "a GENURLAUTH \"x\" INTERNAL y Z\r\n", "a URLFETCH x (y BINARY BODYPARTSTRUCTURE) \"z\"\r\n",
+		"a COMPRESS DEFLATE\r\n", "a RESETKEY x INTERNAL\r\n", "a GENURLAUTH \"x\" INTERNAL y Z\r\n", "a URLFETCH x (y BINARY BODYPARTSTRUCTURE) \"z\"\r\n",
 		"a CREATE &Jjo- (USE (\\Sent))\r\n", "a ID (\"a\" NIL)\r\n", "a AUTHENTICATE PLAIN =\r\n", "a STATUS \"x\" (MESSAGES)\r\n", "\x00\r\n", "a NOOP {100+}\r\n",
 		"a FETCH 1 (ANNOTATION ((/* /1.2/%) (value size.priv)))\r\n", "a STORE 1 ANNOTATION (/c (value.priv ~{1+}\r\n\x00 value.shared NIL))\r\nb SEARCH ANNOTATION /% value \"x\"\r\n",
 		"a APPEND x ANNOTATION (/c (value.priv {1+}\r\nx)) {2+}\r\nab\r\n",

@@ -38,6 +38,8 @@ const (
 	NotifySubscribed
 	NotifySubtree   // Mailboxes
 	NotifyMailboxes // Mailboxes
+	// NotifySubtreeOne is for ESEARCH only: RFC 7377 2.2.
+	NotifySubtreeOne // Mailboxes
 )
 
 var notifyFilters = map[string]NotifyFilter{

@@ -41,6 +41,7 @@ const (
 	SearchBody                       // Str
 	SearchText                       // Str
 	SearchAnnotation                 // Annotation: RFC 5257 4.8
+	SearchFuzzy                      // Keys, one: RFC 6203 3
 	SearchFilter                     // Str: name of a filter, RFC 5466
 )
 
@@ -60,13 +61,14 @@ type SearchReturn struct {
 	Min, Max, All, Count, Save bool
 	Update                     bool          // RFC 5267 4.3
 	Context                    bool          // RFC 5267 4.2, a hint
+	Relevancy                  bool          // RFC 6203 4
 	Partial                    *PartialRange // nil: none. Never with All
 }
 
 // Data reports whether something is to be returned now: RFC 5182 2.1: SAVE alone has no
 // result.
 func (r *SearchReturn) Data() bool {
-	return r.Min || r.Max || r.All || r.Count || r.Update || r.Context || r.Partial != nil
+	return r.Min || r.Max || r.All || r.Count || r.Update || r.Context || r.Relevancy || r.Partial != nil
 }
 
 // Search is SEARCH. Return is nil without RETURN; RETURN () sets All.
@@ -119,6 +121,7 @@ var searchKeys = map[string]searchSyntax{
 	"FILTER":            {op: SearchFilter, arg: argFilter},
 	"FLAGGED":           {op: SearchFlag, str: `\Flagged`},
 	"FROM":              {op: SearchHeader, arg: argString, str: "From"},
+	"FUZZY":             {op: SearchFuzzy, arg: argKey},
 	"HEADER":            {op: SearchHeader, arg: argHeader},
 	"KEYWORD":           {op: SearchFlag, arg: argKeyword},
 	"LARGER":            {op: SearchLarger, arg: argNumber},
@@ -160,6 +163,12 @@ func parseSearch(d *Decoder, _ *Request) any {
 	p := &d.s
 	s := &Search{}
 	p.space()
+	p.searchRest(s)
+	return s
+}
+
+// searchRest: [search-return-opts SP] search-program.
+func (p *scanner) searchRest(s *Search) {
 	if p.acceptWord("RETURN (") {
 		s.Return = p.searchReturn()
 		p.space()
@@ -170,7 +179,6 @@ func parseSearch(d *Decoder, _ *Request) any {
 	}
 	s.Key = p.searchProgram(0)
 	s.ModSeq = s.Key.Has(SearchModSeq)
-	return s
 }
 
 // Has reports whether an operation occurs in the key.
@@ -206,7 +214,7 @@ func (p *scanner) searchReturn() *SearchReturn {
 		return r
 	}
 	opts := map[string]*bool{
-		"MIN": &r.Min, "MAX": &r.Max, "ALL": &r.All, "COUNT": &r.Count, "SAVE": &r.Save, "UPDATE": &r.Update, "CONTEXT": &r.Context,
+		"MIN": &r.Min, "MAX": &r.Max, "ALL": &r.All, "COUNT": &r.Count, "SAVE": &r.Save, "UPDATE": &r.Update, "CONTEXT": &r.Context, "RELEVANCY": &r.Relevancy,
 	}
 	for p.err == nil {
 		name := p.keyword("SEARCH return option")

@@ -6,7 +6,7 @@ import (
 )
 
 // fetchResponse reads msg-att.
-func (p *scanner) fetchResponse(seq uint32) Response {
+func (p *scanner) fetchResponse(seq uint32) *FetchResponse {
 	f := &FetchResponse{Seq: seq, Has: map[FetchKind]bool{}}
 	p.expect('(')
 	for p.err == nil && !p.accept(')') {
@@ -75,8 +75,10 @@ func (p *scanner) sectionData(f *FetchResponse, name string, start int) {
 		label = string(a.AppendLabel(nil))
 	}
 	p.space()
+	p.sectionLabel, p.spooled = label, 0
 	data, isNil := p.nilBytes()
-	f.Sections = append(f.Sections, SectionData{Label: label, Data: data, Nil: isNil})
+	p.sectionLabel = ""
+	f.Sections = append(f.Sections, SectionData{Label: label, Data: data, Nil: isNil, Spooled: p.spooled})
 }
 
 func (p *scanner) binarySize(f *FetchResponse, s Section) {

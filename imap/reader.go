@@ -25,6 +25,7 @@ type ResponseReader struct {
 	ioErr        error
 	literals     int
 	literalTotal int64
+	sink         func(label string, size int64) io.Writer
 }
 
 // NewResponseReader returns a reader with [ReaderLimits].
@@ -43,6 +44,12 @@ func (r *ResponseReader) SetInput(in Input) { r.in = in }
 
 // SetUTF8 says that mailbox names are UTF-8.
 func (r *ResponseReader) SetUTF8(on bool) { r.s.utf8 = on }
+
+// SetSink has literals of sections (BODY[...], BINARY[...] and the RFC822 items) written to
+// what f returns for their label and size, as they come: the limits on literals are not for
+// them. The SectionData then has Spooled in place of Data. Where f returns nil, or is nil, they are
+// kept in memory. An error of the writer is that of Read.
+func (r *ResponseReader) SetSink(f func(label string, size int64) io.Writer) { r.sink = f }
 
 // Read reads one response. An [*Error] is a response that is not understood, after
 // which the position in the input is not certain; other errors are of the input.
@@ -81,6 +88,12 @@ func (r *ResponseReader) nextLine() error {
 }
 
 func (r *ResponseReader) readLiteral(l literalHead) []byte {
+	if r.s.sectionLabel != "" && r.sink != nil {
+		if w := r.sink(r.s.sectionLabel, l.size); w != nil {
+			r.sinkLiteral(l.size, w)
+			return nil
+		}
+	}
 	r.literals++
 	r.literalTotal += l.size
 	if l.size > r.s.limits.Literal || r.literalTotal > r.s.limits.LiteralTotal || r.literals > r.s.limits.Literals {
@@ -99,6 +112,20 @@ func (r *ResponseReader) readLiteral(l literalHead) []byte {
 	}
 	r.s.err = r.ioErr
 	return nil
+}
+
+// sinkLiteral passes a literal on. The limit on their number stays.
+func (r *ResponseReader) sinkLiteral(size int64, w io.Writer) {
+	if r.literals++; r.literals > r.s.limits.Literals {
+		r.ioErr = fmt.Errorf("%w: too many literals", ErrUnrecoverable)
+	} else if n, err := io.Copy(w, io.LimitReader(r.in, size)); err != nil {
+		r.ioErr = err
+	} else if n < size {
+		r.ioErr = io.ErrUnexpectedEOF
+	} else {
+		r.ioErr = r.nextLine()
+	}
+	r.s.spooled, r.s.err = size, r.ioErr
 }
 
 func (p *scanner) continuation() Response {
@@ -133,6 +160,7 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"LANGUAGE":   readLanguage,
 	"ESEARCH":    readESearch,
 	"VANISHED":   readVanished,
+	"UIDBATCHES": readUIDBatches,
 	"ID":         readID,
 	"NAMESPACE":  readNamespace,
 	"QUOTA":      readQuota,
@@ -241,7 +269,8 @@ func (p *scanner) respFlags() (flags []string) {
 	return flags
 }
 
-// numbered reads "n EXISTS", "n RECENT", "n EXPUNGE", "n FETCH (...)".
+// numbered reads "n EXISTS", "n RECENT", "n EXPUNGE", "n FETCH (...)", and
+// "uid UIDFETCH (...)" of RFC 9586.
 func (p *scanner) numbered() Response {
 	start := p.pos
 	n := uint32(p.number(math.MaxUint32, "number"))
@@ -254,6 +283,11 @@ func (p *scanner) numbered() Response {
 	case "FETCH":
 		p.space()
 		return p.fetchResponse(n)
+	case "UIDFETCH":
+		p.space()
+		f := p.fetchResponse(0)
+		f.UID, f.Has[FetchUID] = n, true
+		return f
 	}
 	p.pos = start
 	return p.unknownResponse()
@@ -285,9 +319,8 @@ func readSearch(p *scanner, _ string) Response {
 
 func readESearch(p *scanner, _ string) Response {
 	e := &ESearch{}
-	if p.acceptWord(" (TAG ") {
-		e.Tag = p.astring("tag")
-		p.expect(')')
+	if p.acceptWord(" (") {
+		p.searchCorrelators(e)
 	}
 	for p.err == nil && p.accept(' ') {
 		switch name := p.keyword("search result"); name {
@@ -311,6 +344,9 @@ func readESearch(p *scanner, _ string) Response {
 		case "PARTIAL":
 			p.space()
 			e.Partial, e.PartialSet = p.readPartial()
+		case "RELEVANCY":
+			p.space()
+			e.Relevancy = p.scores()
 		case "ADDTO", "REMOVEFROM":
 			p.space()
 			e.Updates = append(e.Updates, p.contextUpdates(name == "REMOVEFROM")...)
@@ -320,6 +356,42 @@ func readESearch(p *scanner, _ string) Response {
 		}
 	}
 	return e
+}
+
+// scores: RFC 6203 7: score-list.
+func (p *scanner) scores() []uint8 {
+	list := []uint8{}
+	p.expect('(')
+	for p.err == nil && !p.accept(')') {
+		p.count()
+		if len(list) > 0 {
+			p.space()
+		}
+		list = append(list, uint8(p.number(100, "score")))
+	}
+	return list
+}
+
+// searchCorrelators: RFC 7377 4, up to ")".
+func (p *scanner) searchCorrelators(e *ESearch) {
+	for p.err == nil {
+		name := p.keyword("search correlator")
+		p.space()
+		switch name {
+		case "TAG":
+			e.Tag = p.astring("tag")
+		case "MAILBOX":
+			e.Mailbox = p.mailbox()
+		case "UIDVALIDITY":
+			e.UIDValidity = p.nzNumber("UIDVALIDITY")
+		default:
+			p.fail("unknown search correlator %q", clip(name))
+		}
+		if p.accept(')') {
+			break
+		}
+		p.space()
+	}
 }
 
 func readID(p *scanner, _ string) Response {

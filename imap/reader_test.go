@@ -24,12 +24,17 @@ func TestReadResponse(t *testing.T) {
 		{`* FLAGS (\Seen x \*)`, &Flags{[]string{`\Seen`, "x", `\*`}}},
 		{"* 5 EXISTS", &NumberResponse{"EXISTS", 5}},
 		{"* 5 EXPUNGE", &Expunge{5}},
+		{`* UIDBATCHES (TAG "a") 9:5,4:1`, &UIDBatchesResponse{"a", []NumRange{{9, 5}, {4, 1}}}},
+		{`* UIDBATCHES (TAG "a")`, &UIDBatchesResponse{Tag: "a"}},
+		{`* 7 UIDFETCH (FLAGS (x))`, &FetchResponse{UID: 7, Flags: []string{"x"}, Has: map[FetchKind]bool{FetchUID: true, FetchFlags: true}}},
 		{"* VANISHED (EARLIER) 1:3", &Vanished{true, set("1:3")}},
 		{"* SEARCH", &SearchResponse{}},
 		{"* SEARCH 2 5 (MODSEQ 9)", &SearchResponse{[]uint32{2, 5}, 9}},
 		{"* SEARCH 2 ", &SearchResponse{Numbers: []uint32{2}}},
 		{`* ESEARCH (TAG "a") UID MIN 1 MAX 9 COUNT 3 ALL 1,5,9 MODSEQ 4 X (y z)`, &ESearch{Tag: "a", UID: true, Min: 1, Max: 9, Count: 3, HasCount: true, All: set("1,5,9"), ModSeq: 4}},
 		{`* ESEARCH (TAG "a") PARTIAL (-1:-100 5:7,9)`, &ESearch{Tag: "a", Partial: &PartialRange{1, 100, true}, PartialSet: set("5:7,9")}},
+		{`* ESEARCH (TAG "a" MAILBOX "folder2/banana" UIDVALIDITY 503) UID ALL 3002,4004`, &ESearch{Tag: "a", Mailbox: "folder2/banana", UIDValidity: 503, UID: true, All: set("3002,4004")}},
+		{`* ESEARCH (TAG "B1") ALL 1,5,10 RELEVANCY (4 99 42)`, &ESearch{Tag: "B1", All: set("1,5,10"), Relevancy: []uint8{4, 99, 42}}},
 		{`* ESEARCH (TAG "a") PARTIAL (1:5 NIL)`, &ESearch{Tag: "a", Partial: &PartialRange{1, 5, false}}},
 		{`* ESEARCH (TAG "C01") UID ADDTO (1 2733 1 2732) REMOVEFROM (0 5)`, &ESearch{Tag: "C01", UID: true, Updates: []ContextUpdate{{false, 1, set("2733")}, {false, 1, set("2732")}, {true, 0, set("5")}}}},
 		{"* SORT 5 3 4 (MODSEQ 7)", &SortResponse{[]uint32{5, 3, 4}, 7}},
@@ -58,7 +63,7 @@ func TestReadResponse(t *testing.T) {
 		{"* 3 XFOO", &Unknown{"3 XFOO"}},
 		{"* 1 FETCH (UID 4 FLAGS (\\Seen) MODSEQ (5) BODY[1.HEADER.FIELDS (\"a\" b)]<5> {3}\r\nabc BINARY.SIZE[1] 7 X-Y (1 \"2\") PREVIEW NIL)", &FetchResponse{
 			Seq: 1, UID: 4, Flags: []string{`\Seen`}, ModSeq: 5, PreviewNil: true, BinarySizes: map[string]int64{"1": 7},
-			Sections: []SectionData{{"BODY[1.HEADER.FIELDS (a b)]<5>", []byte("abc"), false}},
+			Sections: []SectionData{{Label: "BODY[1.HEADER.FIELDS (a b)]<5>", Data: []byte("abc")}},
 			Has:      map[FetchKind]bool{FetchUID: true, FetchFlags: true, FetchModSeq: true, FetchPreview: true}}},
 		{`* 1 FETCH (INTERNALDATE " 3-Feb-2020 00:01:01 +0000" RFC822.SIZE 5 ENVELOPE ("d" NIL (("n" NIL "m" "h")) NIL NIL NIL NIL NIL NIL "i"))`, &FetchResponse{
 			Seq: 1, InternalDate: time.Date(2020, 2, 3, 0, 1, 1, 0, time.UTC), Size: 5,
@@ -87,7 +92,7 @@ func FuzzReadResponse(f *testing.F) {
 		"* OK [CAPABILITY IMAP4rev1] x\r\n", "* 1 FETCH (UID 1 BODY[] {3}\r\nabc ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL))\r\n",
 		"* 1 FETCH (BODYSTRUCTURE ((\"a\" \"b\" NIL NIL NIL \"7bit\" 1 2) \"mixed\"))\r\n", "* ESEARCH (TAG \"x\") ALL 1:2\r\n", "* LIST () \"/\" x (\"CHILDINFO\" (\"a\"))\r\n",
 		"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n", "* STATUS x (MESSAGES 1)\r\n", "+ x\r\n", "a NO [X] y\r\n", "* X {2+}\r\nab\r\n", "* QUOTA \"\" (STORAGE 1 2)\r\n",
-		"* 1 FETCH (BODY ((((((\r\n", "* VANISHED 1:5\r\n", "* ID (\"a\" NIL)\r\n", "* THREAD (1 (2)((3)(4)))\r\n", "* SORT 1 2 (MODSEQ 5)\r\n", "* ESEARCH ADDTO (1 2:3) PARTIAL (-1:-2 NIL)\r\n",
+		"* 1 FETCH (BODY ((((((\r\n", "* VANISHED 1:5\r\n", "* 7 UIDFETCH (FLAGS (x) BODY[] {1}\r\nx)\r\n", "* ID (\"a\" NIL)\r\n", "* THREAD (1 (2)((3)(4)))\r\n", "* SORT 1 2 (MODSEQ 5)\r\n", "* ESEARCH ADDTO (1 2:3) PARTIAL (-1:-2 NIL)\r\n",
 	} {
 		f.Add(s)
 	}

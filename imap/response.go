@@ -48,7 +48,7 @@ type Vanished struct {
 // FetchResponse has the items of one FETCH response; those not sent are zero, and
 // Has tells which kinds were.
 type FetchResponse struct {
-	Seq          uint32
+	Seq          uint32 // 0 for UIDFETCH, RFC 9586, which has the UID only.
 	Has          map[FetchKind]bool
 	UID          uint32
 	Flags        []string
@@ -72,6 +72,8 @@ type SectionData struct {
 	Label string // As sent, "BODY[1.2]<0>".
 	Data  []byte
 	Nil   bool
+	// Spooled is how many octets went to the sink of the reader, in place of Data.
+	Spooled int64
 }
 
 // Section returns the data of the item with a label, in any case.
@@ -138,13 +140,19 @@ type SearchResponse struct {
 
 // ESearch is the ESEARCH response.
 type ESearch struct {
-	Tag      string
+	Tag string
+	// Mailbox and UIDValidity are those of RFC 7377; empty and 0 when absent.
+	Mailbox     string
+	UIDValidity uint32
+
 	UID      bool
 	Min, Max uint32
 	Count    uint32
 	HasCount bool
 	All      NumSet // of SORT in its order
 	ModSeq   uint64
+	// Relevancy are the scores of RFC 6203 4, nil when absent.
+	Relevancy []uint8
 
 	Partial    *PartialRange   // RFC 9394, as requested; nil when absent
 	PartialSet NumSet          // empty for NIL

@@ -52,6 +52,9 @@ type scanner struct {
 	// literal reads the literal whose length was announced at the end of line and
 	// replaces line by the one that follows it. Nil where literals cannot occur.
 	literal func(l literalHead) []byte
+	// sectionLabel is set where the data of a section is read; spooled is how much of it a sink took.
+	sectionLabel string
+	spooled      int64
 
 	depth int // of nested search keys or lists
 	items int // search keys, list elements, strings and flags so far

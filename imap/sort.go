@@ -17,6 +17,7 @@ const (
 	SortDisplayFrom
 	SortDisplayTo
 	SortAnnotation // RFC 5257 4.9
+	SortRelevancy  // RFC 6203 6: the highest first
 )
 
 var sortNames = [...]string{
@@ -29,6 +30,7 @@ var sortNames = [...]string{
 	SortTo:          "TO",
 	SortDisplayFrom: "DISPLAYFROM",
 	SortDisplayTo:   "DISPLAYTO",
+	SortRelevancy:   "RELEVANCY",
 	SortAnnotation:  "ANNOTATION",
 }
 

@@ -2,6 +2,7 @@ package imapclient
 
 import (
 	"context"
+	"io"
 
 	"mox/imap"
 )
@@ -27,6 +28,51 @@ func (c *Client) Fetch(ctx context.Context, uid bool, set, items string, on func
 		return nil
 	})
 	return err
+}
+
+// FetchMany fetches items of several sets, with a command for each; the next is sent before the
+// responses of the one before are read, so that the server is never idle. Each FETCH response
+// goes to on as it comes. Contents of sections are written to what spool returns for
+// their label and size (SectionData.Spooled), or kept in memory when it is nil or returns nil; the
+// server may send other items after them. The error is that of the first command that failed
+// or of on; all commands have been read when it is an [*imap.Error] or of on.
+func (c *Client) FetchMany(ctx context.Context, uid bool, sets []string, items string, spool func(label string, size int64) io.Writer, on func(f *imap.FetchResponse) error) error {
+	if c.err != nil {
+		return c.err
+	}
+	defer c.bound(ctx)()
+	c.r.SetSink(spool)
+	defer c.r.SetSink(nil)
+	pass := func(r imap.Response) error {
+		if f, ok := r.(*imap.FetchResponse); ok {
+			return on(f)
+		}
+		c.unsolicited(r)
+		return nil
+	}
+	var tags []string
+	var failure error
+	for len(sets) > 0 || len(tags) > 0 {
+		for len(tags) < 2 && len(sets) > 0 && failure == nil {
+			m := c.command(prefix(uid) + "FETCH " + sets[0] + " " + items + "\r\n")
+			if err := c.send(m); err != nil {
+				return err
+			}
+			tags, sets = append(tags, m.tag), sets[1:]
+		}
+		if len(tags) == 0 {
+			break
+		}
+		_, err := c.finish(tags[0], pass)
+		if c.err != nil {
+			return err
+		}
+		tags = tags[1:]
+		if err != nil && failure == nil {
+			failure = err
+		}
+	}
+	return failure
 }
 
 func prefix(uid bool) string {

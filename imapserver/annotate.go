@@ -264,7 +264,7 @@ func (s *session) checkAnnotatedParts(ctx context.Context, sp spans, paths [][]i
 // regard to case as by other keys. A value of NIL finds messages that have none.
 func compileAnnotation(x *searcher, k *imap.SearchKey) (test, error) {
 	q := k.Annotation
-	b := x.s.box
+	b := x.box
 	needle := []byte(message.CasemapKey(string(q.Value)))
 	found := map[store.MessageID]bool{}
 	err := b.account.FindAnnotations(x.s.ctx, func(id store.MessageID, an *store.Annotation) {

@@ -14,7 +14,11 @@ func (s *session) cmdCopy(ctx context.Context, r *imap.Request) error {
 	if err != nil || len(set) == 0 {
 		return err
 	}
-	copied, err := s.box.account.CopyTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, flagLimit(dst.rights))
+	var copied store.Copied
+	err = s.working(r.Tag, func() (err error) {
+		copied, err = s.box.account.CopyTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, flagLimit(dst.rights))
+		return err
+	})
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
 	}

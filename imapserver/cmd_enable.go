@@ -17,6 +17,7 @@ var enabling = map[string]func(s *session){
 	},
 	"METADATA":        func(s *session) { s.follow().metadata = true },
 	"METADATA-SERVER": func(s *session) { s.follow().serverMetadata = true },
+	"UIDONLY":         (*session).enableUIDOnly,
 	"UTF8=ACCEPT": func(s *session) {
 		s.utf8, s.utf8only = true, true
 		s.dec.SetUTF8(true)

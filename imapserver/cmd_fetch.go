@@ -76,8 +76,8 @@ func (s *session) planFetch(f *imap.Fetch, uid bool) *fetchPlan {
 			p.atts = append(p.atts, imap.FetchAtt{Kind: k})
 		}
 	}
-	// RFC 9051 6.4.9: UID FETCH always answers with the UID.
-	if uid {
+	// RFC 9051 6.4.9: UID FETCH always answers with the UID; UIDFETCH has it already.
+	if uid && !s.uidonly {
 		add(imap.FetchUID)
 	}
 	for _, a := range f.Atts {

@@ -173,6 +173,11 @@ func (s *session) cmdSetMetadata(ctx context.Context, r *imap.Request) error {
 		}
 		entries[i] = store.MetadataEntry{Name: v.Name, Value: v.Value}
 	}
+	// RFC 5464 3.3 asks for no more than reading, at the least: but who may only read must not
+	// change what all see, nor use up what the account may have of entries.
+	if !p.rights.Has(imap.RightWrite) {
+		return errNoPermission
+	}
 	return s.metadataError(p.account.SetMetadata(ctx, p.mb.ID, entries))
 }
 

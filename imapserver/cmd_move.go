@@ -18,7 +18,11 @@ func (s *session) cmdMove(ctx context.Context, r *imap.Request) error {
 	if err != nil || len(set) == 0 {
 		return err
 	}
-	moved, err := s.box.account.MoveTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, flagLimit(dst.rights))
+	var moved store.Copied
+	err = s.working(r.Tag, func() (err error) {
+		moved, err = s.box.account.MoveTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, flagLimit(dst.rights))
+		return err
+	})
 	if err != nil {
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
 	}

@@ -22,7 +22,8 @@ func (s *session) cmdReplace(ctx context.Context, r *imap.Request) error {
 	if err := a.read(ctx); err != nil {
 		return err
 	}
-	added, err := s.replace(ctx, old, dst, a.msgs)
+	a.wait()
+	added, err := s.box.account.ReplaceTo(ctx, s.box.view.Mailbox, old.UID, dst.account, dst.mb.ID, a.msgs[0])
 	if err != nil {
 		err = withCode(err, store.ErrNoMessage, imap.CodeExpungeIssued, "the message no longer exists")
 		return withCode(err, store.ErrNoMailbox, imap.CodeTryCreate, "no such mailbox")
@@ -35,21 +36,6 @@ func (s *session) cmdReplace(ctx context.Context, r *imap.Request) error {
 		s.reply.code = s.highestModSeqCode()
 	}
 	return nil
-}
-
-// replace adds a message and removes the old one: in one operation, or where they are of
-// two accounts, one after the other.
-func (s *session) replace(ctx context.Context, old *store.Message, dst place, msgs []store.NewMessage) (store.Added, error) {
-	src := s.box.view.Mailbox
-	if dst.account == s.box.account {
-		return dst.account.Replace(ctx, src, old.UID, dst.mb.ID, msgs[0])
-	}
-	added, err := dst.account.Add(ctx, dst.mb.ID, msgs)
-	if err != nil {
-		return added, err
-	}
-	_, _, err = s.box.account.Remove(ctx, src, store.NewUIDSet(old.UID))
-	return added, err
 }
 
 // replaceArgs finds the message that goes, and the mailbox of the one that comes.

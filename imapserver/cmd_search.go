@@ -47,12 +47,13 @@ func (s *session) search(ctx context.Context, c *searching) error {
 		return err
 	}
 	if c.criteria != nil {
-		if err := s.sort(ctx, res.pos, c.criteria, c.by); err != nil {
+		err := s.working(c.r.Tag, func() error { return s.sort(ctx, res.pos, c.criteria, c.by, res.scores) })
+		if err != nil {
 			return err
 		}
 	}
 	if c.q.Return != nil && c.q.Return.Save {
-		s.box.saved = s.saved(c.q.Return, res)
+		s.box.saved = res.saved(c.q.Return)
 	}
 	s.sendFound(c, res)
 	if c.ret != nil && c.ret.Update {
@@ -73,12 +74,24 @@ func (s *session) seek(ctx context.Context, c *searching) (*searchResult, error)
 		s.enableCondstore()
 	}
 	s.update(false, ownChange{})
-	x := &searcher{s: s, uid: c.r.UID, by: c.by.collation}
+	return c.run(ctx, &searcher{s: s, box: s.box, uid: c.r.UID, by: c.by.collation, progress: s.newProgress(c.r.Tag)})
+}
+
+// run searches with x.
+func (c *searching) run(ctx context.Context, x *searcher) (*searchResult, error) {
+	scored, err := c.relevancy()
+	if err != nil {
+		return nil, err
+	}
 	prog, err := x.compile(&c.q.Key)
 	if err != nil {
 		return nil, err
 	}
-	res := &searchResult{uid: c.r.UID, keep: c.r.Name != "SEARCH" || c.ret != nil && c.ret.Partial != nil, enough: enoughFor(c)}
+	keep := scored || c.criteria != nil || c.r.Name == "THREAD" || c.ret != nil && c.ret.Partial != nil
+	res := &searchResult{box: x.box, uid: x.uid, keep: keep, enough: enoughFor(c)}
+	if scored {
+		res.score, res.scores = x.score, make([]uint8, x.box.total())
+	}
 	return res, x.run(ctx, prog, &c.q.Key, res)
 }
 

@@ -70,7 +70,7 @@ func (s *session) sendSelected(p *place) {
 	if !s.rev2 {
 		// RFC 3501 6.3.1 requires RECENT and, if there is one, the first unseen message.
 		s.numberLine(0, "RECENT")
-		if n := firstUnseen(v); n > 0 {
+		if n := firstUnseen(v); n > 0 && !s.uidonly {
 			s.okNumber("UNSEEN", int64(n))
 		}
 	}

@@ -29,12 +29,12 @@ var sortKeys = map[imap.SortKey]store.SortKey{
 	imap.SortDisplayTo:   store.SortDisplayTo,
 }
 
-// sort orders positions, which ascend, by the criteria.
-func (s *session) sort(ctx context.Context, pos []uint32, criteria []imap.SortCriterion, by comparator) error {
+// sort orders positions, which ascend, by the criteria; scores are those of RELEVANCY.
+func (s *session) sort(ctx context.Context, pos []uint32, criteria []imap.SortCriterion, by comparator, scores []uint8) error {
 	if len(pos) < 2 {
 		return nil
 	}
-	values, err := s.sortValues(ctx, s.messagesAt(pos), criteria, by)
+	values, err := s.sortValues(ctx, pos, criteria, by, scores)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,8 @@ func (s *session) messagesAt(pos []uint32) []*store.Message {
 }
 
 // sortValues returns, for each criterion, a number for each message that orders by it.
-func (s *session) sortValues(ctx context.Context, msgs []*store.Message, criteria []imap.SortCriterion, by comparator) ([][]uint64, error) {
+func (s *session) sortValues(ctx context.Context, pos []uint32, criteria []imap.SortCriterion, by comparator, scores []uint8) ([][]uint64, error) {
+	msgs := s.messagesAt(pos)
 	values := make([][]uint64, 0, len(criteria))
 	seen := map[imap.SortCriterion]bool{}
 	for _, c := range criteria {
@@ -108,9 +109,14 @@ func (s *session) sortValues(ctx context.Context, msgs []*store.Message, criteri
 			continue
 		}
 		seen[k] = true
-		v, err := s.sortValue(ctx, msgs, k, by.collation)
-		if err != nil {
-			return nil, fmt.Errorf("reading sort keys: %w", err)
+		var v []uint64
+		if c.Key == imap.SortRelevancy {
+			v = relevancyValues(pos, scores)
+		} else {
+			var err error
+			if v, err = s.sortValue(ctx, msgs, k, by.collation); err != nil {
+				return nil, fmt.Errorf("reading sort keys: %w", err)
+			}
 		}
 		if c.Reverse != (by.descending && isText(c.Key)) {
 			top := slices.Max(v)
@@ -126,7 +132,7 @@ func (s *session) sortValues(ctx context.Context, msgs []*store.Message, criteri
 // isText reports whether the active comparator applies to a key: RFC 5255 4.2, RFC 5957
 // 7.
 func isText(k imap.SortKey) bool {
-	return k != imap.SortArrival && k != imap.SortDate && k != imap.SortSize
+	return k != imap.SortRelevancy && k != imap.SortArrival && k != imap.SortDate && k != imap.SortSize
 }
 
 func (s *session) sortValue(ctx context.Context, msgs []*store.Message, k imap.SortCriterion, by message.Collation) ([]uint64, error) {

@@ -16,11 +16,15 @@ func (s *session) cmdThread(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return err
 	}
-	trees, err := s.threads(ctx, t.Algorithm, res.pos)
+	var trees *trees
+	err = s.working(r.Tag, func() (err error) {
+		trees, err = s.threads(ctx, t.Algorithm, res.pos)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("threading: %w", err)
 	}
-	return s.sendThreads(trees, s.numbersAt(res.pos, r.UID))
+	return s.sendThreads(trees, s.box.numbersAt(res.pos, r.UID))
 }
 
 // threads groups the messages at some positions.

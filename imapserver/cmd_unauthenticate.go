@@ -32,7 +32,7 @@ func (s *session) forget() {
 	s.closeAccount()
 	s.srv.loggedIn(s, "")
 	s.state, s.principal, s.disabled = stateNotAuthenticated, Principal{}, nil
-	s.condstore, s.qresync, s.utf8, s.utf8only, s.rev2 = false, false, false, false, false
+	s.condstore, s.qresync, s.utf8, s.utf8only, s.rev2, s.uidonly = false, false, false, false, false, false
 	s.comparator = comparator{}
 	s.keyReset.Store(0)
 	lim := s.limits()

@@ -70,6 +70,7 @@ var commandTable = map[string]command{
 	"SETMETADATA":    {states: authenticated, run: (*session).cmdSetMetadata},
 	"NOTIFY":         {states: authenticated, run: (*session).cmdNotify},
 	"COMPRESS":       {states: authenticated, run: (*session).cmdCompress, quiet: true},
+	"UIDBATCHES":     {states: stateSelected, run: (*session).cmdUIDBatches},
 	"UNAUTHENTICATE": {states: authenticated, run: (*session).cmdUnauthenticate, quiet: true},
 	"CHECK":          {states: stateSelected, run: (*session).cmdNoop},
 	"CLOSE":          {states: stateSelected, run: (*session).cmdClose, quiet: true},
@@ -85,6 +86,7 @@ var commandTable = map[string]command{
 	"STORE":          {states: stateSelected, run: (*session).cmdStore, noExpunge: true},
 	"COPY":           {states: stateSelected, run: (*session).cmdCopy},
 	"MOVE":           {states: stateSelected, run: (*session).cmdMove},
+	"ESEARCH":        {states: authenticated, run: (*session).cmdMultiSearch, noExpunge: true},
 }
 
 // stateNames are for error texts.

@@ -118,6 +118,8 @@ type Limiter interface {
 // through with [search.Match].
 type TextIndex interface {
 	Candidates(ctx context.Context, account *store.Account, q search.Query) (res search.Result, ok bool)
+	// Fuzzy answers fuzzy searches likewise; the rest is looked through with [search.Fuzzy.Scan].
+	Fuzzy(ctx context.Context, account *store.Account, f *search.Fuzzy) (res search.FuzzyResult, ok bool)
 	// Document gives the text of documents in a message, for [search.Source].
 	Document(ctx context.Context, account *store.Account, id store.BodyID) func(n int, p *message.Part) ([]byte, error)
 }
@@ -151,7 +153,11 @@ type Limits struct {
 	Compressed     int
 	Contexts       int // searches of a session that are kept up to date (RFC 5267 UPDATE); 10
 	ContextResults int // messages in the results of these, together; 200000
-	NotifyBehind   int // operations of an account that a client of NOTIFY may be behind with; 10000
+	// SearchMailboxes and SearchTime bound one search in several mailboxes (RFC 7377): how many
+	// there are, and how long it takes. Defaults 5000, 2 min.
+	SearchMailboxes int
+	SearchTime      time.Duration
+	NotifyBehind    int // operations of an account that a client of NOTIFY may be behind with; 10000
 	// Command are the limits of commands after login; the zero value stands for
 	// imap.DefaultLimits.
 	Command imap.Limits
@@ -171,6 +177,8 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Compressed, 5000)
 	setDefault(&l.Contexts, 10)
 	setDefault(&l.ContextResults, 200000)
+	setDefault(&l.SearchMailboxes, 5000)
+	setDefault(&l.SearchTime, 2*time.Minute)
 	setDefault(&l.NotifyBehind, 10000)
 	setDefault(&l.Command, imap.DefaultLimits)
 	l.Command.Append = l.AppendSize

@@ -64,13 +64,16 @@ func (s *session) addContext(ctx context.Context, c *searching, res *searchResul
 	case slices.ContainsFunc(c.criteria, func(k imap.SortCriterion) bool { return k.Key == imap.SortAnnotation }):
 		s.refuseUpdate(sc, "an order by annotations is not kept up to date")
 		return
+	case c.q.Key.Has(imap.SearchFuzzy):
+		s.refuseUpdate(sc, "results of fuzzy searches are not kept up to date")
+		return
 	case ages(&c.q.Key):
 		// RFC 5032 3: its result changes with time alone.
 		s.refuseUpdate(sc, "results of OLDER and YOUNGER are not kept up to date")
 		return
 	}
 	if c.criteria != nil {
-		sc.order = s.numbersAt(res.pos, true)
+		sc.order = s.box.numbersAt(res.pos, true)
 	} else {
 		sc.set = slices.Clip(slices.Clone(res.allUIDs()))
 	}
@@ -121,7 +124,7 @@ func (s *session) fixedKey(k *imap.SearchKey) (imap.SearchKey, error) {
 		f.Set.Ranges = imap.Normalize(f.Set.Ranges)
 		return f, nil
 	}
-	x := &searcher{s: s}
+	x := &searcher{s: s, box: s.box}
 	sp, err := x.set(k)
 	if err != nil {
 		return f, fmt.Errorf("resolving set: %w", err)
@@ -171,7 +174,7 @@ func (s *session) changedInContexts(uids []uint32) {
 
 // updateContext looks again at messages.
 func (s *session) updateContext(ctx context.Context, c *searchContext, uids []uint32) error {
-	x := &searcher{s: s, uid: true, by: c.by.collation}
+	x := &searcher{s: s, box: s.box, uid: true, by: c.by.collation}
 	prog, err := x.compile(&c.key)
 	if err != nil {
 		return err
@@ -180,7 +183,7 @@ func (s *session) updateContext(ctx context.Context, c *searchContext, uids []ui
 	for _, uid := range uids {
 		rb.Add(uid)
 	}
-	res := &searchResult{uid: true}
+	res := &searchResult{box: s.box, uid: true}
 	if err := x.runOver(ctx, prog, s.box.resolveUIDs(rb.Ranges), res); err != nil {
 		return err
 	}
@@ -362,7 +365,7 @@ func (s *session) placeFew(ctx context.Context, c *searchContext, uids []uint32)
 			pos := []uint32{uint32(s.box.findPos(store.UID(have))), uint32(s.box.findPos(store.UID(uid)))}
 			slices.Sort(pos)
 			if err == nil {
-				err = s.sort(ctx, pos, c.criteria, c.by)
+				err = s.sort(ctx, pos, c.criteria, c.by, nil)
 			}
 			if s.box.at(int(pos[0])).msg.UID == store.UID(have) {
 				return -1
@@ -384,10 +387,10 @@ func (s *session) placeMany(ctx context.Context, c *searchContext, uids []uint32
 		pos = append(pos, uint32(s.box.findPos(store.UID(uid))))
 	}
 	slices.Sort(pos)
-	if err := s.sort(ctx, pos, c.criteria, c.by); err != nil {
+	if err := s.sort(ctx, pos, c.criteria, c.by, nil); err != nil {
 		return nil, err
 	}
-	return s.numbersAt(pos, true), nil
+	return s.box.numbersAt(pos, true), nil
 }
 
 // sendContext tells how a result changed: RFC 5267 4.3.2.

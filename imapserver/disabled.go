@@ -38,6 +38,7 @@ var commandNeeds = map[string][]string{
 	"LANGUAGE":       {"LANGUAGE"},
 	"MOVE":           {"MOVE"},
 	"COMPRESS":       {"COMPRESS=DEFLATE"},
+	"UIDBATCHES":     {"UIDBATCHES"},
 	"UNAUTHENTICATE": {"UNAUTHENTICATE"},
 }
 

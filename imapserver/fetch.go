@@ -150,9 +150,7 @@ func (f *fetcher) respond(e entry) error {
 	f.s.outData = f.s.outData || f.p.body || f.p.fields != 0
 	b := f.s.output()
 	start := len(b)
-	b = append(b, "* "...)
-	b = strconv.AppendUint(b, uint64(e.seq), 10)
-	b = append(b, " FETCH ("...)
+	b = f.s.appendFetch(b, e.seq, e.msg)
 	f.first = true
 	marked := f.p.marked != 0 && e.msg.ModSeq == f.p.marked
 	for i := range f.p.atts {
@@ -188,7 +186,10 @@ func (f *fetcher) respond(e entry) error {
 func (f *fetcher) addMarked(b []byte, e *entry) []byte {
 	kinds := []imap.FetchKind{imap.FetchFlags}
 	if f.s.condstore {
-		kinds = append(kinds, imap.FetchUID, imap.FetchModSeq)
+		if !f.s.uidonly {
+			kinds = append(kinds, imap.FetchUID)
+		}
+		kinds = append(kinds, imap.FetchModSeq)
 	}
 	for _, k := range kinds {
 		if slices.ContainsFunc(f.p.atts, func(a imap.FetchAtt) bool { return a.Kind == k }) {

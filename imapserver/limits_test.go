@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,4 +240,31 @@ type otherAttempt struct{ testAttempt }
 
 func (*otherAttempt) Login(context.Context, string, string) (Principal, error) {
 	return Principal{Account: "none"}, nil
+}
+
+// TestSearchBounds: a search in several mailboxes is bounded, and says so.
+func TestSearchBounds(t *testing.T) {
+	var now atomic.Int64
+	ts := newTestServer(t, testOptions{config: func(c *Config) {
+		c.Limits.SearchMailboxes = 10
+		c.Limits.SearchTime = 2500 * time.Millisecond
+		c.Now = func() time.Time { return time.Unix(now.Add(1), 0) }
+	}})
+	nc, err := ts.ln.Dial(remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newLineClient(t, nc)
+	defer c.close()
+	c.ok(`LOGIN "` + testUser + `" "te\"st p\\ss"`)
+	ts.add("Inbox", smallMessage(1), 0)
+	ts.add("Trash", smallMessage(1), 0)
+	untagged, tagged := c.do(`ESEARCH IN (mailboxes (INBOX Archive Drafts Sent Trash)) ALL`)
+	if len(untagged) != 1 || !strings.HasPrefix(tagged, "OK [LIMIT]") {
+		t.Errorf("got %q, %s", untagged, tagged)
+	}
+	untagged, tagged = c.do(`ESEARCH IN (mailboxes (1 2 3 4 5 6 7 8 9 10 11)) ALL`)
+	if len(untagged) != 0 || !strings.HasPrefix(tagged, "NO [LIMIT]") {
+		t.Errorf("got %q, %s", untagged, tagged)
+	}
 }

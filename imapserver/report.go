@@ -133,13 +133,13 @@ func (b *selected) takeView(cur *store.View, d store.Diff) {
 }
 
 // reportGhosts sends what was expunged, and forgets it. RFC 7162 3.2.10: VANISHED
-// in place of EXPUNGE once QRESYNC is enabled.
+// in place of EXPUNGE once QRESYNC is enabled; RFC 9586 3 too.
 func (s *session) reportGhosts() {
 	b := s.box
 	if len(b.ghosts) == 0 {
 		return
 	}
-	if s.qresync {
+	if s.qresync || s.uidonly {
 		var rb imap.RangeBuilder
 		for _, g := range b.ghosts {
 			rb.Add(uint32(g.msg.UID))
@@ -187,10 +187,8 @@ func (s *session) fetchFlags(seq uint32, m *store.Message, flags bool) {
 
 // fetchChange is fetchFlags with the names of annotations that have changed.
 func (s *session) fetchChange(seq uint32, m *store.Message, flags bool, annotations []string) {
-	b := append(s.output(), "* "...)
-	b = strconv.AppendUint(b, uint64(seq), 10)
-	b = append(b, " FETCH ("...)
-	if s.condstore || s.rev2 || s.uidCommand || s.listening() { // RFC 5465 5.1: with the UID
+	b := s.appendFetch(s.output(), seq, m)
+	if !s.uidonly && (s.condstore || s.rev2 || s.uidCommand || s.listening()) { // RFC 5465 5.1: with the UID
 		b = append(b, "UID "...)
 		b = strconv.AppendUint(b, uint64(m.UID), 10)
 		b = append(b, ' ')

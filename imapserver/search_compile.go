@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"mox/imap"
 	"mox/message"
@@ -43,19 +44,27 @@ type test func(c *candidate) tri
 // is known.
 type searcher struct {
 	s   *session
+	box *selected // that is searched; not always the selected one
 	uid bool
 	by  message.Collation
+	// lenient: sequence numbers may be above the number of messages.
+	lenient  bool
+	until    time.Time     // when to give up with errSearchTime; zero: never
+	answers  *indexAnswers // of mailboxes before; nil: there are none
+	progress *progress     // nil: is not told of
 
 	fields  store.Fields // stored data the program needs
 	content bool         // content will be needed for most messages
 	queries []*textQuery
+	fuzzy   []*fuzzyQuery
+	isFuzzy int // depth of FUZZY keys that are being compiled
 }
 
 type compiler func(x *searcher, k *imap.SearchKey) (test, error)
 
 // compilers has an entry for each search operation. It is a function since those of
 // groups refer to it.
-func compilers() [imap.SearchAnnotation + 1]compiler {
+func compilers() [imap.SearchFuzzy + 1]compiler {
 	return [...]compiler{
 		imap.SearchAll:               constant(yes),
 		imap.SearchNone:              constant(no),
@@ -86,6 +95,7 @@ func compilers() [imap.SearchAnnotation + 1]compiler {
 		imap.SearchBody:              compileText,
 		imap.SearchText:              compileText,
 		imap.SearchAnnotation:        compileAnnotation,
+		imap.SearchFuzzy:             compileFuzzy,
 	}
 }
 
@@ -173,9 +183,15 @@ func compileSet(x *searcher, k *imap.SearchKey) (test, error) {
 // set resolves the set of a key. Sequence numbers beyond the mailbox match nothing
 // here: a client that searches "1:*" in an empty mailbox means no harm.
 func (x *searcher) set(k *imap.SearchKey) (spans, error) {
-	b := x.s.box
+	b := x.box
+	if x.s.uidonly && k.Op == imap.SearchSeq && !k.Set.Saved {
+		return nil, errUIDRequired
+	}
 	if k.Op == imap.SearchSeq && !k.Set.Saved && b.total() == 0 {
 		return nil, nil
+	}
+	if k.Op == imap.SearchSeq && x.lenient {
+		return b.resolveSome(k.Set), nil
 	}
 	return b.resolve(k.Set, k.Op == imap.SearchUID)
 }
@@ -184,7 +200,7 @@ func compileFlag(x *searcher, k *imap.SearchKey) (test, error) {
 	if bit, ok := store.ParseFlag(k.Str); ok {
 		return func(c *candidate) tri { return truth(c.msg.Flags&bit != 0) }, nil
 	}
-	sets := x.s.box.account.KeywordSets(k.Str)
+	sets := x.box.account.KeywordSets(k.Str)
 	return func(c *candidate) tri { return truth(sets[c.msg.Keywords]) }, nil
 }
 
@@ -265,6 +281,9 @@ const keptText = 4000
 // compileHeader: FROM, TO, CC, BCC, SUBJECT and HEADER. RFC 9051 6.4.4: an empty
 // string matches every message that has the field.
 func compileHeader(x *searcher, k *imap.SearchKey) (test, error) {
+	if t := x.compileFuzzyText(k); t != nil {
+		return t, nil
+	}
 	needle := []byte(x.by.Key(k.Str))
 	fromHeader := fieldTest(x.by, k.Field, needle)
 	text := headerTexts[strings.ToLower(k.Field)]
@@ -340,6 +359,9 @@ var textFields = map[imap.SearchOp]search.Field{imap.SearchText: search.FieldTex
 func compileText(x *searcher, k *imap.SearchKey) (test, error) {
 	if k.Str == "" {
 		return constant(yes)(x, k)
+	}
+	if t := x.compileFuzzyText(k); t != nil {
+		return t, nil
 	}
 	x.content = true
 	q := &textQuery{query: search.Query{Field: textFields[k.Op], Needle: k.Str}, by: x.by}

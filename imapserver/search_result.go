@@ -10,6 +10,7 @@ import (
 
 // searchResult collects what matched, in ascending order.
 type searchResult struct {
+	box     *selected // that was searched
 	uid     bool
 	numbers []imap.NumRange // sequence numbers, or UIDs
 	uids    []imap.NumRange // UIDs; with uid set, numbers are
@@ -24,6 +25,9 @@ type searchResult struct {
 	// enough is the number of messages after which the search may stop: what PARTIAL asks
 	// for. 0: all are wanted.
 	enough int
+	// score gives the scores, by position, where they are wanted.
+	score  func(m *store.Message) uint8
+	scores []uint8
 }
 
 // full reports that more messages are of no use.
@@ -61,6 +65,9 @@ func (res *searchResult) add(e entry) {
 	if res.keep {
 		res.pos = append(res.pos, e.seq-1)
 	}
+	if res.score != nil {
+		res.scores[e.seq-1] = res.score(e.msg)
+	}
 }
 
 // allUIDs are the UIDs of all messages.
@@ -80,20 +87,20 @@ func (res *searchResult) number(e entry) uint32 {
 }
 
 // chosen returns the messages that MIN, MAX and PARTIAL stand for, in any order.
-func (s *session) chosen(ret *imap.SearchReturn, res *searchResult) (es []entry) {
+func (res *searchResult) chosen(ret *imap.SearchReturn) (es []entry) {
 	if res.count == 0 {
 		return nil
 	}
 	if ret.Min {
-		es = append(es, s.min(res))
+		es = append(es, res.min())
 	}
 	if ret.Max {
-		es = append(es, s.max(res))
+		es = append(es, res.max())
 	}
 	if ret.Partial != nil {
 		from, to := ret.Partial.Bounds(len(res.pos))
 		for _, p := range res.pos[from:to] {
-			es = append(es, s.box.at(int(p)))
+			es = append(es, res.box.at(int(p)))
 		}
 	}
 	return es
@@ -101,28 +108,28 @@ func (s *session) chosen(ret *imap.SearchReturn, res *searchResult) (es []entry)
 
 // min is the first message of the result: RFC 4731 3.1; in the order of SORT RFC 5267
 // 3.1.
-func (s *session) min(res *searchResult) entry {
+func (res *searchResult) min() entry {
 	if res.keep {
-		return s.box.at(int(res.pos[0]))
+		return res.box.at(int(res.pos[0]))
 	}
 	return res.first
 }
 
-func (s *session) max(res *searchResult) entry {
+func (res *searchResult) max() entry {
 	if res.keep {
-		return s.box.at(int(res.pos[len(res.pos)-1]))
+		return res.box.at(int(res.pos[len(res.pos)-1]))
 	}
 	return res.last
 }
 
 // saved returns the UIDs that "$" stands for. RFC 5182 2.4 and RFC 9394 3.2: MIN, MAX
 // and PARTIAL without ALL or COUNT save just these messages.
-func (s *session) saved(ret *imap.SearchReturn, res *searchResult) []imap.NumRange {
+func (res *searchResult) saved(ret *imap.SearchReturn) []imap.NumRange {
 	if ret.All || ret.Count || !ret.Min && !ret.Max && ret.Partial == nil {
 		return res.allUIDs()
 	}
 	var uids []imap.NumRange
-	for _, e := range s.chosen(ret, res) {
+	for _, e := range res.chosen(ret) {
 		uids = append(uids, imap.NumRange{Start: uint32(e.msg.UID), Stop: uint32(e.msg.UID)})
 	}
 	return imap.Normalize(uids)
@@ -142,7 +149,7 @@ func (s *session) sendFound(c *searching, res *searchResult) {
 	if c.criteria != nil {
 		for _, p := range res.pos {
 			b = append(b, ' ')
-			b = strconv.AppendUint(b, uint64(res.number(s.box.at(int(p)))), 10)
+			b = strconv.AppendUint(b, uint64(res.number(res.box.at(int(p)))), 10)
 		}
 	} else {
 		for _, rg := range res.numbers {
@@ -176,18 +183,23 @@ func (s *session) beginESearch(tag string, uid bool) []byte {
 }
 
 func (s *session) sendESearch(c *searching, res *searchResult) {
-	ret := c.ret
 	b := s.beginESearch(c.r.Tag, res.uid)
+	s.out = append(res.appendReturned(b, c), "\r\n"...)
+}
+
+// appendReturned appends what was asked for to an ESEARCH response.
+func (res *searchResult) appendReturned(b []byte, c *searching) []byte {
+	ret := c.ret
 	// RFC 4731 3.1: MIN, MAX and ALL are left out when nothing matched.
 	if res.count > 0 {
 		if ret.Min {
-			b = strconv.AppendUint(append(b, " MIN "...), uint64(res.number(s.min(res))), 10)
+			b = strconv.AppendUint(append(b, " MIN "...), uint64(res.number(res.min())), 10)
 		}
 		if ret.Max {
-			b = strconv.AppendUint(append(b, " MAX "...), uint64(res.number(s.max(res))), 10)
+			b = strconv.AppendUint(append(b, " MAX "...), uint64(res.number(res.max())), 10)
 		}
 		if ret.All && c.criteria != nil {
-			b = imap.AppendOrdered(append(b, " ALL "...), s.numbersAt(res.pos, res.uid))
+			b = imap.AppendOrdered(append(b, " ALL "...), res.box.numbersAt(res.pos, res.uid))
 		} else if ret.All {
 			b = imap.AppendRanges(append(b, " ALL "...), res.numbers)
 		}
@@ -196,16 +208,19 @@ func (s *session) sendESearch(c *searching, res *searchResult) {
 		b = strconv.AppendInt(append(b, " COUNT "...), int64(res.count), 10)
 	}
 	if ret.Partial != nil {
-		b = s.appendPartial(b, *ret.Partial, res)
+		b = res.appendPartial(b, *ret.Partial)
+	}
+	if ret.Relevancy && res.count > 0 {
+		b = res.appendRelevancy(b, ret)
 	}
 	if c.q.ModSeq && res.count > 0 {
-		b = strconv.AppendInt(append(b, " MODSEQ "...), int64(s.returnedModSeq(ret, res)), 10)
+		b = strconv.AppendInt(append(b, " MODSEQ "...), int64(res.returnedModSeq(ret)), 10)
 	}
-	s.out = append(b, "\r\n"...)
+	return b
 }
 
 // appendPartial: RFC 9394 3.1: the range as requested, and NIL when nothing is in it.
-func (s *session) appendPartial(b []byte, r imap.PartialRange, res *searchResult) []byte {
+func (res *searchResult) appendPartial(b []byte, r imap.PartialRange) []byte {
 	b = append(b, " PARTIAL ("...)
 	b = imap.AppendPartialRange(b, r)
 	b = append(b, ' ')
@@ -213,25 +228,25 @@ func (s *session) appendPartial(b []byte, r imap.PartialRange, res *searchResult
 	if from == to {
 		return append(b, "NIL)"...)
 	}
-	b = imap.AppendOrdered(b, s.numbersAt(res.pos[from:to], res.uid))
+	b = imap.AppendOrdered(b, res.box.numbersAt(res.pos[from:to], res.uid))
 	return append(b, ')')
 }
 
 // numbersAt returns the sequence numbers or UIDs of messages by their positions.
-func (s *session) numbersAt(pos []uint32, uid bool) []uint32 {
+func (b *selected) numbersAt(pos []uint32, uid bool) []uint32 {
 	numbers := make([]uint32, len(pos))
 	for i, p := range pos {
 		numbers[i] = p + 1
 		if uid {
-			numbers[i] = uint32(s.box.at(int(p)).msg.UID)
+			numbers[i] = uint32(b.at(int(p)).msg.UID)
 		}
 	}
 	return numbers
 }
 
 // returnedModSeq: RFC 4731 3.2: the highest among the messages that are returned.
-func (s *session) returnedModSeq(ret *imap.SearchReturn, res *searchResult) store.ModSeq {
-	es := s.chosen(ret, res)
+func (res *searchResult) returnedModSeq(ret *imap.SearchReturn) store.ModSeq {
+	es := res.chosen(ret)
 	if ret.All || ret.Count || len(es) == 0 {
 		return res.modseq
 	}

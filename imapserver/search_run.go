@@ -52,7 +52,7 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 	if x.fields == 0 && !x.content {
 		// Everything is in the view.
 		c := &candidate{}
-		for c.entry = range x.s.box.entries(sp) {
+		for c.entry = range x.box.entries(sp) {
 			if !(x.uid && c.ghost) && prog(c) == yes {
 				res.add(c.entry)
 			}
@@ -62,15 +62,19 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 		}
 		return nil
 	}
+	x.progress.begin(sp.len())
 	x.askIndex(ctx)
 	batch := make([]candidate, 0, min(searchBatch, sp.len()))
 	probe := &candidate{}
-	for probe.entry = range x.s.box.entries(sp) {
+	for probe.entry = range x.box.entries(sp) {
 		if x.uid && probe.ghost {
 			continue
 		}
 		v := prog(probe)
 		if v == no {
+			if err := x.progress.step(1); err != nil {
+				return err
+			}
 			continue
 		}
 		// The order is kept: what is known waits for what is not.
@@ -98,13 +102,16 @@ func (x *searcher) scope(key *imap.SearchKey) (spans, error) {
 			return x.set(&keys[i])
 		}
 	}
-	return x.s.box.all(), nil
+	return x.box.all(), nil
 }
 
 // runBatch decides candidates that the view alone could not.
 func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, res *searchResult) error {
 	if x.s.stopping(ctx) {
 		return errShutdown
+	}
+	if !x.until.IsZero() && x.s.srv.cfg.Now().After(x.until) {
+		return errSearchTime
 	}
 	var msgs []*store.Message
 	var index []int
@@ -118,7 +125,7 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 	if x.content {
 		fields |= store.FieldParts
 	}
-	for r, err := range x.s.box.account.Rendered(ctx, msgs, fields, true) {
+	for r, err := range x.box.account.Rendered(ctx, msgs, fields, true) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
 		}
@@ -134,11 +141,17 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 			}
 		}
 		c.r, c.known = nil, v == yes
+		if err := x.progress.step(1); err != nil {
+			return err
+		}
 	}
 	for i := range batch {
 		if batch[i].known && !res.full() {
 			res.add(batch[i].entry)
 		}
+	}
+	if err := x.progress.step(len(batch) - len(msgs)); err != nil {
+		return err
 	}
 	return nil
 }
@@ -149,11 +162,14 @@ func (x *searcher) askIndex(ctx context.Context) {
 	if index == nil {
 		return
 	}
+	for _, q := range x.fuzzy {
+		q.known, _ = x.answers.fuzzy(ctx, index, x.box.account, q.f)
+	}
 	for _, q := range x.queries {
 		if q.by != message.UnicodeCasemap && !message.IsASCII([]byte(q.query.Needle)) {
 			continue
 		}
-		if known, ok := index.Candidates(ctx, x.s.box.account, q.query); ok {
+		if known, ok := x.answers.candidates(ctx, index, x.box.account, q.query); ok {
 			q.known = known
 		}
 	}
@@ -167,7 +183,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 	// Stored header data is cut where a header is huge, which is rare: the part tree was
 	// not read with it.
 	fields := x.fields | store.FieldHeaders | store.FieldParts
-	for r, err := range x.s.box.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
+	for r, err := range x.box.account.Rendered(ctx, []*store.Message{c.msg}, fields, true) {
 		if err != nil {
 			return no, fmt.Errorf("reading renderings: %w", err)
 		}
@@ -181,7 +197,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 }
 
 func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tri, error) {
-	body, err := x.s.box.account.OpenBody(ctx, c.msg.Body)
+	body, err := x.box.account.OpenBody(ctx, c.msg.Body)
 	if errors.Is(err, store.ErrNoBody) {
 		return no, nil
 	} else if err != nil {
@@ -193,9 +209,9 @@ func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tr
 	if err != nil {
 		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
-	c.content = &content{part: part, ra: body, queries: x.queries}
-	if index := x.s.srv.cfg.Index; index != nil && len(x.queries) > 0 {
-		c.content.document = index.Document(ctx, x.s.box.account, c.msg.Body)
+	c.content = &content{part: part, ra: body, queries: x.queries, fuzzy: x.fuzzy, id: c.msg.Body}
+	if index := x.s.srv.cfg.Index; index != nil && len(x.queries)+len(x.fuzzy) > 0 {
+		c.content.document = index.Document(ctx, x.box.account, c.msg.Body)
 	}
 	v := prog(c)
 	err = c.content.err

@@ -5,13 +5,17 @@ import (
 
 	"mox/message"
 	"mox/search"
+	"mox/store"
 )
 
 // content is an open message under search.
 type content struct {
 	part    *message.Part
 	ra      io.ReaderAt
-	queries []*textQuery // of the command
+	id      store.BodyID
+	queries []*textQuery  // of the command
+	fuzzy   []*fuzzyQuery // likewise
+	scored  bool          // they have the scores
 	// document is that of [search.Source].
 	document func(n int, p *message.Part) ([]byte, error)
 	found    []bool // for each query, once looked for

@@ -128,6 +128,17 @@ func (b *selected) resolve(set imap.NumSet, uid bool) (spans, error) {
 	return out, nil
 }
 
+// resolveSome resolves sequence numbers; those above the number of messages are ignored.
+func (b *selected) resolveSome(set imap.NumSet) (out spans) {
+	n := uint32(b.total())
+	for _, r := range set.Resolve(n) {
+		if r.Start <= n && r.Start > 0 {
+			out = append(out, span{int(r.Start) - 1, int(min(r.Stop, n))})
+		}
+	}
+	return out
+}
+
 func (b *selected) resolveUIDs(rs []imap.NumRange) spans {
 	out := make(spans, 0, len(rs))
 	n := b.total()

@@ -47,6 +47,7 @@ type session struct {
 	utf8      bool // UTF8=ACCEPT or IMAP4rev2 enabled
 	utf8only  bool // UTF8=ACCEPT enabled: SEARCH must not have CHARSET
 	rev2      bool // IMAP4rev2 enabled
+	uidonly   bool // UIDONLY enabled: no sequence numbers
 
 	compressed bool // by COMPRESS
 
@@ -355,7 +356,10 @@ func (s *session) checkAllowed(r *imap.Request, states state) error {
 	if states&s.state == 0 {
 		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
 	}
-	return s.checkDisabled(r)
+	if err := s.checkDisabled(r); err != nil {
+		return err
+	}
+	return s.checkUIDOnly(r)
 }
 
 func isClose(err error) bool {

@@ -165,6 +165,8 @@ var rightsCases = []rightsCase{
 	{name: "store deleted", selected: true, command: `STORE 1 +FLAGS (\Deleted)`, need: imap.RightDeleteFlag},
 	{name: "store flagged", selected: true, command: `UID STORE 1 +FLAGS (\Flagged)`, need: imap.RightWrite},
 	{name: "store keyword", selected: true, command: `STORE 1 +FLAGS (Later)`, need: imap.RightWrite},
+	{name: "replace to", before: []string{"SELECT Archive"}, command: "REPLACE 1 % {18+}", literal: rightsMessage, need: imap.RightInsert},
+	{name: "replace from", selected: true, command: "UID REPLACE 1 INBOX {18+}", literal: rightsMessage, need: imap.RightDeleteFlag | imap.RightExpunge},
 	{name: "store junk", selected: true, command: `STORE 1 FLAGS ($Junk)`, need: imap.RightWrite},
 }
 

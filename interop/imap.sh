@@ -72,6 +72,16 @@ imap_keep() {
 	cp -f "$@" "$INTEROP_LOGS/" || true
 }
 
+# Mail of a Dovecot is taken over: by a mox of its own, killed, resumed, and then what changed.
+case_imap_import() {
+	local status=0
+	chmod 755 "$work" "$PWD"
+	mkdir -p import
+	python3 "$here/imapimport.py" "$work/mox" import || status=$?
+	imap_keep import/dovecot.log import/mox.log
+	return $status
+}
+
 case_imap_thunderbird() {
 	local status=0
 	python3 "$here/imap/thunderbird.py" . "$data/localhost.crt" || status=$?
@@ -121,6 +131,9 @@ case_imap_getmail() {
 	[ "$(status Getmail)" = 0 ]
 }
 
+# Evolution's engine, by the system's Python, since the bindings are of its version.
+case_imap_evolution() { timeout -k 5 200 /usr/bin/python3 "$here/imap/evolution.py" . "$data/localhost.crt"; }
+
 # Many clients on shared mailboxes. Debian has no package of imaptest.
 case_imap_stress() {
 	local status=0
@@ -132,12 +145,15 @@ case_imap_stress() {
 
 if [[ -z $only || $only == imap* ]]; then
 	if command -v dpkg-query >/dev/null && [ "$(id -u)" = 0 ]; then
-		install dovecot-imapd thunderbird alpine aerc getmail6 tmux
+		install dovecot-imapd thunderbird alpine aerc getmail6 tmux \
+			evolution-data-server gir1.2-camel-1.2 python3-gi glib-networking
 	fi
 	run imap-dovecot case_imap_dovecot
+	run imap-import case_imap_import
 	run imap-thunderbird case_imap_thunderbird
 	run imap-alpine case_imap_alpine
 	run imap-aerc case_imap_aerc
 	run imap-getmail case_imap_getmail
+	run imap-evolution case_imap_evolution
 	run imap-stress case_imap_stress
 fi

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"time"
 
@@ -105,7 +106,7 @@ func (o *Outbound) connectFailure(t *transaction, h *hop, ip netip.Addr, err err
 	var e *smtpclient.Error
 	switch {
 	case !errors.As(err, &e):
-		f = local(451, "4.4.1", "cannot connect to %s (%s): %v", h.name, ip, err).because(err)
+		f = local(451, "4.4.1", "cannot connect to %s (%s): %s", h.name, ip, dialReason(err)).because(err)
 		f.host, f.ip, f.unreachable = h.name, ip.String(), true
 	case e.TLS:
 		// Another message may not need it.
@@ -130,6 +131,23 @@ func (o *Outbound) connectFailure(t *transaction, h *hop, ip netip.Addr, err err
 		f.own = true
 	}
 	return f
+}
+
+// dialReason is what the sender reads of a connection that could not be made: "connection
+// refused" rather than the addresses and the name of the system call around it.
+func dialReason(err error) string {
+	op, direct := err.(*net.OpError)
+	if !direct {
+		return err.Error() // as of a proxy, which is named
+	}
+	if op.Timeout() {
+		return "no answer in time"
+	}
+	var call *os.SyscallError
+	if errors.As(op.Err, &call) {
+		return call.Err.Error()
+	}
+	return op.Err.Error()
 }
 
 // connectOnce makes a session with TLS in one mode, and counts it for reports.

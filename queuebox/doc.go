@@ -21,7 +21,13 @@
 // and signatures, with Bcc as it was given, and in X-Mox-Queue-Gone the recipients for
 // whom it was too late. Other copies stay as they are.
 //
-// Deleting a whole mailbox is not taken for a cancellation: the messages are shown again.
+// Deleting a whole mailbox is not taken for a cancellation: the messages are shown again. Nor is a
+// repair that numbers messages anew, or takes out one whose content is lost: it changes
+// UIDVALIDITY, and messages are found again by what they are.
+//
+// Whom its user has given the right to expunge from these mailboxes (RFC 4314) can cancel too: that
+// is what removing a message means here. What others move to an account of theirs, drafts or
+// not, stays as it is.
 // Clients cannot put messages into these mailboxes (store.Options.Reserved).
 //
 // # What is kept

@@ -31,6 +31,10 @@ Accounts:
 		Destinations:
 			small@mx.example: nil
 		QuotaMessageSize: 100
+	other:
+		Domain: mx.example
+		Destinations:
+			other@mx.example: nil
 `
 
 const text = "Received: from x\r\n\tby y\r\nDKIM-Signature: v=1\r\nFrom: <mjl@mx.example>\r\nTo: <a@far.example>\r\nSubject: hello\r\n\r\nHi.\r\n"
@@ -452,6 +456,73 @@ func TestMailboxDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.count("shown again", 0, 1, 1)
+}
+
+// TestRenumbered: a repair that numbers messages anew cancels nothing, and what is taken away
+// after it is canceled.
+func TestRenumbered(t *testing.T) {
+	f := setup(t)
+	f.add(queue.Message{Hold: true}, "a@far.example")
+	f.add(queue.Message{Hold: true}, "b@far.example")
+	look := func() {
+		t.Helper()
+		if err := f.look(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	acc := f.account()
+	mb, _ := acc.MailboxByName("Scheduled")
+	if _, _, err := acc.Remove(t.Context(), mb.ID, store.NewUIDSet(1)); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	f.count("one is canceled", 0, 1, 1)
+	for name, repair := range map[string]func() (store.Repaired, error){
+		"reassign": func() (store.Repaired, error) { return acc.ReassignUIDs(t.Context(), mb.ID) },
+		"bump":     func() (store.Repaired, error) { return acc.BumpUIDValidity(t.Context(), "Scheduled") },
+	} {
+		if r, err := repair(); err != nil || r.Total == 0 {
+			t.Fatal(name, r, err)
+		}
+		look()
+		look()
+		f.count(name, 0, 1, 1)
+	}
+	f.expunge("Scheduled")
+	look()
+	f.count("canceled", 0, 0, 0)
+}
+
+// TestOthersMove: somebody with rights on the mailbox takes a message to an account of theirs:
+// it is canceled, and stays as it is there, also among drafts.
+func TestOthersMove(t *testing.T) {
+	f := setup(t)
+	f.add(queue.Message{Hold: true}, "a@far.example")
+	if err := f.look(); err != nil {
+		t.Fatal(err)
+	}
+	shown := f.Messages(t, "mjl", "Scheduled")[0]
+	other, err := f.Store.Account(t.Context(), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Release()
+	mb, m := f.only("Scheduled")
+	drafts, _ := other.MailboxByName("Drafts")
+	if _, err := f.account().MoveTo(t.Context(), mb.ID, store.NewUIDSet(m.UID), other, drafts.ID, store.FlagLimit{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.look(); err != nil {
+		t.Fatal(err)
+	}
+	f.count("canceled", 0, 0, 0)
+	if l := f.Messages(t, "other", "Drafts"); len(l) != 1 || l[0] != shown {
+		t.Errorf("%q", l)
+	}
+	if l := f.Messages(t, "mjl", "Drafts"); len(l) != 0 {
+		t.Errorf("%q", l)
+	}
 }
 
 // TestSwitchedOff: then nothing is shown, nothing new is canceled, but what was deleted before is.

@@ -17,10 +17,12 @@ type row struct {
 	IDs  []int64  `json:"ids"`  // of those that are shown
 	To   []string `json:"to"`   // their recipients
 	// The message that shows it. UID 0: it is about to be added.
-	Box  store.MailboxID `json:"box"`
-	UID  store.UID       `json:"uid"`
-	Body store.BodyID    `json:"body"`
-	Sum  string          `json:"sum"` // hash of what is said of it
+	Box store.MailboxID `json:"box"`
+	UID store.UID       `json:"uid"`
+	// UIDVALIDITY of Box, by which UID counts.
+	Validity uint32       `json:"validity"`
+	Body     store.BodyID `json:"body"`
+	Sum      string       `json:"sum"` // hash of what is said of it
 	// While it is added or replaced: the mailbox that the new message comes into, and its
 	// UIDNEXT of before.
 	NextBox store.MailboxID `json:"nextbox,omitempty"`

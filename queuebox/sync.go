@@ -166,8 +166,14 @@ func (s *visit) check(ctx context.Context, x *row) error {
 	if s.rows.all[x.Base] == nil {
 		return nil
 	}
-	if _, ok := s.acc.MailboxByID(x.Box); !ok {
+	mb, ok := s.acc.MailboxByID(x.Box)
+	if !ok {
 		return s.rows.drop(ctx, x) // with its mailbox: that is not meant
+	}
+	if mb.UIDValidity != x.Validity {
+		if err := s.renumbered(ctx, x, mb); err != nil || s.rows.all[x.Base] == nil {
+			return err
+		}
 	}
 	l, err := s.acc.MessagesAt(ctx, x.Box, store.NewUIDSet(x.UID))
 	if err != nil {
@@ -200,6 +206,29 @@ func (s *visit) check(ctx context.Context, x *row) error {
 	return err
 }
 
+// renumbered finds a message again whose mailbox was repaired, and may have numbered its messages
+// anew: that it is not where it was does not say that its user took it away. When it is not
+// there, it is forgotten, and so shown again.
+func (s *visit) renumbered(ctx context.Context, x *row, mb store.Mailbox) error {
+	l, err := s.acc.MessagesAt(ctx, mb.ID, store.AllUIDs())
+	if err != nil {
+		return err
+	}
+	for i := range l {
+		ours := l[i].Body == x.Body
+		if !ours {
+			if ours, err = s.shows(ctx, &l[i], x.Base); err != nil && !errors.Is(err, store.ErrNoBody) {
+				return err
+			}
+		}
+		if ours {
+			x.UID, x.Body, x.Validity = l[i].UID, l[i].Body, mb.UIDValidity
+			return s.rows.save(ctx, x)
+		}
+	}
+	return s.rows.drop(ctx, x)
+}
+
 // settle finds out how adding or replacing a message ended that was interrupted.
 func (s *visit) settle(ctx context.Context, x *row) error {
 	if x.NextUID == 0 {
@@ -215,7 +244,8 @@ func (s *visit) settle(ctx context.Context, x *row) error {
 			return err
 		}
 		if ours {
-			x.Box, x.UID, x.Body, x.Sum = x.NextBox, l[i].UID, l[i].Body, ""
+			mb, _ := s.acc.MailboxByID(x.NextBox)
+			x.Box, x.UID, x.Validity, x.Body, x.Sum = x.NextBox, l[i].UID, mb.UIDValidity, l[i].Body, ""
 			break
 		}
 	}
@@ -324,7 +354,7 @@ func (s *visit) update(ctx context.Context, x *row, g *group, name string, old *
 
 // added notes the message that was added.
 func (s *visit) added(ctx context.Context, x *row, g *group, name string, a store.Added) error {
-	*x = row{Base: g.base, IDs: g.ids(), Box: a.Mailbox, UID: a.UIDs[0], Body: a.Bodies[0], Sum: s.sum(g, name)}
+	*x = row{Base: g.base, IDs: g.ids(), Box: a.Mailbox, UID: a.UIDs[0], Validity: a.UIDValidity, Body: a.Bodies[0], Sum: s.sum(g, name)}
 	for i := range g.msgs {
 		x.To = append(x.To, g.msgs[i].Recipient.XString(true))
 	}

@@ -182,6 +182,17 @@ func TestMeasure(t *testing.T) {
 		}
 		t.Logf("%-40q %6d certain, %6d to look at; cold %v, warm %v", q, len(res.Matches), len(res.Candidates), times[0], min(times[1], times[2], times[3]))
 	}
+	for _, needle := range []string{"zeitgeist", "zietgeisty", "meting", "confirm december", "in"} {
+		f.m.cache.drop(f.m.stats.opened.Load())
+		var res FuzzyResult
+		var times [4]time.Duration
+		for i := range times {
+			start := time.Now()
+			res, _ = f.m.Fuzzy(f.ctx, f.acc, NewFuzzy(Query{Field: FieldText, Needle: needle}))
+			times[i] = time.Since(start)
+		}
+		t.Logf("fuzzy %-34q %6d found, %6d to look at; cold %v, warm %v", needle, len(res.Bodies), len(res.Candidates), times[0], min(times[1], times[2], times[3]))
+	}
 	f.scan(t, Query{FieldBody, "", rare})
 	f.scan(t, Query{FieldText, "", rare})
 }

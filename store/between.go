@@ -42,13 +42,10 @@ func (a *Account) MoveTo(ctx context.Context, src MailboxID, set UIDSet, dst *Ac
 	if a == dst {
 		return a.MoveLimited(ctx, src, set, box, limit)
 	}
-	// One at a time: who comes second finds what the first has left.
-	select {
-	case a.moving <- struct{}{}:
-		defer func() { <-a.moving }()
-	case <-ctx.Done():
-		return Copied{}, ctx.Err()
+	if err := a.beginMove(ctx); err != nil {
+		return Copied{}, err
 	}
+	defer a.endMove()
 	var r Copied
 	err := a.withBox(ctx, src, func() (err error) {
 		if r, err = a.copyTo(ctx, src, set, dst, box, limit); err != nil || len(r.Source) == 0 {
@@ -69,6 +66,52 @@ func (a *Account) MoveTo(ctx context.Context, src MailboxID, set UIDSet, dst *Ac
 		return Copied{}, fmt.Errorf("moving messages to another account: %w", err)
 	}
 	return r, nil
+}
+
+// beginMove waits for its turn to move messages to another account, until endMove: who comes
+// second finds what the first has left.
+func (a *Account) beginMove(ctx context.Context) error {
+	select {
+	case a.moving <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (a *Account) endMove() { <-a.moving }
+
+// ReplaceTo is Replace with a mailbox of another account as dst. The old message goes once the
+// new one is durable there; when it went otherwise meanwhile, the new one is removed again:
+// ErrNoMessage.
+func (a *Account) ReplaceTo(ctx context.Context, src MailboxID, uid UID, dst *Account, box MailboxID, m NewMessage) (Added, error) {
+	if a == dst {
+		return a.Replace(ctx, src, uid, box, m)
+	}
+	if err := a.beginMove(ctx); err != nil {
+		return Added{}, err
+	}
+	defer a.endMove()
+	old := NewUIDSet(uid)
+	there, err := a.MessagesAt(ctx, src, old)
+	if err == nil && len(there) == 0 {
+		err = ErrNoMessage
+	}
+	if err != nil {
+		return Added{}, fmt.Errorf("replacing message: %w", err)
+	}
+	added, err := dst.Add(ctx, box, []NewMessage{m})
+	if err != nil {
+		return Added{}, err
+	}
+	gone, _, err := a.Remove(ctx, src, old)
+	if err == nil && len(gone) == 0 {
+		err = ErrNoMessage
+	}
+	if err != nil {
+		return Added{}, fmt.Errorf("replacing message: %w", errors.Join(err, dst.uncopy(ctx, box, NewUIDSet(added.UIDs...))))
+	}
+	return added, nil
 }
 
 // split returns what was copied from the UIDs in set, and the UIDs of all other copies.

@@ -209,3 +209,67 @@ func TestBetweenReserved(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// TestReplaceTo: of those who replace, move or expunge one message at the same time one does, and
+// what the others added is gone again.
+func TestReplaceTo(t *testing.T) {
+	ctx := context.Background()
+	s := newStore(t, t.TempDir(), Options{Synchronous: "OFF"})
+	a, b := testAccount(t, s, "a"), testAccount(t, s, "b")
+	from, to := inbox(t, a), inbox(t, b)
+	const n = 10
+	for i := range n {
+		uid := add(t, a, from, mail(i)).UIDs[0]
+		got := make(chan bool)
+		for w := range 4 {
+			sp := spool(t, s, mail(100*i+w))
+			go func() {
+				var err error
+				switch w {
+				case 0:
+					var r Copied
+					if r, err = a.MoveTo(ctx, from, NewUIDSet(uid), b, to, FlagLimit{}); err == nil && len(r.Source) == 0 {
+						err = ErrNoMessage
+					}
+				case 1:
+					var gone UIDSet
+					if gone, _, err = a.Remove(ctx, from, NewUIDSet(uid)); err == nil {
+						if len(gone) > 0 { // as if it had been moved
+							_, err = b.Add(ctx, to, []NewMessage{{Spool: sp}})
+						} else {
+							err = ErrNoMessage
+						}
+					}
+				default:
+					_, err = a.ReplaceTo(ctx, from, uid, b, to, NewMessage{Spool: sp})
+				}
+				if err != nil && !errors.Is(err, ErrNoMessage) {
+					t.Error(err)
+				}
+				got <- err == nil
+			}()
+		}
+		won := 0
+		for range 4 {
+			if <-got {
+				won++
+			}
+		}
+		if won != 1 {
+			t.Errorf("%d of 4 replaced message %d", won, i)
+		}
+	}
+	if l := messagesOf(t, b, to); len(l) != n {
+		t.Errorf("%d messages, want %d: %q", len(l), n, l)
+	}
+	if _, err := a.ReplaceTo(ctx, from, 1, b, to, NewMessage{Spool: spool(t, s, mail(1))}); !errors.Is(err, ErrNoMessage) {
+		t.Error(err)
+	}
+	uid := add(t, a, from, mail(1)).UIDs[0]
+	if _, err := a.ReplaceTo(ctx, from, uid, b, 999, NewMessage{Spool: spool(t, s, mail(1))}); !errors.Is(err, ErrNoMailbox) {
+		t.Error(err)
+	}
+	if l := messagesOf(t, a, from); len(l) != 1 {
+		t.Errorf("a message went for none: %q", l)
+	}
+}

@@ -98,7 +98,7 @@ func (k *checker) readBoxes() error {
 	for id := range a.keywords.byID {
 		k.keywords[id] = true
 	}
-	validity := map[uint32]string{}
+	validity := map[uint32]MailboxID{}
 	for _, b := range k.boxes {
 		if _, err := NormalName(b.Name); err != nil {
 			k.problem("mailbox", "%d: name: %v", b.ID, err)
@@ -108,10 +108,14 @@ func (k *checker) readBoxes() error {
 				k.problem("mailbox", "%d: %q has no parent %q", b.ID, b.Name, p)
 			}
 		}
-		if other, ok := validity[b.UIDValidity]; ok || b.UIDValidity == 0 || b.UIDValidity > k.counters.uidvalidity {
-			k.problem("uids", "mailbox %d: UIDVALIDITY %d is not its own (%q)", b.ID, b.UIDValidity, other)
+		if other, ok := validity[b.UIDValidity]; ok {
+			k.problem("uids", "mailbox %d: UIDVALIDITY %d is that of mailbox %d too", b.ID, b.UIDValidity, other)
+		} else if b.UIDValidity == 0 {
+			k.problem("uids", "mailbox %d: UIDVALIDITY is 0", b.ID)
+		} else if b.UIDValidity > k.counters.uidvalidity {
+			k.problem("uids", "mailbox %d: UIDVALIDITY %d is ahead of the account's, %d", b.ID, b.UIDValidity, k.counters.uidvalidity)
 		}
-		validity[b.UIDValidity] = b.Name
+		validity[b.UIDValidity] = b.ID
 		if b.ID >= k.counters.nextMailbox || b.ModSeq > k.counters.modseq || b.Created > b.ModSeq {
 			k.problem("modseq", "mailbox %d: id or modseq is ahead of the account's", b.ID)
 		}
@@ -139,7 +143,7 @@ func (k *checker) checkCounts() error {
 		seen[id] = true
 		got := Counts{Messages: uint32(r.Int64(1)), Unseen: uint32(r.Int64(2)), Deleted: uint32(r.Int64(3)), Size: r.Int64(4), DeletedSize: r.Int64(5)}
 		if got != b.Counts {
-			k.problem("counts", "mailbox %d: stored %+v, counted %+v", id, b.Counts, got)
+			k.problem("counts", "mailbox %d: it has %s, noted are %s", id, got.text(), b.Counts.text())
 		}
 		if UID(r.Int64(6)) >= b.UIDNext {
 			k.problem("uids", "mailbox %d: UID %d is not below UIDNEXT %d", id, r.Int64(6), b.UIDNext)
@@ -154,7 +158,7 @@ func (k *checker) checkCounts() error {
 	})
 	for id, b := range k.boxes {
 		if !seen[id] && b.Counts != (Counts{}) {
-			k.problem("counts", "mailbox %d: stored %+v, but it is empty", id, b.Counts)
+			k.problem("counts", "mailbox %d: it is empty, noted are %s", id, b.Counts.text())
 		}
 	}
 	return err
@@ -201,6 +205,13 @@ func (k *checker) checkMessages() error {
 		if !k.keywords[KeywordSet(r.Int64(4))] {
 			k.problem("keywords", "mailbox %d: UID %d has keyword set %d, which does not exist", box, uid, r.Int64(4))
 		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = k.each("SELECT m.mailbox_id, m.uid, m.size, b.size FROM message m JOIN body b ON b.id=m.body_id WHERE m.size<>b.size", func(r *db.Stmt) error {
+		k.problem("sizes", "mailbox %d: UID %d has %d bytes, noted are %d", r.Int64(0), r.Int64(1), r.Int64(3), r.Int64(2))
 		return nil
 	})
 	if err != nil {
@@ -311,16 +322,7 @@ func (k *checker) checkRows() error {
 
 // checkAnnotations looks for annotations of messages that are nowhere, and compares the totals.
 func (k *checker) checkAnnotations() error {
-	if err := k.each("SELECT messages FROM held", func(r *db.Stmt) error {
-		msgs, err := unpackMessages(r.Bytes(0))
-		for _, m := range msgs {
-			if k.heldIDs == nil {
-				k.heldIDs = map[MessageID]bool{}
-			}
-			k.heldIDs[m.ID] = true
-		}
-		return err
-	}); err != nil {
+	if err := k.readHeldIDs(); err != nil {
 		return err
 	}
 	err := k.each("SELECT DISTINCT message_id FROM annotation WHERE message_id NOT IN (SELECT id FROM message)", func(r *db.Stmt) error {
@@ -334,12 +336,24 @@ func (k *checker) checkAnnotations() error {
 	}
 	return k.each("SELECT count(*), coalesce(sum(length(name)+coalesce(length(value), 0)), 0), coalesce(max(modseq), 0) FROM annotation", func(r *db.Stmt) error {
 		if r.Int64(0) != k.counters.annotations || r.Int64(1) != k.counters.annotationSize {
-			k.problem("counts", "annotations: stored %d of %d bytes, counted %d of %d", k.counters.annotations, k.counters.annotationSize, r.Int64(0), r.Int64(1))
+			k.problem("counts", "there are %d annotations of %d bytes, noted are %d of %d bytes", r.Int64(0), r.Int64(1), k.counters.annotations, k.counters.annotationSize)
 		}
 		if ModSeq(r.Int64(2)) > k.counters.modseq {
 			k.problem("modseq", "annotation of %d is ahead of the account", r.Int64(2))
 		}
 		return nil
+	})
+}
+
+// readHeldIDs reads the ids of the messages that can be brought back.
+func (k *checker) readHeldIDs() error {
+	k.heldIDs = map[MessageID]bool{}
+	return k.each("SELECT messages FROM held", func(r *db.Stmt) error {
+		msgs, err := unpackMessages(r.Bytes(0))
+		for _, m := range msgs {
+			k.heldIDs[m.ID] = true
+		}
+		return err
 	})
 }
 

@@ -57,7 +57,7 @@ func (t *tx) createNamed(name string, use SpecialUse) (*mailbox, error) {
 }
 
 // CreateMailbox makes a mailbox, and those above it that are missing, and subscribes to
-// them (RFC 9051 6.3.4).
+// them (RFC 9051 6.3.4). Another mailbox that has one of the special uses loses it.
 func (a *Account) CreateMailbox(ctx context.Context, name string, use SpecialUse) (Mailbox, error) {
 	var m Mailbox
 	err := a.do(ctx, 0, func(t *tx) error {
@@ -106,6 +106,9 @@ func (t *tx) createOne(name string, use SpecialUse) (*mailbox, error) {
 		return nil, err
 	}
 	put(&t.names, name, b.ID)
+	if err := t.takeUse(b.ID, use); err != nil {
+		return nil, err
+	}
 	if err := t.subscribe(name, true); err != nil {
 		return nil, err
 	}
@@ -318,20 +321,30 @@ func (t *tx) setSpecialUse(box MailboxID, use SpecialUse) error {
 		return err
 	}
 	t.next()
-	change := func(m mailbox, use SpecialUse) error {
-		m.SpecialUse = use
-		t.update(m)
-		return t.logMailbox(MailboxChanged, m.ID, m.Name, "")
+	if err := t.takeUse(box, use); err != nil {
+		return err
 	}
+	return t.changeUse(*b, use)
+}
+
+// takeUse takes special uses from all mailboxes but the one that gets them: RFC 6154 3 and 4:
+// the same for those that are created and those that are changed.
+func (t *tx) takeUse(box MailboxID, use SpecialUse) error {
 	for _, m := range t.all() {
 		if m.ID == box || m.SpecialUse&use == 0 {
 			continue
 		}
-		if err := change(*m, m.SpecialUse&^use); err != nil {
+		if err := t.changeUse(*m, m.SpecialUse&^use); err != nil {
 			return err
 		}
 	}
-	return change(*b, use)
+	return nil
+}
+
+func (t *tx) changeUse(m mailbox, use SpecialUse) error {
+	m.SpecialUse = use
+	t.update(m)
+	return t.logMailbox(MailboxChanged, m.ID, m.Name, "")
 }
 
 // all returns all mailboxes as the operation sees them, in no order.

@@ -123,6 +123,17 @@ func TestSpecialUse(t *testing.T) {
 	if sent.SpecialUse != 0 || m.SpecialUse != UseSent {
 		t.Fatal(sent.SpecialUse, m.SpecialUse)
 	}
+	// RFC 6154 3: the same when it is created.
+	again, err := a.CreateMailbox(ctx, "Sent 2", UseSent|UseTrash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range a.Mailboxes() {
+		if m.SpecialUse&(UseSent|UseTrash) != 0 && m.ID != again.ID {
+			t.Errorf("%s has %q still", m.Name, m.SpecialUse.Names())
+		}
+	}
+	mustCheck(t, a)
 	if u, ok := ParseSpecialUse(`\DRAFTS`); !ok || u != UseDrafts {
 		t.Fatal(u, ok)
 	}

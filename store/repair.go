@@ -105,6 +105,8 @@ type fixer struct {
 	boxes []*mailbox // as in the file
 	seq   ModSeq     // of the repair, 0 until next is called
 	reset map[MailboxID]bool
+	// renewed has the mailboxes that have a new UIDVALIDITY, as messages had to go.
+	renewed map[MailboxID]bool
 }
 
 // errNotAlone: other operations are in the same commit.
@@ -121,7 +123,7 @@ func (a *Account) alone(ctx context.Context, r *Repaired, fn func(*fixer) error)
 			if a.batch != nil {
 				return errNotAlone
 			}
-			f := &fixer{t: t, c: t.c, reset: map[MailboxID]bool{}}
+			f := &fixer{t: t, c: t.c, reset: map[MailboxID]bool{}, renewed: map[MailboxID]bool{}}
 			if err := f.readBoxes(); err != nil {
 				return err
 			}
@@ -212,12 +214,14 @@ func (f *fixer) run(what Repairs, content []contentFix) error {
 		{RepairRows, f.fixHeld},
 		{RepairRows, f.fixReferences},
 		{RepairRows, f.fixOrphans},
+		{RepairRows, f.fixAnnotations},
 		{RepairRows, f.fixChunks},
 		{RepairSizes | RepairContent, func() error { return f.fixContent(what, content) }},
 		{RepairSizes, f.fixSizes},
 		{RepairUIDs, f.fixUIDs},
 		// What was done may have changed totals.
 		{RepairCounts | RepairSizes | RepairRows | RepairUIDs, f.fixCounts},
+		{RepairCounts | RepairRows, f.fixAnnotationTotals},
 	}
 	for _, s := range steps {
 		if what&s.of == 0 {
@@ -351,7 +355,16 @@ func (f *fixer) expunge(box MailboxID, uid UID) error {
 	if err := f.c.ExecInts("DELETE FROM message WHERE mailbox_id=? AND uid=?", int64(box), int64(uid)); err != nil {
 		return err
 	}
-	// What is told of by QRESYNC begins anew.
+	// What is told of by QRESYNC begins anew. Where it means something to take a message away,
+	// its user has not done so.
+	for _, b := range f.boxes {
+		if b.ID == box && f.t.a.reserved(b, nil) != nil && !f.renewed[box] {
+			f.renewed[box] = true
+			if err := f.newValidity(b); err != nil {
+				return err
+			}
+		}
+	}
 	return f.forgetExpunged(box, seq)
 }
 
@@ -470,12 +483,16 @@ func (f *fixer) fixOrphans() error {
 			f.r.fixed("rows", "%d rows of %s belonged to nothing: deleted", n, o.text)
 		}
 	}
-	for _, table := range []string{"acl", "metadata"} {
-		if err := f.c.ExecInts("DELETE FROM " + table + " WHERE mailbox_id<>0 AND mailbox_id NOT IN (SELECT id FROM mailbox)"); err != nil {
+	for _, o := range []struct{ table, rows string }{
+		{"acl", ""},
+		{"metadata", "mailbox_id<>0 AND "}, // 0: of the account
+		{"url_key", "account='' AND "},     // others are mailboxes of other accounts
+	} {
+		if err := f.c.Exec("DELETE FROM " + o.table + " WHERE " + o.rows + "mailbox_id NOT IN (SELECT id FROM mailbox)"); err != nil {
 			return err
 		}
 		if n := f.c.Changes(); n > 0 {
-			f.r.fixed("rows", "%d rows of %s belonged to no mailbox: deleted", n, table)
+			f.r.fixed("rows", "%d rows of %s belonged to no mailbox: deleted", n, o.table)
 		}
 	}
 	if err := f.c.ExecInts("DELETE FROM change WHERE modseq<=(SELECT change_floor FROM account)"); err != nil {

@@ -126,11 +126,14 @@ func (a *Account) readAgain(ctx context.Context, id BodyID) (*prepared, error) {
 
 // renderBody replaces what is rendered of a body. ok is false when it is gone.
 func (t *tx) renderBody(id BodyID, p *prepared) (ok bool, err error) {
-	rows := t.c.QueryInts("SELECT b.received, b.subject, e.trace, k.message_id FROM body b LEFT JOIN body_env e ON e.id=b.id LEFT JOIN body_key k ON k.id=b.id WHERE b.id=? AND b.refs>0", int64(id))
+	rows := t.c.QueryInts("SELECT b.received, b.subject, e.trace, k.message_id, b.thread, e.headers FROM body b LEFT JOIN body_env e ON e.id=b.id LEFT JOIN body_key k ON k.id=b.id WHERE b.id=? AND b.refs>0", int64(id))
 	var received, subject int64
+	var thread ThreadID
 	var msgID string
+	var old threadKeys // as freeBody would find them
 	if ok = rows.Next(); ok {
-		received, subject, msgID = rows.Int64(0), rows.Int64(1), rows.Text(3)
+		received, subject, msgID, thread = rows.Int64(0), rows.Int64(1), rows.Text(3), ThreadID(rows.Int64(4))
+		old.refs = referencesOf(rows.Bytes(5))
 		if !rows.Null(2) {
 			p.m.Trace = bytes.Clone(rows.Bytes(2))
 		}
@@ -138,7 +141,8 @@ func (t *tx) renderBody(id BodyID, p *prepared) (ok bool, err error) {
 	if err := rows.Close(); err != nil || !ok {
 		return false, err
 	}
-	keys := []int64{subject, p.c.thread.subject, p.c.thread.msgID}
+	wanted := p.c.thread.wanted()
+	keys := append([]int64{subject, p.c.thread.subject, p.c.thread.msgID}, append(old.wanted(), wanted...)...)
 	if msgID != "" {
 		keys = append(keys, hashKey("id", msgID))
 	}
@@ -155,7 +159,10 @@ func (t *tx) renderBody(id BodyID, p *prepared) (ok bool, err error) {
 	if err := t.c.ExecInts("UPDATE body SET subject=? WHERE id=?", p.c.thread.subject, int64(id)); err != nil {
 		return false, err
 	}
-	return true, t.insertRendered(id, p, time.Unix(received, 0))
+	if err := t.insertRendered(id, p, time.Unix(received, 0)); err != nil || thread != ThreadID(id) || p.c.tooLong {
+		return true, err
+	}
+	return true, t.insertKeys(id, wanted)
 }
 
 // threadBody is what threads are found by, of one body.
@@ -167,6 +174,15 @@ type threadBody struct {
 	subject, msgID int64
 	refs           []int64
 	reply, report  bool
+	long           bool // its header is not kept, so that nothing may wait for its refs
+}
+
+// wanted are the keys under which it waits for what it refers to, if it begins a thread.
+func (b *threadBody) wanted() []int64 {
+	if b.long {
+		return nil
+	}
+	return (&threadKeys{refs: b.refs}).wanted()
 }
 
 // rethread finds the threads of all bodies anew, as if they were delivered in their order.
@@ -180,7 +196,9 @@ func (a *Account) rethread(ctx context.Context, r *Repaired) error {
 			if id := rows.Text(5); id != "" {
 				b.msgID = hashKey("id", id)
 			}
-			b.readHeader(rows.Bytes(7))
+			if b.long = rows.Null(7); !b.long {
+				b.readHeader(rows.Bytes(7))
+			}
 			bodies = append(bodies, b)
 		}
 		return rows.Close()
@@ -188,23 +206,22 @@ func (a *Account) rethread(ctx context.Context, r *Repaired) error {
 	if err != nil {
 		return a.fail(err)
 	}
-	type change struct {
-		id     BodyID
-		thread ThreadID
+	if err := a.readLong(ctx, bodies); err != nil {
+		return err
 	}
-	var changes []change
+	var changes []*threadBody
 	t := threader{ids: map[int64][]int{}, subjects: map[int64][]int{}, wanted: map[int64][]int{}}
 	for i := range bodies {
 		b := &bodies[i]
 		if thread := t.place(bodies, i); thread != b.thread {
-			changes = append(changes, change{b.id, thread})
+			changes = append(changes, b)
 			b.thread = thread
 		}
 	}
 	for some := range slices.Chunk(changes, 1000) {
 		err := a.do(ctx, 0, func(t *tx) error {
-			for _, c := range some {
-				if err := t.c.ExecInts("UPDATE body SET thread=? WHERE id=?", int64(c.thread), int64(c.id)); err != nil {
+			for _, b := range some {
+				if err := t.setThread(b); err != nil {
 					return err
 				}
 			}
@@ -218,6 +235,45 @@ func (a *Account) rethread(ctx context.Context, r *Repaired) error {
 		r.fixed("threads", "%d of %d messages are in another thread now", len(changes), len(bodies))
 	}
 	return nil
+}
+
+// readLong reads what messages refer to whose header is not kept.
+func (a *Account) readLong(ctx context.Context, bodies []threadBody) error {
+	for i := range bodies {
+		b := &bodies[i]
+		if !b.long {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p, err := a.readAgain(ctx, b.id)
+		if errors.Is(err, ErrNoBody) {
+			continue // gone, or damaged
+		} else if err != nil {
+			return err
+		}
+		b.refs, b.report = p.c.thread.refs, p.c.thread.report
+	}
+	return nil
+}
+
+// setThread gives a body another thread. What begins one, and only that, is found by what it
+// refers to.
+func (t *tx) setThread(b *threadBody) error {
+	// Gone meanwhile: then freeBody has deleted its keys.
+	if err := t.c.ExecInts("UPDATE body SET thread=? WHERE id=?", int64(b.thread), int64(b.id)); err != nil || t.c.Changes() == 0 {
+		return err
+	}
+	for _, h := range b.wanted() {
+		if err := t.c.ExecInts("DELETE FROM lookup WHERE hash=? AND body_id=?", h, int64(b.id)); err != nil {
+			return err
+		}
+	}
+	if b.thread != ThreadID(b.id) {
+		return nil
+	}
+	return t.insertKeys(b.id, b.wanted())
 }
 
 // readHeader takes from the common fields what a message refers to.
@@ -276,7 +332,7 @@ func (t *threader) place(bodies []threadBody, i int) ThreadID {
 			return th
 		}
 	}
-	for _, h := range wanted {
+	for _, h := range b.wanted() {
 		t.wanted[h] = append(t.wanted[h], i)
 	}
 	return ThreadID(b.id)

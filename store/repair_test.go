@@ -84,6 +84,7 @@ func TestRepair(t *testing.T) {
 		{"expunged and there", RepairUIDs, "INSERT INTO message SELECT mailbox_id, 3, next_message-1, 4, 1, 0, 0, 1, 1, 1 FROM message JOIN account LIMIT 1; DELETE FROM message WHERE uid=4 AND mailbox_id=1; UPDATE account SET next_message=next_message+1; UPDATE message SET id=(SELECT next_message-1 FROM account), size=(SELECT size FROM body WHERE id=4) WHERE mailbox_id=1 AND uid=3; ", "noted as expunged"},
 		{"UID is zero", RepairUIDs, "UPDATE message SET uid=0 WHERE mailbox_id=1 AND uid=1", "UIDs that cannot be"},
 		{"size of a message", RepairSizes, "UPDATE message SET size=size+10 WHERE mailbox_id=1 AND uid=2", "mailbox 1, UID 2 has"},
+		{"size of a message, counted", RepairSizes, "UPDATE message SET size=size+10 WHERE mailbox_id=1 AND uid=2; UPDATE mailbox SET size=size+10, deleted_size=deleted_size+10 WHERE id=1", "mailbox 1, UID 2 has"},
 		{"size of content", RepairSizes, "UPDATE body SET size=size-3 WHERE id=2; UPDATE message SET size=size-3 WHERE body_id=2", "content 2 has"},
 		{"prefix", RepairSizes, "UPDATE body SET prefix=prefix-3 WHERE prefix>0", "13 of them before the message"},
 		{"message without content", RepairRows, "DELETE FROM body WHERE id=1; DELETE FROM body_env WHERE id=1; DELETE FROM body_key WHERE id=1", "its content 1 does not exist: it is removed"},
@@ -99,6 +100,15 @@ func TestRepair(t *testing.T) {
 		{"a chunk is missing", RepairRows, "DELETE FROM chunk WHERE id=5*65536+2", "1 of 3 chunks are missing"},
 		{"a chunk is other", RepairContent, "UPDATE chunk SET data=x'0041' WHERE id=1*65536+1", "its hash is another"},
 		{"a chunk is broken", RepairContent, "UPDATE chunk SET data=x'0141' WHERE id=1*65536+1", "cannot be decompressed"},
+		{"access control list of no mailbox", RepairRows, "INSERT INTO acl VALUES (999, 'b', 'lr'); INSERT INTO acl VALUES (0, 'b', 'lr')", "2 rows of acl"},
+		{"metadata of no mailbox", RepairRows, "INSERT INTO metadata VALUES (999, '/shared/x', x'41', 1); INSERT INTO metadata VALUES (0, '/shared/x', x'41', 1)", "1 rows of metadata"},
+		{"access key of no mailbox", RepairRows, "INSERT INTO url_key VALUES ('', 999, x'41'); INSERT INTO url_key VALUES ('b', 999, x'41')", "1 rows of url_key"},
+		{"annotations of no message", RepairRows, "INSERT INTO annotation VALUES (999, '/comment', 1, x'41', 1), (998, '/comment', 1, NULL, 1); UPDATE account SET next_message=1000", "2 messages that do not exist had annotations"},
+		{"annotations of an expunged message", RepairCounts, "INSERT INTO annotation SELECT id, '/comment', 1, x'41', 1 FROM (SELECT 3 AS id)", "1 annotations of 9 bytes, noted were 0 of 0"},
+		{"totals of annotations", RepairRows, "UPDATE account SET annotations=2, annotation_size=-1", "0 annotations of 0 bytes, noted were 2 of -1"},
+		{"annotation is ahead", RepairUIDs | RepairCounts, "INSERT INTO annotation VALUES (1, '/comment', 0, x'41', 1000)", "the account's modseq was"},
+		{"metadata is ahead", RepairUIDs, "INSERT INTO metadata VALUES (1, '/shared/x', x'41', 1000)", "the account's modseq was"},
+		{"message ids of annotations", RepairEverything, "INSERT INTO annotation VALUES (500, '/comment', 0, x'41', 1)", "the account's next_message was"},
 		{"everything", RepairEverything, "UPDATE mailbox SET messages=9, uidnext=1; DELETE FROM body WHERE id=1; UPDATE body SET refs=3, size=1; DELETE FROM body_env; UPDATE account SET modseq=1, next_body=1; DELETE FROM mailbox WHERE name='Inbox'", "was missing"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -373,4 +383,24 @@ func TestRethread(t *testing.T) {
 			t.Errorf("body %d: thread %d, want %d", i+1, th, want[i])
 		}
 	}
+}
+
+// TestRepairReserved: where it means something to take a message away, UIDVALIDITY tells that a
+// repair did it.
+func TestRepairReserved(t *testing.T) {
+	a := brokenAccount(t, "DELETE FROM body WHERE id=1; DELETE FROM body_env WHERE id=1; DELETE FROM body_key WHERE id=1")
+	a.s.o.Reserved = func(_, mailbox string) bool { return mailbox == "Archive" }
+	before := map[string]uint32{}
+	for _, m := range a.Mailboxes() {
+		before[m.Name] = m.UIDValidity
+	}
+	if _, err := a.Repair(context.Background(), RepairRows); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range a.Mailboxes() {
+		if changed := m.UIDValidity != before[m.Name]; changed != (m.Name == "Archive") {
+			t.Errorf("%s: UIDVALIDITY %d, was %d", m.Name, m.UIDValidity, before[m.Name])
+		}
+	}
+	mustCheck(t, a)
 }

@@ -159,10 +159,10 @@ func (f *fixer) reassign(b *mailbox) error {
 func (f *fixer) fixCounters() error {
 	for _, c := range []struct{ column, sql string }{
 		{"next_mailbox", "SELECT max(id)+1 FROM mailbox"},
-		{"next_message", "SELECT max(id)+1 FROM message"},
+		{"next_message", "SELECT max(coalesce((SELECT max(id) FROM message), 0), coalesce((SELECT max(message_id) FROM annotation), 0))+1"},
 		{"next_body", "SELECT max(id)+1 FROM body"},
 		{"uidvalidity", "SELECT max(uidvalidity) FROM mailbox"},
-		{"modseq", "SELECT max(coalesce((SELECT max(modseq) FROM mailbox), 0), coalesce((SELECT max(modseq) FROM message), 0), coalesce((SELECT max(modseq) FROM change), 0), coalesce((SELECT max(modseq) FROM expunge), 0))"},
+		{"modseq", "SELECT max(coalesce((SELECT max(modseq) FROM mailbox), 0), coalesce((SELECT max(modseq) FROM message), 0), coalesce((SELECT max(modseq) FROM change), 0), coalesce((SELECT max(modseq) FROM expunge), 0), coalesce((SELECT max(modseq) FROM metadata), 0), coalesce((SELECT max(modseq) FROM annotation), 0))"},
 	} {
 		want, _, err := f.c.QueryInt64(c.sql)
 		if err != nil {

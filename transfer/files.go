@@ -36,16 +36,17 @@ type Files struct {
 
 	folder string // open; opened tells whether one is
 	opened bool
+	begun  bool
 	dir    string
 	failed map[string]bool // folders that could not be made
-	spool  spool
+	spool  Spool
 
 	keywords maildir.Keywords
 	extra    []string // lines of maildir.ExtraFile
 	n        int      // messages in the folder
 
 	file  io.WriteCloser // of an mbox, or all of it in whole
-	whole spool
+	whole Spool
 	mbox  *mbox.Writer
 }
 
@@ -56,6 +57,9 @@ func NewFiles(out Output, o FilesOptions) *Files {
 
 // Messages is the number of messages written, Problems that of what was left out.
 func (f *Files) Messages() int { return f.messages }
+
+// Begun tells whether anything was written.
+func (f *Files) Begun() bool { return f.begun }
 
 // Problems is the number of problems.
 func (f *Files) Problems() int { return len(f.problems) + f.dropped }
@@ -98,10 +102,12 @@ func (f *Files) open(name string) error {
 		}
 	}
 	f.folder, f.dir, f.n = name, path.Join(levels...), 0
-	if err := f.create(); err != nil {
+	if err := f.create(); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("mailbox %q is there already, and nothing is overwritten: %w", cmp.Or(name, "Inbox"), err)
+	} else if err != nil {
 		return fmt.Errorf("mailbox %q: %w", name, err)
 	}
-	f.opened = true
+	f.opened, f.begun = true, true
 	return nil
 }
 
@@ -112,7 +118,7 @@ func (f *Files) create() (err error) {
 			f.file, err = f.out.Create(f.dir+".mbox", -1, time.Time{})
 			f.mbox = mbox.NewWriter(f.file)
 		} else {
-			f.whole.reset()
+			f.whole.Reset()
 			f.mbox = mbox.NewWriter(&f.whole)
 		}
 		return err
@@ -136,7 +142,7 @@ func (f *Files) Message(m *Message) error {
 			return err
 		}
 	}
-	f.spool.reset()
+	f.spool.Reset()
 	if _, err := io.Copy(&f.spool, readErrors{m.Body}); err != nil {
 		var r *readError
 		if errors.As(err, &r) {
@@ -151,7 +157,7 @@ func (f *Files) Message(m *Message) error {
 	write := f.writeMaildir
 	if f.o.Format == Mbox {
 		write = func(m *Message) error {
-			return f.mbox.Write(mbox.Meta{Received: m.Received, Flags: m.Flags}, f.spool.reader())
+			return f.mbox.Write(mbox.Meta{Received: m.Received, Flags: m.Flags}, f.spool.Reader())
 		}
 	}
 	if err := write(m); err != nil {
@@ -186,7 +192,7 @@ func (f *Files) writeMaildir(m *Message) error {
 	if len(rest) > 0 {
 		f.extra = append(f.extra, file.Unique+"\t"+strings.Join(rest, " "))
 	}
-	r := f.spool.reader()
+	r := f.spool.Reader()
 	endings, err := lineio.ScanLineEndings(r)
 	if err == nil {
 		_, err = r.Seek(0, io.SeekStart)
@@ -199,11 +205,11 @@ func (f *Files) writeMaildir(m *Message) error {
 	if endings.LF || !endings.CRLF {
 		// Its size changes: where that must be known before, it is written here first.
 		if !f.out.Stream() {
-			f.whole.reset()
+			f.whole.Reset()
 			if err := writeLF(&f.whole, r); err != nil {
 				return err
 			}
-			src, size = f.whole.reader(), f.whole.size
+			src, size = f.whole.Reader(), f.whole.size
 		} else {
 			src = nil
 		}
@@ -238,7 +244,7 @@ func (f *Files) closeFolder() error {
 			return errors.Join(err, f.file.Close())
 		}
 		if err == nil {
-			err = f.put(f.dir+".mbox", f.whole.reader(), f.whole.size)
+			err = f.put(f.dir+".mbox", f.whole.Reader(), f.whole.size)
 		}
 		return err
 	}
@@ -281,7 +287,7 @@ func (f *Files) Close() error {
 	} else {
 		f.Problem("there is a file \"subscriptions\" already: it is left as it is")
 	}
-	if err != nil {
+	if err != nil && f.begun {
 		f.Problem(err.Error())
 	}
 	if f.dropped > 0 {
@@ -291,7 +297,7 @@ func (f *Files) Close() error {
 		f.problems[i] = strings.ReplaceAll(p, "\n", " ")
 	}
 	err = errors.Join(err, f.lines("errors.txt", f.problems))
-	f.spool.reset()
-	f.whole.reset()
+	f.spool.Reset()
+	f.whole.Reset()
 	return errors.Join(err, f.out.Close())
 }

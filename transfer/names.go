@@ -131,3 +131,18 @@ func cleanKeyword(s string) string {
 	}
 	return s
 }
+
+// MailboxName returns the name of the mailbox that a folder becomes with the zero Options.
+func MailboxName(folder string) (string, error) {
+	name := cleanName(folder)
+	if name == "" {
+		return store.Inbox, nil
+	}
+	return store.NormalName(name)
+}
+
+// FlagNames returns the flags of a message as they are when it was imported with those given.
+func FlagNames(list []string) []string {
+	flags, keywords := cleanFlags(list)
+	return append(flags.Names(), keywords...)
+}

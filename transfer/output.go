@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -25,8 +26,11 @@ type Output interface {
 	Close() error
 }
 
-// Directory is an Output into a directory, which is made when missing.
+// Directory is an Output into a directory, which is made when missing, and removed again if
+// nothing was written.
 func Directory(root string) (Output, error) {
+	_, err := os.Lstat(root)
+	missing := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, err
 	}
@@ -34,10 +38,13 @@ func Directory(root string) (Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dirOutput{r}, nil
+	return dirOutput{r, missing}, nil
 }
 
-type dirOutput struct{ root *os.Root }
+type dirOutput struct {
+	root *os.Root
+	made bool // by us
+}
 
 func (d dirOutput) Mkdir(name string, _ time.Time) error {
 	if dir := path.Dir(name); dir != "." {
@@ -62,7 +69,14 @@ func (d dirOutput) Create(name string, _ int64, t time.Time) (io.WriteCloser, er
 }
 
 func (d dirOutput) Stream() bool { return true }
-func (d dirOutput) Close() error { return d.root.Close() }
+
+func (d dirOutput) Close() error {
+	err := d.root.Close()
+	if d.made {
+		_ = os.Remove(d.root.Name()) // does nothing where there is something in it
+	}
+	return err
+}
 
 // dirFile gets its time when it is complete.
 type dirFile struct {

@@ -146,11 +146,14 @@ func (s *fileSource) look(e *entry) error {
 	b := path.Base(e.name)
 	switch {
 	case e.dir:
+		if s.o.Format == Mbox {
+			return nil
+		}
 		if (b == "cur" || b == "new") && e.name != b || e.name == "cur" || e.name == "new" {
 			s.maildir(path.Dir(e.name))
 		}
 		return nil
-	case b == maildir.KeywordsFile || b == maildir.ExtraFile || b == "subscriptions":
+	case b == "subscriptions", s.o.Format != Mbox && (b == maildir.KeywordsFile || b == maildir.ExtraFile):
 		return s.lookMeta(e, b)
 	}
 	if dir, _, _, ok := splitMessage(e.name); ok && s.o.Format != Mbox {
@@ -287,9 +290,9 @@ func (s *fileSource) choose() error {
 	}
 	switch s.o.Format {
 	case Maildir:
-		return fmt.Errorf("%w: there is no directory with cur and new", ErrNothing)
+		return fmt.Errorf("%w: there is no directory with cur and new (mbox files are another format)", ErrNothing)
 	case Mbox:
-		return fmt.Errorf("%w: there is no file that begins with \"From \"", ErrNothing)
+		return fmt.Errorf("%w: there is no file that begins with \"From \" (a Maildir is another format)", ErrNothing)
 	}
 	return fmt.Errorf("%w: there is no Maildir and no mbox", ErrNothing)
 }

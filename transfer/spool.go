@@ -9,9 +9,9 @@ import (
 // spoolMemory is how much of a spool is in memory.
 const spoolMemory = 1 << 20
 
-// spool holds what is to be read again: small things in memory, others in a file that no
-// directory names where the system can do that.
-type spool struct {
+// Spool holds what is to be read again: small things in memory, others in a file that no
+// directory names where the system can do that. The zero value is empty; Reset frees it.
+type Spool struct {
 	mem  bytes.Buffer
 	file *os.File
 	size int64
@@ -19,7 +19,7 @@ type spool struct {
 }
 
 // Write implements [io.Writer].
-func (s *spool) Write(p []byte) (int, error) {
+func (s *Spool) Write(p []byte) (int, error) {
 	if s.file == nil && s.size+int64(len(p)) > spoolMemory {
 		f, err := os.CreateTemp(s.dir, "mox-transfer-")
 		if err != nil {
@@ -42,16 +42,16 @@ func (s *spool) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// reader returns a reader of all that was written.
-func (s *spool) reader() io.ReadSeeker {
+// Reader returns a reader of all that was written.
+func (s *Spool) Reader() io.ReadSeeker {
 	if s.file != nil {
 		return io.NewSectionReader(s.file, 0, s.size)
 	}
 	return bytes.NewReader(s.mem.Bytes())
 }
 
-// reset empties it, to be written again.
-func (s *spool) reset() {
+// Reset empties it, to be written again.
+func (s *Spool) Reset() {
 	if s.file != nil {
 		s.file.Close()
 		_ = os.Remove(s.file.Name())
