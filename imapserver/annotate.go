@@ -294,7 +294,7 @@ func (s *session) changedAnnotations(m *store.Message, since store.ModSeq) (name
 	}
 	list, err := s.annotations(m.ID, since)
 	if err != nil {
-		s.log.Warn("reading annotations to tell of", "err", err)
+		s.logger().Warn("reading annotations to tell of", "err", err)
 		return nil
 	}
 	for _, an := range list {

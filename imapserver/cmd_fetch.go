@@ -142,7 +142,7 @@ func (s *session) markSeen(ctx context.Context, p *fetchPlan, sp spans) {
 	}
 	res, err := s.box.account.SetFlags(ctx, s.box.view.Mailbox, set, store.FlagChange{Op: store.FlagsAdd, Flags: store.FlagSeen})
 	if err != nil {
-		s.log.Warn("setting seen flag", "err", err)
+		s.logger().Warn("setting seen flag", "err", err)
 		return
 	}
 	p.marked = res.ModSeq
