@@ -76,7 +76,7 @@ func TestIdleMemory(t *testing.T) {
 		tls      bool
 		compress bool
 		limit    uint64
-	}{{"plain", false, false, 12 << 10}, {"tls", true, false, 60 << 10}, {"compress", false, true, 22 << 10}} {
+	}{{"plain", false, false, 10 << 10}, {"tls", true, false, 26 << 10}, {"compress", false, true, 22 << 10}} {
 		t.Run(mode.name, func(t *testing.T) {
 			ts := newTestServer(t, testOptions{})
 			ts.add("Inbox", smallMessage(1), 0)

@@ -81,7 +81,8 @@
 // For each open account: the committer and the background goroutine of package db, and
 // while there is something to free, a timer. The [Store] has a timer that closes
 // accounts nobody uses, and one that drops sort keys nobody uses. Where the index of shares
-// is missing, a goroutine looks at all accounts once. Close ends and waits for all.
+// is missing, a goroutine looks at all accounts once. Close ends and waits for all. Besides,
+// a view that is superseded has one that calls the alarms of those who wait for that.
 //
 // # Lock order
 //
@@ -90,5 +91,6 @@
 // columnCache.mu or the index of shares. Messages that go from one account to another are
 // read there and then added here: no operation waits for one of another account. The
 // committer's goroutine takes Account.mu to publish, never while an operation runs; nobody
-// waits for an operation or reads the database with any of the last four held.
+// waits for an operation or reads the database with any of the last four held. The lock of a
+// view's alarms comes after all of them, and nothing is taken with it held.
 package store
