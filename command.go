@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mox/dns"
@@ -124,7 +125,7 @@ func (p *program) invoke(cmd *command, args []string) error {
 	if cmd.raw {
 		return run(context.Background(), p, args)
 	}
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+	if err := parseFlags(fs, args); errors.Is(err, flag.ErrHelp) {
 		p.printHelp(p.stdout, cmd)
 		return nil
 	} else if err != nil {
@@ -134,6 +135,19 @@ func (p *program) invoke(cmd *command, args []string) error {
 		return usagef("wrong number of arguments")
 	}
 	return run(context.Background(), p, fs.Args())
+}
+
+// parseFlags is fs.Parse, for which a negative number is an argument and no unknown flag.
+func parseFlags(fs *flag.FlagSet, args []string) error {
+	err := fs.Parse(args)
+	at := len(args) - fs.NArg() - 1 // what it stopped at
+	if err == nil || at < 0 || err.Error() != "flag provided but not defined: "+args[at] {
+		return err
+	}
+	if n, nerr := strconv.Atoi(args[at]); nerr != nil || n >= 0 {
+		return err
+	}
+	return fs.Parse(append([]string{"--"}, args[at:]...))
 }
 
 // status reports err and turns it into an exit status.
@@ -150,7 +164,11 @@ func (p *program) status(cmd *command, err error) int {
 		fmt.Fprintf(p.stderr, "usage: %s\n", cmd.usageLine())
 		return 2
 	}
-	fmt.Fprintf(p.stderr, "mox %s: %v\n", cmd.words, err)
+	text := err.Error()
+	if errors.Is(err, context.Canceled) {
+		text = strings.Replace(text, context.Canceled.Error(), "interrupted", 1)
+	}
+	fmt.Fprintf(p.stderr, "mox %s: %s\n", cmd.words, text)
 	return 1
 }
 

@@ -19,6 +19,7 @@ import (
 	"mox/imapclient"
 	"mox/imapimport"
 	"mox/store"
+	"mox/transfer"
 )
 
 // imapImportCommands take over mail of other IMAP servers.
@@ -109,7 +110,11 @@ func (c *imapImportCommand) run(ctx context.Context, p *program, args []string) 
 		if !ok || there == "" || here == "" {
 			return usagef("-map %q is not there=here", n)
 		}
-		c.o.Mapping.Names[there] = here
+		name, err := transfer.MailboxName(there)
+		if err != nil {
+			return usagef("-map %q: %v", n, err)
+		}
+		c.o.Mapping.Names[name] = here
 	}
 	jobs, err := c.jobs(args)
 	if err != nil {
@@ -312,9 +317,9 @@ func (c *imapImportCommand) one(ctx context.Context, j *imapJob, target imapimpo
 		defer c.mu.Unlock()
 		fmt.Fprintf(c.p.stderr, "%s: %s\n", j.account, text)
 	}
-	var last time.Time
+	last := time.Now()
 	o.Progress = func(p imapimport.Progress) {
-		if time.Since(last) < 5*time.Second || p.Total == 0 {
+		if time.Since(last) < 5*time.Second {
 			return
 		}
 		last = time.Now()

@@ -122,15 +122,21 @@ func (a *Admin) EvaluationStats(ctx context.Context) ([]reportdb.EvaluationStats
 	return a.Reports.EvaluationStats(ctx)
 }
 
-// Evaluations returns what waits to be reported to a domain.
-func (a *Admin) Evaluations(ctx context.Context, domain string) ([]reportdb.Evaluation, error) {
+// flushReports makes all that waits be in the database, and returns the domain as it is there.
+func (a *Admin) flushReports(ctx context.Context, domain string) (string, error) {
 	if a.Reports == nil {
-		return nil, errNoReports
+		return "", errNoReports
 	}
 	domain, err := reportDomain(domain)
 	if err == nil {
 		err = a.Reports.Flush(ctx)
 	}
+	return domain, err
+}
+
+// Evaluations returns what waits to be reported to a domain.
+func (a *Admin) Evaluations(ctx context.Context, domain string) ([]reportdb.Evaluation, error) {
+	domain, err := a.flushReports(ctx, domain)
 	if err != nil {
 		return nil, err
 	}
@@ -139,13 +145,7 @@ func (a *Admin) Evaluations(ctx context.Context, domain string) ([]reportdb.Eval
 
 // TLSResults returns what waits to be reported about TLS, by day and domain; all for "".
 func (a *Admin) TLSResults(ctx context.Context, domain string) ([]reportdb.TLSDay, error) {
-	if a.Reports == nil {
-		return nil, errNoReports
-	}
-	domain, err := reportDomain(domain)
-	if err == nil {
-		err = a.Reports.Flush(ctx)
-	}
+	domain, err := a.flushReports(ctx, domain)
 	if err != nil {
 		return nil, err
 	}

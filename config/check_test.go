@@ -100,6 +100,8 @@ func TestStaticErrors(t *testing.T) {
 		e(host, "Hostname: mail..org§\n", `Hostname: bad domain "mail..org": empty label`),
 		e(host, "Hostname: 192.0.2.1§\n", `Hostname: bad domain "192.0.2.1": looks like an IP address`),
 		e(host, "Hostname:§\n", `Hostname: bad domain "": empty`),
+		e(host, with("User: root§\n"), "User: must not be root, from which the server gets away after its start"),
+		e(host, with("User: 0§\n"), "User: must not be root, from which the server gets away after its start"),
 		e(host, with("Hostnames: x§\n"), `Hostnames: unknown field; did you mean "Hostname"?`),
 		e(host, with("TLS:\n\tCA:§\n\t\tAdditionalToSystem: false\n"), "TLS.CA.CertFiles: no certificate files are given"),
 		e(host, with("TLS:\n\tCA:\n\t\tCertFiles:\n\t\t\t- bad.pem§\n"), "TLS.CA.CertFiles[0]: no PEM certificate in file"),

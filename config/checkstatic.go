@@ -32,6 +32,9 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 		info.PackageLogLevels[pkg] = c.logLevel(root.Key("PackageLogLevels", pkg), s.PackageLogLevels[pkg])
 	}
 	info.Hostname, _ = c.domain(root.Key("Hostname"), s.Hostname)
+	if s.User == "root" || s.User == "0" {
+		c.errorf(root.Key("User"), "must not be root, from which the server gets away after its start")
+	}
 	info.Hostnames[info.Hostname] = true
 	if s.TLS.CA != nil {
 		info.RootCAs = c.checkCA(root.Key("TLS", "CA"), s.TLS.CA)
@@ -63,7 +66,7 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	for _, q := range []struct {
 		name  string
 		limit int64
-	}{{"QuotaMessageSize", s.QuotaMessageSize}, {"QuotaMessages", s.QuotaMessages}, {"QuotaMailboxes", s.QuotaMailboxes}} {
+	}{{"QuotaMessageSize", s.QuotaMessageSize}, {"QuotaMessages", s.QuotaMessages}, {"QuotaMailboxes", s.QuotaMailboxes}, {"IMAPMessageLimit", int64(s.IMAPMessageLimit)}} {
 		if q.limit < 0 {
 			c.errorf(root.Key(q.name), "must not be negative; leave it out for no limit")
 		}

@@ -61,7 +61,7 @@ func exampleStatic() *Static {
 			Retry: []time.Duration{5 * time.Minute, time.Hour}, MaxConnections: 4,
 		}},
 		Relay:            map[string]Relay{"printers": {[]string{"192.0.2.64/28"}, []string{"mjl"}, []string{"example.org"}, 100}},
-		QuotaMessageSize: 10 << 30, QuotaMessages: 1_000_000, QuotaMailboxes: 1000,
+		QuotaMessageSize: 10 << 30, QuotaMessages: 1_000_000, QuotaMailboxes: 1000, IMAPMessageLimit: 100_000,
 	}
 }
 

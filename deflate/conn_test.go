@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -138,12 +139,12 @@ func TestCorrupt(t *testing.T) {
 // counted counts what is written.
 type counted struct {
 	net.Conn
-	n int
+	n atomic.Int64
 }
 
 func (c *counted) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	c.n += n
+	c.n.Add(int64(n))
 	return n, err
 }
 
@@ -166,7 +167,7 @@ func TestConn(t *testing.T) {
 	if _, err := io.ReadFull(cb, got); err != nil || !bytes.Equal(got, data) {
 		t.Fatal("data differs", err)
 	}
-	t.Logf("%d octets became %d", len(data), w.n)
+	t.Logf("%d octets became %d", len(data), w.n.Load())
 
 	// A deadline while waiting spoils nothing, and no buffer is held meanwhile.
 	cb.SetReadDeadline(time.Now().Add(5 * time.Millisecond))

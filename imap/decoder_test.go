@@ -87,6 +87,7 @@ func TestDecode(t *testing.T) {
 		{`a LSUB "" *`, Request{"a", "LSUB", false, &List{Patterns: []string{"*"}}}},
 		{"a STATUS x (UIDNEXT MAILBOXID)", Request{"a", "STATUS", false, &Status{"x", []StatusAtt{StatusUIDNext, StatusMailboxID}}}},
 		{"a COMPRESS Deflate", Request{"a", "COMPRESS", false, &Compress{"DEFLATE"}}},
+		{"a UID SEARCH UIDAFTER 5 UIDBEFORE 9", Request{"a", "SEARCH", true, &Search{Key: SearchKey{Op: SearchAnd, Keys: []SearchKey{{Op: SearchUID, Set: set("6:4294967295")}, {Op: SearchUID, Set: set("1:8")}}}}}},
 		{"a UIDBATCHES 500 3:2", Request{"a", "UIDBATCHES", false, &UIDBatches{500, 2, 3}}},
 		{"a UNAUTHENTICATE", Request{"a", "UNAUTHENTICATE", false, nil}},
 		{"a UID EXPUNGE 1,3:*", Request{"a", "EXPUNGE", true, &UIDExpunge{set("1,3:*")}}},
@@ -173,7 +174,7 @@ func TestDecode(t *testing.T) {
 func TestDecodeBad(t *testing.T) {
 	deep := strings.Repeat("(", 200) + "ALL" + strings.Repeat(")", 200)
 	for _, in := range []string{
-		"", " ", "a", "a ", "a COMPRESS", "a COMPRESS DEFLATE x", "a UNAUTHENTICATE x", "a  NOOP", "a NOOP ", "+ NOOP", "a UID", "a UID NOOP", "a FOO", "a LOGIN x", "a LOGIN x \"", "a LOGIN x \"\\x\"",
+		"", " ", "a", "a ", "a COMPRESS", "a SEARCH UIDAFTER 0", "a SEARCH UIDBEFORE 1:2", "a COMPRESS DEFLATE x", "a UNAUTHENTICATE x", "a  NOOP", "a NOOP ", "+ NOOP", "a UID", "a UID NOOP", "a FOO", "a LOGIN x", "a LOGIN x \"", "a LOGIN x \"\\x\"",
 		"a LOGIN x y z", "a AUTHENTICATE PLAIN a", "a AUTHENTICATE PLAIN", "a SELECT", "a SELECT &", "a SELECT &AGE-", "a SELECT x (FOO)",
 		"a SELECT x (QRESYNC (0 1))", "a SELECT x (QRESYNC (1 0))", "a SELECT x (QRESYNC (1 1 1:*))", "a SELECT x (QRESYNC (1 1 1:3 (1:3 1)))",
 		"a SELECT x (QRESYNC (1 1 1:3 (3,1 1,3)))", "a FETCH 0 FLAGS", "a FETCH 1: FLAGS", "a FETCH 4294967296 FLAGS", "a FETCH 1", "a FETCH 1 ()",

@@ -35,6 +35,7 @@ const (
 	CodeHighestModSeq        = "HIGHESTMODSEQ"
 	CodeInUse                = "INUSE"
 	CodeLimit                = "LIMIT"
+	CodeMessageLimit         = "MESSAGELIMIT"
 	CodeMailboxID            = "MAILBOXID"
 	CodeMetadata             = "METADATA"
 	CodeModified             = "MODIFIED"

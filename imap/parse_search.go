@@ -90,6 +90,8 @@ const (
 	argKeyword
 	argHeader
 	argUIDs
+	argUIDAfter
+	argUIDBefore
 	argModSeq
 	argKey
 	argTwoKeys
@@ -106,7 +108,7 @@ type searchSyntax struct {
 }
 
 // searchKeys: RFC 9051 9 and RFC 3501 9: search-key, with RFC 5032 (WITHIN), 7162,
-// 8474 and 8514.
+// 8474, 8514 and 9738 3.2.
 var searchKeys = map[string]searchSyntax{
 	"ALL":               {op: SearchAll},
 	"ANNOTATION":        {op: SearchAnnotation, arg: argAnnotation},
@@ -148,6 +150,8 @@ var searchKeys = map[string]searchSyntax{
 	"THREADID":          {op: SearchThreadID, arg: argObjectID},
 	"TO":                {op: SearchHeader, arg: argString, str: "To"},
 	"UID":               {op: SearchUID, arg: argUIDs},
+	"UIDAFTER":          {op: SearchUID, arg: argUIDAfter},
+	"UIDBEFORE":         {op: SearchUID, arg: argUIDBefore},
 	"UNANSWERED":        {op: SearchFlag, str: `\Answered`, unset: true},
 	"UNDELETED":         {op: SearchFlag, str: `\Deleted`, unset: true},
 	"UNDRAFT":           {op: SearchFlag, str: `\Draft`, unset: true},
@@ -311,6 +315,14 @@ func (p *scanner) searchArg(k *SearchKey, syn searchSyntax) {
 		k.Str = p.flag()
 	case argUIDs:
 		k.Set = p.numSet()
+	case argUIDAfter:
+		if n := p.nzNumber("UID"); n < math.MaxUint32 {
+			k.Set.Ranges = []NumRange{{n + 1, math.MaxUint32}}
+		}
+	case argUIDBefore:
+		if n := p.nzNumber("UID"); n > 1 {
+			k.Set.Ranges = []NumRange{{1, n - 1}}
+		}
 	case argModSeq:
 		k.Num = p.searchModSeq()
 	case argAnnotation:

@@ -169,6 +169,8 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"ACL":        readACL,
 	"LISTRIGHTS": readListRights,
 	"MYRIGHTS":   readMyRights,
+	"GENURLAUTH": readGenURLAuth,
+	"URLFETCH":   readURLFetch,
 }
 
 func (r *ResponseReader) untagged() Response {

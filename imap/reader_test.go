@@ -61,6 +61,9 @@ func TestReadResponse(t *testing.T) {
 		{`* MYRIGHTS INBOX rwiptsldaex`, &MyRights{"INBOX", "rwiptsldaex", RightsAll &^ RightCreate}},
 		{"* XFOO {3}\r\nabc x", &Unknown{"XFOO {3}"}},
 		{"* 3 XFOO", &Unknown{"3 XFOO"}},
+		{`* GENURLAUTH "imap://a" x`, &GenURLAuthResponse{[]string{"imap://a", "x"}}},
+		{"* URLFETCH \"imap://a\" {3}\r\nabc imap://b NIL", &URLFetchResponse{[]URLFetchData{{URL: "imap://a", Data: []byte("abc")}, {URL: "imap://b", Nil: true}}}},
+		{"* URLFETCH a (BODYPARTSTRUCTURE NIL) (BINARY ~{2}\r\nab) b (BODY NIL)", &URLFetchResponse{[]URLFetchData{{URL: "a", Data: []byte("ab")}, {URL: "b", Nil: true}}}},
 		{"* 1 FETCH (UID 4 FLAGS (\\Seen) MODSEQ (5) BODY[1.HEADER.FIELDS (\"a\" b)]<5> {3}\r\nabc BINARY.SIZE[1] 7 X-Y (1 \"2\") PREVIEW NIL)", &FetchResponse{
 			Seq: 1, UID: 4, Flags: []string{`\Seen`}, ModSeq: 5, PreviewNil: true, BinarySizes: map[string]int64{"1": 7},
 			Sections: []SectionData{{Label: "BODY[1.HEADER.FIELDS (a b)]<5>", Data: []byte("abc")}},

@@ -6,7 +6,8 @@ import "time"
 // *Enabled, *Flags, *NumberResponse, *Expunge, *Vanished, *FetchResponse, *ListResponse,
 // *MailboxStatus, *SearchResponse, *ESearch, *SortResponse, *ThreadResponse,
 // *ComparatorResponse, *LanguageResponse, *IDResponse, *Namespace, *Quota, *QuotaRoot,
-// *Metadata, *ACL, *ListRights, *MyRights, or *Unknown.
+// *Metadata, *ACL, *ListRights, *MyRights, *GenURLAuthResponse, *URLFetchResponse, or
+// *Unknown.
 type Response interface{ response() }
 
 // StatusResponse is OK, NO, BAD, PREAUTH or BYE, tagged or not (Tag "*").

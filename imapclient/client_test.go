@@ -1,8 +1,11 @@
 package imapclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -104,6 +107,35 @@ func TestRefused(t *testing.T) {
 		}
 		if err := c.Noop(ctx); !errors.Is(err, ErrBye) {
 			t.Errorf("noop: %v", err)
+		}
+	})
+}
+
+func TestFetchMany(t *testing.T) {
+	play(t, "testdata/session/fetchmany.txt", func(ctx context.Context, c *Client, got *[]imap.Response) {
+		var spooled bytes.Buffer
+		var seen []string
+		sink := func(label string, size int64) io.Writer {
+			if label != "BODY[]" {
+				return nil
+			}
+			return &spooled
+		}
+		err := c.FetchMany(ctx, true, []string{"1", "2", "3"}, "(UID BODY.PEEK[])", sink, func(f *imap.FetchResponse) error {
+			for _, s := range f.Sections {
+				seen = append(seen, fmt.Sprintf("%d %s %q %d", f.UID, s.Label, s.Data, s.Spooled))
+			}
+			return nil
+		})
+		var ierr *imap.Error
+		if !errors.As(err, &ierr) || ierr.Code != "SERVERBUG" {
+			t.Errorf("error %v", err)
+		}
+		if diff := cmp.Diff([]string{`1 BODY[] "" 5`, `1 BODY[HEADER] "x\r\n" 0`, `2 BODY[] "quoted" 0`}, seen); diff != "" {
+			t.Error(diff)
+		}
+		if spooled.String() != "abc\r\n" || len(*got) != 1 {
+			t.Errorf("spooled %q, others %v", spooled.String(), *got)
 		}
 	})
 }

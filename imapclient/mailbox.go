@@ -174,6 +174,15 @@ type AppendMessage struct {
 	Date  time.Time // zero: now, for the server to say
 	Size  int64
 	Data  io.Reader // exactly Size octets
+	// Parts is what the message is put together from, in place of Size and Data; it needs
+	// CATENATE (RFC 4469).
+	Parts []Part
+}
+
+// Part is a part of a message: what a URL of the server leads to, or text.
+type Part struct {
+	URL  string
+	Text []byte // when URL is empty
 }
 
 // Append adds messages to a mailbox; more than one needs MULTIAPPEND. It returns the
@@ -188,19 +197,22 @@ func (c *Client) Append(ctx context.Context, mailbox string, msgs ...AppendMessa
 		if m.err != nil {
 			break
 		}
-		m.text(" ")
-		if len(msg.Flags) > 0 {
-			m.out = append(imap.AppendFlags(m.out, msg.Flags), ' ')
-		}
-		if !msg.Date.IsZero() {
-			m.text(msg.Date.Format(`"` + imap.DateTimeLayout + `" `))
-		}
-		m.err = m.stream(msg.Size, func(w io.Writer) error {
-			_, err := io.Copy(w, msg.Data)
-			return err
-		})
+		m.message(msg)
 	}
-	status, err := c.run(ctx, m, nil)
+	return c.appended(ctx, m)
+}
+
+// appended runs a command that adds messages.
+func (c *Client) appended(ctx context.Context, m *command) (appendUID string, err error) {
+	on := func(r imap.Response) error {
+		// RFC 8508 3.2: REPLACE has it in an untagged response.
+		if s, ok := r.(*imap.StatusResponse); ok && s.Code == imap.CodeAppendUID {
+			appendUID = s.CodeArg
+		}
+		c.unsolicited(r)
+		return nil
+	}
+	status, err := c.run(ctx, m, on)
 	if err != nil {
 		return "", err
 	}
@@ -208,6 +220,44 @@ func (c *Client) Append(ctx context.Context, mailbox string, msgs ...AppendMessa
 		appendUID = status.CodeArg
 	}
 	return appendUID, nil
+}
+
+// message adds what follows the mailbox in APPEND: flags, date, and content.
+func (m *command) message(msg AppendMessage) {
+	m.text(" ")
+	if len(msg.Flags) > 0 {
+		m.out = append(imap.AppendFlags(m.out, msg.Flags), ' ')
+	}
+	if !msg.Date.IsZero() {
+		m.text(msg.Date.Format(`"` + imap.DateTimeLayout + `" `))
+	}
+	if len(msg.Parts) > 0 {
+		m.parts(msg.Parts)
+		return
+	}
+	if m.err == nil {
+		m.err = m.stream(msg.Size, func(w io.Writer) error {
+			_, err := io.Copy(w, msg.Data)
+			return err
+		})
+	}
+}
+
+// parts adds what a message is made of.
+func (m *command) parts(parts []Part) {
+	m.text("CATENATE (")
+	for i, p := range parts {
+		if i > 0 {
+			m.text(" ")
+		}
+		if p.URL != "" {
+			m.text("URL ").value(p.URL)
+			continue
+		}
+		m.text("TEXT ")
+		m.literal(p.Text)
+	}
+	m.text(")")
 }
 
 // Idle waits for responses of the server and passes them to on, until ctx ends or on

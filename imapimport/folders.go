@@ -62,9 +62,9 @@ func (r *run) folders(ctx context.Context) ([]*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing mailboxes: %w", err)
 	}
-	n := namer{m: &r.o.Mapping, uses: uses, others: append(ns.Other, ns.Shared...), prefix: r.o.Mapping.Prefix}
-	if n.prefix == "" && len(ns.Personal) > 0 {
-		n.prefix = ns.Personal[0]
+	n := namer{m: &r.o.Mapping, uses: uses, others: append(prefixes(ns.Other), prefixes(ns.Shared)...), prefix: r.o.Mapping.Prefix}
+	if personal := prefixes(ns.Personal); n.prefix == "" && len(personal) > 0 {
+		n.prefix = personal[0]
 	}
 	count := map[string]int{}
 	var folders []*folder
@@ -92,15 +92,11 @@ func (r *run) folders(ctx context.Context) ([]*folder, error) {
 func (r *run) list(ctx context.Context, c *imapclient.Client) (list []*imap.ListResponse, subscribed map[string]bool, ns imap.Namespace, err error) {
 	subscribed = map[string]bool{}
 	if c.Has("NAMESPACE") {
-		res, err := c.Do(ctx, "NAMESPACE")
+		n, err := c.Namespaces(ctx)
 		if err != nil {
 			return nil, nil, ns, err
 		}
-		for _, u := range res.Untagged {
-			if n, ok := u.(*imap.Namespace); ok {
-				ns = *n
-			}
-		}
+		ns = *n
 	}
 	// RFC 6154 3 needs LIST-EXTENDED for RETURN.
 	if c.Has("LIST-EXTENDED") || c.Has("IMAP4REV2") {
@@ -124,6 +120,18 @@ func (r *run) list(ctx context.Context, c *imapclient.Client) (list []*imap.List
 		}
 	}
 	return list, subscribed, ns, nil
+}
+
+// prefixes returns those of a list of prefixes and delimiters by turns.
+func prefixes(list []string) (l []string) {
+	for i := 0; i < len(list); i += 2 {
+		name, ok := imap.DecodeUTF7(list[i])
+		if !ok {
+			name = list[i]
+		}
+		l = append(l, name)
+	}
+	return l
 }
 
 func hasAttr(attrs []string, want string) bool {

@@ -154,5 +154,5 @@ func (r *run) mailbox(ctx context.Context, name string) (*Mailbox, error) {
 }
 
 func (r *run) stateName(f *folder) string {
-	return stateName(r.o.Login.Host, r.o.Login.User, f.name)
+	return stateName(r.o.Login.Host, r.o.Login.User, f.name, f.target)
 }

@@ -90,9 +90,9 @@ func decodeState(b []byte) (*state, error) {
 	return s, nil
 }
 
-// stateName is where the record of a mailbox of the source is.
-func stateName(host, user, mailbox string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(host) + "\x00" + user + "\x00" + mailbox))
+// stateName is where the record of a mailbox of the source is: another for each mailbox here.
+func stateName(host, user, mailbox, target string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{strings.ToLower(host), user, mailbox, target}, "\x00")))
 	return hex.EncodeToString(sum[:16])
 }
 

@@ -199,6 +199,7 @@ func (s *session) storeAnnotations(ctx context.Context, r *imap.Request, st *ima
 	if err != nil {
 		return err
 	}
+	sp = s.limitMessages(sp)
 	if err := s.checkAnnotatedParts(ctx, sp, annotatedParts(st.Annotations)); err != nil {
 		return err
 	}
@@ -293,7 +294,7 @@ func (s *session) changedAnnotations(m *store.Message, since store.ModSeq) (name
 	}
 	list, err := s.annotations(m.ID, since)
 	if err != nil {
-		s.log.Warn("reading annotations to tell of", "err", err)
+		s.logger().Warn("reading annotations to tell of", "err", err)
 		return nil
 	}
 	for _, an := range list {

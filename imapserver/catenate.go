@@ -58,7 +58,7 @@ func (a *appender) catText(c *imap.CatPart, sp *store.Spool) error {
 func (a *appender) catURL(ctx context.Context, url string, sp *store.Spool) error {
 	err := a.copyURL(ctx, url, sp)
 	if errors.Is(err, errNoData) || errors.Is(err, store.ErrNoBody) {
-		a.s.log.Debug("url for catenate", "err", err)
+		a.s.logger().Debug("url for catenate", "err", err)
 		err = badURL(url)
 	}
 	if err != nil {

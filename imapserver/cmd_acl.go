@@ -77,7 +77,7 @@ func (s *session) cmdSetACL(ctx context.Context, r *imap.Request) error {
 	if err := p.account.SetACL(ctx, p.mb.ID, id, a.Op, a.Rights); err != nil {
 		return err
 	}
-	s.log.Info("access control list changed", "owner", s.ownerOf(&p), "mailbox", int64(p.mb.ID), "identifier", id)
+	s.logger().Info("access control list changed", "owner", s.ownerOf(&p), "mailbox", int64(p.mb.ID), "identifier", id)
 	return nil
 }
 
@@ -99,7 +99,7 @@ func (s *session) cmdDeleteACL(ctx context.Context, r *imap.Request) error {
 	if err := p.account.SetACL(ctx, p.mb.ID, id, imap.RightsReplace, 0); err != nil {
 		return err
 	}
-	s.log.Info("access control list changed", "owner", s.ownerOf(&p), "mailbox", int64(p.mb.ID), "identifier", id)
+	s.logger().Info("access control list changed", "owner", s.ownerOf(&p), "mailbox", int64(p.mb.ID), "identifier", id)
 	return nil
 }
 

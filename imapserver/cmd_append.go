@@ -138,7 +138,10 @@ var errEmptyMessage = imap.No("", "empty message")
 
 // check refuses a message by what stands before its data.
 func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error) {
-	if len(a.msgs) >= a.s.limits().AppendMessages {
+	if limit := a.s.limits().AppendMessages; len(a.msgs) >= limit {
+		if a.s.hasMessageLimit() {
+			return nm, tooManyMessages(limit)
+		}
 		return nm, imap.No(imap.CodeLimit, "too many messages in one APPEND")
 	}
 	if nm.Flags, nm.Keywords, err = parseFlags(m.Flags); err != nil {

@@ -125,7 +125,6 @@ func (s *session) authenticated(ctx context.Context, p Principal, err error) err
 	s.principal, s.account, s.state = p, account, stateAuthenticated
 	s.srv.loggedIn(s, p.Account)
 	s.disable(p.Account)
-	s.log = s.log.With("account", p.Account)
 	lim := s.limits()
 	s.conn.SetReadTimeout(lim.ReadTimeout)
 	s.conn.SetWriteTimeout(lim.WriteTimeout)

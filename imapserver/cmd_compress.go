@@ -43,7 +43,7 @@ func (s *session) cmdCompress(_ context.Context, r *imap.Request) error {
 }
 
 // canCompress reports whether COMPRESS is of use.
-func (s *session) canCompress() bool { return !s.compressed }
+func (s *session) canCompress() bool { return !s.compressed && s.limits().Compressed > 0 }
 
 // endCompression ends the count of the session; the connection goes on as it was.
 func (s *session) endCompression() {

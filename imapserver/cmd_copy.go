@@ -36,6 +36,9 @@ func (s *session) copyArgs(ctx context.Context, r *imap.Request) (set store.UIDS
 	if err != nil {
 		return nil, dst, err
 	}
+	if err := s.withinLimit(sp); err != nil {
+		return nil, dst, err
+	}
 	if dst, err = s.target(ctx, c.Mailbox); err != nil {
 		return nil, dst, err
 	}

@@ -45,6 +45,7 @@ func (s *session) cmdFetch(ctx context.Context, r *imap.Request) error {
 	if f.Partial != nil {
 		sp = sp.part(*f.Partial)
 	}
+	sp = s.limitMessages(sp)
 	// RFC 4314 4: without the right to, reading does not set \Seen.
 	if p.seen && !s.box.readOnly && s.box.rights.Has(imap.RightSeen) {
 		s.markSeen(ctx, p, sp)
@@ -141,7 +142,7 @@ func (s *session) markSeen(ctx context.Context, p *fetchPlan, sp spans) {
 	}
 	res, err := s.box.account.SetFlags(ctx, s.box.view.Mailbox, set, store.FlagChange{Op: store.FlagsAdd, Flags: store.FlagSeen})
 	if err != nil {
-		s.log.Warn("setting seen flag", "err", err)
+		s.logger().Warn("setting seen flag", "err", err)
 		return
 	}
 	p.marked = res.ModSeq

@@ -39,5 +39,5 @@ func (s *session) logClientID(id *imap.ID) {
 		}
 		args = append(args, "client."+f.Key, v)
 	}
-	s.log.Info("client id", args...)
+	s.logger().Info("client id", args...)
 }

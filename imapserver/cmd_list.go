@@ -128,7 +128,7 @@ func (l *listing) addAllShared(ctx context.Context) error {
 		acc, err := s.reach(ctx, owner)
 		if err != nil {
 			// Whatever is wrong with that account must not keep users from their own mail.
-			s.log.Error("listing shared mailboxes", "owner", owner, "err", err)
+			s.logger().Error("listing shared mailboxes", "owner", owner, "err", err)
 			continue
 		}
 		if acc != nil {

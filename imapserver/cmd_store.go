@@ -32,6 +32,7 @@ func (s *session) cmdStore(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return err
 	}
+	sp = s.limitMessages(sp)
 	var res store.FlagResult
 	if set := s.box.uids(sp); len(set) > 0 {
 		if res, err = s.box.account.SetFlags(ctx, s.box.view.Mailbox, set, change); err != nil {

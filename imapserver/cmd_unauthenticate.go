@@ -35,7 +35,6 @@ func (s *session) forget() {
 	s.condstore, s.qresync, s.utf8, s.utf8only, s.rev2, s.uidonly = false, false, false, false, false, false
 	s.comparator = comparator{}
 	s.keyReset.Store(0)
-	s.setLog()
 	lim := s.limits()
 	s.dec.SetUTF8(false)
 	s.dec.SetLimits(imap.LoginLimits)

@@ -32,7 +32,7 @@ func (s *session) cmdURLFetch(ctx context.Context, r *imap.Request) error {
 func (s *session) urlFetch(ctx context.Context, item *imap.URLFetchItem) error {
 	acc, d, u, err := s.openFetched(ctx, item.URL)
 	if errors.Is(err, ErrURL) || errors.Is(err, ErrURLDenied) || errors.Is(err, ErrURLGone) {
-		s.log.Debug("url for urlfetch", "err", err)
+		s.logger().Debug("url for urlfetch", "err", err)
 		s.urlFetchHead(item.URL)
 		s.out = append(s.out, " NIL\r\n"...)
 		return nil

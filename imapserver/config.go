@@ -147,7 +147,11 @@ type Limits struct {
 	LoginFailures  int           // failed logins of a connection; 10
 	AppendSize     int64         // octets of a message in APPEND, announced as APPENDLIMIT; 1 GiB
 	AppendMessages int           // messages of one APPEND; 500
-	Connections    int           // open connections; 20000
+	// Messages is how many messages FETCH, STORE, COPY, MOVE and APPEND may work on, announced as
+	// MESSAGELIMIT (RFC 9738); 0: no limit. Clients that do not know it take partial results for
+	// whole ones.
+	Messages    int
+	Connections int // open connections; 20000
 	// Compressed is how many connections may be compressed at a time, each of which may keep 32
 	// KiB of what its client has sent; 5000; below 0: none.
 	Compressed     int
@@ -173,6 +177,9 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.LoginFailures, 10)
 	setDefault(&l.AppendSize, 1<<30)
 	setDefault(&l.AppendMessages, 500)
+	if l.Messages > 0 {
+		l.AppendMessages = min(l.AppendMessages, l.Messages)
+	}
 	setDefault(&l.Connections, 20000)
 	setDefault(&l.Compressed, 5000)
 	setDefault(&l.Contexts, 10)

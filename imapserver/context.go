@@ -55,7 +55,7 @@ func (s *session) addContext(ctx context.Context, c *searching, res *searchResul
 	sc.key, err = s.fixedKey(&c.q.Key)
 	switch {
 	case err != nil:
-		s.log.ErrorContext(ctx, "keeping a search up to date", "err", err)
+		s.logger().ErrorContext(ctx, "keeping a search up to date", "err", err)
 		s.refuseUpdate(sc, "search cannot be kept up to date")
 		return
 	case len(b.contexts) >= s.limits().Contexts:
@@ -164,7 +164,7 @@ func (s *session) wire(c *searchContext) func(uids []uint32) []uint32 {
 func (s *session) changedInContexts(uids []uint32) {
 	for _, c := range slices.Clone(s.box.contexts) {
 		if err := s.updateContext(s.ctx, c, uids); err != nil {
-			s.log.Error("keeping a search up to date", "err", err)
+			s.logger().Error("keeping a search up to date", "err", err)
 			s.refuseUpdate(c, "search is no longer kept up to date")
 		} else if s.box.contextSize() > s.limits().ContextResults {
 			s.refuseUpdate(c, "results of contexts are too large")

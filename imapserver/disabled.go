@@ -32,6 +32,7 @@ var commandNeeds = map[string][]string{
 	"NOTIFY":         {"NOTIFY"},
 	"UNSELECT":       {"UNSELECT"},
 	"SORT":           {"SORT"},
+	"ESEARCH":        {"MULTISEARCH"},
 	"THREAD":         {"THREAD=REFERENCES", "THREAD=REFS", "THREAD=ORDEREDSUBJECT"},
 	"CANCELUPDATE":   {"CONTEXT=SEARCH", "CONTEXT=SORT"},
 	"COMPARATOR":     {"I18NLEVEL=2"},

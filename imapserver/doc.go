@@ -44,6 +44,12 @@
 // of any size needs bounded memory, and a client that does not read blocks only its
 // own session, until the write deadline.
 //
+// # Compression
+//
+// COMPRESS puts a [mox/deflate.Conn] below the session's connection. What it has decompressed
+// and not given out is read before the network is, so that a session may wait as without it;
+// UNAUTHENTICATE ends it, and leaves the connection where it was.
+//
 // # Files on disk, locks
 //
 // The package has no files. Server.mu guards the set of sessions and is never held

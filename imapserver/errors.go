@@ -53,7 +53,7 @@ func (s *session) explain(ctx context.Context, r *imap.Request, err error) (*ima
 		return nil, err
 	case errors.As(err, &ierr):
 		if ierr.Err != nil {
-			s.log.Error("command failed", "command", r.Name, "err", ierr.Err)
+			s.logger().Error("command failed", "command", r.Name, "err", ierr.Err)
 			own := *ierr
 			own.Text += ", reference " + s.reference()
 			return &own, nil
@@ -75,7 +75,7 @@ func (s *session) explain(ctx context.Context, r *imap.Request, err error) (*ima
 			code, text = e.code, e.text
 		}
 	}
-	s.log.Error("command failed", "command", r.Name, "account", s.principal.Account, "err", err)
+	s.logger().Error("command failed", "command", r.Name, "err", err)
 	return &imap.Error{Type: imap.NO, Code: code, Text: text + ", reference " + s.reference(), Err: err}, nil
 }
 

@@ -98,6 +98,7 @@ var extensions = []extension{
 	{name: "QUOTA=RES-MESSAGE", rfc: "9208"},
 	{name: "QUOTA=RES-MAILBOX", rfc: "9208"},
 	{name: "APPENDLIMIT", rfc: "7889"},
+	{name: "MESSAGELIMIT", rfc: "9738", available: (*session).hasMessageLimit},
 	{name: "ACL", rfc: "4314", available: (*session).announcesACL},
 	{name: "RIGHTS=" + imap.NewRights, rfc: "4314", available: (*session).announcesACL},
 	{name: "LIST-MYRIGHTS", rfc: "8440", available: (*session).announcesACL},
@@ -116,9 +117,11 @@ func (s *session) appendCapabilities(b []byte) []byte {
 		}
 		b = append(b, ' ')
 		b = append(b, e.name...)
-		if e.name == "APPENDLIMIT" {
-			b = append(b, '=')
-			b = strconv.AppendInt(b, s.limits().AppendSize, 10)
+		switch e.name {
+		case "APPENDLIMIT":
+			b = strconv.AppendInt(append(b, '='), s.limits().AppendSize, 10)
+		case "MESSAGELIMIT":
+			b = strconv.AppendInt(append(b, '='), int64(s.limits().Messages), 10)
 		}
 	}
 	return b

@@ -121,7 +121,7 @@ func (s *session) tellNews(ctx context.Context) {
 // back. RFC 5465 5.8: that ends NOTIFY.
 func (s *session) newsLost(err error, now store.ModSeq) {
 	if err != nil && !errors.Is(err, store.ErrTooOld) {
-		s.log.Error("reading change log for a client", "account", s.principal.Account, "err", err)
+		s.logger().Error("reading change log for a client", "err", err)
 	}
 	n := s.news
 	s.advance(now)

@@ -252,6 +252,6 @@ func (s *session) fetchNew(n int) {
 	w := &fetcher{s: s, p: f.plan}
 	// An error of the connection comes back with the next write.
 	if err := w.run(s.ctx, sp); err != nil && !isNetError(err) {
-		s.log.Warn("reading new messages for a client", "account", s.principal.Account, "err", err)
+		s.logger().Warn("reading new messages for a client", "err", err)
 	}
 }

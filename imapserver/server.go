@@ -85,8 +85,12 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 		delete(s.listeners, ln)
 		s.mu.Unlock()
 	}()
-	stop := context.AfterFunc(ctx, func() { ln.Close() })
-	defer stop()
+	// It remains when ln fails, for the sessions. One for all of them: each of its own would
+	// be 300 octets of an idle one.
+	context.AfterFunc(ctx, func() {
+		ln.Close()
+		s.interrupt()
+	})
 
 	for delay := time.Duration(0); ; {
 		nc, err := ln.Accept()
@@ -116,7 +120,20 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 // ServeConn serves one connection and returns when it has ended. It closes nc. The
 // session ends with BYE when ctx does. With [Listener.Implicit], nc may be a [*tls.Conn],
 // whose handshake may be done.
-func (s *Server) ServeConn(ctx context.Context, nc net.Conn, l Listener) { s.serveConn(ctx, nc, &l) }
+func (s *Server) ServeConn(ctx context.Context, nc net.Conn, l Listener) {
+	stop := context.AfterFunc(ctx, s.interrupt)
+	defer stop()
+	s.serveConn(ctx, nc, &l)
+}
+
+// interrupt makes all sessions look whether they are to end.
+func (s *Server) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sess := range s.sessions {
+		sess.conn.Interrupt()
+	}
+}
 
 // serveConn is ServeConn. An idle session waits below here: what is not needed then is
 // done in other functions, for its stack to stay at 4 KB.
@@ -231,11 +248,7 @@ func (s *Server) closeListeners() {
 // listeners, and returns the error of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop(ErrServerClosed)
-	s.mu.Lock()
-	for sess := range s.sessions {
-		sess.conn.Interrupt()
-	}
-	s.mu.Unlock()
+	s.interrupt()
 	defer s.closeListeners()
 
 	done := make(chan struct{})

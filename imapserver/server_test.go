@@ -308,12 +308,13 @@ var serverSettings = map[string]testOptions{
 			return []string{"IDLE", "QRESYNC", "CONDSTORE", "NOTIFY", "REPLACE", "IMAP4REV2", "THREAD=REFS", "ESEARCH", "LIST-STATUS"}
 		}
 	}},
-	"tlsonly":    {listener: Listener{Service: "imap"}},
-	"nolimits":   {},
-	"annotate":   {store: store.Options{Annotations: store.AnnotationLimits{Size: 1024, Message: 10}}},
-	"behind":     {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
-	"metadata":   {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
-	"compressed": {config: func(c *Config) { c.Limits.Compressed = 1 }},
+	"tlsonly":      {listener: Listener{Service: "imap"}},
+	"nolimits":     {},
+	"annotate":     {store: store.Options{Annotations: store.AnnotationLimits{Size: 1024, Message: 10}}},
+	"behind":       {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
+	"metadata":     {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
+	"messagelimit": {config: func(c *Config) { c.Limits.Messages = 3 }},
+	"compressed":   {config: func(c *Config) { c.Limits.Compressed = 1 }},
 	"contexts": {config: func(c *Config) {
 		c.Limits.Contexts = 2
 		c.Limits.ContextResults = 10

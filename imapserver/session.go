@@ -26,7 +26,6 @@ type session struct {
 	listener *Listener
 	conn     *lineio.Conn
 	dec      *imap.Decoder
-	log      *slog.Logger
 	cid      int64
 	tls      *tls.ConnectionState // nil without TLS
 
@@ -66,17 +65,17 @@ type session struct {
 	idling    *imap.Request // the IDLE command in progress
 	idleSince time.Time
 
-	ctx       context.Context // of the session
-	cancel    context.CancelFunc
-	stopWatch func() bool
-	release   func() // of the connection limit
-	ended     error  // why the session has ended
+	ctx     context.Context // of the session
+	cancel  context.CancelFunc
+	release func() // of the connection limit
+	ended   error  // why the session has ended
 
 	keyReset atomic.Int64 // the mailbox whose access key was reset, keysReset for all; see cmd_resetkey.go
 
-	uidCommand    bool // the command in progress has the prefix UID
-	first         bool // no command has been accepted yet
-	bad           int  // consecutive BAD responses
+	limitedAt     store.UID // where the command in progress stopped, as it may work on so many messages only; 0: it did not
+	uidCommand    bool      // the command in progress has the prefix UID
+	first         bool      // no command has been accepted yet
+	bad           int       // consecutive BAD responses
 	loginFailures int
 }
 
@@ -115,7 +114,6 @@ var traceLevels = [...]slog.Level{traceProtocol: mlog.LevelTrace, traceAuth: mlo
 func newSession(srv *Server, nc net.Conn, l *Listener) *session {
 	s := &session{srv: srv, listener: l, state: stateNotAuthenticated, first: true, cid: srv.cfg.NextID(), start: srv.cfg.Now()}
 	s.remote, s.local = addr(nc.RemoteAddr()), addr(nc.LocalAddr())
-	s.setLog()
 	lim := s.limits()
 	s.conn = lineio.New(nc, lineio.Options{ReadTimeout: lim.LoginTimeout, WriteTimeout: lim.LoginTimeout})
 	s.conn.SetDeadline(time.Now().Add(lim.LoginDeadline))
@@ -124,9 +122,14 @@ func newSession(srv *Server, nc net.Conn, l *Listener) *session {
 	return s
 }
 
-// setLog makes log lines name the connection.
-func (s *session) setLog() {
-	s.log = s.srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
+// logger returns a logger that names the connection and, after login, the account. It is
+// made when there is something to log: most sessions log nothing.
+func (s *session) logger() *slog.Logger {
+	log := s.srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
+	if s.principal.Account != "" {
+		log = log.With("account", s.principal.Account)
+	}
+	return log
 }
 
 func addr(a net.Addr) netip.Addr {
@@ -145,16 +148,14 @@ func (s *session) sendContinuation() error {
 
 // begin ties the session to a context.
 func (s *session) begin(ctx context.Context) {
-	s.stopWatch = context.AfterFunc(ctx, s.conn.Interrupt)
 	s.ctx, s.cancel = context.WithCancel(mlog.WithCid(ctx, s.cid))
-	if s.log.Enabled(s.ctx, mlog.LevelTrace) {
+	if s.srv.cfg.Log.Enabled(s.ctx, mlog.LevelTrace) {
 		s.conn.SetTrace(s.traceOctets)
 	}
 }
 
 // end closes the connection and gives back what the session holds.
 func (s *session) end() {
-	s.stopWatch()
 	s.cancel()
 	s.closeAccount()
 	s.endCompression()
@@ -163,7 +164,9 @@ func (s *session) end() {
 	_ = s.conn.Close()
 	s.conn.Release()
 	s.release()
-	s.log.Debug("connection closed", "err", s.ended, "duration", s.srv.cfg.Now().Sub(s.start))
+	if log := s.srv.cfg.Log; log.Enabled(s.ctx, slog.LevelDebug) {
+		s.logger().Debug("connection closed", "err", s.ended, "duration", s.srv.cfg.Now().Sub(s.start))
+	}
 }
 
 // traceOctets logs the wire. RFC 9051 11.7: before login the input may be a password.
@@ -178,7 +181,7 @@ func (s *session) traceOctets(in bool, data []byte) {
 			kind = traceAuth
 		}
 	}
-	mlog.Trace(s.ctx, s.log, traceLevels[kind], prefix, data)
+	mlog.Trace(s.ctx, s.logger(), traceLevels[kind], prefix, data)
 }
 
 // run greets and then serves commands, until s.ended says why it stops.
@@ -209,7 +212,7 @@ func (s *session) recovered() {
 }
 
 func (s *session) panicked(p any) {
-	s.log.Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	s.logger().Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if s.srv.cfg.Hooks.Panic != nil {
 		s.srv.cfg.Hooks.Panic()
 	}
@@ -339,7 +342,9 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		}
 	}
 	defer s.giveBack()
+	s.limitedAt = 0
 	err := cmd.run(s, s.recordOwn(ctx), r)
+	s.tellLimited(err)
 	if !cmd.quiet && !isClose(err) {
 		if s.box != nil {
 			s.reportWanted(!cmd.noExpunge || r.UID)

@@ -238,6 +238,13 @@ func (s *server) messages() []received {
 	return slices.Clone(s.got)
 }
 
+// said are the lines that clients have sent.
+func (s *server) said() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.lines)
+}
+
 func (s *server) serve(conn net.Conn, num int) {
 	defer conn.Close()
 	r, secure := bufio.NewReader(conn), false

@@ -96,8 +96,8 @@ func TestNotify(t *testing.T) {
 				if got != tc.want {
 					t.Errorf("notice %q, want %q", got, tc.want)
 				}
-				if !strings.Contains(strings.Join(s.lines, "\n"), tc.params) {
-					t.Errorf("lines %q", s.lines)
+				if !strings.Contains(strings.Join(s.said(), "\n"), tc.params) {
+					t.Errorf("lines %q", s.said())
 				}
 			})
 		})

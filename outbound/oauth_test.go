@@ -162,8 +162,8 @@ func TestTokenRenewed(t *testing.T) {
 		}
 		token = "t3" // the one before was taken back
 		send(3)
-		if !slices.ContainsFunc(s.lines, func(l string) bool { return l == "AQ==" }) {
-			t.Errorf("no dummy response: %q", s.lines)
+		if !slices.ContainsFunc(s.said(), func(l string) bool { return l == "AQ==" }) {
+			t.Errorf("no dummy response: %q", s.said())
 		}
 	})
 }
@@ -220,8 +220,8 @@ func TestClientCertificate(t *testing.T) {
 			id := b.send("a@dest.test")[0]
 			synctest.Wait()
 			b.want(id, "delivered")
-			if asked := slices.Contains(s.lines, "AUTH EXTERNAL ="); asked != strings.HasPrefix(mechs, "EXTERNAL") {
-				t.Errorf("%s: %q", mechs, s.lines)
+			if asked := slices.Contains(s.said(), "AUTH EXTERNAL ="); asked != strings.HasPrefix(mechs, "EXTERNAL") {
+				t.Errorf("%s: %q", mechs, s.said())
 			}
 		})
 	}

@@ -235,7 +235,7 @@ func TestReuse(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		quits := 0
-		for _, l := range s.lines {
+		for _, l := range s.said() {
 			if l == "QUIT" {
 				quits++
 			}

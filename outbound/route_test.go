@@ -87,8 +87,8 @@ func TestSmarthostTLS(t *testing.T) {
 		id := b.send("a@dest.test")[0]
 		synctest.Wait()
 		b.want(id, "delayed 4.7.10")
-		if len(s.messages()) != 0 || slices.ContainsFunc(s.lines, func(l string) bool { return strings.HasPrefix(l, "AUTH") }) {
-			t.Errorf("lines %q", s.lines)
+		if len(s.messages()) != 0 || slices.ContainsFunc(s.said(), func(l string) bool { return strings.HasPrefix(l, "AUTH") }) {
+			t.Errorf("lines %q", s.said())
 		}
 	})
 }
@@ -187,8 +187,8 @@ func TestSocks(t *testing.T) {
 		id := b.send("a@dest.test")[0]
 		synctest.Wait()
 		b.want(id, "delivered")
-		if s := b.server("192.0.2.1"); !slices.Contains(s.lines, "EHLO proxy.example") {
-			t.Errorf("lines %q", s.lines)
+		if s := b.server("192.0.2.1"); !slices.Contains(s.said(), "EHLO proxy.example") {
+			t.Errorf("lines %q", s.said())
 		}
 		if string(asked) != string([]byte{5, 1, 0, 1, 192, 0, 2, 1, 0, 25}) {
 			t.Errorf("asked for %v", asked)

@@ -16,6 +16,8 @@ const (
 	busyHeap = 32 << 20
 	// quiet is after how long without a collection the memory is given back.
 	quiet = 3 * time.Second
+	// maxShrink bounds how often garbage is collected then to shrink stacks.
+	maxShrink = 4
 	// normalPercent is the default of the runtime.
 	normalPercent = 100
 )
@@ -25,7 +27,8 @@ type collector struct {
 	mu      sync.Mutex // guards what follows
 	percent int        // as set; 0: stopped
 	idle    *time.Timer
-	gaveUp  bool // what follows is the collection by which memory was given back
+	giving  bool   // memory is being given back
+	given   uint64 // number of collections when it had been
 }
 
 // collected is an object that nothing refers to: its finalizer runs at each collection.
@@ -61,15 +64,12 @@ func (c *collector) after() {
 		return
 	}
 	c.watch()
-	if c.gaveUp {
-		c.gaveUp = false
+	// Not those by which memory is given back, or it would be for ever. The call may come
+	// late.
+	if c.giving || readMetric("/gc/cycles/total:gc-cycles") <= c.given {
 		return
 	}
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	if live[0].Value.Kind() == metrics.KindUint64 {
-		c.set(percentFor(live[0].Value.Uint64()))
-	}
+	c.set(percentFor(readMetric("/gc/heap/live:bytes")))
 	c.idle.Reset(quiet)
 }
 
@@ -92,12 +92,40 @@ func (c *collector) set(percent int) {
 // giveBack is called when there is little to do.
 func (c *collector) giveBack() {
 	c.mu.Lock()
-	if c.percent == 0 {
+	if c.percent == 0 || c.giving {
 		c.mu.Unlock()
 		return
 	}
-	c.gaveUp = true
+	c.giving = true
 	c.set(normalPercent)
 	c.mu.Unlock()
+	shrinkStacks()
 	debug.FreeOSMemory()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.giving, c.given = false, readMetric("/gc/cycles/total:gc-cycles")
+}
+
+// readMetric returns a number of the runtime, 0 where it has none of the name.
+func readMetric(name string) uint64 {
+	m := []metrics.Sample{{Name: name}}
+	metrics.Read(m)
+	if m[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return m[0].Value.Uint64()
+}
+
+// shrinkStacks collects until the stacks of what waits no longer become smaller: a collection
+// halves one, which has grown to 16 KB or more by a login. It would be another 4 KB or more
+// for each connection that idles.
+func shrinkStacks() {
+	const stacks = "/memory/classes/heap/stacks:bytes"
+	for range maxShrink {
+		before := readMetric(stacks)
+		runtime.GC()
+		if readMetric(stacks) > before-before/8 {
+			return
+		}
+	}
 }

@@ -41,3 +41,33 @@ func TestCollectGarbage(t *testing.T) {
 		t.Errorf("%d %% although the environment decides", p)
 	}
 }
+
+// Giving memory back collects garbage, after which memory is not to be given back again.
+func TestGiveBackOnce(t *testing.T) {
+	c := &collector{percent: normalPercent}
+	c.idle = time.AfterFunc(time.Hour, func() {})
+	defer debug.SetGCPercent(normalPercent)
+	c.watch()
+	c.giveBack()
+	time.Sleep(50 * time.Millisecond) // finalizers run later
+	c.mu.Lock()
+	percent := c.percent
+	c.mu.Unlock()
+	if percent != normalPercent {
+		t.Fatal("a collection of its own counts")
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		runtime.GC()
+		c.mu.Lock()
+		percent := c.percent
+		c.mu.Unlock()
+		if percent != normalPercent {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatal("a later collection does not count")
+		}
+	}
+	c.mu.Lock()
+	c.percent = 0
+	c.mu.Unlock()
+}

@@ -70,6 +70,7 @@ func (s *Server) buildIMAP() {
 		NextID:      s.cids.Next,
 		UserAccount: s.userAccount,
 		OwnHost:     s.ownHost,
+		Limits:      imapserver.Limits{Messages: s.Config.Snapshot().Static.IMAPMessageLimit},
 		Disabled: func(account string) []string {
 			if info := s.Config.Snapshot().Accounts[account]; info != nil {
 				return info.Config.IMAPCapabilitiesDisabled

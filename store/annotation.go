@@ -172,14 +172,10 @@ func (t *tx) setAnnotations(box MailboxID, set UIDSet, list []Annotation, unchan
 	if err != nil || len(edits) == 0 {
 		return r, err
 	}
-	r.ModSeq, r.Changed = t.seq, len(edits)
-	for i := range edits {
-		edits[i].msg.ModSeq = r.ModSeq
-	}
-	if err := t.updateFlags(b, edits); err != nil {
+	r.ModSeq, r.Changed = t.next(), len(edits)
+	if err := t.writeEdits(b, v, edits); err != nil {
 		return r, err
 	}
-	t.replaced(*b, func(b *mailbox) *View { return v.withChanged(b, edits) })
 	var uids UIDSet
 	for i := range edits {
 		uids.Add(edits[i].msg.UID)

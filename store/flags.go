@@ -79,14 +79,23 @@ func (t *tx) setFlags(box MailboxID, set UIDSet, c *FlagChange) (FlagResult, err
 		return r, err
 	}
 	r.ModSeq, r.Changed = t.next(), len(edits)
-	for i := range edits {
-		edits[i].msg.ModSeq = r.ModSeq
-	}
-	if err := t.updateFlags(b, edits); err != nil {
+	if err := t.writeEdits(b, v, edits); err != nil {
 		return r, err
 	}
-	t.replaced(*b, func(b *mailbox) *View { return v.withChanged(b, edits) })
 	return r, t.logEdits(b.ID, edits)
+}
+
+// writeEdits gives changed messages of a mailbox, whose view is v, the operation's ModSeq and
+// writes them.
+func (t *tx) writeEdits(b *mailbox, v *View, edits []edit) error {
+	for i := range edits {
+		edits[i].msg.ModSeq = t.next()
+	}
+	if err := t.updateFlags(b, edits); err != nil {
+		return err
+	}
+	t.replaced(*b, func(b *mailbox) *View { return v.withChanged(b, edits) })
+	return nil
 }
 
 func (c *FlagChange) apply(f Flags) Flags {

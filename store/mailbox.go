@@ -100,6 +100,7 @@ func (t *tx) createOne(name string, use SpecialUse) (*mailbox, error) {
 	t.uidvalidity = max(t.uidvalidity+1, unix32(t.now))
 	b := mailbox{Mailbox: Mailbox{ID: t.nextMailbox, Name: name, UIDValidity: t.uidvalidity, UIDNext: 1, SpecialUse: use, Created: seq, ModSeq: seq}, expungeFloor: seq}
 	t.nextMailbox++
+	t.made++
 	err := t.c.Exec("INSERT INTO mailbox (id, name, uidvalidity, uidnext, special_use, created, modseq, expunge_floor, messages, unseen, deleted, size, deleted_size) VALUES (?,?,?,1,?,?,?,?,0,0,0,0,0)",
 		int64(b.ID), name, int64(b.UIDValidity), int64(use), int64(seq), int64(seq), int64(seq))
 	if err != nil {
@@ -172,6 +173,7 @@ func (t *tx) delete(id MailboxID) error {
 	}
 	put(&t.names, b.Name, 0)
 	put(&t.boxes, id, nil)
+	t.made--
 	delete(t.heads, id)
 	t.seq = seq
 	return t.logMailbox(MailboxDeleted, id, b.Name, "")
@@ -330,6 +332,9 @@ func (t *tx) setSpecialUse(box MailboxID, use SpecialUse) error {
 // takeUse takes special uses from all mailboxes but the one that gets them: RFC 6154 3 and 4:
 // the same for those that are created and those that are changed.
 func (t *tx) takeUse(box MailboxID, use SpecialUse) error {
+	if use == 0 {
+		return nil // most that are created: not a look at all others for each
+	}
 	for _, m := range t.all() {
 		if m.ID == box || m.SpecialUse&use == 0 {
 			continue

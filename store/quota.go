@@ -68,19 +68,7 @@ func (t *tx) room(messages int, bytes int64) error {
 }
 
 // mailboxes returns how many mailboxes there are, as the operation sees the account.
-func (t *tx) mailboxes() int64 {
-	n := int64(len(t.a.boxes))
-	for id, b := range t.boxes {
-		_, had := t.a.boxes[id]
-		switch {
-		case b == nil && had:
-			n--
-		case b != nil && !had:
-			n++
-		}
-	}
-	return n
-}
+func (t *tx) mailboxes() int64 { return int64(len(t.a.boxes)) + t.made }
 
 // roomForMailbox returns an error when there can be no further mailbox.
 func (t *tx) roomForMailbox() error {

@@ -314,11 +314,21 @@ func (f *fixer) fixMessages() error {
 	if err != nil {
 		return err
 	}
+	gone := map[MailboxID][]Message{}
 	for _, l := range lost {
-		if err := f.expunge(MailboxID(l[0]), UID(l[1])); err != nil {
+		box, uid := MailboxID(l[0]), UID(l[1])
+		if err := f.expunge(box, uid); err != nil {
 			return err
 		}
+		gone[box] = append(gone[box], Message{UID: uid, Body: BodyID(l[2])})
 		f.r.fixed("messages", "mailbox %d, UID %d: its content %d does not exist: it is removed", l[0], l[1], l[2])
+	}
+	// Who follows the change log hears of it.
+	for box, msgs := range gone {
+		f.t.seq = f.seq
+		if err := f.t.logMessages(MessagesExpunged, box, msgs); err != nil {
+			return err
+		}
 	}
 	double, err := f.rows("SELECT mailbox_id, uid, id FROM message WHERE id IN (SELECT id FROM message GROUP BY id HAVING count(*)>1) ORDER BY id, mailbox_id, uid")
 	if err != nil {

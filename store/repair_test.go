@@ -394,8 +394,22 @@ func TestRepairReserved(t *testing.T) {
 	for _, m := range a.Mailboxes() {
 		before[m.Name] = m.UIDValidity
 	}
+	seq := a.ModSeq()
 	if _, err := a.Repair(context.Background(), RepairRows); err != nil {
 		t.Fatal(err)
+	}
+	changes, err := a.Changes(context.Background(), seq, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expunged := 0
+	for _, c := range changes {
+		if c.Kind == MessagesExpunged && c.UIDs.String() == "1" {
+			expunged++
+		}
+	}
+	if expunged != 2 { // in Inbox and Archive
+		t.Errorf("changes %+v", changes)
 	}
 	for _, m := range a.Mailboxes() {
 		if changed := m.UIDValidity != before[m.Name]; changed != (m.Name == "Archive") {

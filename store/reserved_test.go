@@ -29,6 +29,10 @@ func TestReserved(t *testing.T) {
 			_, err := a.Replace(ctx, in, 1, arch.ID, NewMessage{Spool: spool(t, s, mail(3))})
 			return err
 		},
+		"replace to": func() error {
+			_, err := a.ReplaceTo(ctx, in, 1, b, theirs.ID, NewMessage{Spool: spool(t, s, mail(3))})
+			return err
+		},
 		"copy to": func() error { _, err := a.CopyTo(ctx, in, one, b, theirs.ID, FlagLimit{}); return err },
 		"move to": func() error { _, err := a.MoveTo(ctx, in, one, b, theirs.ID, FlagLimit{}); return err },
 	} {

@@ -41,6 +41,7 @@ type counters struct {
 type overlay struct {
 	counters
 	used, count int64                   // change of the totals
+	made        int64                   // mailboxes made, less those deleted
 	boxes       map[MailboxID]*mailbox  // nil: deleted
 	names       map[string]MailboxID    // 0: no longer a name
 	heads       map[MailboxID]*View     // of mailboxes in memory

@@ -54,6 +54,7 @@ func New(t testing.TB, dynamic string) *Fixture {
 	f := &Fixture{Snapshot: snap}
 	f.Directory = directory.New(func() *config.Snapshot { return f.Snapshot })
 	f.Store, err = store.Open(filepath.Join(dir, "data"), store.Options{
+		Synchronous: "OFF", // tests of crashes have their own
 		LimitsOf: func(account string) store.Limits {
 			if a := snap.Accounts[account]; a != nil {
 				return store.Limits{Bytes: a.Quota, Messages: a.QuotaMessages, Mailboxes: a.QuotaMailboxes}
