@@ -48,7 +48,7 @@ func compileFuzzy(x *searcher, k *imap.SearchKey) (test, error) {
 	return x.compile(&k.Keys[0])
 }
 
-// fuzzyFields are the header fields with words of their own in the index.
+// fuzzyFields are the texts that keys look at.
 var fuzzyFields = map[imap.SearchOp]search.Field{imap.SearchText: search.FieldText, imap.SearchBody: search.FieldBody, imap.SearchHeader: search.FieldHeader}
 
 // compileFuzzyText compiles a text key; nil when it is not fuzzy, or has no words.
