@@ -12,6 +12,12 @@ func (a *Account) autoFlags(d *mailbox, f Flags) Flags {
 	return f&^clear | set
 }
 
+// Reserved tells whether messages come into a mailbox of that name from this server alone, see
+// Options.Reserved.
+func (a *Account) Reserved(mailbox string) bool {
+	return a.s.o.Reserved != nil && a.s.o.Reserved(a.name, mailbox)
+}
+
 // reserved is ErrReserved when messages, nil for those that are there already, must not come
 // into d.
 func (a *Account) reserved(d *mailbox, msgs []NewMessage) error {
@@ -19,7 +25,7 @@ func (a *Account) reserved(d *mailbox, msgs []NewMessage) error {
 	for i := range msgs {
 		own = own && msgs[i].Own
 	}
-	if own || a.s.o.Reserved == nil || !a.s.o.Reserved(a.name, d.Name) {
+	if own || !a.Reserved(d.Name) {
 		return nil
 	}
 	return ErrReserved

@@ -205,7 +205,16 @@ func (t *Target) findMailbox(folder string, labels []string) string {
 		normal = cmp.Or(t.root, store.Inbox)
 		t.Problem(fmt.Sprintf("folder %.100q: %v: its messages go to %q", folder, err, normal))
 	}
-	return normal
+	if folder == "" || !t.acc.Reserved(normal) {
+		return normal // what was asked for by name is refused rather
+	}
+	// As of another server, or of an export of ours: what waited to be sent there, does not here.
+	other := normal + "_"
+	for t.acc.Reserved(other) {
+		other += "_"
+	}
+	t.Problem(fmt.Sprintf("folder %.100q: mailbox %q is for what this server sends: its messages go to %q", folder, normal, other))
+	return other
 }
 
 // Folder implements [Receiver].
