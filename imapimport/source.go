@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"mox/imap"
@@ -51,7 +52,8 @@ type server struct {
 	tries   int           // attempts without any progress in between
 
 	c        *imapclient.Client
-	progress int // counts what came; a change begins a new series of attempts
+	reached  bool // there was a session
+	progress int  // counts what came; a change begins a new series of attempts
 	selected string
 }
 
@@ -63,7 +65,7 @@ func (s *server) do(ctx context.Context, f func(c *imapclient.Client) error) err
 	wait, seen := s.backoff, s.progress
 	for n := 1; ; n++ {
 		err := s.attempt(ctx, f)
-		if err == nil || ctx.Err() != nil || !transient(err) {
+		if err == nil || ctx.Err() != nil || !transient(err) || !s.reached && isNoServer(err) {
 			return cmp.Or(ctx.Err(), err)
 		}
 		s.close()
@@ -89,7 +91,7 @@ func (s *server) attempt(ctx context.Context, f func(c *imapclient.Client) error
 		if err != nil {
 			return fmt.Errorf("connecting: %w", err)
 		}
-		s.c, s.selected = c, ""
+		s.c, s.selected, s.reached = c, "", true
 	}
 	return f(s.c)
 }
@@ -107,13 +109,23 @@ func transient(err error) bool {
 	return true
 }
 
+// isNoServer tells whether the very first attempt failed for what is more likely a wrong
+// host or port than a server that is away.
+func isNoServer(err error) bool {
+	var dns *net.DNSError
+	var record tls.RecordHeaderError
+	return errors.As(err, &dns) && dns.IsNotFound || errors.As(err, &record) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
 // connect connects and logs in.
 func (s *server) connect(ctx context.Context) (*imapclient.Client, error) {
 	l := &s.login
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	c, err := imapclient.Dial(ctx, l.addr(), l.TLS, l.TLSConfig, imapclient.Options{Timeout: 5 * time.Minute})
-	if err != nil {
+	if record := (tls.RecordHeaderError{}); errors.As(err, &record) {
+		return nil, fmt.Errorf("%s does not begin with TLS, which is for another port or another way of TLS: %w", l.addr(), err)
+	} else if err != nil {
 		return nil, err
 	}
 	if c.Greeting().Type != imap.PREAUTH {
