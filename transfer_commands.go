@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 
 	"mox/config"
 	"mox/ctl"
+	"mox/lineio"
 	"mox/mbox"
 	"mox/serve"
 	"mox/store"
@@ -148,7 +148,7 @@ func (c *importCommand) through(ctx context.Context, client *ctl.Client, account
 	if err != nil {
 		return err
 	}
-	out := &lineWriter{line: func(b []byte) error {
+	out := &lineio.LineFunc{Line: func(b []byte) error {
 		var l ctl.ImportLine
 		if err := json.Unmarshal(b, &l); err != nil {
 			return fmt.Errorf("output of the server: %w", err)
@@ -219,26 +219,6 @@ func printJSONLine(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
-}
-
-// lineWriter calls a function for each line.
-type lineWriter struct {
-	line func([]byte) error
-	buf  []byte
-}
-
-func (l *lineWriter) Write(p []byte) (int, error) {
-	l.buf = append(l.buf, p...)
-	for {
-		i := bytes.IndexByte(l.buf, '\n')
-		if i < 0 {
-			return len(p), nil
-		}
-		if err := l.line(l.buf[:i]); err != nil {
-			return 0, err
-		}
-		l.buf = l.buf[i+1:]
-	}
 }
 
 func setupExport(format transfer.Format) func(fs *flag.FlagSet) runFunc {

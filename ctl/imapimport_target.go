@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"mox/imapimport"
+	"mox/lineio"
 	"mox/transfer"
 )
 
@@ -54,7 +55,7 @@ func (t ImportTarget) Mailboxes(ctx context.Context) ([]imapimport.Mailbox, erro
 
 // Messages implements [imapimport.Target].
 func (t ImportTarget) Messages(ctx context.Context, mailbox string, on func(imapimport.Entry) error) error {
-	out := &lineFunc{line: func(b []byte) error {
+	out := &lineio.LineFunc{Line: func(b []byte) error {
 		var e imapimport.Entry
 		if err := json.Unmarshal(b, &e); err != nil {
 			return fmt.Errorf("output of the server: %w", err)
@@ -67,7 +68,7 @@ func (t ImportTarget) Messages(ctx context.Context, mailbox string, on func(imap
 // Add implements [imapimport.Target].
 func (t ImportTarget) Add(ctx context.Context, problem func(string), send func(transfer.Receiver) error) (transfer.Result, error) {
 	var res transfer.Result
-	out := &lineFunc{line: func(b []byte) error {
+	out := &lineio.LineFunc{Line: func(b []byte) error {
 		var l ImportLine
 		if err := json.Unmarshal(b, &l); err != nil {
 			return fmt.Errorf("output of the server: %w", err)
@@ -109,25 +110,4 @@ func (t ImportTarget) State(ctx context.Context, name string) ([]byte, error) {
 // SetState implements [imapimport.Target].
 func (t ImportTarget) SetState(ctx context.Context, name string, value []byte) error {
 	return t.do(ctx, io.Discard, value, "importsetstate", name)
-}
-
-// lineFunc calls a function for each line that is written.
-type lineFunc struct {
-	line func([]byte) error
-	buf  []byte
-}
-
-// Write implements [io.Writer].
-func (l *lineFunc) Write(p []byte) (int, error) {
-	l.buf = append(l.buf, p...)
-	for {
-		i := bytes.IndexByte(l.buf, '\n')
-		if i < 0 {
-			return len(p), nil
-		}
-		if err := l.line(l.buf[:i]); err != nil {
-			return 0, err
-		}
-		l.buf = l.buf[i+1:]
-	}
 }

@@ -19,10 +19,9 @@ import gi
 gi.require_version("Camel", "1.2")
 from gi.repository import Camel, Gio, GIRepository, GLib
 
-from wire import Connection, Literal
+from messages import PASSWORD, USER, check, fill, found
 
 MESSAGES = int(os.environ.get("EVOLUTION_MESSAGES", "1500"))
-USER, PASSWORD = "mox@localhost", "moxmoxmox"
 FLAGGED, SEEN, DELETED, ANSWERED = (getattr(Camel.MessageFlags, n) for n in ("FLAGGED", "SEEN", "DELETED", "ANSWERED"))
 
 
@@ -42,37 +41,6 @@ class Session(Camel.Session):
             same = certificate.is_same(Gio.TlsCertificate.new_from_pem(f.read(), -1))
         self.trusted += same
         return Camel.CertTrust.TEMPORARY if same else Camel.CertTrust.NEVER
-
-
-def check(cond, what):
-    if not cond:
-        sys.exit("failed: " + what)
-    print("ok", what, flush=True)
-
-
-def fill(name, count):
-    """Makes a mailbox with messages: many to a command, since each of those is made durable."""
-    c = Connection(1143, lambda *_: None)
-    assert c.do(b"LOGIN mox@localhost moxmoxmox").status == b"OK"
-    c.do(b"CREATE " + name)
-    for start in range(0, count, 250):
-        parts = [b"APPEND " + name + b" "]
-        for i in range(start, min(start + 250, count)):
-            flags = b"(\\Seen) " if i % 2 else b""
-            text = f"From: Sender {i % 97} <s{i % 97}@remote.example>\r\nTo: <mox@localhost>\r\nSubject: evolution {i}\r\nDate: {1 + i % 28} Nov 2026 10:{i % 60:02}:00 +0000\r\nMessage-ID: <evolution-{i}@interop.example>\r\nX-Serial: serial-{i}\r\n\r\nMessage {i}.\r\n" + "text\r\n" * (i % 90)
-            parts += [(b" " if i > start else b"") + flags, Literal(text.encode(), plus=True)]
-        r = c.do(parts)
-        assert r.status == b"OK", r.text
-    c.close()
-
-
-def found(mailbox, *criteria):
-    """How many messages the server finds, on a new connection; -1 when there is no such mailbox."""
-    with imaplib.IMAP4("127.0.0.1", 1143) as c:
-        c.login(USER, PASSWORD)
-        if c.select(mailbox, readonly=True)[0] != "OK":
-            return -1
-        return len(c.search(None, *criteria)[1][0].split())
 
 
 def holds(what, want, mailbox, *criteria):
@@ -129,7 +97,7 @@ def main():
     def lap(what):
         print(f"{what} after {time.monotonic() - start:.1f} s", flush=True)
 
-    fill(b"Evolution", MESSAGES)
+    fill(b"Evolution", MESSAGES, "evolution")
     with imaplib.IMAP4("127.0.0.1", 1143) as c:
         c.login(USER, PASSWORD)
         c.create("EvolutionTo")

@@ -10,11 +10,10 @@ import sys
 import time
 
 from marionette import Thunderbird
-from wire import Connection, Literal
+from messages import PASSWORD, USER, check, fill, found
 
 MESSAGES = int(os.environ.get("THUNDERBIRD_MESSAGES", "5000"))
 PORT = 2829
-USER, PASSWORD = "mox@localhost", "moxmoxmox"
 dir, cert = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 
 PREFS = {
@@ -82,38 +81,6 @@ globalThis.setTimeout = globalThis.setTimeout || ChromeUtils.importESModule("res
 """
 
 
-def check(cond, what):
-    if not cond:
-        sys.exit("failed: " + what)
-    print("ok", what, flush=True)
-
-
-def fill(name, count):
-    """Makes a mailbox with messages: many to a command, since each of those is made durable."""
-    c = Connection(1143, lambda *_: None)
-    assert c.do(b"LOGIN mox@localhost moxmoxmox").status == b"OK"
-    c.do(b"CREATE " + name)
-    for start in range(0, count, 250):
-        parts = [b"APPEND " + name + b" "]
-        for i in range(start, min(start + 250, count)):
-            flags = b"(\\Seen) " if i % 2 else b""
-            text = f"From: Sender {i % 97} <s{i % 97}@remote.example>\r\nTo: <mox@localhost>\r\nSubject: thunder {i}\r\nDate: {1 + i % 28} Nov 2026 10:{i % 60:02}:00 +0000\r\nMessage-ID: <thunder-{i}@interop.example>\r\n\r\nMessage {i}.\r\n" + "text\r\n" * (i % 90)
-            parts += [(b" " if i > start else b"") + flags, Literal(text.encode(), plus=True)]
-        r = c.do(parts)
-        assert r.status == b"OK", r.text
-    c.close()
-
-
-def found(mailbox, *criteria):
-    """How many messages the server finds, on a new connection."""
-    with imaplib.IMAP4("127.0.0.1", 1143) as c:
-        c.login(USER, PASSWORD)
-        ok, data = c.select(mailbox, readonly=True)
-        if ok != "OK":
-            return -1
-        return len(c.search(None, *criteria)[1][0].split())
-
-
 def eventually(what, want, mailbox, *criteria):
     end = time.monotonic() + 30
     while (n := found(mailbox, *criteria)) != want and time.monotonic() < end:
@@ -139,7 +106,7 @@ def login(t):
 
 def main():
     start = time.monotonic()
-    fill(b"Thunder", MESSAGES)
+    fill(b"Thunder", MESSAGES, "thunder")
     with imaplib.IMAP4("127.0.0.1", 1143) as c:
         c.login(USER, PASSWORD)
         c.create("ThunderTo")
