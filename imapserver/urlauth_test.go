@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"mox/imap"
 	"mox/imapclient"
 	"mox/store"
 )
@@ -18,19 +17,11 @@ import (
 // authorizedURL asks for the authorization of a URL.
 func authorizedURL(t *testing.T, c *imapclient.Client, rump string) string {
 	t.Helper()
-	res, err := c.Do(context.Background(), `GENURLAUTH "`+rump+`" INTERNAL`)
-	if err != nil {
-		t.Fatal(err)
+	urls, err := c.AuthorizeURLs(context.Background(), rump)
+	if err != nil || len(urls) != 1 {
+		t.Fatalf("GENURLAUTH: %q, %v", urls, err)
 	}
-	for _, r := range res.Untagged {
-		if u, ok := r.(*imap.Unknown); ok {
-			if url, ok := strings.CutPrefix(u.Line, `GENURLAUTH "`); ok {
-				return strings.TrimSuffix(url, `"`)
-			}
-		}
-	}
-	t.Fatalf("no GENURLAUTH response: %v", res.Untagged)
-	return ""
+	return urls[0]
 }
 
 // TestOpenURL: what the submission server may read for whom.
