@@ -94,7 +94,7 @@ def alpine(dir):
         s.keys("AlpineTo", "Enter")
         s.wait("Create?")
         s.keys("y")
-        s.wait("copied to folder")
+        s.wait("copied to folder", "DONE]")  # the first is there for a moment only
         s.keys(";")
         s.wait("Text")
         s.keys("t")
