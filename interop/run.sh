@@ -220,7 +220,7 @@ case_mbsync() {
 	cmp before after
 	# Local changes: one new message, one flag, one deletion.
 	message mbsync-local e@remote.example >mail/Sync/new/1.local
-	f=$(find mail/Sync/new -type f ! -name 1.local -print -quit); mv "$f" "mail/Sync/cur/$(basename "${f%:2,*}"):2,S"
+	f=$(find mail/Sync/new -type f ! -name 1.local ! -name '*:2,*F*' -print -quit); mv "$f" "mail/Sync/cur/$(basename "${f%:2,*}"):2,S"
 	f=$(find mail/Sync -name '*:2,*F*' -print -quit); rm "$f"
 	mbsync -c rc sync
 	[ "$(status Sync)" = 1000 ]
