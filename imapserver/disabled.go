@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"slices"
+	"strings"
 
 	"mox/imap"
 )
@@ -41,6 +42,12 @@ var commandNeeds = map[string][]string{
 	"COMPRESS":       {"COMPRESS=DEFLATE"},
 	"UIDBATCHES":     {"UIDBATCHES"},
 	"UNAUTHENTICATE": {"UNAUTHENTICATE"},
+}
+
+// IsCapability reports whether a name, whatever its case, is of a capability that the
+// server may announce, without the value that some have.
+func IsCapability(name string) bool {
+	return slices.ContainsFunc(extensions, func(e extension) bool { return strings.EqualFold(e.name, name) })
 }
 
 // isDisabled reports whether a capability is switched off for the account.

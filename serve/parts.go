@@ -5,6 +5,7 @@ import (
 
 	"mox/admin"
 	"mox/auth"
+	"mox/config"
 	"mox/ctl"
 	"mox/imapserver"
 	"mox/metrics"
@@ -55,6 +56,7 @@ func (s *Server) buildAuth() {
 }
 
 func (s *Server) buildIMAP() {
+	s.checkCapabilities(s.Config.Snapshot())
 	connections, commands := s.Registry.Counter(metrics.IMAPConnection), s.Registry.Histogram(metrics.IMAPCommand)
 	s.imap = imapserver.New(imapserver.Config{
 		Accounts:    s.Store,
@@ -111,5 +113,17 @@ func (s *Server) ended(protocol string, o openSocket, err error) {
 	case <-s.stopped:
 	default:
 		s.Log.Error("listener ended", "err", err, "protocol", protocol, "addr", o.addr)
+	}
+}
+
+// checkCapabilities tells of names in IMAPCapabilitiesDisabled that switch off nothing, such
+// as misspelled ones. A configuration is not refused for them: another release may know them.
+func (s *Server) checkCapabilities(snap *config.Snapshot) {
+	for account, info := range snap.Accounts {
+		for _, name := range info.Config.IMAPCapabilitiesDisabled {
+			if !imapserver.IsCapability(name) {
+				s.Log.Warn("unknown capability in IMAPCapabilitiesDisabled: nothing is switched off by it", "account", account, "capability", name)
+			}
+		}
 	}
 }

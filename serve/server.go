@@ -216,6 +216,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 		s.syncHooks(old, snap)
 		s.queueboxes.Load().Touch("") // their names may be others
 		s.imap.Recheck()
+		s.checkCapabilities(snap)
 		for name, info := range snap.Accounts {
 			before := old.Accounts[name]
 			if before == nil || LimitsOf(before) == LimitsOf(info) {
