@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -48,21 +49,27 @@ func (s *session) cmdList(ctx context.Context, r *imap.Request) error {
 			continue
 		}
 		s.sendListed(l, e)
-		// RFC 8440 3: after the LIST response, and for mailboxes that were selected.
-		if l.Return.MyRights && e.exists && selected {
-			s.sendMyRights(e.name, e.rights)
+		if e.exists && selected {
+			err = s.sendReturned(ctx, &l.Return, &e)
 		}
-		if l.Return.Status != nil && e.exists && selected && e.rights.Has(imap.RightRead) {
-			s.sendStatusAs(e.name, e.mb, l.Return.Status)
-		}
-		if l.Return.Metadata != nil && e.exists && selected {
-			if err := s.sendListMetadata(ctx, e.name, l.Return.Metadata); err != nil {
-				return err
-			}
-		}
-		if err := s.spill(); err != nil {
+		if err := cmp.Or(err, s.spill()); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// sendReturned sends what the return options want besides LIST, for a mailbox that the
+// selection options chose: RFC 8440 3: after the LIST response.
+func (s *session) sendReturned(ctx context.Context, o *imap.ListReturn, e *listed) error {
+	if o.MyRights {
+		s.sendMyRights(e.name, e.rights)
+	}
+	if o.Status != nil && e.rights.Has(imap.RightRead) {
+		s.sendStatusAs(e.name, e.mb, o.Status)
+	}
+	if o.Metadata != nil {
+		return s.sendListMetadata(ctx, e.name, o.Metadata)
 	}
 	return nil
 }

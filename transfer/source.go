@@ -163,6 +163,11 @@ func (s *fileSource) look(e *entry) error {
 	if s.o.Format == Maildir || strings.HasPrefix(b, ".") || b == "errors.txt" {
 		return nil
 	}
+	return s.lookMbox(e, b)
+}
+
+// lookMbox looks whether a file is an mbox: by how it begins, or by its name.
+func (s *fileSource) lookMbox(e *entry, b string) error {
 	r, err := e.open()
 	if err != nil {
 		s.early(fmt.Sprintf("%s: %v", e.name, err))
@@ -174,10 +179,7 @@ func (s *fileSource) look(e *entry) error {
 	if errors.Is(err, ErrLimit) {
 		return err
 	}
-	one := false
-	if _, ok := s.tree.(*fileTree); ok {
-		one = true
-	}
+	_, one := s.tree.(*fileTree)
 	named := strings.HasSuffix(strings.ToLower(b), ".mbox") || one
 	if string(head[:n]) == "From " || named && (n == 0 || one) {
 		s.mboxes[e.name] = true
