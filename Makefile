@@ -8,7 +8,7 @@ UNSUPPORTED = netbsd/arm64
 FUZZTIME = 20s
 CRASH_ROUNDS = 200
 
-.PHONY: build test race lint interop browser fuzz bench junkbench crash buildall docs docscheck publicsuffix
+.PHONY: e2e site sitecheck manpages rfcxr licenses build test race lint interop browser fuzz bench junkbench crash buildall docs docscheck publicsuffix
 
 build:
 	go build -trimpath -o mox .
@@ -34,9 +34,29 @@ docs:
 	./mox config describe-static >docs/mox.conf
 	./mox config describe-domains >docs/domains.conf
 	go test ./imapserver -run TestCapabilityTable -update
+	go test ./rfc -run TestPage -update
 
 docscheck: docs
 	@git diff --exit-code --stat -- docs || { echo "docs/ was out of date: commit what \"make docs\" wrote"; exit 1; }
+
+# The documentation site, in dist/site, and manual pages, in dist/man.
+site: build
+	cd website && go run . -mox ../mox
+
+# Builds the site and compares it with the program.
+sitecheck:
+	cd website && go vet . && go test .
+
+manpages: build
+	./mox manpages dist/man
+
+# Pages with the code beside the RFC text that it cites, in dist/rfc. TEXTS is a directory of rfcNNNN.txt.
+rfcxr:
+	go run ./rfc/xr -texts $(TEXTS) -o dist/rfc
+
+# Collects the licenses of all modules; commit the files. A test tells when it is needed.
+licenses:
+	go run ./licenses/gen
 
 # Takes the current public suffix list into the program; commit the file.
 publicsuffix:
@@ -47,6 +67,10 @@ publicsuffix:
 
 interop:
 	interop/run.sh
+
+# From an empty machine to trusted mail: quickstart, DNS, certificates, mail in and out.
+e2e:
+	interop/run.sh e2e
 
 browser:
 	browser/run.sh
@@ -70,6 +94,13 @@ junkbench:
 # CRASH_ROUNDS times.
 crash:
 	MOX_CRASH_ROUNDS=$(CRASH_ROUNDS) go test -run Crash -timeout 30m -v ./store/
+
+# Upgrades: to programs that fail at each stage, and of an account of UPGRADE_MESSAGES messages that
+# the first version of the schema wrote, in 512 MB of memory, killed again and again.
+UPGRADE_MESSAGES = 100000
+upgrade:
+	MOX_UPGRADE_MESSAGES=$(UPGRADE_MESSAGES) go test -count 1 -run '^TestUpgrade' -timeout 20m -v .
+	go test -count 1 -run Upgrade ./store ./queue ./junk ./reportdb ./mtastsdb ./tracelog ./search
 
 buildall:
 	@set -e; for os in $(PLATFORMS); do for arch in $(ARCHS); do \

@@ -30,7 +30,7 @@ const aclSetHelp = `
 The identifier is the name of an account or one of its addresses, "$" and the address of an
 alias for its members, or anyone for all users. Rights are letters: l (see it in lists), r (read), s
 (mark as seen), w (change other flags), i (add messages), k (make mailboxes below), x (delete it), t
-(flag as deleted), e (expunge), a (change the list); p (post) has no effect. They replace those that the
+(flag as deleted), e (expunge), a (change the list), n (change annotations that all see); p (post) has no effect. They replace those that the
 identifier has; with + or - before them, they are added or taken away. Rights of an
 identifier with "-" before it are those that it does not have whatever else gives them.
 

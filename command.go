@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"mox/dns"
+	"mox/quickstart"
 	"mox/sconf"
 )
 
@@ -64,7 +65,8 @@ type program struct {
 	// the authorities that they trust; nil: the system's.
 	connect    func(ctx context.Context, network, address string) (net.Conn, error)
 	roots      *x509.CertPool
-	submitConf string // of sendmail
+	submitConf string              // of sendmail
+	machine    *quickstart.Machine // what quickstart looks at; nil: this one
 
 	// Global flags, given before the subcommand.
 	configPath       string

@@ -14,55 +14,51 @@ func commands() []command {
 		{words: "setaccountpassword", args: "account", short: "set the password of an account", min: 1, max: 1, run: runSetAccountPassword, help: passwordHelp},
 		{words: "setadminpassword", short: "set the password for administration", max: 0, run: runSetAdminPassword, help: passwordHelp},
 
-		{words: "config test", short: "check mox.conf and domains.conf", max: 0, run: runConfigTest, help: "Prints OK, or every error found with its file, line and field."},
-		{words: "config describe-static", short: "print mox.conf with every field and its documentation", max: 0, run: runDescribeStatic},
-		{words: "config describe-domains", short: "print domains.conf with every field and its documentation", max: 0, run: runDescribeDynamic},
-		{words: "config describe-dynamic", short: "same as config describe-domains", max: 0, run: runDescribeDynamic, unlisted: true},
-
-		{words: "config account list", short: "list accounts", max: 0, run: ctlOutput("accountlist")},
-		{words: "config account addresses", args: "account", short: "list the addresses of an account", min: 1, max: 1, run: ctlOutput("accountaddresses")},
-		{words: "config account add", args: "account address", short: "add an account with its first address", min: 2, max: 2, run: ctlSimple("accountadd"), help: accountAddHelp},
-		{words: "config account rm", args: "account", short: "remove an account and all of its data", min: 1, max: 1, setup: setupAccountRemove, help: accountRemoveHelp},
-		{words: "config account disable", args: "account message", short: "refuse logins to an account with a message", min: 2, max: 2, run: ctlSimple("accountdisabled"), help: "Mail to the account is still delivered."},
-		{words: "config account enable", args: "account", short: "allow logins to an account again", min: 1, max: 1, run: ctlSimple("accountenable")},
-
-		{words: "config address add", args: "address account", short: "give an account another address", min: 2, max: 2, run: ctlSimple("addressadd"), help: "The address @domain is the catchall of the domain: it gets all mail to addresses that do not exist."},
-		{words: "config address rm", args: "address", short: "take an address from its account", min: 1, max: 1, run: ctlSimple("addressrm")},
-
-		{words: "config domain add", args: "domain account [localpart]", short: "add a domain, with keys and report addresses", min: 2, max: 3, setup: setupDomainAdd, help: domainAddHelp},
-		{words: "config domain rm", args: "domain", short: "remove a domain that no address uses any more", min: 1, max: 1, run: ctlSimple("domainrm"), help: "Its DKIM keys are moved to dkim/old."},
-		{words: "config domain disable", args: "domain", short: "answer mail to and from a domain with temporary errors", min: 1, max: 1, run: ctlWith("domaindisabled", "true")},
-		{words: "config domain enable", args: "domain", short: "use a disabled domain again", min: 1, max: 1, run: ctlWith("domaindisabled", "false")},
-
 		{words: "completion", args: "bash|zsh|fish", short: "print a completion script for a shell", min: 1, max: 1, run: runCompletion, help: completionHelp},
 		{words: "complete", args: "words ...", short: "print candidates for the last of the words", max: -1, run: runComplete, unlisted: true},
 		{words: "version", short: "print version, operating system and architecture", max: 0, run: runVersion},
+		{words: "licenses", short: "print the licenses of mox and of all that is compiled into it", max: 0, run: runLicenses},
 		{words: "help", args: "[command]", short: "tell about a command", max: -1, run: runHelp},
 		{words: "doctext", short: "take the text out of documents, for the server that starts this", max: 0, run: runDocumentReader, unlisted: true},
 		{words: "helpall", short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
 	},
 		aclCommands(),
+		aliasCommands(),
+		backupCommands(),
+		certificatesCommands(),
+		clientConfCommands(),
+		configCommands(),
 		daneCommands(),
+		deliverCommands(),
 		dkimCommands(),
 		dmarcCommands(),
 		dnsCommands(),
 		imapImportCommands(),
 		junkCommands(),
 		maintainCommands(),
+		manCommands(),
 		messageCommands(),
 		mtastsCommands(),
 		publicSuffixCommands(),
 		queueCommands(),
+		quickstartCommands(),
 		reportCommands(),
+		restoreCommands(),
 		retrainCommands(),
 		sendmailCommands(),
+		serviceCommands(),
+		setupCommands(),
 		simulateCommands(),
 		smtpCommands(),
 		spfCommands(),
+		statusCommands(),
 		storedReportCommands(),
+		tlspubkeyCommands(),
 		tokenCommands(),
 		traceCommands(),
 		transferCommands(),
+		undeleteCommands(),
+		upgradeCommands(),
 		webapiCommands(),
 	)
 }
@@ -70,11 +66,13 @@ func commands() []command {
 const serveHelp = `
 Started as root, it binds its ports, opens the TLS key files, and runs the server as the
 user that mox.conf names, confined to its own directories. Started as another user it
-needs CAP_NET_BIND_SERVICE, sockets from systemd, or ports above 1023.
+needs CAP_NET_BIND_SERVICE, sockets from systemd, or ports above 1023. "mox config
+printservice" prints files for service managers.
 
 domains.conf is read again within seconds of a change; a change of mox.conf needs a
 restart. SIGTERM, SIGINT and "mox stop" let open connections finish for three seconds.
-SIGHUP reads domains.conf at once.`
+SIGHUP reads domains.conf at once. SIGUSR2 goes over to the program that is at the path of this one
+now, which may be the same, without refused connections; better is "mox upgrade".`
 
 const localserveHelp = `
 Serves on 127.0.0.1 and ::1: SMTP 1025, submission 1587 and 1465, IMAP 1143 and 1993,

@@ -13,12 +13,19 @@ import (
 )
 
 // fillQueue makes the queue of a data directory without a server, as testscripts want it: messages
-// that are not due for long, one that is done, and calls of webhooks.
+// that are not due for long, one that is done, and calls of webhooks. With -old, they came three
+// days ago.
 func fillQueue(ts *testscript.TestScript, neg bool, args []string) {
+	now := time.Now
+	if len(args) > 0 && args[0] == "-old" {
+		now = func() time.Time { return time.Now().Add(-73 * time.Hour) }
+		args = args[1:]
+	}
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: fillqueue datadir")
+		ts.Fatalf("usage: fillqueue [-old] datadir")
 	}
 	q, err := queue.Open(filepath.Join(ts.MkAbs(args[0]), queue.FileName), queue.Options{
+		Now:     now,
 		Retired: func(string) (messages, hooks time.Duration) { return 1000 * time.Hour, 1000 * time.Hour },
 	})
 	ts.Check(err)

@@ -50,6 +50,9 @@ func runVersion(_ context.Context, p *program, _ []string) error {
 	return nil
 }
 
+// release is the version of a release, set when it is built (packaging/release.sh).
+var release string
+
 // version is the module's version as built, with the Go release: "v0.1.0 go1.26.1".
 // A build from a checkout is "(devel)" with its commit.
 func version() string {
@@ -58,6 +61,9 @@ func version() string {
 		return "(devel) " + runtime.Version()
 	}
 	v := info.Main.Version
+	if release != "" {
+		v = release
+	}
 	if v == "" {
 		v = "(devel)"
 	}
@@ -68,7 +74,7 @@ func version() string {
 		}
 		return info.Settings[i].Value
 	}
-	if rev := setting("vcs.revision"); rev != "" && !strings.Contains(v, rev[:min(12, len(rev))]) {
+	if rev := setting("vcs.revision"); rev != "" && release == "" && !strings.Contains(v, rev[:min(12, len(rev))]) {
 		v += " " + rev[:min(12, len(rev))]
 		if setting("vcs.modified") == "true" {
 			v += "+dirty"

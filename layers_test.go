@@ -19,15 +19,15 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"base", []string{"mlog", "metrics", "ratelimit", "atomicfile", "lineio", "deflate", "proxyproto", "sconf", "db", "chunk", "upkeep"}},
+	{"base", []string{"licenses", "mlog", "metrics", "ratelimit", "atomicfile", "lineio", "deflate", "proxyproto", "sconf", "db", "chunk", "upkeep"}},
 	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "mbox", "maildir", "authres", "dsn", "trace", "ical", "vcard", "jmap", "dav", "webapi"}},
-	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "srs", "classifier", "dane", "mtasts", "tlsrpt", "dmarcrpt", "arf", "doctext", "sieve", "smtpclient", "imapclient", "milter"}},
+	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "srs", "classifier", "dane", "mtasts", "tlsrpt", "dmarcrpt", "arf", "doctext", "sieve", "smtpclient", "imapclient", "acme", "rdap", "milter"}},
 	{"state", []string{"config", "directory", "store", "queue", "auth", "junk", "search", "tracelog", "reportdb", "mtastsdb", "autotls"}},
-	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "account", "admin"}},
-	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webserver", "adminapi", "accountapi", "mailapi", "webadmin", "webaccount", "webmail"}},
+	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "backup", "replica", "account", "dnsrecords", "clientconf", "dnscheck", "status", "admin", "service", "upgrade", "quickstart"}},
+	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "setup", "adminapi", "accountapi", "mailapi", "webadmin", "webaccount", "webmail"}},
 	// The root package is between: it composes all doors, and moxtest embeds it.
 	{"serving", []string{"serve"}},
-	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration", "interop"}},
+	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration", "interop", "rfc"}},
 }
 
 // anywhere lists test helpers that tests of any layer may import.
@@ -41,6 +41,7 @@ var confined = map[string][]string{
 	"github.com/prometheus/client_golang": {"metrics"},
 	"github.com/miekg/dns":                {"dns"},
 	"github.com/landlock-lsm/go-landlock": {"serve"},
+	"rsc.io/qr":                           {"discovery"},
 }
 
 type place struct{ layer, index int }

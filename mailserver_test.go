@@ -38,7 +38,7 @@ import (
 // without authentication.
 func mailServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
-		ts.Fatalf("usage: mailserver [notls] [mx]")
+		ts.Fatalf("usage: mailserver [notls] [nokeys] [mx]")
 	}
 	cert, err := selfSigned("mail.example")
 	ts.Check(err)
@@ -51,6 +51,9 @@ func mailServer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if slices.Contains(args, "notls") {
 		c.TLS = nil
+	}
+	if slices.Contains(args, "nokeys") {
+		c.TLS.ClientAuth = tls.NoClientCert
 	}
 	if slices.Contains(args, "mx") {
 		c.Kind, c.Auth = smtpserver.Deliver, nil

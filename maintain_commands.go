@@ -14,11 +14,17 @@ import (
 	"strings"
 
 	"mox/admin"
+	"mox/backup"
 	"mox/config"
 	"mox/ctl"
 	"mox/db"
+	"mox/junk"
+	"mox/mtastsdb"
+	"mox/queue"
+	"mox/reportdb"
 	"mox/search"
 	"mox/store"
+	"mox/tracelog"
 )
 
 // maintainCommands check accounts, and repair what is wrong with them.
@@ -56,6 +62,8 @@ const verifyDataHelp = `
 Prints a line "error: path: ..." for each problem, and exits with 1 then, or "datadir: OK". With
 -fix, lines "repaired: path: ..." tell what was repaired.
 Accounts are checked as by "mox check", other databases for the integrity of their files. The
+files of a backup, with manifest.json beside the directory, are compared with their checksums
+first, so that a single byte that is wrong is found, wherever it is. The
 files are brought to the version of this program: use it on a copy or backup.`
 
 // setupMaintain defines the flags of a command.
@@ -216,6 +224,10 @@ func (c *verifyCommand) run(ctx context.Context, p *program, args []string) erro
 	problem := func(path, text string) {
 		c.tell(p, path, text, false)
 	}
+	manifest, err := c.checksums(dir, problem)
+	if err != nil {
+		return err
+	}
 	if err := p.withStore(dir, nil, func(s *store.Store) error { return c.accounts(ctx, p, s, problem) }); err != nil {
 		return err
 	}
@@ -225,11 +237,35 @@ func (c *verifyCommand) run(ctx context.Context, p *program, args []string) erro
 	if c.errors > 0 {
 		return exitStatus(1)
 	}
+	if manifest != nil {
+		// Opening databases may have changed them.
+		if err := backup.RefreshDir(filepath.Join(dir, ".."), manifest); err != nil {
+			return err
+		}
+	}
 	if c.json {
 		return nil
 	}
-	_, err := fmt.Fprintf(p.stdout, "%s: OK\n", dir)
+	_, err = fmt.Fprintf(p.stdout, "%s: OK\n", dir)
 	return err
+}
+
+// checksums compares the files of a backup with its manifest, which it returns; nil: dir is not
+// of a backup.
+func (c *verifyCommand) checksums(dir string, problem func(path, text string)) (*backup.DirManifest, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	root, name := filepath.Split(abs)
+	m, err := backup.ReadManifest(root)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && name != "data" {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	backup.CheckDir(root, "", m, func(x backup.Problem) { problem(filepath.Join(root, x.Path), x.Text) })
+	return m, nil
 }
 
 func (c *verifyCommand) accounts(ctx context.Context, p *program, s *store.Store, problem func(path, text string)) error {
@@ -261,7 +297,15 @@ func (c *verifyCommand) accounts(ctx context.Context, p *program, s *store.Store
 	return nil
 }
 
-// databases checks the files of databases other than accounts.
+// schemas are those of databases that one program upgrades, and another may not know. An index
+// for searches is made anew in that case.
+var schemas = map[string]fs.FS{
+	junk.FileName: junk.Schema(), queue.FileName: queue.Schema(), reportdb.FileName: reportdb.Schema(),
+	mtastsdb.FileName: mtastsdb.Schema(), tracelog.FileName: tracelog.Schema(),
+}
+
+// databases checks the files of databases other than accounts, and brings them to the version of
+// this program.
 func (c *verifyCommand) databases(ctx context.Context, dir string, problem func(path, text string)) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || ctx.Err() != nil {
@@ -270,7 +314,7 @@ func (c *verifyCommand) databases(ctx context.Context, dir string, problem func(
 		if d.IsDir() || !strings.HasSuffix(path, ".db") || d.Name() == "account.db" {
 			return nil
 		}
-		x, err := db.Open(path, db.Options{})
+		x, err := db.Open(path, db.Options{Migrations: schemas[d.Name()]})
 		if err != nil {
 			problem(path, err.Error())
 			return nil

@@ -10,14 +10,23 @@ import (
 
 // scriptStatus is mainStatus for scripts: with $MOXSUBMITCONF, that is the configuration of
 // sendmail, and with $MOCKDNS, the name of a file, DNS is answered from it. The file is a dns.MockResolver as JSON, with a list "ServerFailure" of lookups, in
-// the form of MockResolver.Fail, that fail.
+// the form of MockResolver.Fail, that fail. $MOCKMACHINE is what quickstart finds, see mockMachine.
 func scriptStatus() int {
 	name := os.Getenv("MOCKDNS")
 	submit := os.Getenv("MOXSUBMITCONF")
-	if name == "" && submit == "" {
+	machine := os.Getenv("MOCKMACHINE")
+	if name == "" && submit == "" && machine == "" {
 		return mainStatus()
 	}
 	p := processProgram()
+	if machine != "" {
+		m, err := readMockMachine(machine)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 3
+		}
+		p.machine = m
+	}
 	if submit != "" {
 		p.submitConf = submit
 	}

@@ -58,3 +58,8 @@ func (p *program) withAccount(ctx context.Context, dataDir, account string, snap
 		return fn(acc)
 	})
 }
+
+// errorLog is a log of errors on standard error, for what runs within a command.
+func (p *program) errorLog(pkg string) *slog.Logger {
+	return mlog.New(pkg, slog.New(mlog.NewHandler(p.stderr, mlog.Options{Levels: mlog.NewLevels(mlog.LevelError, nil)})))
+}

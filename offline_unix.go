@@ -20,3 +20,6 @@ func checkOwner(dir string) error {
 	}
 	return nil
 }
+
+// hangup is what a lost terminal sends.
+var hangup = []os.Signal{syscall.SIGHUP}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
+	"strconv"
 	"time"
 
 	"mox/admin"
@@ -38,13 +40,17 @@ func reportListing(word string) func(fs *flag.FlagSet) runFunc {
 		var f admin.ReportFilter
 		fs.StringVar(&f.Domain, "domain", "", "only about this `domain`")
 		fs.DurationVar(&f.Since, "since", 0, "only what begins within this `duration`, such as 720h for 30 days; the default is all")
-		fs.IntVar(&f.Max, "n", 0, "at most `number`")
+		fs.Func("n", fmt.Sprintf("at most `number`, 1 to %d", reportdb.MaxLimit), func(s string) error {
+			n, err := strconv.Atoi(s)
+			if err != nil || n < 1 || n > reportdb.MaxLimit {
+				return fmt.Errorf("must be from 1 to %d", reportdb.MaxLimit)
+			}
+			f.Max = n
+			return nil
+		})
 		return func(ctx context.Context, p *program, _ []string) error {
-			switch {
-			case f.Since < 0:
+			if f.Since < 0 {
 				return usagef("-since must not be negative")
-			case f.Max < 0 || f.Max > reportdb.MaxLimit:
-				return usagef("-n must be from 1 to %d", reportdb.MaxLimit)
 			}
 			return p.request(ctx, word, param(f), asJSON())
 		}

@@ -194,8 +194,12 @@ func runCID(_ context.Context, p *program, args []string) error {
 }
 
 func runConfigTest(_ context.Context, p *program, _ []string) error {
-	if _, err := config.Load(p.configPath); err != nil {
+	snap, err := config.Load(p.configPath)
+	if err != nil {
 		return err
+	}
+	for _, w := range snap.Warnings {
+		fmt.Fprintf(p.stderr, "warning: %v\n", w)
 	}
 	fmt.Fprintln(p.stdout, "config OK")
 	return nil

@@ -70,7 +70,7 @@ func (a *Admin) SetACL(ctx context.Context, actor Actor, account, mailbox, ident
 	}
 	r, err := imap.ParseRights(rights)
 	if err != nil {
-		return fmt.Errorf("rights %q: there are lrswipkxtea, and c and d for kx and te", rights)
+		return fmt.Errorf("rights %q: there are lrswipkxtean, and c and d for kx and te", rights)
 	}
 	id, err := a.identifier(account, identifier, r != 0 && op != imap.RightsRemove)
 	if err != nil {

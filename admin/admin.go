@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -14,11 +15,13 @@ import (
 
 	"mox/atomicfile"
 	"mox/auth"
+	"mox/backup"
 	"mox/config"
 	"mox/inbound"
 	"mox/mlog"
 	"mox/queue"
 	"mox/reportdb"
+	"mox/smtp"
 	"mox/store"
 	"mox/tracelog"
 )
@@ -34,8 +37,10 @@ type Admin struct {
 	Levels *mlog.Levels
 	Log    *slog.Logger
 	Now    func() time.Time
-	Stop   func()        // begins a graceful stop and returns at once
-	Traces *tracelog.Log // of decisions about messages; nil: not kept
+	// Process is the server; nil: it cannot be asked.
+	Process Process
+	Stop    func()        // begins a graceful stop and returns at once
+	Traces  *tracelog.Log // of decisions about messages; nil: not kept
 
 	Queue *queue.Queue // of outgoing messages; nil: there is none
 	// Retry forgets which destinations could not be reached, before messages are tried again
@@ -45,15 +50,27 @@ type Admin struct {
 	// Reports are those of others, and what is to be reported; nil: there are none.
 	Reports *reportdb.DB
 
+	// Put delivers to an address of this server without checks.
+	Put func(ctx context.Context, to smtp.Address, message io.Reader) error
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.
 	Inbound *inbound.Inbound
 	Door    inbound.Door
+
+	// HoldLocal holds deliveries from the queue to accounts back for moments, for backups; see
+	// outbound. nil: there are none.
+	HoldLocal func(ctx context.Context) (release func(), err error)
+
+	// Backups makes backups in a repository; nil: none is configured.
+	Backups *backup.Manager
 
 	// Junk is the junk filters of accounts.
 	Junk Retrainer
 
 	// Index is the search indexes of accounts.
 	Index Rebuilder
+
+	// Certificates are those for TLS; nil: there are none.
+	Certificates Certificates
 
 	// Disconnect ends all sessions of an account, and whatever else keeps its files open,
 	// before its data is removed. It need not wait for the sessions.
@@ -129,20 +146,29 @@ func (a *Admin) SetAccountPassword(ctx context.Context, actor Actor, account, pa
 // SetAdminPassword writes the bcrypt hash of password to path with mode 0660. It needs no
 // running server.
 func SetAdminPassword(path, password string) error {
+	hash, err := HashPassword(password)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, hash, 0o660)
+}
+
+// HashPassword returns what is in the file of the admin password, a line with its bcrypt hash.
+func HashPassword(password string) ([]byte, error) {
 	pw, err := precis.OpaqueString.String(password)
 	if err != nil {
-		return fmt.Errorf("%w: %v", auth.ErrBadPassword, err)
+		return nil, fmt.Errorf("%w: %v", auth.ErrBadPassword, err)
 	}
 	if len(pw) < auth.MinPasswordLength {
-		return fmt.Errorf("%w: shorter than %d characters", auth.ErrBadPassword, auth.MinPasswordLength)
+		return nil, fmt.Errorf("%w: shorter than %d characters", auth.ErrBadPassword, auth.MinPasswordLength)
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(pw), bcrypt.DefaultCost)
 	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
-		return fmt.Errorf("%w: longer than 72 bytes", auth.ErrBadPassword)
+		return nil, fmt.Errorf("%w: longer than 72 bytes", auth.ErrBadPassword)
 	} else if err != nil {
-		return fmt.Errorf("hashing password: %w", err)
+		return nil, fmt.Errorf("hashing password: %w", err)
 	}
-	return atomicfile.Write(path, append(hash, '\n'), 0o660)
+	return append(hash, '\n'), nil
 }
 
 // mapKeys iterates the keys of m.

@@ -2,17 +2,12 @@ package admin
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"mox/atomicfile"
 	"mox/config"
@@ -90,47 +85,29 @@ func (a *Admin) DomainAdd(ctx context.Context, actor Actor, n NewDomain) (rerr e
 // newDomainConfig makes the configuration of a new domain and writes its DKIM keys. It
 // returns the key files, for removal should the rest fail.
 func (a *Admin) newDomainConfig(snap *config.Snapshot, domain dns.Domain, n NewDomain) (config.Domain, []string, error) {
-	now := a.Now().UTC()
-	conf := config.Domain{
-		Disabled:                   n.Disabled,
-		ClientSettingsDomain:       "mail." + domain.Name(),
-		LocalpartCatchallSeparator: "+",
-		DMARC:                      &config.DMARC{Localpart: "dmarcreports", Account: n.Account, Mailbox: "DMARC"},
-		TLSRPT:                     &config.TLSRPT{Localpart: "tlsreports", Account: n.Account, Mailbox: "TLSRPT"},
-	}
-	if snap.HasMTASTS() {
-		conf.MTASTS = &config.MTASTS{PolicyID: now.Format("20060102T150405"), Mode: "enforce", MaxAge: 24 * time.Hour, MX: []string{snap.Static.Hostname}}
-	}
-	conf.DKIM.Selectors = map[string]config.Selector{}
+	conf, keys := config.NewDomain(config.NewDomainOptions{Domain: domain, Account: n.Account, Hostname: snap.Hostname, MTASTS: snap.HasMTASTS(), Now: a.Now()})
+	conf.Disabled = n.Disabled
 	var files []string
-	for _, suffix := range []string{"a", "b"} {
-		selector := now.Format("2006") + suffix
-		path := filepath.Join("dkim", fmt.Sprintf("%s._domainkey.%s.%s.rsa2048.privatekey.pkcs8.pem", selector, domain.ASCII, now.Format("20060102T150405")))
-		full := snap.ConfigPath(path)
-		if err := writeRSAKey(full); err != nil {
+	for _, key := range keys {
+		full := snap.ConfigPath(filepath.FromSlash(key.Path))
+		if err := writeKey(full, key); err != nil {
 			return config.Domain{}, nil, errors.Join(err, removeAll(files))
 		}
 		files = append(files, full)
-		conf.DKIM.Selectors[selector] = config.Selector{Expiration: "72h", PrivateKeyFile: path}
 	}
-	conf.DKIM.Sign = []string{now.Format("2006") + "a"}
 	return conf, files, nil
 }
 
-// writeRSAKey generates an RSA-2048 key and writes it to path, PKCS 8 in PEM.
-func writeRSAKey(path string) error {
+// writeKey generates a DKIM key and writes it to path.
+func writeKey(path string, key config.NewKey) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("making directory for dkim keys: %w", err)
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	text, err := key.Generate()
 	if err != nil {
-		return fmt.Errorf("generating rsa key: %w", err)
+		return err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return fmt.Errorf("encoding rsa key: %w", err)
-	}
-	return atomicfile.Write(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o640)
+	return atomicfile.Write(path, text, 0o640)
 }
 
 func removeAll(paths []string) error {

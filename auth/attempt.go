@@ -16,6 +16,9 @@ type Attempt struct {
 	info    Info
 	account Account // found so far
 	known   bool    // the login name leads to an account
+	// keyLogin is the address that the TLS key of an EXTERNAL stands for; that mechanism has no
+	// authentication identity.
+	keyLogin string
 }
 
 var _ sasl.Backend = (*Attempt)(nil)
@@ -126,10 +129,6 @@ func (a *Attempt) CRAMMD5(ctx context.Context, login string) (sasl.CRAMMD5State,
 	return c.CRAMMD5, nil
 }
 
-// External refuses: client certificates are not registered to accounts yet, so the
-// doors do not offer EXTERNAL.
-func (a *Attempt) External(context.Context, string) error { return ErrCredentials }
-
 // Login checks a login name and password in one step: IMAP LOGIN, HTTP basic.
 func (a *Attempt) Login(ctx context.Context, login, password string) (*Principal, error) {
 	err := a.Password(ctx, login, password)
@@ -141,6 +140,9 @@ func (a *Attempt) Login(ctx context.Context, login, password string) (*Principal
 // returns who the peer is, or the error to refuse with.
 func (a *Attempt) Finish(ctx context.Context, mechanism, authcid, authzid string, err error) (*Principal, error) {
 	s := a.service
+	if authcid == "" {
+		authcid = a.keyLogin
+	}
 	p, err := a.judge(mechanism, authcid, authzid, err)
 	result := resultName(err)
 	if f := s.Observer.Attempt; f != nil {

@@ -12,6 +12,10 @@
 // An API token is 160 random bits, of which the SHA-256 is kept, in the account's database
 // too. It allows what its scopes say, see [Token] and [Principal.May].
 //
+// A TLS public key, by which the certificate of a TLS client logs in (EXTERNAL, RFC 4422 appendix
+// A, and PREAUTH of IMAP), is in the account's database as well, see [TLSKey]. A file
+// tlspubkeys.json in the data directory says in which account: an index that can be deleted.
+//
 // # Cost
 //
 // argon2id is slow by design, so verified passwords are remembered in memory for a

@@ -86,10 +86,14 @@ type Config struct {
 	Directory Directory
 	Secrets   Secrets
 	Tokens    Tokens  // nil: there are none
-	Limiter   Limiter // nil: no throttling
-	Observer  Observer
-	Now       func() time.Time
-	Hashers   int // argon2id computations at the same time, default 4
+	TLSKeys   TLSKeys // nil: there are none
+	// TLSKeyIndex is a file to find TLS keys by, without opening all accounts; it may be deleted.
+	// Empty: it is kept in memory only.
+	TLSKeyIndex string
+	Limiter     Limiter // nil: no throttling
+	Observer    Observer
+	Now         func() time.Time
+	Hashers     int // argon2id computations at the same time, default 4
 }
 
 // Service verifies credentials for all doors.
@@ -99,6 +103,11 @@ type Service struct {
 	hashing chan struct{} // a slot for each argon2id computation under way
 	key     [32]byte      // of this process: fake salts of unknown users
 	tokens  sync.Mutex    // held while tokens of an account are read and written back
+
+	// keys is held while TLS keys are looked up or changed; it guards keyIndex, the accounts by
+	// fingerprint, nil until it was read.
+	keys     sync.Mutex
+	keyIndex map[string]string
 }
 
 // New returns a Service.

@@ -6,12 +6,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 here=$PWD/browser
 work=$(mktemp -d)
-server=
+server= pages=
 cleanup() {
 	if [ -n "$server" ]; then
 		kill "$server" 2>/dev/null
 		wait "$server" 2>/dev/null || true # its status is the signal's number
 	fi
+	[ -z "$pages" ] || kill "$pages" 2>/dev/null || true
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -20,7 +21,7 @@ if ! command -v chromium >/dev/null; then
 	apt-get update -qq >/dev/null
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >"$work/apt.log" 2>&1 || { tail -5 "$work/apt.log"; exit 1; }
 fi
-cp "$here"/package.json "$here"/package-lock.json "$here"/pages.mjs "$work"
+cp "$here"/package.json "$here"/package-lock.json "$here"/pages.mjs "$here"/setup.mjs "$work"
 (cd "$work" && npm ci --no-audit --no-fund --silent)
 CGO_ENABLED=0 go build -o "$work/mox" .
 "$work/mox" -loglevel info localserve -dir "$work/data" -ip 127.0.0.1 >"$work/server.log" 2>&1 &
@@ -29,4 +30,21 @@ for _ in $(seq 200); do
 	(exec 3<>/dev/tcp/127.0.0.1/1080) 2>/dev/null && break
 	sleep 0.1
 done
-cd "$work" && SCREENSHOTS=${SCREENSHOTS:-$work} node pages.mjs
+# Setup, which asks nobody: the resolver is a port on which nothing answers.
+mkdir "$work/new"
+(cd "$work/new" && exec ../mox setup -offline -hostname mail.example.org -resolver 127.0.0.1:1 >"$work/setup.log" 2>&1) &
+pages=$!
+for _ in $(seq 100); do
+	link=$(grep -o 'http://localhost:.*' "$work/setup.log" || true)
+	[ -n "$link" ] && break
+	sleep 0.1
+done
+cd "$work"
+export SCREENSHOTS=${SCREENSHOTS:-$work}
+status=0
+node pages.mjs | tee pages.log || status=1
+node setup.mjs "$link" existing | tee setup-pages.log || status=1
+wait "$pages" || status=1
+[ -e new/config/mox.conf ] || status=1
+awk '/ passed, / { p += $1; f += $3 } END { print p " passed, " f " failed" }' pages.log setup-pages.log
+exit $status

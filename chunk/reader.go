@@ -12,14 +12,16 @@ type Reader struct {
 	fetch func(n int) error
 	size  int64   // of all
 	first int64   // of chunk 0
-	buf   *[]byte // raw bytes of chunk at, from the codec; nil when closed
+	raw   []byte  // of chunk at
 	at    int     // -1: none
+	buf   *[]byte // that raw is in when it is the Reader's own; from the codec
+	ended bool
 }
 
 // NewReader returns a Reader of content without bytes, until Layout says otherwise. fetch
-// looks up chunk n and calls Fill. It must be closed.
+// looks up chunk n and calls Fill or Give. It must be closed.
 func (c *Codec) NewReader(fetch func(n int) error) *Reader {
-	return &Reader{codec: c, fetch: fetch, buf: c.Buffer(), at: -1}
+	return &Reader{codec: c, fetch: fetch, at: -1}
 }
 
 // Layout says how many bytes there are, and how many of them are in chunk 0. All others but
@@ -33,8 +35,8 @@ func (r *Reader) Size() int64 { return r.size }
 func (r *Reader) Close() error {
 	if r.buf != nil {
 		r.codec.Put(r.buf)
-		r.buf = nil
 	}
+	r.raw, r.buf, r.at, r.ended = nil, nil, -1, true
 	return nil
 }
 
@@ -50,25 +52,36 @@ func (r *Reader) Chunk(off int64) (n int, start int64) {
 // Fill gives the Reader chunk n as it is stored. Its errors wrap ErrCorrupt.
 func (r *Reader) Fill(n int, stored []byte) error {
 	r.at = -1
+	if r.buf == nil {
+		r.buf = r.codec.Buffer()
+	}
 	raw, err := r.codec.Decode((*r.buf)[:0], stored)
-	*r.buf = raw
+	*r.buf = raw[:0]
 	if err != nil {
 		return err
 	}
-	want := r.first
-	if n > 0 {
-		want = min(Size, r.size-r.first-int64(n-1)*Size)
-	}
-	if int64(len(raw)) != want {
+	if want := Length(n, r.size, r.first); int64(len(raw)) != want {
 		return fmt.Errorf("%w: it has %d bytes instead of %d", ErrCorrupt, len(raw), want)
 	}
-	r.at = n
+	r.raw, r.at = raw, n
 	return nil
+}
+
+// Give gives the Reader chunk n decoded, of the right length, which must stay as it is until
+// another chunk is fetched.
+func (r *Reader) Give(n int, raw []byte) { r.raw, r.at = raw, n }
+
+// Length is how many raw bytes chunk n of content has of which there are size, first of them in chunk 0.
+func Length(n int, size, first int64) int64 {
+	if n == 0 {
+		return first
+	}
+	return min(Size, size-first-int64(n-1)*Size)
 }
 
 // from returns the bytes from off to the end of its chunk.
 func (r *Reader) from(off int64) ([]byte, error) {
-	if r.buf == nil {
+	if r.ended {
 		return nil, errors.New("reader of content is closed")
 	}
 	n, start := r.Chunk(off)
@@ -78,7 +91,7 @@ func (r *Reader) from(off int64) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return (*r.buf)[off-start:], nil
+	return r.raw[off-start:], nil
 }
 
 // ReadAt implements [io.ReaderAt].

@@ -109,6 +109,12 @@ func TestStaticErrors(t *testing.T) {
 		e(host, with("ACME:\n\tx:\n\t\tDirectoryURL: ftp://x§\n\t\tContactEmail: x§\n\t\tRenewBefore: -1h§\n\t\tPort: 65536§\n\t\tIssuerDomainName: -§\n"),
 			`ACME.x.DirectoryURL: bad URL "ftp://x": must start with https:// or http://`, `ACME.x.ContactEmail: bad address "x": missing domain at column 2`, "ACME.x.RenewBefore: must not be negative", "ACME.x.Port: bad port 65536, must be from 1 to 65535", `ACME.x.IssuerDomainName: bad domain "-": label with hyphen at its start or end`),
 		e(host, acme("\t\tExternalAccountBinding:\n\t\t\tKeyID:§\n\t\t\tKeyFile: cert.pem§\n"), "ACME.x.ExternalAccountBinding.KeyID: is empty", "ACME.x.ExternalAccountBinding.KeyFile: file does not hold a key in base64url"),
+		e(host, strings.Replace(acme("\t\tChallenges:\n\t\t\t- tls-alpn-01\n\t\t\t- dns-01§\n\t\t\t- tls-alpn-01§\n\t\t\t- http-1§\n"), "\tx:\n", "\ta/b:§\n", 1),
+			`ACME.a/b: bad name "a/b": files are named after it`, "ACME.a/b.Challenges[1]: needs section DNS", "ACME.a/b.Challenges[2]: tls-alpn-01 is listed twice", `ACME.a/b.Challenges[3]: unknown value "http-1", known are tls-alpn-01, http-01, dns-01; did you mean "http-01"?`),
+		e(host, acme("\t\tDNS:§\n\t\t\tWait: -1s§\n"), "ACME.x.DNS: exactly one of RFC2136 and Command is needed", "ACME.x.DNS.Wait: must not be negative"),
+		e(host, acme("\t\tDNS:\n\t\t\tCommand:\n\t\t\t\t- acme-dns§\n"), `ACME.x.DNS.Command[0]: program "acme-dns" must be given with its whole path`),
+		e(host, acme("\t\tDNS:\n\t\t\tRFC2136:\n\t\t\t\tServer: ns1§\n\t\t\t\tZone: -§\n\t\t\t\tKeyName:§\n\t\t\t\tKeyAlgorithm: hmac-md5§\n\t\t\t\tKeySecretFile: bad.pem§\n"),
+			`ACME.x.DNS.RFC2136.Server: bad address "ns1": need host:port, such as 192.0.2.53:53`, `ACME.x.DNS.RFC2136.Zone: bad domain "-": label with hyphen at its start or end`, "ACME.x.DNS.RFC2136.KeyName: is empty", `ACME.x.DNS.RFC2136.KeyAlgorithm: unknown value "hmac-md5", known are hmac-sha256, hmac-sha224, hmac-sha384, hmac-sha512`, "ACME.x.DNS.RFC2136.KeySecretFile: file does not hold a key in base64"),
 		e("\t\t\t- 127.0.0.1\n", "\t\t\t- 127.0.0§\n\t\t\t- ::1\n\t\t\t- 0::1§\n", `Listeners.local.IPs[0]: bad IP address "127.0.0"`, "Listeners.local.IPs[2]: address ::1 is listed twice"),
 		e(ips, lis("\t\tNATIPs:\n\t\t\t- ::§\n\t\tIPsNATed: true§\n"), "Listeners.local.NATIPs[0]: address :: is not a public one", "Listeners.local.IPsNATed: cannot be together with NATIPs; remove IPsNATed"),
 		e(ips, lis("\t\tProxyProtocol:\n\t\t\t- 10.0.0.1\n\t\t\t- 10.0.0.0/8\n\t\t\t- 10.0.0.1/8§\n\t\t\t- 0.0.0.0/0§\n\t\t\t- ::ffff:10.0.0.0/104§\n\t\t\t- x§\n"),
@@ -333,6 +339,21 @@ func TestWarnings(t *testing.T) {
 		"19 Accounts.mjl.JunkFilter.Params: none of Onegrams, Twograms and Threegrams is set, so the filter has nothing to look at",
 	}
 	equal(t, "warnings", strings.Join(got, "\n"), strings.Join(want, "\n"))
+}
+
+// TestPublicAdmin: FEATURES A-94, operators are warned of pages that everybody reaches.
+func TestPublicAdmin(t *testing.T) {
+	for ip, warned := range map[string]bool{
+		"127.0.0.1": false, "::1": false, "10.1.2.3": false, "192.168.0.1": false, "100.64.3.4": false, "fd00::1": false, "fe80::1": false,
+		"0.0.0.0": true, "::": true, "192.0.2.1": true, "2001:db8::1": true,
+	} {
+		static := strings.Replace(minimalStatic, "\t\tIPs:\n\t\t\t- 127.0.0.1\n", "\t\tAdminHTTP:\n\t\t\tEnabled: true\n\t\tIPs:\n\t\t\t- "+ip+"\n", 1)
+		s, err := Load(makeDir(t, static, minimalDynamic))
+		check(t, err)
+		if got := len(s.Warnings) == 1 && strings.Contains(s.Warnings[0].Msg, "reached from everywhere"); got != warned {
+			t.Errorf("%s: %v", ip, s.Warnings)
+		}
+	}
 }
 
 // TestPolicyHost: a policy that others cannot fetch, and a port that is not there, are said

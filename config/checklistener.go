@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"mox/dns"
@@ -172,7 +173,13 @@ func (c *checker) checkTLS(p sconf.Path, s *Static, l *ListenerInfo) {
 		}
 	}
 	for i, file := range t.HostPrivateKeyFiles {
-		c.checkHostKey(p.Key("HostPrivateKeyFiles").Index(i), file, l)
+		c.checkHostKey(p.Key("HostPrivateKeyFiles").Index(i), file, &l.HostRSAKey, &l.HostECDSAKey)
+	}
+	for i, file := range t.NextHostPrivateKeyFiles {
+		c.checkHostKey(p.Key("NextHostPrivateKeyFiles").Index(i), file, &l.NextHostRSAKey, &l.NextHostECDSAKey)
+	}
+	if a, ok := s.ACME[t.ACME]; ok && t.ACME != "" && (len(a.Challenges) == 0 && a.DNS == nil || slices.Contains(a.Challenges, ChallengeTLSALPN)) {
+		l.ACMEPort = cmp.Or(a.Port, 443)
 	}
 }
 
@@ -193,7 +200,8 @@ func (c *checker) checkKeyCert(p sconf.Path, kc KeyCert, l *ListenerInfo) {
 	l.Certificates = append(l.Certificates, cert)
 }
 
-func (c *checker) checkHostKey(p sconf.Path, file string, l *ListenerInfo) {
+// checkHostKey reads a key into the field for its type, if that has none yet.
+func (c *checker) checkHostKey(p sconf.Path, file string, rsaKey, ecdsaKey *crypto.Signer) {
 	data, ok := c.readFile(p, file)
 	if !ok {
 		return
@@ -205,13 +213,13 @@ func (c *checker) checkHostKey(p sconf.Path, file string, l *ListenerInfo) {
 	}
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
-		if k.N.BitLen() == 2048 && l.HostRSAKey == nil {
-			l.HostRSAKey = k
+		if k.N.BitLen() == 2048 && *rsaKey == nil {
+			*rsaKey = k
 			return
 		}
 	case *ecdsa.PrivateKey:
-		if k.Curve == elliptic.P256() && l.HostECDSAKey == nil {
-			l.HostECDSAKey = k
+		if k.Curve == elliptic.P256() && *ecdsaKey == nil {
+			*ecdsaKey = k
 			return
 		}
 	}
@@ -282,11 +290,13 @@ type service struct {
 	http     bool
 	path     *string // For web applications.
 	pathDef  string
+	// operators: only they have to reach it.
+	operators bool
 }
 
 func services(l *Listener) []service {
 	web := func(name string, w *WebService, secure bool, path string) service {
-		return service{name, w.Enabled, &w.Port, map[bool]int{false: 80, true: 443}[secure], secure, true, &w.Path, path}
+		return service{name, w.Enabled, &w.Port, map[bool]int{false: 80, true: 443}[secure], secure, true, &w.Path, path, strings.HasPrefix(name, "Admin")}
 	}
 	plain := func(name string, enabled bool, port *int, fallback int, tls bool) service {
 		return service{name: name, enabled: enabled, port: port, fallback: fallback, tls: tls}
@@ -296,6 +306,9 @@ func services(l *Listener) []service {
 	}
 	site := func(name string, enabled bool, port *int, fallback int, tls bool) service {
 		return service{name: name, enabled: enabled, port: port, fallback: fallback, tls: tls, http: true}
+	}
+	operators := func(name string, enabled bool, port *int, fallback int) service {
+		return service{name: name, enabled: enabled, port: port, fallback: fallback, http: true, operators: true}
 	}
 	return []service{
 		plain("SMTP", l.SMTP.Enabled, &l.SMTP.Port, 25, !l.SMTP.NoSTARTTLS),
@@ -312,14 +325,27 @@ func services(l *Listener) []service {
 		web("WebmailHTTPS", &l.WebmailHTTPS, true, "/webmail/"),
 		web("WebAPIHTTP", &l.WebAPIHTTP, false, "/webapi/"),
 		web("WebAPIHTTPS", &l.WebAPIHTTPS, true, "/webapi/"),
-		site("MetricsHTTP", l.MetricsHTTP.Enabled, &l.MetricsHTTP.Port, 8010, false),
-		site("PprofHTTP", l.PprofHTTP.Enabled, &l.PprofHTTP.Port, 8011, false),
+		operators("MetricsHTTP", l.MetricsHTTP.Enabled, &l.MetricsHTTP.Port, 8010),
+		operators("PprofHTTP", l.PprofHTTP.Enabled, &l.PprofHTTP.Port, 8011),
 		discovery("AutoconfigHTTPS", &l.AutoconfigHTTPS),
 		discovery("MTASTSHTTPS", &l.MTASTSHTTPS),
 		site("WebserverHTTP", l.WebserverHTTP.Enabled, &l.WebserverHTTP.Port, 80, false),
 		site("WebserverHTTPS", l.WebserverHTTPS.Enabled, &l.WebserverHTTPS.Port, 443, true),
 	}
 }
+
+// public tells whether a listener has an address that others than this machine and its
+// networks can reach.
+func (l *ListenerInfo) public() bool {
+	nated := len(l.NATIPs) > 0 || l.IPsNATed
+	return slices.ContainsFunc(l.IPs, func(ip netip.Addr) bool {
+		private := ip.IsPrivate() || ip.IsLinkLocalUnicast() || sharedAddresses.Contains(ip)
+		return !ip.IsLoopback() && (nated || !private)
+	})
+}
+
+// sharedAddresses are of RFC 6598; overlay networks have them.
+var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
 
 func (c *checker) listenerServices(p sconf.Path, l *ListenerInfo) {
 	https := false
@@ -338,6 +364,9 @@ func (c *checker) listenerServices(p sconf.Path, l *ListenerInfo) {
 			c.errorf(p, "needs section TLS on this listener")
 		}
 		https = https || s.enabled && s.http && s.tls
+		if s.enabled && s.operators && l.public() {
+			c.warnf(p, "can be reached from everywhere; better on a listener of its own with loopback or private addresses")
+		}
 	}
 	c.onHTTPS(p.Key("Submissions", "EnabledOnHTTPS"), l, l.Submissions.EnabledOnHTTPS, l.Submissions.Enabled, https)
 	c.onHTTPS(p.Key("IMAPS", "EnabledOnHTTPS"), l, l.IMAPS.EnabledOnHTTPS, l.IMAPS.Enabled, https)
@@ -357,7 +386,10 @@ func (c *checker) onHTTPS(p sconf.Path, l *ListenerInfo, on, enabled, https bool
 
 // checkPorts finds services that want the same port and cannot share it.
 func (c *checker) checkPorts(p sconf.Path, l *ListenerInfo, bound map[netip.AddrPort]binding) {
-	for _, s := range services(&l.Listener) {
+	all := services(&l.Listener)
+	// Its port is that of HTTPS, or is opened for it alone: http reference, section 1.1.
+	all = append(all, service{name: "TLS", enabled: l.ACMEPort != 0, port: &l.ACMEPort, http: true})
+	for _, s := range all {
 		if !s.enabled || *s.port < 0 || *s.port > 65535 {
 			continue
 		}

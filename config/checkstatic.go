@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"log/slog"
 	"mime"
 	"net/netip"
@@ -23,6 +22,7 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	info := &StaticInfo{
 		ClientCertificates: map[string]tls.Certificate{},
 		PackageLogLevels:   map[string]slog.Level{},
+		ACME:               map[string]*ACMEInfo{},
 		Listeners:          map[string]*ListenerInfo{},
 		Hostnames:          map[dns.Domain]bool{},
 	}
@@ -40,7 +40,7 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 		info.RootCAs = c.checkCA(root.Key("TLS", "CA"), s.TLS.CA)
 	}
 	for _, name := range sorted(s.ACME) {
-		c.checkACME(root.Key("ACME", name), s.ACME[name])
+		info.ACME[name] = c.checkACME(root.Key("ACME", name), name, s.ACME[name])
 	}
 	c.checkResolvers(root.Key("DNSResolvers"), s.DNSResolvers)
 	c.checkListeners(root.Key("Listeners"), s, info)
@@ -63,10 +63,13 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	for i, d := range s.DocumentText {
 		c.checkDocumentText(root.Key("DocumentText").Index(i), d)
 	}
+	if s.Backup != nil {
+		c.checkBackup(root.Key("Backup"), s.Backup)
+	}
 	for _, q := range []struct {
 		name  string
 		limit int64
-	}{{"QuotaMessageSize", s.QuotaMessageSize}, {"QuotaMessages", s.QuotaMessages}, {"QuotaMailboxes", s.QuotaMailboxes}, {"IMAPMessageLimit", int64(s.IMAPMessageLimit)}} {
+	}{{"QuotaMessageSize", s.QuotaMessageSize}, {"QuotaMessages", s.QuotaMessages}, {"QuotaMailboxes", s.QuotaMailboxes}, {"IMAPMessageLimit", int64(s.IMAPMessageLimit)}, {"IMAPSaveLimit", int64(s.IMAPSaveLimit)}, {"KeepExpunged", int64(s.KeepExpunged)}} {
 		if q.limit < 0 {
 			c.errorf(root.Key(q.name), "must not be negative; leave it out for no limit")
 		}
@@ -119,29 +122,6 @@ func (c *checker) checkCA(p sconf.Path, ca *CA) *x509.CertPool {
 		}
 	}
 	return pool
-}
-
-func (c *checker) checkACME(p sconf.Path, a ACME) {
-	c.httpURL(p.Key("DirectoryURL"), a.DirectoryURL, "https", "http")
-	c.notNegative(p.Key("RenewBefore"), a.RenewBefore)
-	c.address(p.Key("ContactEmail"), a.ContactEmail)
-	c.port(p.Key("Port"), a.Port)
-	if a.IssuerDomainName != "" {
-		c.domain(p.Key("IssuerDomainName"), a.IssuerDomainName)
-	}
-	if eab := a.ExternalAccountBinding; eab != nil {
-		p := p.Key("ExternalAccountBinding")
-		if eab.KeyID == "" {
-			c.errorf(p.Key("KeyID"), "is empty")
-		}
-		data, ok := c.readFile(p.Key("KeyFile"), eab.KeyFile)
-		if !ok {
-			return
-		}
-		if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(string(data)), "=")); err != nil {
-			c.errorf(p.Key("KeyFile"), "file does not hold a key in base64url")
-		}
-	}
 }
 
 // Issuer returns the name for CAA records, or "".

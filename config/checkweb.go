@@ -57,6 +57,10 @@ func (c *dynamicChecker) checkHandler(p sconf.Path, i int, h WebHandler) *WebHan
 		n++
 		p := p.Key("WebInternal")
 		c.oneOf(p.Key("Service"), w.Service, "admin", "account", "webmail", "webapi")
+		public := func(l *ListenerInfo) bool { return (l.WebserverHTTP.Enabled || l.WebserverHTTPS.Enabled) && l.public() }
+		if w.Service == "admin" && c.snap.anyListener(public) {
+			c.warnf(p.Key("Service"), "the admin pages can be reached from everywhere")
+		}
 		if !strings.HasPrefix(w.BasePath, "/") || !strings.HasSuffix(w.BasePath, "/") {
 			c.errorf(p.Key("BasePath"), "must start and end with a slash")
 		}

@@ -74,7 +74,7 @@ var testKeys = sync.OnceValue(func() map[string][]byte {
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return map[string][]byte{
 		"ed25519.pem": pemKey(ed), "ecdsa.pem": pemKey(ec), "rsa.pem": pemKey(rs), "p384.pem": pemKey(ec384),
-		"cert.pem": cert, "certkey.pem": pemKey(ec), "ca.pem": cert, "eab.key": []byte("c2VjcmV0\n"), "bad.pem": []byte("bad"),
+		"cert.pem": cert, "certkey.pem": pemKey(ec), "ca.pem": cert, "eab.key": []byte("c2VjcmV0\n"), "tsig.key": []byte("c2VjcmV0LWtleQ==\n"), "bad.pem": []byte("bad"),
 		"type.pem": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: []byte("x")}),
 		"der.pem":  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}),
 	}
@@ -89,6 +89,7 @@ func makeDir(t *testing.T, static, dynamic string) string {
 	for name, data := range testKeys() {
 		files[name] = data
 	}
+	files["s3key"], files["backup.key"] = []byte("id\nsecret\n"), []byte("key\n")
 	for name, data := range files {
 		check(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
 	}
@@ -147,8 +148,9 @@ func TestFull(t *testing.T) {
 		warnings = append(warnings, fmt.Sprintf("%s %d %s: %s", filepath.Base(w.File), w.Line, w.Path, w.Msg))
 	}
 	if d := cmp.Diff([]string{
-		"mox.conf 94 Listeners.internal.IPsNATed: is deprecated, use NATIPs",
-		"mox.conf 43 Listeners.public.TLS.HostPrivateKeyFiles[2]: key is not used: only the first RSA key of 2048 bits and the first ECDSA P-256 key are",
+		"mox.conf 114 Listeners.internal.IPsNATed: is deprecated, use NATIPs",
+		"mox.conf 61 Listeners.public.TLS.HostPrivateKeyFiles[2]: key is not used: only the first RSA key of 2048 bits and the first ECDSA P-256 key are",
+		"mox.conf 86 Listeners.public.AdminHTTPS: can be reached from everywhere; better on a listener of its own with loopback or private addresses",
 		"domains.conf 122 Accounts.mjl.Destinations.info: an address without domain is deprecated, write info@example.org",
 	}, warnings); d != "" {
 		t.Error(d)
@@ -185,6 +187,12 @@ func testFullStatic(t *testing.T, s *Snapshot) {
 	equal(t, "own ip", s.IsOwnIP(netip.MustParseAddr("::ffff:198.51.100.10")), true)
 	equal(t, "own ip", s.IsOwnIP(netip.MustParseAddr("198.51.100.11")), false)
 	equal(t, "keys", pub.HostRSAKey != nil && pub.HostECDSAKey != nil && in.HostRSAKey == nil && len(in.Certificates) == 1, true)
+	equal(t, "next keys", fmt.Sprint(pub.NextHostRSAKey != nil, pub.NextHostECDSAKey != nil), "false true")
+	equal(t, "acme port", fmt.Sprint(pub.ACMEPort, in.ACMEPort), "443 0")
+	for name, want := range map[string]string{"letsencrypt": "[tls-alpn-01 http-01] 0 0", "other": "[dns-01 tls-alpn-01] 6 10", "command": "[dns-01] 0 0"} {
+		a := s.ACME[name]
+		equal(t, "acme "+name, fmt.Sprint(a.Challenges, len(a.EABKey), len(a.TSIGSecret)), want)
+	}
 	equal(t, "tls version", fmt.Sprintf("%x %x", pub.MinTLSVersion, in.MinTLSVersion), "303 304")
 	equal(t, "ports", fmt.Sprint(pub.SMTP.Port, pub.IMAPS.Port, pub.AccountHTTPS.Port, pub.WebserverHTTP.Port, in.AutoconfigHTTPS.Port), "25 993 443 80 81")
 	equal(t, "paths", pub.AccountHTTPS.Path+pub.AdminHTTPS.Path+in.WebAPIHTTP.Path, "//secret/admin//webapi/")

@@ -38,7 +38,11 @@ func exampleStatic() *Static {
 	acme := map[string]ACME{"letsencrypt": {
 		DirectoryURL: "https://acme-v02.api.letsencrypt.org/directory", RenewBefore: 720 * time.Hour,
 		ContactEmail: "postmaster@example.org", Port: 443, IssuerDomainName: "letsencrypt.org",
-		ExternalAccountBinding: &ExternalAccountBinding{"key-1", "eab.key"},
+		ExternalAccountBinding: &ExternalAccountBinding{"key-1", "eab.key"}, Challenges: []string{ChallengeTLSALPN, ChallengeHTTP},
+		DNS: &ACMEDNS{
+			&ACMERFC2136{"192.0.2.53:53", "example.org", "mox-acme", "hmac-sha256", "tsig.key"},
+			[]string{"/usr/local/bin/acme-dns", "example.org"}, 30 * time.Second,
+		},
 	}}
 	smarthost := func(port int) *TransportSMTP {
 		return &TransportSMTP{Host: "relay.example.net", Port: port, Auth: &SMTPAuth{
@@ -50,6 +54,7 @@ func exampleStatic() *Static {
 	return &Static{
 		DataDir: "../data", LogLevel: "info", PackageLogLevels: map[string]string{"smtpserver": "debug"}, User: "mox",
 		Hostname: "mail.example.org", TLS: GlobalTLS{&CA{AdditionalToSystem: true, CertFiles: []string{"extra-ca.pem"}}}, ACME: acme,
+		Backup:            &Backup{Repository: "/var/backups/mox", KeyFile: "backup.key", KeepDaily: 7, KeepWeekly: 5, KeepMonthly: 12},
 		AdminPasswordFile: "adminpasswd", Listeners: map[string]Listener{"public": exampleListener()},
 		Postmaster: Postmaster{"mjl", "Postmaster"}, HostTLSRPT: &HostTLSRPT{"mjl", "TLSRPT", "tlsreports"},
 		InitialMailboxes: InitialMailboxes{SpecialUseMailboxes{"Sent", "Archive", "Trash", "Drafts", "Junk"}, []string{"Lists"}},
@@ -61,7 +66,7 @@ func exampleStatic() *Static {
 			Retry: []time.Duration{5 * time.Minute, time.Hour}, MaxConnections: 4,
 		}},
 		Relay:            map[string]Relay{"printers": {[]string{"192.0.2.64/28"}, []string{"mjl"}, []string{"example.org"}, 100}},
-		QuotaMessageSize: 10 << 30, QuotaMessages: 1_000_000, QuotaMailboxes: 1000, IMAPMessageLimit: 100_000,
+		QuotaMessageSize: 10 << 30, QuotaMessages: 1_000_000, QuotaMailboxes: 1000, KeepExpunged: 168 * time.Hour, IMAPMessageLimit: 100_000, IMAPSaveLimit: 50_000,
 	}
 }
 
@@ -72,7 +77,8 @@ func exampleListener() Listener {
 		IPs: []string{"192.0.2.10", "2001:db8::10"}, NATIPs: []string{"198.51.100.10"}, Hostname: "mail.example.org", ProxyProtocol: []string{"10.0.0.0/24", "2001:db8:1::1"},
 		TLS: &TLS{
 			ACME: "letsencrypt", KeyCerts: []KeyCert{{"mail.example.org-chain.pem", "mail.example.org-key.pem"}}, MinVersion: "TLSv1.2",
-			HostPrivateKeyFiles: []string{"hostkeys/mail.example.org.rsa2048.privatekey.pkcs8.pem", "hostkeys/mail.example.org.ecdsap256.privatekey.pkcs8.pem"},
+			HostPrivateKeyFiles:     []string{"hostkeys/mail.example.org.rsa2048.privatekey.pkcs8.pem", "hostkeys/mail.example.org.ecdsap256.privatekey.pkcs8.pem"},
+			NextHostPrivateKeyFiles: []string{"hostkeys/mail.example.org.next.rsa2048.privatekey.pkcs8.pem", "hostkeys/mail.example.org.next.ecdsap256.privatekey.pkcs8.pem"},
 		},
 		SMTPMaxMessageSize: DefaultMaxMessageSize,
 		SMTP:               SMTP{Enabled: true, Port: 25, DNSBLs: []string{"sbl.example.net"}, FirstTimeSenderDelay: &delay, TLSSessionTicketsDisabled: &off},

@@ -25,7 +25,7 @@ type Listener struct {
 	WebmailHTTPS       WebService       `sconf:"optional" sconf-doc:"Webmail with TLS. Default path: /webmail/"`
 	WebAPIHTTP         WebService       `sconf:"optional" sconf-doc:"HTTP API for programs to send and process mail, without TLS. Default path: /webapi/"`
 	WebAPIHTTPS        WebService       `sconf:"optional" sconf-doc:"HTTP API with TLS. Default path: /webapi/"`
-	MetricsHTTP        PlainService     `sconf:"optional" sconf-doc:"Prometheus metrics at path /metrics, without TLS and authentication: for loopback and private networks. Default port: 8010."`
+	MetricsHTTP        PlainService     `sconf:"optional" sconf-doc:"Prometheus metrics at path /metrics, health at /health/live and /health/ready, without TLS and authentication: for loopback and private networks. Default port: 8010."`
 	PprofHTTP          PlainService     `sconf:"optional" sconf-doc:"Profiles of the Go runtime at path /debug/pprof/, without TLS and authentication: for loopback only. Cannot share its port. Default port: 8011."`
 	AutoconfigHTTPS    DiscoveryService `sconf:"optional" sconf-doc:"Automatic configuration of mail programs, at names autoconfig.<domain> and by SRV records."`
 	MTASTSHTTPS        DiscoveryService `sconf:"optional" sconf-doc:"MTA-STS policies of domains (RFC 8461), at names mta-sts.<domain>: other servers then insist on verified TLS when they deliver to us."`
@@ -35,11 +35,12 @@ type Listener struct {
 
 // TLS is Listener.TLS.
 type TLS struct {
-	ACME                string    `sconf:"optional" sconf-doc:"Name of a provider in ACME from which to get certificates. One of this and KeyCerts is needed."`
-	KeyCerts            []KeyCert `sconf:"optional" sconf-doc:"Certificates from files, in order of preference; clients get the first that fits the name they ask for. Files are read at start, as root if started so."`
-	MinVersion          string    `sconf:"optional" sconf-doc:"Lowest TLS version: TLSv1.0, TLSv1.1, TLSv1.2 or TLSv1.3. Versions before 1.2 are broken (RFC 8996). Default: TLSv1.2."`
-	HostPrivateKeyFiles []string  `sconf:"optional" sconf-doc:"Private keys (PKCS8 in PEM) to use for certificates of the host name gotten by ACME, so that the key and with it the TLSA record for DANE stays the same when certificates are renewed. Relative to the directory of this file. The first RSA key of 2048 bits and the first ECDSA P-256 key are used. Make them with \"mox config ensureacmehostprivatekeys\"."`
-	ClientAuthDisabled  bool      `sconf:"optional" sconf-doc:"Do not ask clients for TLS certificates. For clients that cannot cope with being asked; login by certificate is then not possible."`
+	ACME                    string    `sconf:"optional" sconf-doc:"Name of a provider in ACME from which to get certificates. One of this and KeyCerts is needed."`
+	KeyCerts                []KeyCert `sconf:"optional" sconf-doc:"Certificates from files, in order of preference; clients get the first that fits the name they ask for. Files are read at start, as root if started so."`
+	MinVersion              string    `sconf:"optional" sconf-doc:"Lowest TLS version: TLSv1.0, TLSv1.1, TLSv1.2 or TLSv1.3. Versions before 1.2 are broken (RFC 8996). Default: TLSv1.2."`
+	HostPrivateKeyFiles     []string  `sconf:"optional" sconf-doc:"Private keys (PKCS8 in PEM) to use for certificates of the host name gotten by ACME, so that the key and with it the TLSA record for DANE stays the same when certificates are renewed. Relative to the directory of this file. The first RSA key of 2048 bits and the first ECDSA P-256 key are used. Make them with \"mox config ensureacmehostprivatekeys\"."`
+	NextHostPrivateKeyFiles []string  `sconf:"optional" sconf-doc:"Keys that are to replace those of HostPrivateKeyFiles, one of each type at most. Suggested DNS records have TLSA records for them as well. A next key is used, when a certificate is gotten anew, not before DNS has had its TLSA record for two days and twice its time to live, so that no other server sees a certificate without its record; unless the host has no TLSA records. \"mox certificates list\" tells. Once it is used, move it to HostPrivateKeyFiles, in place of the old one, and remove the old TLSA record."`
+	ClientAuthDisabled      bool      `sconf:"optional" sconf-doc:"Do not ask clients for TLS certificates. For clients that cannot cope with being asked; login by certificate is then not possible."`
 }
 
 // KeyCert is a certificate with its key.
@@ -122,4 +123,5 @@ type WebserverService struct {
 	Enabled           bool `sconf-doc:"Whether to offer this service."`
 	Port              int  `sconf:"optional" sconf-doc:"TCP port."`
 	RateLimitDisabled bool `sconf:"optional" sconf-doc:"Do not limit the number of requests by address. Applies to all services on the same port."`
+	Forwarded         bool `sconf:"optional" sconf-doc:"Requests come through a reverse proxy: take the client's address from header X-Forwarded-For and whether it uses TLS from X-Forwarded-Proto. The proxy must overwrite these headers, and nobody else may reach the port. Applies to all services on the same port."`
 }

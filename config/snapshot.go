@@ -59,10 +59,11 @@ type StaticInfo struct {
 	Hostname         dns.Domain
 	RootCAs          *x509.CertPool // Nil for those of the system.
 	Listeners        map[string]*ListenerInfo
-	Hostnames        map[dns.Domain]bool // The global one and those of listeners.
-	OwnIPs           map[netip.Addr]bool // Addresses and public addresses of listeners, without unspecified ones.
-	HostTLSRPT       *ReportAddress      // Nil if not set.
-	Relays           []*RelayInfo        // By name.
+	Hostnames        map[dns.Domain]bool  // The global one and those of listeners.
+	OwnIPs           map[netip.Addr]bool  // Addresses and public addresses of listeners, without unspecified ones.
+	HostTLSRPT       *ReportAddress       // Nil if not set.
+	Relays           []*RelayInfo         // By name.
+	ACME             map[string]*ACMEInfo // Providers by name.
 	// ClientCertificates are those of transports, by name.
 	ClientCertificates map[string]tls.Certificate
 
@@ -82,6 +83,20 @@ type ListenerInfo struct {
 	Certificates  []tls.Certificate // From KeyCerts, in that order.
 	HostRSAKey    crypto.Signer     // RSA-2048 from HostPrivateKeyFiles, may be nil.
 	HostECDSAKey  crypto.Signer     // ECDSA P-256, may be nil.
+	// NextHostRSAKey and NextHostECDSAKey, from NextHostPrivateKeyFiles, are to replace them; may
+	// be nil.
+	NextHostRSAKey, NextHostECDSAKey crypto.Signer
+	// ACMEPort is where tls-alpn-01 is served; 0 without ACME, or when that is not used.
+	ACMEPort int
+}
+
+// ACMEInfo is a provider of certificates.
+type ACMEInfo struct {
+	Name string
+	ACME
+	Challenges []string // With the default.
+	EABKey     []byte   // Decoded; nil without ExternalAccountBinding.
+	TSIGSecret []byte   // Decoded; nil without DNS.RFC2136.
 }
 
 // RelayInfo says who may send from addresses that are not an account's.

@@ -31,9 +31,28 @@ type Static struct {
 	QuotaMessageSize                int64                `sconf:"optional" sconf-doc:"Total size in bytes of all messages an account may store, unless the account has its own setting. Delivery to a full account is refused with a temporary error. Databases and search index need about 15% more. Default: 0, no limit."`
 	QuotaMessages                   int64                `sconf:"optional" sconf-doc:"Number of messages an account may store, unless the account has its own setting. What is refused above it is as for QuotaMessageSize. Default: 0, no limit."`
 	QuotaMailboxes                  int64                `sconf:"optional" sconf-doc:"Number of mailboxes an account may have, Inbox included, unless the account has its own setting. Mail for a mailbox that would be one too many is refused with a temporary error. Default: 0, no limit."`
+	KeepExpunged                    time.Duration        `sconf:"optional" sconf-doc:"How long messages are kept that users have deleted for good (expunged), so that \"mox undelete\" can bring them back, such as 168h for a week. Meanwhile they take space on disk that counts for no quota. Default: 0, they are removed within minutes."`
 	IMAPMessageLimit                int                  `sconf:"optional" sconf-doc:"How many messages an IMAP command may fetch, change, copy or move, announced as MESSAGELIMIT. Mail programs that do not know this take the part that they get for all: set it only when all that are used know it. Default: 0, no limit."`
+	IMAPSaveLimit                   int                  `sconf:"optional" sconf-doc:"How many messages an IMAP command may copy, move or append, announced as SAVELIMIT, or as much as IMAPMessageLimit where that is lower. Commands with more are refused as a whole. Default: 0, no limit."`
 	NoSharing                       bool                 `sconf:"optional" sconf-doc:"Do not let users share mailboxes with each other, which they do with access control lists in IMAP (RFC 4314). What is shared already stays so until this is removed again, but cannot be seen."`
 	SharingWithinDomain             bool                 `sconf:"optional" sconf-doc:"Let users share mailboxes only with accounts of the same default Domain. For servers with domains that have nothing to do with each other."`
+	Backup                          *Backup              `sconf:"optional" sconf-doc:"Have the server make backups of itself, and prove that they can be restored. Without this, \"mox backup\" does when asked."`
+}
+
+// Backup is Static.Backup.
+type Backup struct {
+	Repository    string        `sconf-doc:"Where backups are kept: a directory, relative to that of this file, better on another disk and made before the server starts; or s3://host/bucket/prefix for an object store with the API of S3 (s3+http:// for one without TLS). Made when there is none."`
+	Region        string        `sconf:"optional" sconf-doc:"Region of the object store. Default: us-east-1, which stores other than that of AWS mostly take."`
+	AccessKeyFile string        `sconf:"optional" sconf-doc:"File with the id of an access key of the object store and its secret, a line each, relative to the directory of this file."`
+	KeyFile       string        `sconf:"optional" sconf-doc:"File with the key that backups are encrypted with, made by \"mox backup key\", relative to the directory of this file. Keep a copy of it elsewhere: without it, nothing can be restored. Default: not encrypted."`
+	Interval      time.Duration `sconf:"optional" sconf-doc:"Time between backups. Default: 24h."`
+	KeepDaily     int           `sconf:"optional" sconf-doc:"For how many days the last backup of the day is kept. Default, when none of the fields Keep is set: 7 daily, 5 weekly and 12 monthly ones. The last three backups are kept in any case."`
+	KeepWeekly    int           `sconf:"optional" sconf-doc:"For how many weeks the last backup of the week is kept."`
+	KeepMonthly   int           `sconf:"optional" sconf-doc:"For how many months the last backup of the month is kept."`
+	KeepYearly    int           `sconf:"optional" sconf-doc:"For how many years the last backup of the year is kept."`
+	DrillInterval time.Duration `sconf:"optional" sconf-doc:"Time between drills: the newest backup is restored into a scratch directory, one account after the other, checked, compared with the mail that is here, and removed. A failure is logged and mailed to postmaster. Default: 168h (a week)."`
+	NoDrill       bool          `sconf:"optional" sconf-doc:"Do not do that."`
+	Replicate     bool          `sconf:"optional" sconf-doc:"Between backups, send each commit of the databases of accounts and of the queue to the repository within a second or two, so that all can be restored as it was at any moment since the oldest backup."`
 }
 
 // GlobalTLS is Static.TLS.
@@ -55,6 +74,24 @@ type ACME struct {
 	Port                   int                     `sconf:"optional" sconf-doc:"Local TCP port for validation (tls-alpn-01), when connections to port 443 of the public address are forwarded to it. Default: 443."`
 	IssuerDomainName       string                  `sconf:"optional" sconf-doc:"Domain of the issuer for suggested CAA records. Default: letsencrypt.org for a directory of Let's Encrypt, else none."`
 	ExternalAccountBinding *ExternalAccountBinding `sconf:"optional" sconf-doc:"For providers that tie ACME to an account one already has with them (EAB)."`
+	Challenges             []string                `sconf:"optional" sconf-doc:"Ways to show the provider that a name is ours, in order of preference: tls-alpn-01 (a connection to port 443), http-01 (a request to port 80, for which a listener needs an HTTP service there) and dns-01 (a DNS record; needs section DNS). Another one is tried when one has failed. Default: dns-01 with section DNS, else tls-alpn-01 and http-01."`
+	DNS                    *ACMEDNS                `sconf:"optional" sconf-doc:"How records for dns-01 get into DNS. The provider then connects to nothing here, so this is also for servers that cannot be reached on ports 80 and 443. The record is _acme-challenge.<name>; if that is an alias (CNAME), the record that it is an alias for is changed."`
+}
+
+// ACMEDNS is ACME.DNS. Exactly one of its fields RFC2136 and Command is set.
+type ACMEDNS struct {
+	RFC2136 *ACMERFC2136  `sconf:"optional" sconf-doc:"Change records by dynamic updates (RFC 2136), signed with a shared key (TSIG, RFC 8945)."`
+	Command []string      `sconf:"optional" sconf-doc:"Program, with its whole path, and arguments, that is run with three more: \"set\" or \"unset\", the name of the TXT record without final dot, and its value. It must end within two minutes, with status 0 once the record is set. It runs as the user of the server."`
+	Wait    time.Duration `sconf:"optional" sconf-doc:"How long to wait after a record was set, until all name servers of the zone have it. Default: 0s for RFC2136, 30s for Command."`
+}
+
+// ACMERFC2136 is ACMEDNS.RFC2136.
+type ACMERFC2136 struct {
+	Server        string `sconf-doc:"Address and port of the primary name server, such as 192.0.2.53:53 or ns1.example.org:53."`
+	Zone          string `sconf:"optional" sconf-doc:"Zone of the records. Default: the server is asked."`
+	KeyName       string `sconf-doc:"Name of the key, as at the name server."`
+	KeyAlgorithm  string `sconf:"optional" sconf-doc:"Algorithm of the key: hmac-sha256, hmac-sha224, hmac-sha384 or hmac-sha512. Default: hmac-sha256."`
+	KeySecretFile string `sconf-doc:"File with the key in base64, relative to the directory of this file."`
 }
 
 // ExternalAccountBinding is ACME.ExternalAccountBinding (RFC 8555 7.3.4).

@@ -25,7 +25,7 @@ type WebStatic struct {
 
 // WebRedirect is WebHandler.WebRedirect.
 type WebRedirect struct {
-	BaseURL        string `sconf:"optional" sconf-doc:"URL without path to redirect to. The scheme may be left out (//host) to keep that of the request; query and fragment replace those of the request if set. Default: the same site."`
+	BaseURL        string `sconf:"optional" sconf-doc:"URL without path to redirect to. The scheme may be left out (//host) to keep that of the request; its query is put before that of the request. Default: the same site."`
 	OrigPathRegexp string `sconf:"optional" sconf-doc:"Regular expression for replacing the path, together with ReplacePath. Only requests with a matching path are redirected."`
 	ReplacePath    string `sconf:"optional" sconf-doc:"New path; $1 stands for the first group of OrigPathRegexp, and so on."`
 	StatusCode     int    `sconf:"optional" sconf-doc:"HTTP status, 300-399. Default: 308, permanent redirect."`

@@ -24,6 +24,7 @@ var commands = map[string]commandEntry{
 		a.Stop()
 		return nil
 	}},
+	"backupstatus": {1, 1, backupStatus},
 	"loglevels": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, out io.Writer) error {
 		for _, l := range a.LogLevels() {
 			fmt.Fprintf(out, "%s: %s\n", l.Package, l.Level)
@@ -80,12 +81,20 @@ var commands = map[string]commandEntry{
 	"setaccountpassword": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
 		return a.SetAccountPassword(ctx, actor, p[0], p[1])
 	}},
-	"tokenadd":  {3, 4, addToken},
-	"tokenrm":   {2, 2, removeToken},
-	"tokenlist": {0, 1, listTokens},
-	"acllist":   {0, 2, listACLs},
-	"aclset":    {4, 4, setACL},
-	"trace":     {1, 5, findTraces},
+	"certificates":     {0, 1, listCertificates},
+	"certificaterenew": {1, 2, renewCertificate},
+	"tokenadd":         {3, 4, addToken},
+	"tokenrm":          {2, 2, removeToken},
+	"tokenlist":        {0, 1, listTokens},
+	"acllist":          {0, 2, listACLs},
+	"aclset":           {4, 4, setACL},
+	"trace":            {1, 5, findTraces},
+	"tlspubkeyadd":     {4, 4, addTLSKey},
+	"tlspubkeyrm":      {1, 1, removeTLSKey},
+	"tlspubkeyget":     {1, 2, getTLSKey},
+	"tlspubkeylist":    {0, 2, listTLSKeys},
+	"undelete":         {2, 2, undelete},
+	"undeletelist":     {2, 4, listDeleted},
 	// The last parameter is the message, given as input.
 	"simulate": {2, 3, simulate},
 	"maintain": {2, 3, maintain},

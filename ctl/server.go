@@ -179,6 +179,9 @@ const (
 // stream runs a request whose input and output flow.
 func (s *Server) stream(ctx context.Context, req Request, conn net.Conn, r *bufio.Reader, w *bufio.Writer) error {
 	c, ok := streams[req.Command]
+	if !ok {
+		c, ok = backupStreams[req.Command]
+	}
 	if n := len(req.Params); !ok || n != c.params || req.Input != c.input {
 		fmt.Fprintf(w, "error %q\n", fmt.Sprintf("%q with %d parameters is no command with a stream", req.Command, n))
 		return w.Flush()
@@ -233,7 +236,7 @@ func (d deadlineWriter) Write(p []byte) (int, error) {
 
 func (s *Server) run(ctx context.Context, req Request, out io.Writer) error {
 	c, ok := commands[req.Command]
-	for _, more := range []map[string]commandEntry{queueWords, reportWords, importWords} {
+	for _, more := range []map[string]commandEntry{queueWords, reportWords, importWords, aliasWords, processWords} {
 		if !ok {
 			c, ok = more[req.Command]
 		}

@@ -21,6 +21,9 @@ var streams = map[string]streamEntry{
 	"import":         {2, true, importMail},
 	"export":         {2, false, exportMail},
 	"importmessages": {2, false, importMessages},
+	"deliver": {1, true, func(ctx context.Context, a *admin.Admin, p []string, in io.Reader, _ io.Writer) error {
+		return a.Deliver(ctx, actor, p[0], in)
+	}},
 }
 
 // ImportOptions are those of an import, as parameter.

@@ -99,12 +99,21 @@ func (d *DB) checkpoint() error {
 	if long {
 		return d.restart()
 	}
+	f := d.follower.Load()
+	if f != nil {
+		if ok, err := f.beforeCheckpoint(); !ok || err != nil {
+			return err
+		}
+	}
 	c, err := d.reader()
 	if err != nil {
 		return err
 	}
 	err = c.checkpoint(sqlite3.SQLITE_CHECKPOINT_PASSIVE)
 	d.putReader(c, err == nil)
+	if f != nil {
+		f.afterCheckpoint()
+	}
 	return err
 }
 
@@ -117,6 +126,9 @@ func (d *DB) restart() error {
 	defer d.write.Unlock()
 	if d.w == nil {
 		return ErrClosed
+	}
+	if f := d.follower.Load(); f != nil {
+		f.catchUp(d.w, false)
 	}
 	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, 20)
 	err := d.w.checkpoint(sqlite3.SQLITE_CHECKPOINT_TRUNCATE)

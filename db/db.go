@@ -32,6 +32,7 @@ type Options struct {
 	// file in the background; 0: 16384. At sixteen times this size, readers are held
 	// back for as long as it takes to start the log anew.
 	CheckpointKiB int
+	Watch         Watcher // is told that the database is opened and closed; nil: nobody
 }
 
 // DB is an open database. It is safe for concurrent use.
@@ -52,9 +53,12 @@ type DB struct {
 	quit    chan struct{}
 	stopped sync.WaitGroup
 
-	wrote  time.Time // the last transaction, zero when memory was given back since; guarded by write
-	held   time.Time // when a long reader last kept the log from being started anew; guarded by write
-	copied int       // pages of the log when it was last to be copied; guarded by write
+	wrote    time.Time // the last transaction, zero when memory was given back since; guarded by write
+	held     time.Time // when a long reader last kept the log from being started anew; guarded by write
+	follower atomic.Pointer[Follower]
+	commits  atomic.Uint64
+
+	copied int // pages of the log when it was last to be copied; guarded by write
 }
 
 type idleConn struct {
@@ -85,6 +89,9 @@ func Open(path string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	d.stopped.Go(d.background)
+	if o.Watch != nil {
+		o.Watch.Opened(d)
+	}
 	return d, nil
 }
 
@@ -181,6 +188,12 @@ func (d *DB) Close() error {
 	}
 	d.write.Lock()
 	defer d.write.Unlock()
+	if f := d.follower.Load(); f != nil {
+		f.catchUp(d.w, true)
+	}
+	if d.o.Watch != nil {
+		d.o.Watch.Closing(d)
+	}
 	d.w.close()
 	d.w = nil
 	return nil
@@ -279,6 +292,7 @@ func (d *DB) transaction(fn func(*Conn) error) error {
 	if err != nil && c.inTransaction() {
 		err = errors.Join(err, c.ExecInts("ROLLBACK"))
 	}
+	d.commits.Add(1)
 	d.grown()
 	return err
 }

@@ -54,11 +54,11 @@ func TestReadResponse(t *testing.T) {
 		{`* 1 FETCH (ANNOTATION (/comment (value.priv "My comment" size.shared "0" value.shared NIL) /altsubject))`, &FetchResponse{Seq: 1, Has: map[FetchKind]bool{FetchAnnotation: true}, Annotations: []AnnotationData{
 			{"/comment", []MetadataValue{{"value.priv", []byte("My comment")}, {"size.shared", []byte("0")}, {"value.shared", nil}}}, {"/altsubject", nil}}}},
 		{`* QUOTAROOT INBOX "" x`, &QuotaRoot{"INBOX", []string{"", "x"}}},
-		{`* ACL INBOX/Drafts Fred rwipslxetad "-x y" lq`, &ACL{"INBOX/Drafts", []ACLEntry{{"Fred", "rwipslxetad", RightsAll &^ RightCreate}, {"-x y", "lq", RightLookup}}}},
+		{`* ACL INBOX/Drafts Fred rwipslxetad "-x y" lq`, &ACL{"INBOX/Drafts", []ACLEntry{{"Fred", "rwipslxetad", RightsAll &^ (RightCreate | RightAnnotate)}, {"-x y", "lq", RightLookup}}}},
 		{`* ACL INBOX`, &ACL{Mailbox: "INBOX"}},
 		{`* LISTRIGHTS ~/Mail/saved smith la r swicdkxte`, &ListRights{"~/Mail/saved", "smith", "la", []string{"r", "swicdkxte"}}},
 		{`* LISTRIGHTS INBOX anyone ""`, &ListRights{"INBOX", "anyone", "", nil}},
-		{`* MYRIGHTS INBOX rwiptsldaex`, &MyRights{"INBOX", "rwiptsldaex", RightsAll &^ RightCreate}},
+		{`* MYRIGHTS INBOX rwiptsldaex`, &MyRights{"INBOX", "rwiptsldaex", RightsAll &^ (RightCreate | RightAnnotate)}},
 		{"* XFOO {3}\r\nabc x", &Unknown{"XFOO {3}"}},
 		{"* 3 XFOO", &Unknown{"3 XFOO"}},
 		{`* GENURLAUTH "imap://a" x`, &GenURLAuthResponse{[]string{"imap://a", "x"}}},

@@ -18,9 +18,10 @@ const (
 	RightDeleteFlag                    // t: change \Deleted
 	RightExpunge                       // e: EXPUNGE
 	RightAdmin                         // a: change and read the access control list
+	RightAnnotate                      // n: change shared annotations, RFC 5257 3.4
 
 	// RightsAll is every right.
-	RightsAll = RightAdmin<<1 - 1
+	RightsAll = RightAnnotate<<1 - 1
 
 	// What stands for the obsolete rights: RFC 4314 2.1.1 leaves open whether x belongs to
 	// "c" or to "d"; here, as in the examples of its section 3, to "c".
@@ -29,10 +30,10 @@ const (
 )
 
 // rightLetters are the letters of the rights by their bits.
-const rightLetters = "lrswipkxtea"
+const rightLetters = "lrswipkxtean"
 
 // NewRights is the argument of the capability RIGHTS=: those that RFC 2086 did not have.
-const NewRights = "kxte"
+const NewRights = "kxten"
 
 // Has reports whether all rights of want are in r.
 func (r Rights) Has(want Rights) bool { return r&want == want }
@@ -72,14 +73,15 @@ func (r Rights) Letters() string {
 // String returns the rights as responses have them: with "c" and "d" where any of what
 // they stand for is there, RFC 4314 2.1.1, in the order of the examples of RFC 8440 4.
 func (r Rights) String() string {
-	s := (r &^ RightAdmin).Letters()
+	const last = RightAdmin | RightAnnotate
+	s := (r &^ last).Letters()
 	if r&rightsCreate != 0 {
 		s += "c"
 	}
 	if r&rightsDelete != 0 {
 		s += "d"
 	}
-	return s + (r & RightAdmin).Letters()
+	return s + (r & last).Letters()
 }
 
 // RightsOp is what SETACL does with its rights.

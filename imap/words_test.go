@@ -111,6 +111,7 @@ func TestRights(t *testing.T) {
 		"x":             "xc",
 		"aetxkpiwsrl":   "lrswipkxtecda",
 		"lrswipkxteacd": "lrswipkxtecda",
+		"nlra":          "lran",
 	} {
 		r, err := ParseRights(in)
 		if err != nil || r.String() != want {
@@ -126,7 +127,7 @@ func TestRights(t *testing.T) {
 		}
 	}
 	// RFC 4314 7: new-rights, and that String and Letters agree on what is new.
-	if r, err := ParseRights(NewRights); err != nil || r != RightCreate|RightDelete|RightDeleteFlag|RightExpunge {
+	if r, err := ParseRights(NewRights); err != nil || r != RightCreate|RightDelete|RightDeleteFlag|RightExpunge|RightAnnotate {
 		t.Errorf("%s: %v %v", NewRights, r, err)
 	}
 }

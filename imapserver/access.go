@@ -240,7 +240,15 @@ func (s *session) may(need imap.Rights) error {
 
 // readWrite are the rights any of which make a mailbox READ-WRITE: all flags are shared
 // here (RFC 4314 5.2).
-const readWrite = imap.RightInsert | imap.RightExpunge | imap.RightSeen | imap.RightWrite | imap.RightDeleteFlag
+const readWrite = imap.RightInsert | imap.RightExpunge | imap.RightSeen | imap.RightWrite | imap.RightDeleteFlag | imap.RightAnnotate
+
+// copyLimit returns what of messages may come with the user to a place.
+func (s *session) copyLimit(p *place) store.FlagLimit {
+	l := flagLimit(p.rights)
+	l.User = s.principal.Account
+	l.NoPrivate, l.NoShared = !p.rights.Has(imap.RightRead), !p.rights.Has(imap.RightAnnotate)
+	return l
+}
 
 // flagLimit returns which flags somebody with rights may change, RFC 4314 4.
 func flagLimit(r imap.Rights) (l store.FlagLimit) {

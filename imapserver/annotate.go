@@ -14,14 +14,20 @@ import (
 	"mox/store"
 )
 
-// Annotations of messages: RFC 5257. Private ones are kept for the user of an account only;
-// in mailboxes of others the shared ones can be read.
+// Annotations of messages: RFC 5257. Each user who may read a mailbox has private ones there.
+
+// annotator is how annotations in the selected mailbox name the user.
+func (s *session) annotator() string {
+	if s.box.owner == "" {
+		return ""
+	}
+	return s.principal.Account
+}
 
 // sendAnnotations sends the response code ANNOTATIONS of SELECT, RFC 5257 4.1.
 func (s *session) sendAnnotations() {
 	switch b := s.box; {
-	case b.owner != "":
-		s.line("* OK [ANNOTATIONS READ-ONLY NOPRIVATE] shared ones only")
+	case s.isDisabled(annotate):
 	case b.readOnly:
 		s.line("* OK [ANNOTATIONS READ-ONLY] read-only")
 	default:
@@ -31,11 +37,7 @@ func (s *session) sendAnnotations() {
 
 // annotations returns those of a message in the selected mailbox that the user may see.
 func (s *session) annotations(id store.MessageID, since store.ModSeq) ([]store.Annotation, error) {
-	list, err := s.box.account.Annotations(s.ctx, id, since)
-	if s.box.owner != "" {
-		list = slices.DeleteFunc(list, func(an store.Annotation) bool { return !an.Shared })
-	}
-	return list, err
+	return s.box.account.Annotations(s.ctx, s.annotator(), id, since)
 }
 
 // appendAnnotation writes the fetch item ANNOTATION, RFC 5257 4.3. Entries that are named
@@ -130,13 +132,32 @@ func annotationEntries(list []store.Annotation, patterns []string) (names []stri
 	return names
 }
 
-// annotationList checks annotations of a command, whose values have at most max octets, and
-// returns them for the store.
-func annotationList(values []imap.AnnotationValue, max int64) ([]store.Annotation, error) {
+// annotationLimit is what a user may set of annotations somewhere.
+type annotationLimit struct {
+	user   string // as store.Annotation has it
+	rights imap.Rights
+	max    int64 // octets of a value
+}
+
+// allows refuses what the user may not set. RFC 5257 3.4: private annotations need the right to
+// read, shared ones that to annotate.
+func (l *annotationLimit) allows(shared bool) error {
+	need := imap.RightRead
+	if shared {
+		need = imap.RightAnnotate
+	}
+	if !l.rights.Has(need) {
+		return errNoPermission
+	}
+	return nil
+}
+
+// annotationList checks annotations of a command, and returns them for the store.
+func annotationList(values []imap.AnnotationValue, limit annotationLimit) ([]store.Annotation, error) {
 	list := make([]store.Annotation, len(values))
 	for i, v := range values {
 		// RFC 5257 4.5.
-		if int64(len(v.Value)) > max {
+		if int64(len(v.Value)) > limit.max {
 			return nil, imap.No("ANNOTATE TOOBIG", "annotation is too large")
 		}
 		path, rest, _ := imap.AnnotationPart(v.Entry)
@@ -155,6 +176,12 @@ func annotationList(values []imap.AnnotationValue, max int64) ([]store.Annotatio
 			return nil, imap.Bad("entry is a part alone")
 		}
 		list[i] = store.Annotation{Name: v.Entry, Shared: v.Scope == imap.AnnotationShared, Value: v.Value}
+		if err := limit.allows(list[i].Shared); err != nil {
+			return nil, err
+		}
+		if !list[i].Shared {
+			list[i].User = limit.user
+		}
 	}
 	return list, nil
 }
@@ -181,10 +208,7 @@ func hasParts(root *message.Part, paths [][]int) error {
 
 // storeAnnotations is STORE ANNOTATION, RFC 5257 4.5.
 func (s *session) storeAnnotations(ctx context.Context, r *imap.Request, st *imap.Store) error {
-	if s.box.owner != "" {
-		return imap.No(imap.CodeNoPerm, "annotations of other users' mailboxes are read-only")
-	}
-	list, err := annotationList(st.Annotations, s.box.account.MaxAnnotationSize())
+	list, err := annotationList(st.Annotations, annotationLimit{s.annotator(), s.box.rights, s.box.account.MaxAnnotationSize()})
 	if err != nil {
 		return err
 	}
@@ -268,8 +292,12 @@ func compileAnnotation(x *searcher, k *imap.SearchKey) (test, error) {
 	b := x.box
 	needle := []byte(message.CasemapKey(string(q.Value)))
 	found := map[store.MessageID]bool{}
-	err := b.account.FindAnnotations(x.s.ctx, func(id store.MessageID, an *store.Annotation) {
-		if q.Scope&scopeOf(an.Shared) == 0 || b.owner != "" && !an.Shared || !matchPattern(q.Entry, an.Name) {
+	user := ""
+	if b.owner != "" {
+		user = x.s.principal.Account
+	}
+	err := b.account.FindAnnotations(x.s.ctx, user, func(id store.MessageID, an *store.Annotation) {
+		if q.Scope&scopeOf(an.Shared) == 0 || !matchPattern(q.Entry, an.Name) {
 			return
 		}
 		if q.Value == nil || bytes.Contains([]byte(message.CasemapKey(string(an.Value))), needle) {
@@ -309,15 +337,13 @@ func (s *session) changedAnnotations(m *store.Message, since store.ModSeq) (name
 // without come first, with 0.
 func (s *session) annotationRanks(ctx context.Context, c imap.SortCriterion, by message.Collation) (map[store.MessageID]uint64, error) {
 	keys := map[store.MessageID]string{}
-	if s.box.owner == "" || c.Shared {
-		err := s.box.account.FindAnnotations(ctx, func(id store.MessageID, an *store.Annotation) {
-			if an.Name == c.Entry && an.Shared == c.Shared {
-				keys[id] = by.Key(string(an.Value))
-			}
-		})
-		if err != nil {
-			return nil, err
+	err := s.box.account.FindAnnotations(ctx, s.annotator(), func(id store.MessageID, an *store.Annotation) {
+		if an.Name == c.Entry && an.Shared == c.Shared {
+			keys[id] = by.Key(string(an.Value))
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	order := slices.Compact(slices.Sorted(maps.Values(keys)))
 	ranks := make(map[store.MessageID]uint64, len(keys))

@@ -96,3 +96,32 @@ func TestImplicitTLS(t *testing.T) {
 		c.Close()
 	}
 }
+
+// TestPreauth: RFC 9051 7.1.4: with TLS from the start, a certificate may log in before the
+// greeting.
+func TestPreauth(t *testing.T) {
+	ts := newTestServer(t, testOptions{})
+	l := Listener{Service: "imaps", Implicit: true, TLS: &tls.Config{Certificates: []tls.Certificate{ts.cert}, ClientAuth: tls.RequestClientCert}}
+	ctx := testContext(t)
+	for name, want := range map[string]string{"preauth": imap.PREAUTH, "client": imap.OK} {
+		conf := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{sessiontest.Certificate(name)}}
+		c, err := imapclient.Dial(ctx, ts.tcp(l), imapclient.Implicit, conf, imapclient.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Greeting(); got.Type != want || c.Has("AUTH=EXTERNAL") != (want == imap.OK) {
+			t.Errorf("%s: greeting %v, EXTERNAL %v", name, got, c.Has("AUTH=EXTERNAL"))
+		}
+		if want == imap.OK {
+			if err := c.Authenticate(ctx, "EXTERNAL", sasl.Credentials{}); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := c.Select(ctx, "INBOX", ""); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := c.Logout(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -18,7 +18,7 @@ func (s *session) cmdAppend(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return s.afterSkip(s.dec.SkipAppend(), err)
 	}
-	a := &appender{s: s, account: p.account, foreign: p.owner != "", limit: flagLimit(p.rights)}
+	a := s.newAppender(&p)
 	defer a.close()
 	if err := a.read(ctx); err != nil {
 		return err
@@ -49,8 +49,8 @@ func appendUID(a store.Added) string {
 type appender struct {
 	s       *session
 	account *store.Account  // they are for
-	foreign bool            // which is another user's
 	limit   store.FlagLimit // of the user there
+	notes   annotationLimit // likewise
 	msgs    []store.NewMessage
 	parts   [][]int // which the message in progress must have, for its annotations
 	size    int64   // of all messages so far, as announced
@@ -58,6 +58,15 @@ type appender struct {
 	replaced *store.Message
 
 	preparing chan struct{} // closed when the message before is prepared; nil: there is none
+}
+
+// newAppender makes one for messages that come to a place.
+func (s *session) newAppender(p *place) *appender {
+	a := &appender{s: s, account: p.account, limit: flagLimit(p.rights), notes: annotationLimit{"", p.rights, p.account.MaxAnnotationSize()}}
+	if p.owner != "" {
+		a.notes.user = s.principal.Account
+	}
+	return a
 }
 
 // prepare has a message compressed and parsed while the next one comes in, one at a time.
@@ -138,8 +147,11 @@ var errEmptyMessage = imap.No("", "empty message")
 
 // check refuses a message by what stands before its data.
 func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error) {
+	if err := a.s.checkAppendDisabled(m, len(a.msgs)); err != nil {
+		return nm, err
+	}
 	if limit := a.s.limits().AppendMessages; len(a.msgs) >= limit {
-		if a.s.hasMessageLimit() {
+		if a.s.limits().saves() > 0 {
 			return nm, tooManyMessages(limit)
 		}
 		return nm, imap.No(imap.CodeLimit, "too many messages in one APPEND")
@@ -150,11 +162,8 @@ func (a *appender) check(m *imap.AppendMessage) (nm store.NewMessage, err error)
 	// RFC 4314 4: flags that the user may not set are left out, that is no failure.
 	nm.Flags, nm.Keywords = a.limit.Filter(nm.Flags, nm.Keywords)
 	nm.Received = m.Date
-	if m.Annotations != nil && a.foreign {
-		return nm, imap.No(imap.CodeNoPerm, "annotations of other users' mailboxes are read-only")
-	}
 	a.parts = annotatedParts(m.Annotations)
-	nm.Annotations, err = annotationList(m.Annotations, a.account.MaxAnnotationSize())
+	nm.Annotations, err = annotationList(m.Annotations, a.notes)
 	return nm, err
 }
 

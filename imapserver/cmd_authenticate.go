@@ -60,7 +60,7 @@ func (s *session) cmdAuthenticate(ctx context.Context, r *imap.Request) error {
 
 // exchange runs challenges and responses until the mechanism is done.
 func (s *session) exchange(ctx context.Context, server sasl.Server, a *imap.Authenticate) error {
-	var response []byte // RFC 4422 5.1: none yet, so that the server may have to ask
+	var response []byte // RFC 4422 3.3: none yet, so that the server may have to ask
 	if a.HasInitial {
 		response = append([]byte{}, a.Initial...)
 	}

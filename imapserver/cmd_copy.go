@@ -16,7 +16,7 @@ func (s *session) cmdCopy(ctx context.Context, r *imap.Request) error {
 	}
 	var copied store.Copied
 	err = s.working(r.Tag, func() (err error) {
-		copied, err = s.box.account.CopyTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, flagLimit(dst.rights))
+		copied, err = s.box.account.CopyTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, s.copyLimit(&dst))
 		return err
 	})
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *session) copyArgs(ctx context.Context, r *imap.Request) (set store.UIDS
 	if err != nil {
 		return nil, dst, err
 	}
-	if err := s.withinLimit(sp); err != nil {
+	if err := s.withinSaveLimit(sp); err != nil {
 		return nil, dst, err
 	}
 	if dst, err = s.target(ctx, c.Mailbox); err != nil {

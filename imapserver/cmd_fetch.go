@@ -13,6 +13,7 @@ type fetchPlan struct {
 	atts    []imap.FetchAtt
 	fields  store.Fields // what has to be read of stored renderings
 	body    bool         // content has to be opened
+	whole   bool         // and is wanted from beginning to end
 	changed store.ModSeq // answer only for messages above; -1: all
 	seen    bool         // \Seen is to be set
 	marked  store.ModSeq // the operation that set \Seen; 0: none
@@ -101,6 +102,7 @@ func (s *session) planFetch(f *imap.Fetch, uid bool) *fetchPlan {
 		need := fetchNeeds[a.Kind](a)
 		p.fields |= need.fields
 		p.body = p.body || need.body
+		p.whole = p.whole || a.Kind == imap.FetchSection && isWhole(a) && a.Partial == nil
 	}
 	return p
 }

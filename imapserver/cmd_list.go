@@ -227,7 +227,7 @@ func (s *session) sendListed(l *imap.List, e listed) {
 	if e.level && !l.Extended {
 		attrs = append(attrs, `\Noselect`)
 	}
-	// RFC 3348 4 and RFC 9051 7.3.1: always known here, so always told.
+	// RFC 3348 3 and RFC 9051 7.3.1: always known here, so always told.
 	if e.children {
 		attrs = append(attrs, `\HasChildren`)
 	} else {

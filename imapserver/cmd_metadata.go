@@ -66,17 +66,19 @@ func metadataName(p *place) string {
 	return p.name()
 }
 
-// metadata returns all entries, those included that are computed here. Private ones are
-// kept for the user of an account only.
+// metadata returns all entries, those included that are computed here. Private ones are the
+// user's own, in mailboxes of others too.
 func (s *session) metadata(ctx context.Context, p *place) ([]store.MetadataEntry, error) {
 	all, err := p.account.Metadata(ctx, p.mb.ID)
 	if uri := s.srv.cfg.AdminURI; err == nil && p.mb.ID == 0 && uri != "" {
 		all = append([]store.MetadataEntry{{Name: entryAdmin, Value: []byte(uri)}}, all...)
 	}
-	if p.owner != "" {
-		all = slices.DeleteFunc(all, func(e store.MetadataEntry) bool { return isPrivate(e.Name) })
+	if p.owner == "" || err != nil {
+		return all, err
 	}
-	return all, err
+	own, err := p.account.MetadataOf(ctx, s.principal.Account, p.mb.ID)
+	all = slices.DeleteFunc(all, func(e store.MetadataEntry) bool { return isPrivate(e.Name) })
+	return append(own, all...), err // /private/ comes before /shared/
 }
 
 func isPrivate(entry string) bool { return strings.HasPrefix(strings.ToLower(entry), "/private/") }
@@ -163,22 +165,30 @@ func (s *session) cmdSetMetadata(ctx context.Context, r *imap.Request) error {
 		if p.mb.ID == 0 && strings.EqualFold(v.Name, entryAdmin) {
 			return imap.No(imap.CodeCannot, "%s is read-only", entryAdmin)
 		}
-		if p.owner != "" && isPrivate(v.Name) {
-			return &imap.Error{Type: imap.NO, Code: imap.CodeMetadata, CodeArg: "NOPRIVATE", Text: "private annotations are for who has the mailbox"}
-		}
 		if p.mb.ID == 0 {
 			if err := s.checkFilter(v.Name, v.Value); err != nil {
 				return err
 			}
 		}
 		entries[i] = store.MetadataEntry{Name: v.Name, Value: v.Value}
-	}
-	// RFC 5464 3.3 asks for no more than reading, at the least: but who may only read must not
-	// change what all see, nor use up what the account may have of entries.
-	if !p.rights.Has(imap.RightWrite) {
-		return errNoPermission
+		private := isPrivate(v.Name)
+		if private && p.owner != "" {
+			entries[i].User = s.principal.Account
+		}
+		// RFC 5464 3.3 asks for no more than reading, at the least: but who may only read must not
+		// change what all see. For private entries of one's own that is enough.
+		if need := metadataRight(private); !p.rights.Has(need) {
+			return errNoPermission
+		}
 	}
 	return s.metadataError(p.account.SetMetadata(ctx, p.mb.ID, entries))
+}
+
+func metadataRight(private bool) imap.Rights {
+	if private {
+		return imap.RightRead
+	}
+	return imap.RightWrite
 }
 
 // metadataError gives errors of the store the codes of RFC 5464 4.3 and RFC 6154 4.

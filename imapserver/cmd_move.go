@@ -20,7 +20,7 @@ func (s *session) cmdMove(ctx context.Context, r *imap.Request) error {
 	}
 	var moved store.Copied
 	err = s.working(r.Tag, func() (err error) {
-		moved, err = s.box.account.MoveTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, flagLimit(dst.rights))
+		moved, err = s.box.account.MoveTo(ctx, s.box.view.Mailbox, set, dst.account, dst.mb.ID, s.copyLimit(&dst))
 		return err
 	})
 	if err != nil {

@@ -14,7 +14,7 @@ func (s *session) cmdReplace(ctx context.Context, r *imap.Request) error {
 	if err != nil {
 		return s.afterSkip(s.dec.SkipAppend(), err)
 	}
-	a := &appender{s: s, account: dst.account, foreign: dst.owner != "", limit: flagLimit(dst.rights)}
+	a := s.newAppender(&dst)
 	if dst.account == s.box.account {
 		a.replaced = old
 	}

@@ -78,7 +78,9 @@ func (s *session) sendSelected(p *place) {
 	s.okNumber("UIDNEXT", int64(v.UIDNext))
 	s.okNumber("HIGHESTMODSEQ", s.box.known())
 	s.sendURLMech()
-	s.line("* OK [MAILBOXID (", store.MailboxObjectID(p.mb.ID), ")] object id")
+	if !s.isDisabled("OBJECTID") {
+		s.line("* OK [MAILBOXID (", store.MailboxObjectID(p.mb.ID), ")] object id")
+	}
 	s.sendAnnotations()
 	// RFC 9051 6.3.2: LIST is part of the answer in IMAP4rev2.
 	if !s.rev2 {

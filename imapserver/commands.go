@@ -89,6 +89,9 @@ var commandTable = map[string]command{
 	"ESEARCH":        {states: authenticated, run: (*session).cmdMultiSearch, noExpunge: true},
 }
 
+// receiving are the commands that mostly wait for what the client sends.
+var receiving = map[string]bool{"APPEND": true, "REPLACE": true, "AUTHENTICATE": true, "STARTTLS": true, "IDLE": true}
+
 // stateNames are for error texts.
 func stateText(st state) string {
 	switch st {

@@ -13,6 +13,7 @@ import (
 	"mox/sasl"
 	"mox/search"
 	"mox/store"
+	"mox/upkeep"
 )
 
 // Config is what a [Server] needs. Accounts and Auth are required; the zero value of
@@ -32,6 +33,8 @@ type Config struct {
 	Limits   Limits
 	Hooks    Hooks
 	Now      func() time.Time // nil: time.Now
+	// Foreground is told of commands that run, for work in the background to give way; nil: none.
+	Foreground *upkeep.Foreground
 	// NextID gives connection ids for logs and error texts; nil: a counter.
 	NextID func() int64
 	// RefuseEightBitHeaders makes APPEND refuse messages with 8-bit header fields
@@ -60,6 +63,9 @@ type Accounts interface {
 	// opening any, see [store.Store.Sharers].
 	Sharers(identifiers []string) []string
 	Shares(owner string, identifiers []string) bool
+	// WatchShares has f called after access control lists have changed, see
+	// [store.Store.WatchShares].
+	WatchShares(f func())
 }
 
 // Sharing says who may share mailboxes, and what names in access control lists stand for
@@ -102,6 +108,9 @@ type Attempt interface {
 	sasl.Backend
 	// Finish is called once, with the outcome of the mechanism, and decides.
 	Finish(ctx context.Context, mechanism, authcid, authzid string, err error) (Principal, error)
+	// Preauth is asked before the greeting on connections with a TLS client certificate, in place
+	// of a mechanism: ok is false when that does not log in by itself.
+	Preauth(ctx context.Context) (p Principal, ok bool, err error)
 	// Login checks a password in one step, for the LOGIN command.
 	Login(ctx context.Context, username, password string) (Principal, error)
 }
@@ -150,7 +159,10 @@ type Limits struct {
 	// Messages is how many messages FETCH, STORE, COPY, MOVE and APPEND may work on, announced as
 	// MESSAGELIMIT (RFC 9738); 0: no limit. Clients that do not know it take partial results for
 	// whole ones.
-	Messages    int
+	Messages int
+	// Saves is how many messages COPY, MOVE and APPEND may save, announced as SAVELIMIT (RFC 9738)
+	// with this or Messages, what is lower; 0: SAVELIMIT is not announced.
+	Saves       int
 	Connections int // open connections; 20000
 	// Compressed is how many connections may be compressed at a time, each of which may keep 32
 	// KiB of what its client has sent; 5000; below 0: none.
@@ -161,6 +173,7 @@ type Limits struct {
 	// there are, and how long it takes. Defaults 5000, 2 min.
 	SearchMailboxes int
 	SearchTime      time.Duration
+	NotifyOwners    int // accounts of others that a client of NOTIFY may hear of; 100
 	NotifyBehind    int // operations of an account that a client of NOTIFY may be behind with; 10000
 	// Command are the limits of commands after login; the zero value stands for
 	// imap.DefaultLimits.
@@ -177,8 +190,8 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.LoginFailures, 10)
 	setDefault(&l.AppendSize, 1<<30)
 	setDefault(&l.AppendMessages, 500)
-	if l.Messages > 0 {
-		l.AppendMessages = min(l.AppendMessages, l.Messages)
+	if n := l.saves(); n > 0 {
+		l.AppendMessages = min(l.AppendMessages, n)
 	}
 	setDefault(&l.Connections, 20000)
 	setDefault(&l.Compressed, 5000)
@@ -186,6 +199,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.ContextResults, 200000)
 	setDefault(&l.SearchMailboxes, 5000)
 	setDefault(&l.SearchTime, 2*time.Minute)
+	setDefault(&l.NotifyOwners, 100)
 	setDefault(&l.NotifyBehind, 10000)
 	setDefault(&l.Command, imap.DefaultLimits)
 	l.Command.Append = l.AppendSize

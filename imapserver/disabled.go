@@ -75,7 +75,7 @@ func (s *session) checkDisabled(r *imap.Request) error {
 	}
 	for _, name := range argumentNeeds(r) {
 		if s.isDisabled(name) {
-			return imap.Bad("an argument of %s is switched off", name)
+			return errSwitchedOff(name)
 		}
 	}
 	return nil
@@ -93,35 +93,111 @@ func argumentNeeds(r *imap.Request) (needs []string) {
 	case *imap.Select:
 		add(a.CondStore, "CONDSTORE")
 		add(a.QResync != nil, "QRESYNC")
+		add(a.Annotate, annotate)
+	case *imap.Status:
+		return append(needs, statusNeeds(a.Atts)...)
 	case *imap.Fetch:
-		modseq := func(f imap.FetchAtt) bool { return f.Kind == imap.FetchModSeq }
-		add(a.ChangedSince != nil || slices.ContainsFunc(a.Atts, modseq), "CONDSTORE")
+		for _, f := range a.Atts {
+			add(fetchCapability[f.Kind] != "", fetchCapability[f.Kind])
+		}
+		add(a.ChangedSince != nil, "CONDSTORE")
 		add(a.Vanished, "QRESYNC")
 		add(a.Partial != nil, "PARTIAL")
 	case *imap.Store:
 		add(a.UnchangedSince != nil, "CONDSTORE")
+		add(a.Annotations != nil, annotate)
 	case *imap.Search:
 		return append(needs, searchNeeds(a, "CONTEXT=SEARCH", "ESEARCH")...)
 	case *imap.Sort:
+		for _, c := range a.Criteria {
+			add(sortCapability[c.Key] != "", sortCapability[c.Key])
+		}
 		return append(needs, searchNeeds(&a.Search, "CONTEXT=SORT", "ESORT")...)
+	case *imap.Thread:
+		add(true, threadCapability[a.Algorithm])
+		return append(needs, keyNeeds(&a.Search.Key)...)
+	case *imap.MultiSearch:
+		return append(needs, keyNeeds(&a.Search.Key)...)
 	case *imap.Create:
 		add(len(a.Use) > 0, "CREATE-SPECIAL-USE")
 	case *imap.List:
 		add(a.Extended, "LIST-EXTENDED")
 		add(a.Select.SpecialUse || a.Return.SpecialUse, "SPECIAL-USE")
 		add(a.Return.Status != nil, "LIST-STATUS")
+		needs = append(needs, statusNeeds(a.Return.Status)...)
 		add(a.Return.MyRights, "LIST-MYRIGHTS")
 		add(a.Return.Metadata != nil, "LIST-METADATA")
 	}
 	return needs
 }
 
+const annotate = "ANNOTATE-EXPERIMENT-1"
+
+// Capabilities of what is fetched, told, searched for and sorted by.
+var (
+	fetchCapability = map[imap.FetchKind]string{
+		imap.FetchModSeq: "CONDSTORE", imap.FetchEmailID: "OBJECTID", imap.FetchThreadID: "OBJECTID", imap.FetchSaveDate: "SAVEDATE",
+		imap.FetchPreview: "PREVIEW", imap.FetchBinary: "BINARY", imap.FetchBinarySize: "BINARY", imap.FetchAnnotation: annotate,
+	}
+	sortCapability = map[imap.SortKey]string{
+		imap.SortDisplayFrom: "SORT=DISPLAY", imap.SortDisplayTo: "SORT=DISPLAY", imap.SortAnnotation: annotate, imap.SortRelevancy: "SEARCH=FUZZY",
+	}
+	keyCapability = map[imap.SearchOp]string{
+		imap.SearchSavedBefore: "SAVEDATE", imap.SearchSavedOn: "SAVEDATE", imap.SearchSavedSince: "SAVEDATE", imap.SearchSaveDateSupported: "SAVEDATE",
+		imap.SearchOlder: "WITHIN", imap.SearchYounger: "WITHIN", imap.SearchModSeq: "CONDSTORE", imap.SearchEmailID: "OBJECTID", imap.SearchThreadID: "OBJECTID",
+		imap.SearchAnnotation: annotate, imap.SearchFuzzy: "SEARCH=FUZZY", imap.SearchFilter: "FILTERS",
+	}
+	threadCapability = map[imap.ThreadAlgorithm]string{
+		imap.ThreadOrderedSubject: "THREAD=ORDEREDSUBJECT", imap.ThreadReferences: "THREAD=REFERENCES", imap.ThreadRefs: "THREAD=REFS",
+	}
+	statusCapability = map[imap.StatusAtt]string{
+		imap.StatusSize: "STATUS=SIZE", imap.StatusHighestModSeq: "CONDSTORE", imap.StatusAppendLimit: "APPENDLIMIT", imap.StatusMailboxID: "OBJECTID",
+	}
+)
+
+// keyNeeds returns the capabilities of search keys.
+func keyNeeds(k *imap.SearchKey) (needs []string) {
+	if name := keyCapability[k.Op]; name != "" {
+		needs = append(needs, name)
+	}
+	for i := range k.Keys {
+		needs = append(needs, keyNeeds(&k.Keys[i])...)
+	}
+	return needs
+}
+
+// statusNeeds returns the capabilities of STATUS items.
+func statusNeeds(atts []imap.StatusAtt) (needs []string) {
+	for _, a := range atts {
+		if name := statusCapability[a]; name != "" {
+			needs = append(needs, name)
+		}
+	}
+	return needs
+}
+
+// checkAppendDisabled refuses what only extensions have of a message of APPEND or REPLACE, the
+// nth counted from 0: such messages come after the command was let through.
+func (s *session) checkAppendDisabled(m *imap.AppendMessage, n int) error {
+	for _, need := range []struct {
+		used bool
+		name string
+	}{
+		{n > 0, "MULTIAPPEND"}, {m.Catenate, "CATENATE"}, {m.Annotations != nil, annotate}, {m.Binary && !m.UTF8, "BINARY"}, {m.UTF8, "UTF8=ACCEPT"},
+	} {
+		if need.used && s.isDisabled(need.name) {
+			return errSwitchedOff(need.name)
+		}
+	}
+	return nil
+}
+
+func errSwitchedOff(name string) error { return imap.Bad("an argument of %s is switched off", name) }
+
 // searchNeeds is argumentNeeds for SEARCH and SORT, whose RETURN and UPDATE have different
 // names.
 func searchNeeds(q *imap.Search, update, ret string) (needs []string) {
-	if q.ModSeq {
-		needs = append(needs, "CONDSTORE")
-	}
+	needs = keyNeeds(&q.Key)
 	if r := q.Return; r != nil {
 		needs = append(needs, ret)
 		if r.Save {

@@ -6,7 +6,8 @@
 // the selected mailbox, and sends the tagged response. A command has its own file,
 // cmd_NAME.go. In IDLE an alarm in the view of the mailbox wakes the session; NOTIFY adds a goroutine
 // that waits for the account to change and lives until the client wants no more news,
-// APPEND of several messages one that prepares a message while the next one comes in.
+// APPEND of several messages one that prepares a message while the next one comes in, reading the
+// contents of several messages one that reads ahead.
 //
 // # News of other mailboxes
 //

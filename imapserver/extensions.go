@@ -99,6 +99,7 @@ var extensions = []extension{
 	{name: "QUOTA=RES-MAILBOX", rfc: "9208"},
 	{name: "APPENDLIMIT", rfc: "7889"},
 	{name: "MESSAGELIMIT", rfc: "9738", available: (*session).hasMessageLimit},
+	{name: "SAVELIMIT", rfc: "9738", available: (*session).hasSaveLimit},
 	{name: "ACL", rfc: "4314", available: (*session).announcesACL},
 	{name: "RIGHTS=" + imap.NewRights, rfc: "4314", available: (*session).announcesACL},
 	{name: "LIST-MYRIGHTS", rfc: "8440", available: (*session).announcesACL},
@@ -122,6 +123,8 @@ func (s *session) appendCapabilities(b []byte) []byte {
 			b = strconv.AppendInt(append(b, '='), s.limits().AppendSize, 10)
 		case "MESSAGELIMIT":
 			b = strconv.AppendInt(append(b, '='), int64(s.limits().Messages), 10)
+		case "SAVELIMIT":
+			b = strconv.AppendInt(append(b, '='), int64(s.limits().saves()), 10)
 		}
 	}
 	return b

@@ -24,14 +24,16 @@ type fetcher struct {
 	e     entry
 	r     *store.Rendered
 	body  *store.BodyReader // when the plan says so
+	ahead *store.ReadAhead  // of the current batch, when bodies are wanted
+	at    int               // in that batch
 	part  *message.Part     // decoded when first needed
 	lines []byte            // header fields, as they are picked
 	first bool              // no item written yet
 
-	stored     map[*imap.FetchAtt]bool // items that stored header fields answer, once asked
-	missing    bool                    // content of some messages is gone
-	damaged    bool                    // or was found damaged
-	unknownCTE bool                    // RFC 3516 4.2: some part could not be decoded
+	stored     map[*imap.FetchAtt]*message.FieldNames // of items that stored header fields answer, nil for others; once asked
+	missing    bool                                   // content of some messages is gone
+	damaged    bool                                   // or was found damaged
+	unknownCTE bool                                   // RFC 3516 4.2: some part could not be decoded
 }
 
 // run answers for all messages.
@@ -62,8 +64,17 @@ func (f *fetcher) run(ctx context.Context, sp spans) error {
 
 // runBatch answers for some messages whose renderings are read together.
 func (f *fetcher) runBatch(ctx context.Context, batch []entry) error {
+	if f.p.body && len(batch) > 0 {
+		ids := make([]store.BodyID, len(batch))
+		for i, e := range batch {
+			ids[i] = e.msg.Body
+		}
+		f.ahead = f.s.box.account.ReadAhead(ctx, ids, f.p.whole)
+		defer f.ahead.Close()
+	}
 	if f.p.fields == 0 {
-		for _, e := range batch {
+		for i, e := range batch {
+			f.at = i
 			if err := f.withBody(ctx, e); err != nil {
 				return err
 			}
@@ -98,7 +109,7 @@ func (f *fetcher) rendered(ctx context.Context, batch []entry, fields store.Fiel
 			f.missing = true
 			continue
 		}
-		f.r = r
+		f.r, f.at = r, r.Index
 		if err := answer(batch[r.Index]); err != nil {
 			return err
 		}
@@ -112,14 +123,16 @@ func (f *fetcher) withHugeHeader(ctx context.Context, e entry) error {
 	if f.p.fields&store.FieldParts != 0 {
 		return f.withBody(ctx, e)
 	}
+	at := f.at
 	return f.rendered(ctx, []entry{e}, f.p.fields|store.FieldParts, func(e entry) error {
+		f.at = at
 		return f.withBody(ctx, e)
 	})
 }
 
 // withBody opens the content and answers.
 func (f *fetcher) withBody(ctx context.Context, e entry) error {
-	body, err := f.s.box.account.OpenBody(ctx, e.msg.Body)
+	body, err := f.open(ctx, e)
 	if errors.Is(err, store.ErrDamaged) {
 		f.damaged = true
 		return nil
@@ -142,6 +155,14 @@ func (f *fetcher) withBody(ctx context.Context, e entry) error {
 		return err
 	}
 	return f.s.spill()
+}
+
+// open opens the content of the message, which is f.at in its batch.
+func (f *fetcher) open(ctx context.Context, e entry) (*store.BodyReader, error) {
+	if f.ahead != nil {
+		return f.ahead.Open(f.at)
+	}
+	return f.s.box.account.OpenBody(ctx, e.msg.Body)
 }
 
 // respond writes the FETCH response of one message.

@@ -31,7 +31,7 @@ func (f *fetcher) appendSection(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, e
 	case isWhole(a):
 		return f.appendRange(b, 0, f.body.Size(), a.Partial)
 	case f.r != nil && f.r.HasHeaders && f.isStored(a):
-		f.lines = message.AppendHeaderFields(f.lines[:0], f.r.Headers, sec.Fields, false)
+		f.lines = f.stored[a].AppendFields(f.lines[:0], f.r.Headers, false)
 		return appendData(b, f.lines, a.Partial), nil
 	case sec.Spec == imap.SectionHeaderFields, sec.Spec == imap.SectionHeaderFieldsNot:
 		header, ok, err := f.header(sec.Part)
@@ -55,15 +55,17 @@ func (f *fetcher) appendSection(b []byte, _ *entry, a *imap.FetchAtt) ([]byte, e
 
 // isStored is storedHeaders, asked once for an item and not for each message.
 func (f *fetcher) isStored(a *imap.FetchAtt) bool {
-	stored, ok := f.stored[a]
+	names, ok := f.stored[a]
 	if !ok {
 		if f.stored == nil {
-			f.stored = map[*imap.FetchAtt]bool{}
+			f.stored = map[*imap.FetchAtt]*message.FieldNames{}
 		}
-		stored = storedHeaders(&a.Section)
-		f.stored[a] = stored
+		if storedHeaders(&a.Section) {
+			names = message.NewFieldNames(a.Section.Fields)
+		}
+		f.stored[a] = names
 	}
-	return stored
+	return names != nil
 }
 
 var specifiers = [...]message.Specifier{

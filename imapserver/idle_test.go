@@ -67,7 +67,7 @@ func memory() uint64 {
 // TestIdleMemory measures what a connection in IDLE takes, the test's own end
 // included, and that news reach all of them soon.
 func TestIdleMemory(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		t.Skip("slow")
 	}
 	n := 300

@@ -24,6 +24,7 @@ type news struct {
 	metadata       bool // ENABLE METADATA
 	serverMetadata bool // ENABLE METADATA-SERVER
 	notify         *notify
+	others         map[string]*followed // by owner; nil while there are none
 }
 
 // operation is one that the session has done, in whatever account.
@@ -44,6 +45,7 @@ func (s *session) follow() *news {
 func (s *session) unfollow() {
 	if s.news != nil {
 		s.news.notify.stop()
+		s.leaveOthers()
 		s.news.watch.Close()
 		s.news = nil
 	}
@@ -74,10 +76,20 @@ func (s *session) advance(seq store.ModSeq) {
 	n := s.news
 	n.since = seq
 	for own := range n.own {
-		if own.account != s.account || own.modseq <= seq {
+		if own.account == s.account && own.modseq <= seq || own.account != s.account && !n.follows(own.account) {
 			delete(n.own, own)
 		}
 	}
+}
+
+// follows reports whether an account of another user is followed.
+func (n *news) follows(acc *store.Account) bool {
+	for _, f := range n.others {
+		if f.account == acc {
+			return true
+		}
+	}
+	return false
 }
 
 // wanted reports whether anything is to be told from the change log.
@@ -87,10 +99,15 @@ func (n *news) wanted() bool {
 
 // tellNews tells what others have changed since the last time.
 func (s *session) tellNews(ctx context.Context) {
-	n := s.news
-	if n == nil {
-		return
+	if s.news != nil {
+		s.tellOwnNews(ctx)
+		s.tellOthers(ctx, false)
 	}
+}
+
+// tellOwnNews is tellNews for the user's own account.
+func (s *session) tellOwnNews(ctx context.Context) {
+	n := s.news
 	// The log may be ahead of what is published of the account: the rest is for later.
 	now := s.account.ModSeq()
 	if !n.wanted() {
@@ -134,16 +151,18 @@ func (s *session) newsLost(err error, now store.ModSeq) {
 
 // telling is what entries of the change log come to: for messages, a STATUS of each mailbox.
 type telling struct {
-	s      *session
-	status map[store.MailboxID]imap.NotifyEvents
-	order  []store.MailboxID
-	moved  map[string]bool // old names of mailboxes renamed by the operation seq
-	seq    store.ModSeq
+	s       *session
+	account *store.Account // that has changed
+	owner   string         // its name, when it is another user's
+	status  map[store.MailboxID]imap.NotifyEvents
+	order   []store.MailboxID
+	moved   map[string]bool // old names of mailboxes renamed by the operation seq
+	seq     store.ModSeq
 }
 
 // tellChanges tells changes up to a ModSeq.
 func (s *session) tellChanges(list []store.Change, last store.ModSeq) {
-	t := &telling{s: s, status: map[store.MailboxID]imap.NotifyEvents{}}
+	t := &telling{s: s, account: s.account, status: map[store.MailboxID]imap.NotifyEvents{}}
 	for i := range list {
 		ch := &list[i]
 		if ch.ModSeq > last {
@@ -205,17 +224,20 @@ var changeTellers = map[store.ChangeKind]func(t *telling, ch *store.Change){
 
 // wants reports whether NOTIFY asks for an event of a mailbox.
 func (t *telling) wants(name string, e imap.NotifyEvents) bool {
+	if t.owner != "" {
+		return t.s.news.notify.eventsAbroad(t.s, wireNameOf(t.owner, name))&e != 0
+	}
 	return t.s.news.notify.events(t.s, name)&e != 0
 }
 
 // message notes a change of messages in a mailbox that is not selected: RFC 5465 3.1: for
 // the selected one only SELECTED counts.
 func (t *telling) message(ch *store.Change, e imap.NotifyEvents) {
-	if t.s.isSelected(ch.Mailbox) {
+	if t.s.hasSelected(t.owner, ch.Mailbox) {
 		return
 	}
-	mb, ok := t.s.account.MailboxByID(ch.Mailbox)
-	if !ok || !t.wants(mb.Name, e) {
+	mb, ok := t.account.MailboxByID(ch.Mailbox)
+	if !ok || !t.wants(mb.Name, e) || !t.mayRead(mb.ID) {
 		return
 	}
 	if t.status[mb.ID] == 0 {
@@ -226,7 +248,7 @@ func (t *telling) message(ch *store.Change, e imap.NotifyEvents) {
 
 // sendStatus sends the STATUS of a mailbox: RFC 5465 5.1 to 5.3.
 func (t *telling) sendStatus(id store.MailboxID) {
-	mb, ok := t.s.account.MailboxByID(id)
+	mb, ok := t.account.MailboxByID(id)
 	if !ok {
 		return
 	}
@@ -245,7 +267,7 @@ func (t *telling) sendStatus(id store.MailboxID) {
 	if t.s.condstore {
 		atts = append(atts, imap.StatusHighestModSeq)
 	}
-	t.s.sendStatusAs(wireName(mb.Name), mb, atts)
+	t.s.sendStatusAs(wireNameOf(t.owner, mb.Name), mb, atts)
 }
 
 // came tells of a mailbox that came or went. RFC 5465 5.4: its parent is affected too.

@@ -139,6 +139,7 @@ func (s *session) cmdNotify(ctx context.Context, r *imap.Request) error {
 		s.enableCondstore()
 	}
 	f.notify = n
+	s.tellOthers(ctx, true)
 	if n.others || n.selected != 0 {
 		n.run(f.watch, s.conn)
 	}
@@ -152,20 +153,26 @@ func (s *session) cmdNotify(ctx context.Context, r *imap.Request) error {
 // hear of, the selected one excepted: RFC 5465 3.1.
 func (s *session) sendNotifyStatus(n *notify) error {
 	for _, mb := range s.account.Mailboxes() {
-		e := n.events(s, mb.Name)
-		if e&imap.EventsMessage == 0 || s.isSelected(mb.ID) {
-			continue
+		if !s.hasSelected("", mb.ID) {
+			s.sendObserved(wireName(mb.Name), mb, n.events(s, mb.Name))
 		}
-		atts := []imap.StatusAtt{imap.StatusUIDValidity, imap.StatusUIDNext, imap.StatusMessages}
-		if e&(imap.EventFlagChange|imap.EventAnnotationChange) != 0 {
-			atts = append(atts, imap.StatusUnseen, imap.StatusHighestModSeq)
-		}
-		s.sendStatusAs(wireName(mb.Name), mb, atts)
 		if err := s.spill(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.sendOthersStatus(n)
+}
+
+// sendObserved sends the STATUS of a mailbox of which the client wants to hear events.
+func (s *session) sendObserved(name string, mb store.Mailbox, e imap.NotifyEvents) {
+	if e&imap.EventsMessage == 0 {
+		return
+	}
+	atts := []imap.StatusAtt{imap.StatusUIDValidity, imap.StatusUIDNext, imap.StatusMessages}
+	if e&(imap.EventFlagChange|imap.EventAnnotationChange) != 0 {
+		atts = append(atts, imap.StatusUnseen, imap.StatusHighestModSeq)
+	}
+	s.sendStatusAs(name, mb, atts)
 }
 
 // notifying is what NOTIFY says, nil when it was not used.
@@ -222,11 +229,6 @@ func (s *session) waitListening(timeout time.Duration) error {
 	s.alarm.Set(b.view)
 	defer s.alarm.Stop()
 	return s.conn.WaitInput(timeout)
-}
-
-// isSelected reports whether a mailbox of the user's own account is selected.
-func (s *session) isSelected(id store.MailboxID) bool {
-	return s.box != nil && s.box.account == s.account && s.box.view.Mailbox == id
 }
 
 // fetchNew sends what the client wants to have of the last n messages, those excepted that

@@ -22,9 +22,11 @@ var ownAccount = map[string]bool{
 	"value": true,
 	// Access keys are in the user's own table, and URLs are of their own mailboxes only.
 	"authorizeURL": true, "cmdResetKey": true, "reportKeyReset": true,
-	// NOTIFY tells of the user's own mailboxes, and of the selected one whosever it is.
-	"follow": true, "advance": true, "tellNews": true, "tellChanges": true, "message": true, "sendStatus": true, "metadata": true,
-	"tellName": true, "events": true, "cmdNotify": true, "sendNotifyStatus": true, "isSelected": true,
+	// The change log of the user's own account, for NOTIFY and METADATA.
+	"follow": true, "advance": true, "tellOwnNews": true, "tellChanges": true, "metadata": true, "tellName": true, "events": true, "cmdNotify": true, "sendNotifyStatus": true,
+	// Of mailboxes of others, NOTIFY asks the user's account for subscriptions, which are their
+	// own, and where its log stands when all is given up.
+	"eventsAbroad": true, "owners": true, "leaveOther": true, "tellNames": true, "tellOthers": true, "tellOther": true,
 }
 
 // TestOwnAccount finds uses of the user's own account elsewhere.

@@ -34,6 +34,9 @@ type candidate struct {
 	known   bool            // matches, as is known already
 	r       *store.Rendered // keys and common header fields; nil until read
 	content *content        // nil until the message is opened
+
+	ahead *store.ReadAhead // has the content, at:; nil: it is not read ahead
+	at    int
 }
 
 // test is a compiled search key.
@@ -56,6 +59,7 @@ type searcher struct {
 	fields  store.Fields // stored data the program needs
 	content bool         // content will be needed for most messages
 	queries []*textQuery
+	finder  *search.Finder // for queries, once needed
 	fuzzy   []*fuzzyQuery
 	isFuzzy int // depth of FUZZY keys that are being compiled
 }

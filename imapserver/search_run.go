@@ -64,6 +64,11 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 	}
 	x.progress.begin(sp.len())
 	x.askIndex(ctx)
+	if x.content {
+		// What is not in the index yet is what takes long: indexing is not to wait for it.
+		x.s.srv.cfg.Foreground.End()
+		defer x.s.srv.cfg.Foreground.Begin()
+	}
 	batch := make([]candidate, 0, min(searchBatch, sp.len()))
 	probe := &candidate{}
 	for probe.entry = range x.box.entries(sp) {
@@ -125,6 +130,10 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 	if x.content {
 		fields |= store.FieldParts
 	}
+	ahead := x.readAhead(ctx, msgs)
+	if ahead != nil {
+		defer ahead.Close()
+	}
 	for r, err := range x.box.account.Rendered(ctx, msgs, fields, true) {
 		if err != nil {
 			return fmt.Errorf("reading renderings: %w", err)
@@ -133,14 +142,14 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 			continue
 		}
 		c := &batch[index[r.Index]]
-		c.r = r
+		c.r, c.ahead, c.at = r, ahead, r.Index
 		v := prog(c)
 		if v == unknown {
 			if v, err = x.withContent(ctx, prog, c); err != nil {
 				return err
 			}
 		}
-		c.r, c.known = nil, v == yes
+		c.r, c.ahead, c.known = nil, nil, v == yes
 		if err := x.progress.step(1); err != nil {
 			return err
 		}
@@ -154,6 +163,27 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 		return err
 	}
 	return nil
+}
+
+// readAhead reads the contents of messages ahead, when that is what their search takes; nil when it
+// is not.
+func (x *searcher) readAhead(ctx context.Context, msgs []*store.Message) *store.ReadAhead {
+	if !x.content || x.fields != 0 {
+		return nil
+	}
+	ids := make([]store.BodyID, len(msgs))
+	for i, m := range msgs {
+		ids[i] = m.Body
+	}
+	return x.box.account.ReadAhead(ctx, ids, false)
+}
+
+// open opens the content of a candidate.
+func (x *searcher) open(ctx context.Context, c *candidate) (*store.BodyReader, error) {
+	if c.ahead != nil {
+		return c.ahead.Open(c.at)
+	}
+	return x.box.account.OpenBody(ctx, c.msg.Body)
 }
 
 // askIndex asks the index about the text keys.
@@ -197,7 +227,7 @@ func (x *searcher) withContent(ctx context.Context, prog test, c *candidate) (tr
 }
 
 func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tri, error) {
-	body, err := x.box.account.OpenBody(ctx, c.msg.Body)
+	body, err := x.open(ctx, c)
 	if errors.Is(err, store.ErrNoBody) {
 		return no, nil
 	} else if err != nil {
@@ -209,7 +239,10 @@ func (x *searcher) openContent(ctx context.Context, prog test, c *candidate) (tr
 	if err != nil {
 		return no, fmt.Errorf("decoding part tree of body %d: %w", c.msg.Body, err)
 	}
-	c.content = &content{part: part, ra: body, queries: x.queries, fuzzy: x.fuzzy, id: c.msg.Body}
+	if x.finder == nil && len(x.queries) > 0 {
+		x.finder = newFinder(x.queries)
+	}
+	c.content = &content{part: part, ra: body, finder: x.finder, fuzzy: x.fuzzy, id: c.msg.Body}
 	if index := x.s.srv.cfg.Index; index != nil && len(x.queries)+len(x.fuzzy) > 0 {
 		c.content.document = index.Document(ctx, x.box.account, c.msg.Body)
 	}

@@ -10,12 +10,12 @@ import (
 
 // content is an open message under search.
 type content struct {
-	part    *message.Part
-	ra      io.ReaderAt
-	id      store.BodyID
-	queries []*textQuery  // of the command
-	fuzzy   []*fuzzyQuery // likewise
-	scored  bool          // they have the scores
+	part   *message.Part
+	ra     io.ReaderAt
+	id     store.BodyID
+	finder *search.Finder // for the queries of the command, nil: it has none
+	fuzzy  []*fuzzyQuery  // of the command
+	scored bool           // they have the scores
 	// document is that of [search.Source].
 	document func(n int, p *message.Part) ([]byte, error)
 	found    []bool // for each query, once looked for
@@ -44,11 +44,17 @@ func (c *content) read(start, end int64) []byte {
 // once, for all queries.
 func (c *content) matches(i int) bool {
 	if c.found == nil && c.err == nil {
-		queries := make([]search.Query, len(c.queries))
-		for j, q := range c.queries {
-			queries[j] = q.query
-		}
-		c.found, c.err = search.MatchBy(c.queries[0].by, search.Source{Part: c.part, Body: c.ra, Document: c.document}, queries)
+		c.found, c.err = c.finder.Find(search.Source{Part: c.part, Body: c.ra, Document: c.document})
 	}
 	return c.err == nil && c.found[i]
+}
+
+// newFinder returns what looks for all queries, of which there is one at least: they are of one
+// collation.
+func newFinder(queries []*textQuery) *search.Finder {
+	list := make([]search.Query, len(queries))
+	for i, q := range queries {
+		list[i] = q.query
+	}
+	return search.NewFinderBy(queries[0].by, list)
 }

@@ -37,6 +37,7 @@ type Server struct {
 type accounts struct {
 	own      string // empty before login
 	selected string // another user's, of the selected mailbox; else empty
+	follows  bool   // it hears of mailboxes of others, by NOTIFY
 }
 
 // New returns a server.
@@ -65,6 +66,10 @@ func New(cfg Config) *Server {
 	_, _ = io.ReadFull(s.cfg.Random, s.plausibleKey[:]) // of no consequence when it fails
 	if s.cfg.NextID == nil {
 		s.cfg.NextID = func() int64 { return s.nextID.Add(1) }
+	}
+	// A share of an account that nobody follows wakes nobody otherwise.
+	if s.cfg.Accounts != nil {
+		s.cfg.Accounts.WatchShares(s.Recheck)
 	}
 	return s
 }
@@ -203,6 +208,8 @@ func (s *Server) Disconnect(account string) {
 		if uses.own == account || uses.selected == account {
 			sess.cancel()
 			sess.conn.Interrupt()
+		} else if uses.follows {
+			sess.conn.Interrupt() // it leaves what it may not follow any more
 		}
 	}
 }
@@ -223,13 +230,24 @@ func (s *Server) selectedOf(sess *session, owner string) {
 	s.sessions[sess] = uses
 }
 
+// followsOthers notes whether a session hears of mailboxes of others.
+func (s *Server) followsOthers(sess *session, follows bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	uses := s.sessions[sess]
+	if uses.follows != follows {
+		uses.follows = follows
+		s.sessions[sess] = uses
+	}
+}
+
 // Recheck makes sessions that wait with another user's mailbox selected look whether they
 // still may: what [Sharing] says has changed.
 func (s *Server) Recheck() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sess, uses := range s.sessions {
-		if uses.selected != "" {
+		if uses.selected != "" || uses.follows {
 			sess.conn.Interrupt()
 		}
 	}

@@ -70,6 +70,14 @@ func (a *testAttempt) Finish(_ context.Context, mech, authcid, _ string, err err
 	return Principal{}, imap.No(imap.CodeAuthenticationFailed, "invalid credentials")
 }
 
+func (a *testAttempt) Preauth(ctx context.Context) (Principal, bool, error) {
+	if a.info.TLS.PeerCertificates[0].Subject.CommonName != "preauth" {
+		return Principal{}, false, nil
+	}
+	p, err := a.Finish(ctx, "EXTERNAL", "", "", nil)
+	return p, err == nil, err
+}
+
 func (a *testAttempt) Login(ctx context.Context, username, password string) (Principal, error) {
 	return a.Finish(ctx, "LOGIN", username, "", a.Password(ctx, username, password))
 }
@@ -308,12 +316,19 @@ var serverSettings = map[string]testOptions{
 			return []string{"IDLE", "QRESYNC", "CONDSTORE", "NOTIFY", "REPLACE", "IMAP4REV2", "THREAD=REFS", "ESEARCH", "LIST-STATUS"}
 		}
 	}},
+	"disabledmore": {config: func(c *Config) {
+		c.Disabled = func(string) []string {
+			return []string{"FILTERS", "ANNOTATE-EXPERIMENT-1", "CATENATE", "BINARY", "MULTIAPPEND", "OBJECTID", "PREVIEW", "SAVEDATE", "WITHIN", "SORT=DISPLAY", "SEARCH=FUZZY", "STATUS=SIZE", "THREAD=REFS"}
+		}
+	}},
 	"tlsonly":      {listener: Listener{Service: "imap"}},
 	"nolimits":     {},
 	"annotate":     {store: store.Options{Annotations: store.AnnotationLimits{Size: 1024, Message: 10}}},
 	"behind":       {config: func(c *Config) { c.Limits.NotifyBehind = 5 }},
 	"metadata":     {config: func(c *Config) { c.AdminURI = "mailto:postmaster@mox.example" }, store: store.Options{Metadata: store.MetadataLimits{Entries: 9, Size: 1024}}},
 	"messagelimit": {config: func(c *Config) { c.Limits.Messages = 3 }},
+	"savelimit":    {config: func(c *Config) { c.Limits.Saves = 3 }},
+	"bothlimits":   {config: func(c *Config) { c.Limits.Messages, c.Limits.Saves = 4, 5 }},
 	"compressed":   {config: func(c *Config) { c.Limits.Compressed = 1 }},
 	"contexts": {config: func(c *Config) {
 		c.Limits.Contexts = 2

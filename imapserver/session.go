@@ -229,8 +229,34 @@ func (s *session) greet(ctx context.Context) error {
 			return err
 		}
 	}
-	s.out = imap.AppendStatus(s.output(), "*", imap.OK, s.capabilityCode(), s.srv.cfg.Hostname+" mox imap ready")
+	status := imap.OK
+	if s.preauth(ctx) {
+		status = imap.PREAUTH
+	}
+	s.out = imap.AppendStatus(s.output(), "*", status, s.capabilityCode(), s.srv.cfg.Hostname+" mox imap ready")
 	return s.flush()
+}
+
+// preauth logs in with the TLS certificate of the client, before the greeting (RFC 9051 7.1.4).
+// With STARTTLS it is too late for that; the client says AUTHENTICATE EXTERNAL.
+func (s *session) preauth(ctx context.Context) bool {
+	if !s.hasClientCert() {
+		return false
+	}
+	attempt, err := s.beginAuth(ctx)
+	if err != nil {
+		return false // too many failures, as AUTHENTICATE tells
+	}
+	p, ok, err := attempt.Preauth(ctx)
+	if err == nil && ok {
+		err = s.authenticated(ctx, p, nil)
+		s.reply = reply{}
+	}
+	var refused *imap.Error // auth has logged it
+	if err != nil && !errors.As(err, &refused) {
+		s.logger().ErrorContext(ctx, "login with TLS certificate, before the greeting", "err", err)
+	}
+	return err == nil && ok
 }
 
 // handshake puts TLS on the connection, unless it has it already.
@@ -342,6 +368,10 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 		}
 	}
 	defer s.giveBack()
+	if !receiving[r.Name] {
+		s.srv.cfg.Foreground.Begin()
+		defer s.srv.cfg.Foreground.End()
+	}
 	s.limitedAt = 0
 	err := cmd.run(s, s.recordOwn(ctx), r)
 	s.tellLimited(err)

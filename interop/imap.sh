@@ -89,6 +89,29 @@ case_imap_thunderbird() {
 	return $status
 }
 
+# With a picture of each step where the user wants logs.
+case_imap_claws() {
+	local status=0
+	mkdir -p shots
+	CLAWS_SHOTS=$PWD/shots timeout -k 5 120 python3 "$here/imap/claws.py" . "$data/localhost.crt" || status=$?
+	imap_keep claws.log shots/*.png
+	return $status
+}
+
+# A key of one's own instead of a password, for Python's IMAP and SMTP and for openssl.
+case_imap_external() {
+	local pair fingerprint
+	"$work/mox" config tlspubkey gen client
+	pair=$(echo client.*.ed25519privatekey-certificate.pem)
+	python3 "$here/imap/external.py" "$pair" "$data/localhost.crt" refused
+	fingerprint=$("$work/mox" -config "$data/mox.conf" config tlspubkey add mox@localhost interop <"$pair")
+	python3 "$here/imap/external.py" "$pair" "$data/localhost.crt" ok
+	"$work/mox" -config "$data/mox.conf" config tlspubkey list | grep "^$fingerprint"
+	(sleep 1; printf 'a LOGOUT\r\n'; sleep 1) | openssl s_client -quiet -crlf -connect 127.0.0.1:1993 -cert "$pair" -key "$pair" 2>/dev/null | grep '^\* PREAUTH '
+	"$work/mox" -config "$data/mox.conf" config tlspubkey rm "$fingerprint"
+	python3 "$here/imap/external.py" "$pair" "$data/localhost.crt" refused
+}
+
 # Keys in a terminal: search, save to a new mailbox, delete, expunge.
 case_imap_alpine() { python3 "$here/imap/terminal.py" alpine .; }
 
@@ -145,12 +168,14 @@ case_imap_stress() {
 
 if [[ -z $only || $only == imap* ]]; then
 	if command -v dpkg-query >/dev/null && [ "$(id -u)" = 0 ]; then
-		install dovecot-imapd thunderbird alpine aerc getmail6 tmux \
+		install dovecot-imapd thunderbird alpine aerc getmail6 tmux claws-mail xvfb xdotool x11-apps imagemagick \
 			evolution-data-server gir1.2-camel-1.2 python3-gi glib-networking
 	fi
 	run imap-dovecot case_imap_dovecot
 	run imap-import case_imap_import
 	run imap-thunderbird case_imap_thunderbird
+	run imap-claws case_imap_claws
+	run imap-external case_imap_external
 	run imap-alpine case_imap_alpine
 	run imap-aerc case_imap_aerc
 	run imap-getmail case_imap_getmail

@@ -8,7 +8,11 @@
 #	interop/run.sh reception  a mox as on the internet; with $INTEROP_LOGS, a directory,
 #	                          its log and those of the other servers are kept there
 #	interop/run.sh imap       mox and Dovecot compared, and more clients; the same
+#	interop/run.sh web        web sites, with nginx and a browser
+#	interop/run.sh e2e        from an empty machine to trusted mail; the same
 #	interop/run.sh sending    mox and other servers send each other mail; the same
+#	interop/run.sh metrics    Prometheus with the alert rules and the dashboard
+#	interop/run.sh acme       certificates from Pebble, and from files; the same
 set -u
 cd "$(dirname "$0")/.."
 here=$PWD/interop
@@ -42,19 +46,31 @@ install() {
 	fi
 }
 
-# trial NAME ARGUMENT ... runs NAME/main.py in namespaces that go away with it: network, mounts
-# and processes. prepare_NAME makes the directory $work/NAME ready; Exim and OpenSMTPD are
-# unpacked there and not installed, since Debian has one mail server at a time.
-trial() {
-	local name=$1 dir=$work/$1 server line
+# chosen NAME tells whether the cases of NAME/main.py are to run.
+chosen() { [[ -z $only || $only == "$1"* ]]; }
+
+# isolated NAME ARGUMENT ... runs NAME/main.py in namespaces that go away with it: network, mounts
+# and processes. It gets the arguments and the word of cases to run, and prints a line for each case.
+isolated() {
+	local name=$1 line
 	shift
-	[[ -z $only || $only == "$name"* ]] || return 0
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) passed=$((passed + 1)) ;;
+		"FAIL "*) failed=$((failed + 1)) ;;
+		esac
+		echo "$line"
+	done < <(PYTHONPATH=$here:$here/sending timeout -k 10 480 unshare --mount --net --uts --ipc --pid --fork --kill-child --mount-proc \
+		python3 "$here/$name/main.py" "$@" "$only" 2>&1 || echo "FAIL  $name: exit status $?")
+}
+
+# trial NAME ARGUMENT ... is isolated with other mail servers. prepare_NAME makes the directory $work/NAME
+# ready; Exim and OpenSMTPD are unpacked there and not installed, since Debian has one mail
+# server at a time.
+trial() {
+	local name=$1 dir=$work/$1 server
+	chosen "$name" || return 0
 	mkdir -p "$dir"
-	if ! unshare --mount --net --uts --pid --fork true 2>/dev/null; then
-		echo "FAIL  $name: needs root and namespaces"
-		failed=$((failed + 1))
-		return
-	fi
 	for server in exim4-daemon-light opensmtpd; do
 		# shellcheck disable=SC2046 # a word for each library
 		install $(apt-cache depends "$server" | sed -n 's/^ *|\?Depends: \(lib[^<>]*\)$/\1/p')
@@ -62,14 +78,7 @@ trial() {
 		dpkg -x "$dir/$server"_*.deb "$dir/$server" || die "could not unpack $server"
 	done
 	"prepare_$name" "$dir"
-	while IFS= read -r line; do
-		case $line in
-		"ok "*) passed=$((passed + 1)) ;;
-		"FAIL "*) failed=$((failed + 1)) ;;
-		esac
-		echo "$line"
-	done < <(PYTHONPATH=$here timeout -k 10 480 unshare --mount --net --uts --ipc --pid --fork --kill-child --mount-proc \
-		python3 "$here/$name/main.py" "$@" "$only" 2>&1 || echo "FAIL  $name: exit status $?")
+	isolated "$@"
 }
 
 # wait_port PORT waits until something listens there, at most 20 s.
@@ -420,9 +429,17 @@ run lmtp-postfix case_lmtp_postfix
 run haproxy case_haproxy
 run node case_node
 run dkim case_dkim
+. "$here/service.sh"
+. "$here/metrics.sh"
+. "$here/quickstart.sh"
+run quickstart case_quickstart
+. "$here/web.sh"
+. "$here/discovery.sh"
 . "$here/imap.sh"
 . "$here/reception.sh"
 . "$here/sending.sh"
+. "$here/e2e.sh"
+. "$here/acme.sh"
 
 if grep -E 'panic|m="unhandled' "$work/server.log"; then
 	echo "FAIL  the server logged a panic"

@@ -24,6 +24,9 @@ var schemaFiles embed.FS
 
 func schema() fs.FS { return db.Schema(schemaFiles) }
 
+// Schema has the numbered migrations of a database FileName, for checks of its version.
+func Schema() fs.FS { return schema() }
+
 // account is an account whose data is open.
 type account struct {
 	m    *Manager

@@ -84,6 +84,7 @@ func (c *Conn) belowTLS() (net.Conn, error) {
 	}
 	if err := c.readTiny(); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
+			releaseTLS(tc)
 			return tc.NetConn(), nil
 		}
 		return nil, err

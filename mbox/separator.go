@@ -47,43 +47,67 @@ var zones = map[string]int{
 // parseDate reads what follows the weekday: "Jan 2 15:04:05 2006", with a zone before or
 // after the year, or none, which is UTC; also "2 Jan 2006 15:04:05".
 func parseDate(words []string) (time.Time, bool) {
-	var month time.Month
-	day, year, clock, offset := 0, 0, [3]int{-1}, 0
-	for i, w := range words {
-		if i == 7 {
-			break
-		}
-		n, err := strconv.Atoi(w)
-		switch m, isMonth := months[strings.ToLower(w)]; {
-		case isMonth && month == 0:
-			month = m
-		case strings.Contains(w, ":") && clock[0] < 0:
-			var ok bool
-			if clock, ok = parseClock(w); !ok {
-				return time.Time{}, false
-			}
-		case len(w) == 5 && (w[0] == '+' || w[0] == '-') && err == nil:
-			sign := 1
-			if n < 0 {
-				sign, n = -1, -n
-			}
-			offset = sign * (n/100*3600 + n%100*60)
-		case err == nil && len(w) <= 2 && day == 0 && n > 0:
-			day = n
-		case err == nil && len(w) == 4 && year == 0:
-			year = n
-		default:
-			if h, known := zones[strings.ToLower(w)]; known {
-				offset = h * 3600
-			} else if year != 0 {
-				break // "remote from somewhere"
-			}
+	d := date{clock: [3]int{-1}}
+	for _, w := range words[:min(len(words), 7)] {
+		if !d.take(w) {
+			return time.Time{}, false
 		}
 	}
-	if month == 0 || day < 1 || day > 31 || year < 1970 || clock[0] < 0 || offset < -86400 || offset > 86400 {
+	return d.time()
+}
+
+// date is what words of a date have given so far; zero, and -1 in clock, is nothing.
+type date struct {
+	year, day int
+	month     time.Month
+	clock     [3]int
+	offset    int // seconds east of Greenwich
+}
+
+// take reads one word, of which each kind counts once, in whatever order they come. Others are
+// passed over, such as "remote from somewhere"; false is for a clock that shows no time.
+func (d *date) take(w string) (ok bool) {
+	lower := strings.ToLower(w)
+	if m, is := months[lower]; is && d.month == 0 {
+		d.month = m
+		return true
+	}
+	if strings.Contains(w, ":") && d.clock[0] < 0 {
+		d.clock, ok = parseClock(w)
+		return ok
+	}
+	if n, err := strconv.Atoi(w); err == nil && d.number(w, n) {
+		return true
+	}
+	if hours, known := zones[lower]; known {
+		d.offset = hours * 3600
+	}
+	return true
+}
+
+// number takes a number for a zone, a day or a year, by its length.
+func (d *date) number(w string, n int) bool {
+	switch {
+	case len(w) == 5 && (w[0] == '+' || w[0] == '-'):
+		d.offset = n/100*3600 + n%100*60 // both have the sign
+	case len(w) <= 2 && d.day == 0 && n > 0:
+		d.day = n
+	case len(w) == 4 && d.year == 0:
+		d.year = n
+	default:
+		return false
+	}
+	return true
+}
+
+// time is the date, when it has all parts and they make sense.
+func (d *date) time() (time.Time, bool) {
+	const day = 24 * 3600
+	if d.month == 0 || d.day < 1 || d.day > 31 || d.year < 1970 || d.clock[0] < 0 || d.offset < -day || d.offset > day {
 		return time.Time{}, false
 	}
-	return time.Date(year, month, day, clock[0], clock[1], clock[2], 0, time.UTC).Add(time.Duration(-offset) * time.Second), true
+	t := time.Date(d.year, d.month, d.day, d.clock[0], d.clock[1], d.clock[2], 0, time.UTC)
+	return t.Add(time.Duration(-d.offset) * time.Second), true
 }
 
 func parseClock(s string) (clock [3]int, ok bool) {

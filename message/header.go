@@ -318,15 +318,31 @@ func appendFolded(dst []byte, name, value string) []byte {
 // HEADER.FIELDS.NOT (RFC 9051 6.4.5.1). Names are compared without case; lines that
 // are no fields only count as not named. A header without empty line ends with b.
 func AppendHeaderFields(dst, header []byte, names []string, not bool) []byte {
-	header = crlfHeader(header)
 	set := makeNameSet(names)
+	return set.appendFields(dst, header, not)
+}
+
+// FieldNames are names of header fields, for [AppendHeaderFields] of many headers. They do not
+// change.
+type FieldNames struct{ set nameSet }
+
+// NewFieldNames returns a set of names, which must stay as they are.
+func NewFieldNames(names []string) *FieldNames { return &FieldNames{makeNameSet(names)} }
+
+// AppendFields is [AppendHeaderFields] with these names.
+func (f *FieldNames) AppendFields(dst, header []byte, not bool) []byte {
+	return f.set.appendFields(dst, header, not)
+}
+
+func (s *nameSet) appendFields(dst, header []byte, not bool) []byte {
+	header = crlfHeader(header)
 	for len(header) > 0 {
 		n := fieldLen(header)
 		if n == 0 {
 			return append(dst, header[:lineLen(header)]...)
 		}
 		name, _, ok := fieldName(header[:n])
-		if named := ok && set.has(header[:name]); named != not {
+		if named := ok && s.has(header[:name]); named != not {
 			dst = append(dst, header[:n]...)
 			if header[n-1] != '\n' {
 				dst = append(dst, "\r\n"...)
@@ -364,7 +380,7 @@ func lowerASCII(s string) string {
 	return string(b)
 }
 
-func (s nameSet) has(name []byte) bool {
+func (s *nameSet) has(name []byte) bool {
 	if s.byKey == nil {
 		for _, n := range s.names {
 			if len(n) == len(name) && equalFoldASCII(name, n) {

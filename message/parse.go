@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 )
 
 const (
@@ -20,6 +21,7 @@ const (
 // of the message and memory bounded by l, whatever the message.
 func Parse(r io.Reader, l Limits) (*Part, error) {
 	p := newParser(r, l)
+	defer p.release()
 	root := &Part{}
 	p.push(root)
 	p.message(root)
@@ -37,6 +39,7 @@ func Parse(r io.Reader, l Limits) (*Part, error) {
 // which is also BodyEnd. Errors are as those of [Parse].
 func ParseTop(r io.Reader, l Limits) (*Part, error) {
 	p := newParser(r, l)
+	defer p.release()
 	root := &Part{}
 	p.push(root)
 	root.Envelope = &Envelope{}
@@ -89,9 +92,21 @@ type delimiter struct {
 }
 
 func newParser(r io.Reader, l Limits) *parser {
-	p := &parser{lim: l.withDefaults(), r: r, buf: make([]byte, minBuffer), open: make([]openPart, 0, 4), parts: 1}
+	p := &parser{lim: l.withDefaults(), r: r, buf: *parseBuffers.Get().(*[]byte), open: make([]openPart, 0, 4), parts: 1}
 	p.detectNewline()
 	return p
+}
+
+// parseBuffers are buffers of parsers, at most maxBuffer large: nothing refers to one after parsing.
+var parseBuffers = sync.Pool{New: func() any {
+	b := make([]byte, minBuffer)
+	return &b
+}}
+
+func (p *parser) release() {
+	b := p.buf
+	p.buf = nil
+	parseBuffers.Put(&b)
 }
 
 func (p *parser) readErr() error {

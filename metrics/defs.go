@@ -92,6 +92,7 @@ var (
 	AutoTLSUnknownServerName = CounterDef{Name: "mox_autotls_unknown_servername_total", Help: "TLS connections refused for a server name that is not ours."}
 	AutoTLSCertRequestErrors = CounterDef{Name: "mox_autotls_cert_request_errors_total", Help: "Requests for certificates by ACME that failed."}
 	AutoTLSCertPut           = CounterDef{Name: "mox_autotls_certput_total", Help: "Certificates stored."}
+	TLSCertificateExpiry     = GaugeDef{Name: "mox_tls_certificate_not_after_seconds", Help: "When a certificate ends, as Unix time, by source (acme, file), name and kind of key (ecdsa, rsa).", Labels: []string{"source", "name", "kind"}}
 	DANEVerify               = CounterDef{Name: "mox_dane_verify_total", Help: "Verifications of TLS connections with DANE."}
 	DANEVerifyErrors         = CounterDef{Name: "mox_dane_verify_errors_total", Help: "Verifications with DANE that failed."}
 	DKIMSign                 = CounterDef{Name: "mox_dkim_sign_total", Help: "DKIM signatures made, by key: rsa, ed25519.", Labels: []string{"key"}}
@@ -142,12 +143,18 @@ var (
 	LoggingError              = CounterDef{Name: "mox_logging_level_error_total", Help: "Lines logged at level error."}
 	HTTPClientRequest         = HistogramDef{Name: "mox_httpclient_request_duration_seconds", Help: "Outgoing HTTP requests.", Labels: []string{"pkg", "method", "code", "result"}, Buckets: bucketsB}
 	UpdatesLookup             = HistogramDef{Name: "mox_updates_lookup_duration_seconds", Help: "Lookups of the newest version.", Labels: []string{"result"}, Buckets: bucketsA30}
+	BackupLast                = GaugeDef{Name: "mox_backup_last_timestamp_seconds", Help: "When the last backup was made that has everything, in seconds since 1970; 0: there was none."}
+	BackupProven              = GaugeDef{Name: "mox_backup_last_proven_timestamp_seconds", Help: "When a backup was last restored by a drill and found to be whole, in seconds since 1970; 0: there was none."}
+	BackupFailing             = GaugeDef{Name: "mox_backup_failing", Help: "1 when the last attempt has failed, by what: backup, drill.", Labels: []string{"what"}}
+	ReplicaLag                = GaugeDef{Name: "mox_replica_lag_seconds", Help: "How long the oldest commit waits that is not in the replica yet."}
+	ReplicaSnapshots          = GaugeDef{Name: "mox_replica_snapshots_total", Help: "Databases that were copied whole for the replica, since the start: to begin with, or because it had fallen too far behind."}
 	UpdatesFetchChangelog     = HistogramDef{Name: "mox_updates_fetchchangelog_duration_seconds", Help: "Fetches of the changelog.", Labels: []string{"result"}, Buckets: bucketsA30}
 )
 
 // All returns the definitions of every metric of mox itself, by kind.
 func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef) {
 	counters = []CounterDef{
+		SMTPServerConnectionRefused, SMTPServerRecipientRefused, SMTPServerHarvest, SMTPServerRateLimited, SMTPServerSlow, ProxyRefused,
 		SMTPServerConnection, SMTPServerDelivery, SMTPServerSubmission, SMTPServerErrors, SMTPServerForward, SMTPServerDeliverySTARTTLS, SMTPServerDeliverySTARTTLSErrors,
 		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, QueueBounces, WebhookResults,
 		IMAPConnection,
@@ -157,9 +164,10 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		Authentication, AuthenticationRateLimited, Panic, LoggingInfo, LoggingWarn, LoggingError,
 	}
 	gauges = []GaugeDef{
-		QueueHold,
+		SMTPServerSlowSessions, SearchLag, SearchWaiting, SearchIndexed, SearchRebuilds, SearchFailures,
+		BackupLast, BackupProven, BackupFailing, ReplicaLag, ReplicaSnapshots, QueueHold,
 		WebmailSSEConnections,
-		DNSBLIPsSuccess,
+		DNSBLIPsSuccess, TLSCertificateExpiry,
 		TraceDropped,
 		Connections,
 	}

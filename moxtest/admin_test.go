@@ -194,7 +194,7 @@ func TestDomains(t *testing.T) {
 			t.Errorf("%+v: got error %v, want %q", tc.add, err, tc.text)
 		}
 	}
-	if keys, _ := filepath.Glob(filepath.Join(s.Dir, "dkim", "*")); len(keys) != 4 {
+	if keys, _ := filepath.Glob(filepath.Join(s.Dir, "dkim", "*")); len(keys) != 6 {
 		t.Errorf("%d dkim keys, want those of two domains: %v", len(keys), keys)
 	}
 	s.Send(t, "x@remote.example", "me@three.example", "Subject: hi\r\n\r\nhi\r\n")
@@ -214,7 +214,7 @@ func TestDomains(t *testing.T) {
 	if err := s.Admin.DomainRemove(ctx, actor, "two.example"); err != nil {
 		t.Fatal(err)
 	}
-	if old, _ := filepath.Glob(filepath.Join(s.Dir, "dkim", "old", "*two.example*")); len(old) != 2 {
+	if old, _ := filepath.Glob(filepath.Join(s.Dir, "dkim", "old", "*two.example*")); len(old) != 3 {
 		t.Errorf("retired dkim keys: %v", old)
 	}
 }

@@ -168,9 +168,12 @@ func (s *Server) start(o options) {
 	})
 }
 
-// check reports every inconsistency of every account.
+// check reports every inconsistency of every account, those excepted that the test has removed.
 func (s *Server) check() {
 	for _, name := range s.accounts {
+		if _, ok := s.Config.Snapshot().Dynamic.Accounts[name]; !ok {
+			continue
+		}
 		acc, err := s.Store.Account(context.Background(), name)
 		if err != nil {
 			s.t.Errorf("moxtest: opening account %s to check it: %v", name, err)

@@ -35,7 +35,7 @@ func TestSharing(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	if !fred.Has("ACL") || !fred.Has("RIGHTS=KXTE") || !fred.Has("LIST-MYRIGHTS") {
+	if !fred.Has("ACL") || !fred.Has("RIGHTS=KXTEN") || !fred.Has("LIST-MYRIGHTS") {
 		t.Error("capabilities")
 	}
 	must(fred.Create(ctx, "Project"))
@@ -50,7 +50,7 @@ func TestSharing(t *testing.T) {
 	if len(list) != 2 || list[1].Identifier != "chris" || list[1].Letters != "lrswited" {
 		t.Errorf("%+v", list)
 	}
-	if l, err := fred.ListRights(ctx, "Project", "chris"); err != nil || l.Always != "" || len(l.Optional) != 13 {
+	if l, err := fred.ListRights(ctx, "Project", "chris"); err != nil || l.Always != "" || len(l.Optional) != 14 {
 		t.Errorf("%+v %v", l, err)
 	}
 

@@ -54,6 +54,10 @@ type verdict struct {
 func (o *Outbound) work(ctx context.Context, b *batch) {
 	var quick recorded // what took no time is recorded together
 	var before sync.WaitGroup
+	enter, leave := func() {}, func() {}
+	if b.lane == queue.LocalDestination {
+		enter, leave = o.local.enter, o.local.leave
+	}
 	defer func() {
 		before.Wait()
 		o.commit(ctx, &quick)
@@ -62,6 +66,7 @@ func (o *Outbound) work(ctx context.Context, b *batch) {
 		if o.ending.Load() {
 			return
 		}
+		enter()
 		t := &transaction{b: b, snapshot: o.c.Config(), msgs: msgs, wish: wishOf(&msgs[0]), start: o.c.Now(), verdicts: make([]verdict, len(msgs))}
 		o.guarded(ctx, t)
 		t.close()
@@ -70,10 +75,15 @@ func (o *Outbound) work(ctx context.Context, b *batch) {
 			r = &recorded{}
 		}
 		o.record(ctx, t, r)
-		if r != &quick {
-			before.Wait()
-			before.Go(func() { o.commit(ctx, r) })
+		if r == &quick {
+			leave()
+			continue
 		}
+		before.Wait()
+		before.Go(func() {
+			defer leave()
+			o.commit(ctx, r)
+		})
 	}
 }
 

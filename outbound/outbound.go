@@ -180,6 +180,9 @@ type Outbound struct {
 	ending  atomic.Bool    // no more transactions are begun
 	workers sync.WaitGroup // added to by Run only
 
+	local   gate       // for batches for this server
+	holding sync.Mutex // held by HoldLocal
+
 	mu     sync.Mutex       // guards what follows
 	lanes  map[string]*lane // by name
 	under  map[int64]bool   // messages that are being sent

@@ -304,3 +304,25 @@ func ParseAddress(s string) (smtp.Path, error) {
 	}
 	return p, err
 }
+
+// LocalRecipients returns for whom on this server messages are in the queue, each once, at most
+// max.
+func (q *Queue) LocalRecipients(ctx context.Context, max int) ([]smtp.Path, error) {
+	var l []smtp.Path
+	err := q.db.Read(ctx, func(c *db.Conn) error {
+		rows := c.Query("SELECT DISTINCT recipient FROM message WHERE lane_id IN (SELECT id FROM lane WHERE destination = ?) LIMIT ?", LocalDestination, max)
+		for rows.Next() {
+			p, err := parsePath(rows.Text(0))
+			if err != nil {
+				rows.Close()
+				return err
+			}
+			l = append(l, p)
+		}
+		return rows.Close()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("recipients of this server in the queue: %w", err)
+	}
+	return l, nil
+}

@@ -25,6 +25,9 @@ var schemaFiles embed.FS
 
 func schema() fs.FS { return db.Schema(schemaFiles) }
 
+// Schema has the numbered migrations of a database FileName, for checks of its version.
+func Schema() fs.FS { return schema() }
+
 func (o *Options) setDefaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -73,7 +76,7 @@ func Open(path string, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening queue: %w", err)
 	}
-	d, err := db.Open(path, db.Options{Log: o.Log, Migrations: schema(), Shrink: true, WriteKiB: 2048, CheckpointKiB: logKiB, VFS: o.VFS, Synchronous: o.Synchronous})
+	d, err := db.Open(path, db.Options{Log: o.Log, Migrations: schema(), Shrink: true, WriteKiB: 2048, CheckpointKiB: logKiB, VFS: o.VFS, Synchronous: o.Synchronous, Watch: o.Watch})
 	if err != nil {
 		codec.Close()
 		return nil, openError(path, err)

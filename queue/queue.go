@@ -62,8 +62,9 @@ type Options struct {
 	// durable; with "" when they may be of any account. It must not block; nil: nobody.
 	Touched func(account string)
 
-	VFS         string // for tests, see db.Options
-	Synchronous string // for tests, see db.Options; "": FULL
+	Watch       db.Watcher // is told when the database is opened and closed; nil: nobody
+	VFS         string     // for tests, see db.Options
+	Synchronous string     // for tests, see db.Options; "": FULL
 }
 
 // Limits bound what is kept. Zero fields have the defaults.

@@ -29,6 +29,9 @@ var schemaFiles embed.FS
 
 func schema() fs.FS { return db.Schema(schemaFiles) }
 
+// Schema has the numbered migrations of a database FileName, for checks of its version.
+func Schema() fs.FS { return schema() }
+
 // Options say how to open a DB. The zero value is usable.
 type Options struct {
 	Log *slog.Logger     // nil: none

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"mox/message"
 	"mox/store"
+	"mox/upkeep"
 )
 
 // batchLimits bounds what is taken into the index in one transaction.
@@ -25,7 +27,7 @@ type taken struct {
 }
 
 // takeBatch takes the next bodies of the account into the index.
-func (x *index) takeBatch(ctx context.Context, acc *store.Account, l batchLimits, docs Documents) (t taken, err error) {
+func (x *index) takeBatch(ctx context.Context, acc *store.Account, l batchLimits, docs Documents, fg *upkeep.Foreground) (t taken, err error) {
 	s, err := x.state(ctx)
 	if err != nil {
 		return t, err
@@ -40,10 +42,14 @@ func (x *index) takeBatch(ctx context.Context, acc *store.Account, l batchLimits
 		b.extract = &extract{ctx: ctx, from: docs, log: x.log, max: l.each.part}
 	}
 	prints, upto := s.prints, s.indexed
-	read := 0
+	read, since := 0, time.Now()
 	for r, err := range acc.Rendered(ctx, asMessages(ids), store.FieldParts, false) {
 		if err != nil {
 			return t, fmt.Errorf("reading part trees: %w", err)
+		}
+		if worked := time.Since(since); worked > time.Millisecond {
+			fg.Yield(ctx, worked)
+			since = time.Now()
 		}
 		sum, ok, err := b.take(ctx, acc, r)
 		if err != nil {

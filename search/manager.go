@@ -45,6 +45,8 @@ type Config struct {
 	// SweepEvery is how often, at most, an index is rid of messages that are gone.
 	// Default 12 h.
 	SweepEvery time.Duration
+	// Foreground is what indexing gives way to; nil: nothing.
+	Foreground *upkeep.Foreground
 	// NoCatchUp leaves accounts alone at start that nobody uses or touches.
 	NoCatchUp bool
 }

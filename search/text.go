@@ -149,19 +149,19 @@ func Match(src Source, queries []Query) ([]bool, error) {
 	return NewFinder(queries).Find(src)
 }
 
-// MatchBy is Match by a collation; by UnicodeCasemap that is [Fold]. The index knows Fold
-// only: of a needle in ASCII, what it returns are all messages that can match by another
-// collation, and none is certain.
-func MatchBy(c message.Collation, src Source, queries []Query) ([]bool, error) {
-	return (&Finder{*newMatch(c, queries)}).Find(src)
-}
-
 // Finder looks through messages, one after the other, for the needles of some queries.
 // Not safe for concurrent use.
 type Finder struct{ m matching }
 
 // NewFinder returns a Finder for queries, which must not be changed after.
 func NewFinder(queries []Query) *Finder { return &Finder{*newMatch(message.UnicodeCasemap, queries)} }
+
+// NewFinderBy is NewFinder by a collation; by UnicodeCasemap that is [Fold]. The index knows Fold
+// only: of a needle in ASCII, what it returns are all messages that can match by another
+// collation, and none is certain.
+func NewFinderBy(c message.Collation, queries []Query) *Finder {
+	return &Finder{*newMatch(c, queries)}
+}
 
 // Find tells for each query whether the message matches. It reads no more of the message
 // than needed, in pieces. Errors are those of reading. The result is valid until the

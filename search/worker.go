@@ -73,11 +73,17 @@ func (m *Manager) rebuild(ctx context.Context, a *account) error {
 	return m.openIndex(ctx, a)
 }
 
+// maxYield bounds how long a step counts, for which the worker gives way after it: in
+// that of taking a batch it has done so all the time.
+const maxYield = 20 * time.Millisecond
+
 // step does some of each kind of work. It is called with a held.
 func (m *Manager) step(ctx context.Context, a *account) (more bool, err error) {
 	steps := []func(context.Context, *account) (bool, error){m.stepBatch, m.stepMerge, m.stepSweep}
 	for _, s := range steps {
+		start := time.Now()
 		again, err := s(ctx, a)
+		m.c.Foreground.Yield(ctx, min(time.Since(start), maxYield))
 		if err != nil {
 			return false, err
 		}
@@ -88,7 +94,7 @@ func (m *Manager) step(ctx context.Context, a *account) (more bool, err error) {
 
 func (m *Manager) stepBatch(ctx context.Context, a *account) (more bool, err error) {
 	start := time.Now()
-	t, err := a.index.takeBatch(ctx, a.acc, m.c.limits(), m.c.Documents)
+	t, err := a.index.takeBatch(ctx, a.acc, m.c.limits(), m.c.Documents, m.c.Foreground)
 	if err == nil && !t.more {
 		m.lag.end(a.name)
 	}

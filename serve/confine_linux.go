@@ -1,13 +1,11 @@
 package serve
 
 import (
-	"errors"
 	"fmt"
-	"syscall"
+	"os"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
-	"golang.org/x/sys/unix"
 )
 
 // What confine allows in a directory: nothing is executed from anywhere.
@@ -30,10 +28,11 @@ var systemDirs = []string{
 	"/usr/share/zoneinfo", "/usr/share/mime", "/proc/self", "/sys/kernel/mm/transparent_hugepage", "/sys/fs/cgroup", "/run/systemd/resolve",
 }
 
-// confine takes from this process what it does not need any more: new privileges,
-// executing programs, and files outside the given directories, which it may write. On
-// kernels without Landlock only the first is taken.
-func confine(dirs []string) error {
+// confine takes from this process what it does not need any more: new privileges, executing
+// programs, starting processes, listening on further ports, sending signals to others, parts of
+// the kernel (see deniedCalls), and files outside of dirs, which it may write, and readable, which
+// may be files or directories. On kernels without Landlock or seccomp that part is not taken.
+func confine(dirs, readable []string) error {
 	if err := noNewPrivileges(); err != nil {
 		return fmt.Errorf("setting no_new_privs: %w", err)
 	}
@@ -43,10 +42,17 @@ func confine(dirs []string) error {
 		landlock.ROFiles(systemFiles...).IgnoreIfMissing(),
 		landlock.RWFiles("/dev/null").IgnoreIfMissing(),
 	}
+	for _, path := range readable {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			rules = append(rules, landlock.PathAccess(readOnlyAccess, path))
+		} else if err == nil {
+			rules = append(rules, landlock.ROFiles(path))
+		}
+	}
 	if err := landlock.V5.BestEffort().RestrictPaths(rules...); err != nil {
 		return fmt.Errorf("restricting file access: %w", err)
 	}
-	return nil
+	return forbidCalls()
 }
 
 // programDirs are what programs are made of.
@@ -68,18 +74,6 @@ func confineReader(programs []string) error {
 	// Not RestrictPaths: connections are refused as well.
 	if err := landlock.V5.BestEffort().Restrict(rules...); err != nil {
 		return fmt.Errorf("restricting file access: %w", err)
-	}
-	return nil
-}
-
-// noNewPrivileges sets no_new_privs on all threads. The runtime can do that in programs
-// without cgo only; in others (race detector) it is set on the calling thread.
-func noNewPrivileges() error {
-	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
-	if errors.Is(errno, syscall.ENOTSUP) {
-		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-	} else if errno != 0 {
-		return errno
 	}
 	return nil
 }

@@ -4,19 +4,28 @@
 //
 // # Processes
 //
-// "mox serve" started as root repairs permissions, binds its sockets or takes them from
-// systemd (LISTEN_FDS), opens the TLS key files, and executes itself again as the
-// configured user, with those as inherited file descriptors (worker_unix.go, sockets.go:
-// MOX_SOCKETS, MOX_FILES). The parent stays only to wait and to pass signals on; each ends
-// with the other. The worker confines itself to its data and configuration directories
-// (confine_linux.go). Without root the process binds its sockets itself, or takes them
-// from systemd.
+// "mox serve" is two processes. The parent (parent_unix.go) repairs permissions if it is root,
+// binds the sockets or takes them from systemd (LISTEN_FDS), opens the TLS key files, and executes
+// its program again, as the configured user if it is root, with those as inherited file descriptors
+// (sockets.go: MOX_SOCKETS, MOX_FILES). It stays to wait, to pass signals on, to read renewed key
+// files (keyfiles.go), and to hand over to another program (handover_unix.go); both talk over a pair
+// of sockets (link.go), and each ends with the other. The worker gets no capabilities
+// (rights_linux.go) and confines itself to its directories and to few system calls
+// (confine_linux.go, seccomp_linux.go).
+//
+// # Upgrades
+//
+// The worker stops without closing the sockets that the parent keeps, copies databases if it is
+// told to (snapshot.go), and the program that is at the parent's path now becomes the worker. If
+// it does not get ready, or is not healthy (health.go) while it is watched, the parent starts the
+// program that it runs itself again; else it executes the new one in its own place, and that adopts
+// the worker. docs/upgrade.md has what follows for mail.
 //
 // # Goroutines
 //
 // One per listening socket, owned by the door that serves it; the control socket's; the
-// configuration watcher's; the systemd watchdog's; one that looks for our own addresses in
-// blocklists (ownlistings.go). Stop ends them in the order in which
+// configuration watcher's; the systemd watchdog's; the one that answers the parent; one that looks
+// for our own addresses in blocklists (ownlistings.go). Stop ends them in the order in which
 // [Server.Stop] lists them and waits.
 //
 // Submission and IMAP on ports of HTTPS (web.go) run in the goroutines that package
@@ -24,7 +33,7 @@
 //
 // # Stopping
 //
-// New connections get a temporary refusal, open ones may finish for three seconds
-// (IDLE gets BYE), then their contexts end. Last the accounts are closed and the control
-// socket is removed.
+// New connections get a temporary refusal, or wait for the next program; open ones may finish for
+// three seconds (IDLE gets BYE), then their contexts end. Last the accounts are closed and the
+// control socket is removed.
 package serve

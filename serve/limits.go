@@ -19,7 +19,9 @@ var (
 	failuresPerMinute = ratelimit.Window{Span: time.Minute, Limits: [3]int64{10, 30, 90}}
 	requestsPerMinute = ratelimit.Window{Span: time.Minute, Limits: [3]int64{1000, 3000, 9000}}
 	requestsPerHour   = ratelimit.Window{Span: time.Hour, Limits: [3]int64{5000, 15000, 45000}}
-	failuresPerDay    = ratelimit.Window{Span: 24 * time.Hour, Limits: [3]int64{50, 150, 450}}
+	// webConnectionsOpen is for browsers of many people behind one address.
+	webConnectionsOpen = [3]int64{200, 600, 1800}
+	failuresPerDay     = ratelimit.Window{Span: 24 * time.Hour, Limits: [3]int64{50, 150, 450}}
 )
 
 // connectionLimiter bounds the connections to one door by address.

@@ -54,6 +54,7 @@ var services = []offering{
 	{serviceMetrics, func(l *config.ListenerInfo) (bool, int) { return l.MetricsHTTP.Enabled, l.MetricsHTTP.Port }},
 	{servicePprof, func(l *config.ListenerInfo) (bool, int) { return l.PprofHTTP.Enabled, l.PprofHTTP.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebserverHTTP.Enabled, l.WebserverHTTP.Port }},
+	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.WebserverHTTPS.Enabled, l.WebserverHTTPS.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTP.Enabled, l.WebAPIHTTP.Port }},
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTPS.Enabled, l.WebAPIHTTPS.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) {
@@ -62,14 +63,18 @@ var services = []offering{
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) {
 		return l.MTASTSHTTPS.Enabled && !l.MTASTSHTTPS.NonTLS, l.MTASTSHTTPS.Port
 	}},
+	{serviceWeb, func(l *config.ListenerInfo) (bool, int) {
+		return l.AutoconfigHTTPS.Enabled && l.AutoconfigHTTPS.NonTLS, l.AutoconfigHTTPS.Port
+	}},
+	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) {
+		return l.AutoconfigHTTPS.Enabled && !l.AutoconfigHTTPS.NonTLS, l.AutoconfigHTTPS.Port
+	}},
 	// Those without anything to serve yet have a port for the sake of the mail on it.
 	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.AccountHTTPS.Enabled, l.AccountHTTPS.Port }),
 	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.AdminHTTPS.Enabled, l.AdminHTTPS.Port }),
 	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.WebmailHTTPS.Enabled, l.WebmailHTTPS.Port }),
-	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.WebserverHTTPS.Enabled, l.WebserverHTTPS.Port }),
-	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) {
-		return l.AutoconfigHTTPS.Enabled && !l.AutoconfigHTTPS.NonTLS, l.AutoconfigHTTPS.Port
-	}),
+	// Authorities connect to it (tls-alpn-01), if there is nothing else.
+	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.ACMEPort != 0, l.ACMEPort }},
 }
 
 // mailOnHTTPS is a service of HTTPS of listeners that have mail on its port as well.
@@ -189,4 +194,25 @@ func keyFiles(snap *config.Snapshot) []string {
 		}
 	}
 	return paths
+}
+
+// Sockets lists the TCP addresses that a configuration listens on, "ip:port".
+func Sockets(snap *config.Snapshot) []string {
+	var addrs []string
+	for _, e := range endpoints(snap) {
+		if !slices.Contains(addrs, e.addr) {
+			addrs = append(addrs, e.addr)
+		}
+	}
+	return addrs
+}
+
+// closeSockets stops accepting connections, without refusing any: those that come wait at the
+// sockets, which the parent has too. Those of HTTP are closed first thing when they are shut down.
+func (s *Server) closeSockets() {
+	for _, o := range s.bound {
+		if o.service.mail() {
+			o.Listener.Close()
+		}
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"mox/auth"
 	"mox/directory"
@@ -75,6 +77,36 @@ func (s secrets) SetTokens(ctx context.Context, account string, b []byte) error 
 	return acc.SetSetting(ctx, tokensName, b)
 }
 
+// tlsKeysName is the setting of an account that has its TLS public keys.
+const tlsKeysName = "auth/tlspubkeys"
+
+// tlsKeys is the [auth.TLSKeys] of a server.
+type tlsKeys struct{ *Server }
+
+func (k tlsKeys) TLSKeys(ctx context.Context, account string) ([]byte, error) {
+	acc, err := k.Store.Account(ctx, account)
+	if errors.Is(err, store.ErrNoAccount) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer acc.Release()
+	return acc.Setting(ctx, tlsKeysName)
+}
+
+func (k tlsKeys) SetTLSKeys(ctx context.Context, account string, b []byte) error {
+	acc, err := k.Store.Account(ctx, account)
+	if err != nil {
+		return err
+	}
+	defer acc.Release()
+	return acc.SetSetting(ctx, tlsKeysName, b)
+}
+
+func (k tlsKeys) Accounts() []string {
+	return slices.Sorted(maps.Keys(k.Config.Snapshot().Accounts))
+}
+
 // imapAuth lets imapserver authenticate by package auth.
 type imapAuth struct{ service *auth.Service }
 
@@ -94,6 +126,15 @@ func (a imapAttempt) Finish(ctx context.Context, mechanism, authcid, authzid str
 
 func (a imapAttempt) Login(ctx context.Context, username, password string) (imapserver.Principal, error) {
 	return imapPrincipal(a.Attempt.Login(ctx, username, password))
+}
+
+func (a imapAttempt) Preauth(ctx context.Context) (imapserver.Principal, bool, error) {
+	p, err := a.Attempt.Preauth(ctx)
+	if p == nil && err == nil {
+		return imapserver.Principal{}, false, nil
+	}
+	principal, err := imapPrincipal(p, err)
+	return principal, err == nil, err
 }
 
 func imapPrincipal(p *auth.Principal, err error) (imapserver.Principal, error) {

@@ -44,7 +44,14 @@ func Main(ctx context.Context, o MainOptions) (int, error) {
 	if runtime.GOOS == "windows" {
 		return Supervise(ctx, nil, nil, nil)
 	}
+	if os.Getenv(envAdopt) != "" {
+		return adopt(o)
+	}
 	inherited, err := Inherit()
+	if err != nil {
+		return 1, err
+	}
+	parent, err := parentLink()
 	if err != nil {
 		return 1, err
 	}
@@ -52,12 +59,32 @@ func Main(ctx context.Context, o MainOptions) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if os.Geteuid() == 0 {
+	if !inherited.all {
 		p.manager.Close() // the worker watches the configuration
 		return Supervise(ctx, p.log, p.manager.Snapshot(), inherited)
 	}
 	restrictUmask()
-	return p.serve(ctx, Options{Inherited: inherited, Confine: true}, func() {})
+	if err := checkRights(); err != nil {
+		return 1, err
+	}
+	if err := p.restore(); err != nil {
+		return 1, err
+	}
+	return p.serve(ctx, Options{Inherited: inherited, parent: parent, Confine: true}, func() {})
+}
+
+// restore puts back the databases from before an upgrade that failed, if that is to be done.
+func (p *process) restore() error {
+	ask := os.Getenv(envRestore) != ""
+	os.Unsetenv(envRestore)
+	n, err := restoreSnapshot(p.manager.Snapshot().DataPath("."), ask)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		p.log.Warn("databases are those from before the upgrade again", "databases", n)
+	}
+	return nil
 }
 
 // newProcess reads the configuration and sets up logging.
@@ -86,7 +113,16 @@ func (p *process) serve(ctx context.Context, o Options, started func()) (int, er
 	o.Config, o.Log, o.Levels, o.Registry, o.Version = p.manager, p.log, p.levels, p.registry, p.Version
 	o.Pedantic = p.Pedantic || p.manager.Snapshot().Static.Pedantic
 	o.CheckConsistency = p.CheckConsistency
+	opened := make(chan struct{})
+	if o.parent != nil {
+		go func() {
+			if o.parent.waitEnd(opened) {
+				os.Exit(1) // in the middle of whatever opening takes; databases bear that
+			}
+		}()
+	}
 	s, err := New(o)
+	close(opened)
 	if err != nil {
 		return 1, err
 	}
@@ -117,12 +153,13 @@ func (s *Server) wait(ctx context.Context, signals <-chan os.Signal) int {
 	for {
 		select {
 		case <-s.Stopping():
-			return 0
+			return 0 // by "mox stop", or for another program to take over
 		case <-ctx.Done():
 			return 0
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
 				notify("RELOADING=1" + monotonic())
+				s.certFiles.Check()
 				if err := s.Config.Check(); err != nil {
 					s.Log.Error("reloading configuration, the old one stays", "err", err)
 				}

@@ -94,7 +94,7 @@ func (s *Server) outboundMetrics() outbound.Metrics {
 	destinations, authentic := counter(metrics.QueueDestinations), counter(metrics.QueueDestinationsAuthentic)
 	daneIgnored := labelled(metrics.SMTPClientTLSRequiredNoIgnored)
 	return outbound.Metrics{
-		Connection: labelled(metrics.QueueConnection),
+		Connection: s.watch.connections(labelled(metrics.QueueConnection), s.Now),
 		Delivery: func(attempt int, transport, tlsMode, result string, d time.Duration) {
 			deliveries.Observe(d, strconv.Itoa(attempt), transport, tlsMode, result)
 		},

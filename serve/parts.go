@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"time"
 
 	"mox/admin"
@@ -14,11 +15,12 @@ import (
 )
 
 // build makes all parts that need no socket, from the lower layers to the doors.
-func (s *Server) build() {
+func (s *Server) build() error {
 	s.buildAuth()
 	s.Admin = &admin.Admin{
 		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
-		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Traces: s.Traces, Junk: s.Junk, Index: s.Search, Queue: s.Queue, Reports: s.Reports, Retry: func() { s.outbound.Retry() },
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Process: s, Traces: s.Traces, Junk: s.Junk, Index: s.Search, Queue: s.Queue, Reports: s.Reports, Certificates: s, Retry: func() { s.outbound.Retry() },
+		HoldLocal: func(ctx context.Context) (func(), error) { return s.outbound.HoldLocal(ctx) },
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
 			s.Search.Detach(account)
@@ -26,13 +28,15 @@ func (s *Server) build() {
 			s.queueboxes.Load().Detach(account)
 		},
 	}
+	s.buildBackups(s.Config.Snapshot())
 	s.ctl = &ctl.Server{Admin: s.Admin, Log: mlog.New("ctl", s.Log), Panic: func() { s.Registry.Panic("ctl") }}
 	s.buildReports()
 	s.buildSMTP()
 	s.buildOutbound()
+	s.Admin.Put = s.submit.Put
 	s.Admin.Inbound, s.Admin.Door = s.inbound, s.publicDoor()
 	s.buildIMAP()
-	s.buildWeb()
+	return s.buildWeb()
 }
 
 func (s *Server) buildAuth() {
@@ -46,8 +50,11 @@ func (s *Server) buildAuth() {
 		Directory: logins{s.dir},
 		Secrets:   s.secrets(),
 		Tokens:    s.secrets(),
-		Limiter:   limiter,
-		Now:       s.Now,
+		TLSKeys:   tlsKeys{s},
+
+		TLSKeyIndex: s.Config.Snapshot().DataPath("tlspubkeys.json"),
+		Limiter:     limiter,
+		Now:         s.Now,
 		Observer: auth.Observer{
 			Attempt:   func(kind, variant, result string) { attempts.Inc(kind, variant, result) },
 			Throttled: func(kind string) { throttled.Inc(kind) },
@@ -65,6 +72,7 @@ func (s *Server) buildIMAP() {
 		Index:       s.Search,
 		Limiter:     newConnectionLimiter(s.Local, s.Now),
 		Log:         mlog.New("imapserver", s.Log),
+		Foreground:  &s.foreground,
 		Hostname:    s.Config.Snapshot().Hostname.ASCII,
 		Version:     s.Version,
 		AdminURI:    "mailto:postmaster@" + s.Config.Snapshot().Hostname.ASCII,
@@ -72,7 +80,7 @@ func (s *Server) buildIMAP() {
 		NextID:      s.cids.Next,
 		UserAccount: s.userAccount,
 		OwnHost:     s.ownHost,
-		Limits:      imapserver.Limits{Messages: s.Config.Snapshot().Static.IMAPMessageLimit},
+		Limits:      imapserver.Limits{Messages: s.Config.Snapshot().Static.IMAPMessageLimit, Saves: s.Config.Snapshot().Static.IMAPSaveLimit},
 		Disabled: func(account string) []string {
 			if info := s.Config.Snapshot().Accounts[account]; info != nil {
 				return info.Config.IMAPCapabilitiesDisabled
@@ -95,14 +103,14 @@ var starters = map[service]func(s *Server, o openSocket){
 	serviceSubmissions: (*Server).startSubmission,
 	serviceIMAP:        (*Server).startIMAP,
 	serviceIMAPS:       (*Server).startIMAP,
-	serviceMetrics:     func(s *Server, o openSocket) { s.web.Start(o, nil, webserver.Metrics(s.Registry)) },
+	serviceMetrics:     func(s *Server, o openSocket) { s.web.Start(o, nil, webserver.Metrics(s.Registry, s.ready)) },
 	servicePprof:       func(s *Server, o openSocket) { s.web.Start(o, nil, webserver.Profiles()) },
 	serviceWeb:         (*Server).startWeb,
 	serviceWebTLS:      (*Server).startWeb,
 }
 
 func (s *Server) startIMAP(o openSocket) {
-	l := imapserver.Listener{Service: string(o.service), TLS: tlsConfig(o.conf), Implicit: o.service == serviceIMAPS}
+	l := imapserver.Listener{Service: string(o.service), TLS: s.loginTLSConfig(o.conf), Implicit: o.service == serviceIMAPS}
 	l.PlaintextAuth = o.service == serviceIMAP && o.conf.IMAP.NoRequireSTARTTLS
 	s.serving.Go(func() { s.ended("imap", o, s.imap.Serve(s.ctx, o, l)) })
 }

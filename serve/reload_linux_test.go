@@ -204,10 +204,12 @@ func TestCorruptAccount(t *testing.T) {
 		}
 	}
 	r = in.startUser()
+	r.wantStatus("")
 	if err := in.send("bad@mox.example", 100); err == nil || !strings.HasPrefix(err.Error(), "4") {
 		t.Errorf("delivery to the damaged account: %v", err)
 	}
 	r.waitLog("account data is damaged")
+	r.wantStatus("storing")
 	if err := in.send("mox@mox.example", 100); err != nil {
 		t.Errorf("delivery to another account: %v", err)
 	}
@@ -382,6 +384,7 @@ func TestFullDisk(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), "452 ") {
 		t.Errorf("delivery to a full disk: %v", err)
 	}
+	r.wantStatus("disk")
 	if out, err := exec.Command("mount", "-o", "remount,size=20m", in.data("")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -73,7 +73,8 @@ func TestRoot(t *testing.T) {
 	for _, st := range threads {
 		for key, want := range map[string]string{
 			"Uid": strings.Join([]string{uid, uid, uid, uid}, " "), "Gid": strings.Join([]string{uid, uid, uid, uid}, " "), "Groups": "",
-			"CapEff": "0000000000000000", "CapPrm": "0000000000000000", "CapInh": "0000000000000000", "NoNewPrivs": "1",
+			"CapEff": "0000000000000000", "CapPrm": "0000000000000000", "CapInh": "0000000000000000",
+			"CapAmb": "0000000000000000", "CapBnd": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2",
 		} {
 			if st[key] != want {
 				t.Errorf("thread of the worker has %s %q, want %q", key, st[key], want)
@@ -107,6 +108,7 @@ func TestRoot(t *testing.T) {
 	if strings.Contains(r.text(), "fixing") {
 		t.Errorf("permissions are repaired again:\n%s", r.text())
 	}
+	r.wantStatus("") // also of one that is confined
 	r.signal(syscall.SIGTERM)
 	r.wantExit(15, "mox has stopped")
 }

@@ -19,7 +19,7 @@ const documentReaderArg = "doctext"
 // openSearch opens the full-text index, and starts the process that reads documents, if
 // there are programs for it, as long as this one may start others.
 func (s *Server) openSearch(snap *config.Snapshot) error {
-	c := search.Config{Store: s.Store, Log: mlog.New("search", s.Log)}
+	c := search.Config{Store: s.Store, Log: mlog.New("search", s.Log), Foreground: &s.foreground}
 	if list := snap.Static.DocumentText; len(list) > 0 {
 		var err error
 		if s.documents, err = s.startDocuments(list); err != nil {

@@ -23,6 +23,7 @@ func (s *Server) openSending(snap *config.Snapshot) error {
 	s.Queue, err = queue.Open(snap.DataPath(queue.FileName), queue.Options{
 		Log: mlog.New("queue", s.Log), Now: s.Now, Retired: s.retired, Notice: s.notice,
 		Suppress: s.suppresses,
+		Watch:    s.watcher(),
 		Hooks: func(e queue.Event) []queue.Hook {
 			s.reportFailed(e)
 			return hook.Outgoing(s.Config.Snapshot(), e)

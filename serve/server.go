@@ -9,15 +9,18 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"mox/admin"
 	"mox/auth"
+	"mox/autotls"
 	"mox/config"
 	"mox/ctl"
 	"mox/directory"
+	"mox/discovery"
 	"mox/dns"
 	"mox/dnsbl"
 	"mox/doctext"
@@ -32,6 +35,7 @@ import (
 	"mox/queue"
 	"mox/queuebox"
 	"mox/ratelimit"
+	"mox/replica"
 	"mox/report"
 	"mox/reportdb"
 	"mox/search"
@@ -39,7 +43,9 @@ import (
 	"mox/store"
 	"mox/submit"
 	"mox/tracelog"
+	"mox/upkeep"
 	"mox/webapiserver"
+	"mox/webhandler"
 	"mox/webserver"
 )
 
@@ -73,6 +79,8 @@ type Options struct {
 	NoSlow bool
 	// Overview is the page that localserve shows on its web port.
 	Overview *webserver.Overview
+	// parent is the process that started this one to serve; nil: none.
+	parent *link
 	// Confine restricts the process to its directories once everything is open.
 	Confine bool
 	// DocumentReader is the program, with arguments, that does [DocumentReader]; nil: this
@@ -93,37 +101,56 @@ type Server struct {
 	Queue    *queue.Queue
 	Policies *mtastsdb.DB // MTA-STS policies of other domains
 	Reports  *reportdb.DB
+	// Certificates are those gotten by ACME; nil: no listener has such.
+	Certificates *autotls.Manager
 
-	documents   *doctext.Extractor // nil: documents are not searched
-	dns         *dns.Client        // nil: Resolver was given
-	blocklists  *dnsbl.Checker
-	dir         *directory.Directory
-	receivedID  *ReceivedID
-	srsKey      []byte
-	cids        *mlog.CidGenerator
-	inbound     *inbound.Inbound
-	submit      *submit.Submit
-	outbound    *outbound.Outbound
-	hooks       atomic.Pointer[hook.Hooks]
-	queueboxes  atomic.Pointer[queuebox.Boxes]
-	receiver    *report.Receiver
-	reporter    *report.Reporter
-	smtp        []*smtpserver.Server // one for each listener
-	smtpLimiter *connectionLimiter
-	mailLimiter *mailLimiter // nil: no limits
-	smtpMetrics smtpserver.Metrics
-	imap        *imapserver.Server
-	web         *webserver.Server
-	webapi      *webapiserver.Server
-	webLimiter  *ratelimit.Limiter // of HTTP requests; nil: no limit
-	ctl         *ctl.Server
+	replica      *replica.Replicator // nil: there is none
+	endReplica   func()              // ends and waits for it; nil: it does not run
+	certFiles    *autotls.Files      // certificates from files
+	acmeCommands []*autotls.Commands // that change DNS records
+	documents    *doctext.Extractor  // nil: documents are not searched
+	foreground   upkeep.Foreground
+	dns          *dns.Client // nil: Resolver was given
+	blocklists   *dnsbl.Checker
+	dir          *directory.Directory
+	receivedID   *ReceivedID
+	srsKey       []byte
+	cids         *mlog.CidGenerator
+	inbound      *inbound.Inbound
+	submit       *submit.Submit
+	outbound     *outbound.Outbound
+	hooks        atomic.Pointer[hook.Hooks]
+	queueboxes   atomic.Pointer[queuebox.Boxes]
+	receiver     *report.Receiver
+	reporter     *report.Reporter
+	smtp         []*smtpserver.Server // one for each listener
+	smtpLimiter  *connectionLimiter
+	mailLimiter  *mailLimiter // nil: no limits
+	smtpMetrics  smtpserver.Metrics
+	imap         *imapserver.Server
+	web          *webserver.Server
+	webapi       *webapiserver.Server
+	discovery    *discovery.Discovery
+	sites        *webhandler.Sites  // nil: no listener has web sites
+	webLimiter   *ratelimit.Limiter // of HTTP requests; nil: no limit
+	// webConnections are those of HTTP; nil: no limit.
+	webConnections *ratelimit.Open
+	ctl            *ctl.Server
 
-	ctx     context.Context // ends when connections have to
-	cancel  context.CancelFunc
-	stopped chan struct{} // closed when someone asked to stop
-	ask     func()        // closes stopped, once
-	opened  []openSocket
-	serving sync.WaitGroup // goroutines that accept connections
+	ctx       context.Context // ends when connections have to
+	cancel    context.CancelFunc
+	stopped   chan struct{} // closed when someone asked to stop
+	ask       func()        // closes stopped, once
+	opened    []openSocket
+	bound     []openSocket                  // all of them, while serving
+	drain     atomic.Pointer[linkMessage]   // set when another program takes over
+	upgrade   atomic.Pointer[UpgradeStatus] // of the last one
+	started   time.Time
+	watch     watch       // what "mox status" tells of
+	begun     atomic.Bool // set when all sockets are served
+	readiness readiness
+	serving   sync.WaitGroup // goroutines that accept connections
+	following sync.WaitGroup // the one that answers the parent
 }
 
 // openSocket is a socket between opening and serving.
@@ -155,6 +182,7 @@ func New(o Options) (_ *Server, rerr error) {
 	if s.srsKey, err = loadSRSKey(snap.DataPath(srsKeyFile)); err != nil {
 		return nil, err
 	}
+	s.newReplicator(snap)
 	if s.Store, err = store.Open(snap.DataPath("."), s.storeOptions()); err != nil {
 		return nil, fmt.Errorf("opening data directory: %w", err)
 	}
@@ -170,10 +198,16 @@ func New(o Options) (_ *Server, rerr error) {
 	if err := s.openSending(snap); err != nil {
 		return nil, err
 	}
+	if err := s.openCertificates(snap); err != nil {
+		return nil, err
+	}
 	if err := s.openSockets(snap); err != nil {
 		return nil, err
 	}
-	s.build()
+	s.makeBackupDir(snap)
+	if err := s.build(); err != nil {
+		return nil, err
+	}
 	o.Config.Subscribe(s.prepareReload)
 	return s, nil
 }
@@ -192,6 +226,8 @@ func (s *Server) storeOptions() store.Options {
 		},
 		Classified: func(account string) { s.Junk.Touch(account) },
 		AutoFlags:  s.autoFlags,
+		Retention:  s.Config.Snapshot().Static.KeepExpunged,
+		Watch:      s.watcher(),
 		Reserved: func(account, mailbox string) bool {
 			return queuebox.Reserved(s.Config.Snapshot(), account, mailbox)
 		},
@@ -212,7 +248,15 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 	if err := s.createMissing(snap); err != nil {
 		return config.Prepared{}, err
 	}
+	switchSites := func() {}
+	if s.sites != nil {
+		switchSites = s.sites.Prepare(snap)
+	}
 	return config.Prepared{Commit: func() {
+		switchSites()
+		if s.Certificates != nil {
+			s.Certificates.SetNames(autotls.NamesOf(snap))
+		}
 		s.syncHooks(old, snap)
 		s.queueboxes.Load().Touch("") // their names may be others
 		s.imap.Recheck()
@@ -246,6 +290,7 @@ func (s *Server) setDefaults() {
 	}
 	s.cids = mlog.NewCidGenerator(s.Now())
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.readiness.check, s.readiness.now = func() Health { return s.Health(s.ctx) }, s.Now
 	s.ask = sync.OnceFunc(func() { close(s.stopped) })
 	resolve := directory.New
 	if s.Local {
@@ -294,9 +339,16 @@ func (s *Server) Start() error {
 		return err
 	}
 	if s.Confine {
-		if err := confine([]string{snap.DataPath("."), filepath.Dir(snap.Path)}); err != nil {
+		if err := confine(append(backupDirs(snap), snap.DataPath("."), filepath.Dir(snap.Path)), slices.Concat(readablePaths(snap), webRoots(snap), certificateDirs(snap))); err != nil {
 			control.Close()
 			return err
+		}
+	}
+	// Before anything is accepted: afterwards there is no way back to copies of databases.
+	if s.parent != nil {
+		if err := s.parent.send(linkMessage{Kind: linkReady, Version: s.Version}); err != nil {
+			control.Close()
+			return fmt.Errorf("telling the parent process: %w", err)
 		}
 	}
 	s.ctl.Start(control)
@@ -304,10 +356,20 @@ func (s *Server) Start() error {
 		s.Log.Debug("listening", "listener", o.listener, "service", o.service, "addr", o.Addr())
 		starters[o.service](s, s.wrap(o))
 	}
-	s.opened = nil
+	s.bound, s.opened, s.started = s.opened, nil, s.Now()
 	s.startSending()
+	s.certFiles.Start()
+	if s.Certificates != nil {
+		s.Certificates.Start()
+	}
+	s.startBackups()
+	s.begun.Store(true)
 	notify("READY=1\nSTATUS=serving mail")
+	if s.parent != nil {
+		s.following.Go(s.followParent)
+	}
 	s.serving.Go(s.watchdog)
+	s.serving.Go(s.watchCounters)
 	if !s.Local {
 		s.serving.Go(func() { s.newOwnListings().run(s.ctx) })
 	}
@@ -326,6 +388,11 @@ func (s *Server) watchdog() {
 	for {
 		select {
 		case <-t.C:
+			h := s.Health(s.ctx)
+			if !h.OK() {
+				s.Log.Error("not healthy: the service manager is not told that we live", "problem", h.String())
+				continue
+			}
 			notify("WATCHDOG=1")
 		case <-s.ctx.Done():
 			return
@@ -344,7 +411,11 @@ func (s *Server) AskStop() { s.ask() }
 // parts in the reverse order of their making.
 func (s *Server) Stop() error {
 	s.ask()
-	notify("STOPPING=1")
+	if s.draining() {
+		s.closeSockets() // those who connect now wait for the next program
+	} else {
+		notify("STOPPING=1")
+	}
 	s.Log.Info("stopping", "drain", Drain)
 	ctx, cancel := context.WithTimeout(context.Background(), Drain)
 	defer cancel()
@@ -368,9 +439,13 @@ func (s *Server) Stop() error {
 	if s.CheckConsistency {
 		all = append(all, s.checkAccounts(context.Background()), s.checkQueue(context.Background()))
 	}
-	all = append(all, s.closeState())
+	all = append(all, s.closeState(), s.drained())
 	// Last: whoever waits for "mox stop" hears by the end of its connection.
 	all = append(all, s.ctl.Close())
+	if s.parent != nil {
+		s.parent.close()
+		s.following.Wait()
+	}
 	mlog.Print(context.Background(), s.Log, "mox has stopped")
 	return errors.Join(all...)
 }
@@ -431,9 +506,15 @@ func (s *Server) closeState() error {
 	if s.documents != nil {
 		errs = append(errs, s.documents.Close())
 	}
-	errs = append(errs, s.closeSending(), s.closeReception())
+	if s.sites != nil {
+		s.sites.Close()
+	}
+	errs = append(errs, s.closeCertificates(), s.closeSending(), s.closeReception())
 	if s.Store != nil {
 		errs = append(errs, s.Store.Close())
+	}
+	if s.endReplica != nil {
+		s.endReplica()
 	}
 	return errors.Join(errs...)
 }

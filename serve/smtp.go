@@ -145,7 +145,7 @@ func (s *Server) admit(kind smtpserver.Kind, remote netip.Addr) (release func(),
 
 // startSMTP serves mail from other servers.
 func (s *Server) startSMTP(o openSocket) {
-	c := s.smtpConfig(o, smtpserver.Deliver, smtpTLSConfig(o.conf))
+	c := s.smtpConfig(o, smtpserver.Deliver, s.smtpTLSConfig(o.conf))
 	c.RequireTLS = o.conf.SMTP.RequireSTARTTLS
 	c.PlainRecipient = s.forTLSReports
 	c.RequireTLSExtension = !o.conf.SMTP.NoRequireTLS
@@ -159,7 +159,7 @@ func (s *Server) startSMTP(o openSocket) {
 
 // startLMTP serves other mail servers and programs of ours, which are trusted.
 func (s *Server) startLMTP(o openSocket) {
-	c := s.smtpConfig(o, smtpserver.LMTP, tlsConfig(o.conf))
+	c := s.smtpConfig(o, smtpserver.LMTP, s.tlsConfig(o.conf, tlsMail))
 	c.RequireTLSExtension, c.BinaryMIME = true, true
 	// A server keeps a connection for as long as it has mail, whatever becomes of it.
 	c.Limits.NonMail, c.Limits.FailedTransactions, c.Limits.Refusals = 100_000, 100_000, 100_000
@@ -178,7 +178,7 @@ func (s *Server) startSubmission(o openSocket) {
 
 // submissionConfig is what the listeners for submission have in common.
 func (s *Server) submissionConfig(o openSocket, implicitTLS bool) smtpserver.Config {
-	c := s.smtpConfig(o, smtpserver.Submit, tlsConfig(o.conf))
+	c := s.smtpConfig(o, smtpserver.Submit, s.loginTLSConfig(o.conf))
 	c.ImplicitTLS = implicitTLS
 	c.PlainAuth = !c.ImplicitTLS && o.conf.Submission.NoRequireSTARTTLS
 	c.RequireTLS = !c.ImplicitTLS && !o.conf.Submission.NoRequireSTARTTLS

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Inherited are the sockets and files that were opened before this process started:
@@ -16,8 +17,10 @@ import (
 type Inherited struct {
 	sockets map[string]net.Listener // by "ip:port"; nil if taken for another address
 	files   map[string]*os.File     // by path
+	packets map[string]*os.File     // sockets for UDP, by "ip:port"
 	dual    []string                // ports of the sockets for [::] that serve 0.0.0.0 too
 	all     bool                    // sockets has all: addresses not there are covered by others
+	reader  *keyFileReader          // has files read by the parent as they are now; nil: there is none
 }
 
 // The environment by which the parent hands over: JSON lists of addresses and of paths.
@@ -27,6 +30,9 @@ const (
 	envFiles   = "MOX_FILES"
 
 	firstFD = 3
+
+	// udpPrefix is before addresses for UDP.
+	udpPrefix = "udp/"
 )
 
 // errCovered is returned for an address that an inherited socket, which has another
@@ -36,7 +42,7 @@ var errCovered = errors.New("served by another inherited socket")
 // Inherit takes over what the environment says was handed to this process, and clears
 // those variables. Without any, the result is empty.
 func Inherit() (*Inherited, error) {
-	h := &Inherited{sockets: map[string]net.Listener{}, files: map[string]*os.File{}}
+	h := &Inherited{sockets: map[string]net.Listener{}, files: map[string]*os.File{}, packets: map[string]*os.File{}}
 	if os.Getenv(envSockets) != "" || os.Getenv(envFiles) != "" {
 		return h, h.fromParent()
 	}
@@ -57,6 +63,12 @@ func (h *Inherited) fromParent() error {
 	}
 	fd := uintptr(firstFD)
 	for _, addr := range addrs {
+		if udp, ok := strings.CutPrefix(addr, udpPrefix); ok {
+			closeOnExec(fd)
+			h.packets[udp] = os.NewFile(fd, addr)
+			fd++
+			continue
+		}
 		l, err := listenerFromFD(fd, addr)
 		if err != nil {
 			return err
@@ -65,11 +77,14 @@ func (h *Inherited) fromParent() error {
 		fd++
 	}
 	for _, path := range paths {
+		closeOnExec(fd)
 		h.files[path] = os.NewFile(fd, path)
 		fd++
 	}
 	h.all = true
-	return nil
+	var err error
+	h.reader, err = inheritKeyFileReader(paths)
+	return err
 }
 
 // envList takes a list from the environment.
@@ -82,13 +97,19 @@ func envList(name string) (list []string, err error) {
 }
 
 // fromSystemd takes the sockets of a .socket unit, whatever their order: they are
-// recognised by their addresses (sd_listen_fds(3)).
+// recognised by their addresses (sd_listen_fds(3)), not by their names (LISTEN_FDNAMES).
 func (h *Inherited) fromSystemd() error {
 	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if err != nil || n < 0 || n > 1000 {
 		return fmt.Errorf("bad LISTEN_FDS %q", os.Getenv("LISTEN_FDS"))
 	}
 	for fd := uintptr(firstFD); fd < firstFD+uintptr(n); fd++ {
+		if isPacket(fd) {
+			if err := h.addPacket(fd); err != nil {
+				return err
+			}
+			continue
+		}
 		dual := isDualStack(fd)
 		l, err := listenerFromFD(fd, "socket unit")
 		if err != nil {
@@ -103,6 +124,33 @@ func (h *Inherited) fromSystemd() error {
 	os.Unsetenv("LISTEN_PID")
 	os.Unsetenv("LISTEN_FDNAMES")
 	return nil
+}
+
+// addPacket takes a socket for UDP.
+func (h *Inherited) addPacket(fd uintptr) error {
+	closeOnExec(fd)
+	f := os.NewFile(fd, "socket unit")
+	if f == nil {
+		return fmt.Errorf("inherited socket: bad descriptor %d", fd)
+	}
+	c, err := net.FilePacketConn(f)
+	if err != nil {
+		return fmt.Errorf("inherited socket: %w", err)
+	}
+	h.packets[c.LocalAddr().String()] = f
+	return c.Close() // a duplicate
+}
+
+// ListenPacket returns the inherited socket for UDP on addr ("ip:port"), or binds one; a worker
+// can do that for ports above 1023 only.
+func (h *Inherited) ListenPacket(addr string) (net.PacketConn, error) {
+	f, ok := h.packets[addr]
+	if !ok {
+		return net.ListenPacket("udp", addr)
+	}
+	delete(h.packets, addr)
+	defer f.Close() // FilePacketConn has its own duplicate
+	return net.FilePacketConn(f)
 }
 
 func listenerFromFD(fd uintptr, name string) (net.Listener, error) {
@@ -204,6 +252,15 @@ func (h *Inherited) ReadFile(path string) ([]byte, error) {
 	return b[:n], err
 }
 
+// fresh reads one of the files as it is now: the descriptor is that of a file that may have been
+// replaced since.
+func (h *Inherited) fresh(path string) ([]byte, error) {
+	if h.reader != nil {
+		return h.reader.read(path)
+	}
+	return os.ReadFile(path)
+}
+
 // close gives up what nobody took.
 func (h *Inherited) close() {
 	for _, l := range h.sockets {
@@ -214,6 +271,10 @@ func (h *Inherited) close() {
 	for _, f := range h.files {
 		f.Close()
 	}
+	for _, f := range h.packets {
+		f.Close()
+	}
+	clear(h.packets)
 	clear(h.sockets)
 	clear(h.files)
 }

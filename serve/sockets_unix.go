@@ -19,6 +19,15 @@ func isDualStack(fd uintptr) bool {
 	return err == nil && only == 0
 }
 
+// isPacket reports whether a socket is for datagrams.
+func isPacket(fd uintptr) bool {
+	kind, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && kind == unix.SOCK_DGRAM
+}
+
+// closeOnExec keeps a descriptor from programs that are executed.
+func closeOnExec(fd uintptr) { unix.CloseOnExec(int(fd)) }
+
 // explainBind adds what a person can do about a failed bind.
 func explainBind(err error) error {
 	switch {

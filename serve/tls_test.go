@@ -39,9 +39,9 @@ func TestSessionTickets(t *testing.T) {
 		conf   *tls.Config
 		resume bool
 	}{
-		{"smtp, default of port 25", smtpTLSConfig(l(&off)), false},
-		{"smtp, asked for", smtpTLSConfig(l(&on)), true},
-		{"others", tlsConfig(l(&off)), true},
+		{"smtp, default of port 25", (&Server{}).smtpTLSConfig(l(&off)), false},
+		{"smtp, asked for", (&Server{}).smtpTLSConfig(l(&on)), true},
+		{"others", (&Server{}).tlsConfig(l(&off), tlsMail), true},
 	} {
 		cache := tls.NewLRUClientSessionCache(0)
 		resumed := false
@@ -93,7 +93,7 @@ func TestCertificateByName(t *testing.T) {
 	for _, names := range [][]string{{"mail.example"}, {"mta-sts.d.example", "autoconfig.d.example"}, {"*.other.example"}} {
 		certs = append(certs, testCertificate(t, names...))
 	}
-	conf := tlsConfig(&config.ListenerInfo{Listener: config.Listener{TLS: &config.TLS{}}, Certificates: certs})
+	conf := (&Server{}).tlsConfig(&config.ListenerInfo{Listener: config.Listener{TLS: &config.TLS{}}, Certificates: certs}, tlsMail)
 	for name, want := range map[string]int{
 		"mail.example": 0, "mta-sts.d.example": 1, "MTA-STS.d.example": 1, "autoconfig.d.example": 1, "mta-sts.other.example": 2,
 		"mta-sts.x.other.example": 0, "unknown.example": 0, "": 0,

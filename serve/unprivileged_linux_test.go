@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,7 +59,7 @@ func TestUnprivileged(t *testing.T) {
 		cmd.Env = append(cmd.Env, envTestServe+"=config/mox.conf")
 	})
 	r.waitLog("mox is serving")
-	for _, st := range processStatus(t, r.cmd.Process.Pid) {
+	for _, st := range processStatus(t, r.worker()) {
 		if st["NoNewPrivs"] != "1" {
 			t.Errorf("thread without no_new_privs: %v", st)
 		}
@@ -67,7 +68,7 @@ func TestUnprivileged(t *testing.T) {
 		t.Errorf("greeting %q", line)
 	}
 	// A second server on the same data is refused, by name of the first one.
-	second := in.start(asUser)
+	second := installUser(t, "127.0.77.25", func(s *config.Static, _ *config.Dynamic) { s.DataDir = in.data("") }).start(asUser)
 	second.wantExit(1, "data directory is in use")
 	second.wantExit(1, "process "+stringPid(r))
 	// The same ports with other data.
@@ -78,7 +79,7 @@ func TestUnprivileged(t *testing.T) {
 	r.wantExit(15, "mox has stopped")
 }
 
-func stringPid(r *run) string { b, _ := json.Marshal(r.cmd.Process.Pid); return string(b) }
+func stringPid(r *run) string { b, _ := json.Marshal(r.worker()); return string(b) }
 
 // TestNotify speaks to a service manager.
 func TestNotify(t *testing.T) {
@@ -187,14 +188,8 @@ func TestSocketActivation(t *testing.T) {
 	}
 }
 
-// worker is the serving process: the child, if there is one.
-func (r *run) worker() int {
-	pid := r.cmd.Process.Pid
-	if st := processStatus(r.t, pid); len(st) > 0 && strings.HasPrefix(st[0]["Uid"], "0 ") {
-		return child(r.t, pid)
-	}
-	return pid
-}
+// worker is the serving process, a child of the one that was started.
+func (r *run) worker() int { return child(r.t, r.cmd.Process.Pid) }
 
 func socketFile(t *testing.T, addr string) *os.File {
 	t.Helper()
@@ -237,7 +232,7 @@ func TestConfine(t *testing.T) {
 	dir := os.Getenv("MOX_TEST_CONFINED")
 	if dir == "" {
 		dir = t.TempDir()
-		for _, name := range []string{"in", "out"} {
+		for _, name := range []string{"in", "out", "site"} {
 			if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -253,11 +248,37 @@ func TestConfine(t *testing.T) {
 		}
 		return
 	}
-	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	in, out, site := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "site")
 	if abi, _, _ := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, 1); int(abi) < 2 {
 		t.Skip("no Landlock in this kernel")
 	}
-	if err := confine([]string{in}); err != nil {
+	file := filepath.Join(dir, "key")
+	for _, path := range []string{filepath.Join(site, "page"), file, filepath.Join(dir, "other")} {
+		if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := confine([]string{in}, []string{site, file, filepath.Join(dir, "missing")}); err != nil {
+		t.Fatal(err)
+	}
+	call := func(nr uintptr, args ...uintptr) func() error {
+		return func() error {
+			args := append(args, 0, 0, 0, 0, 0, 0)
+			if _, _, errno := unix.Syscall6(nr, args[0], args[1], args[2], args[3], args[4], args[5]); errno == unix.EPERM {
+				return errno
+			}
+			return nil
+		}
+	}
+	mapped := func(prot int) func() error {
+		return func() error { _, err := unix.Mmap(-1, 0, 4096, prot, unix.MAP_PRIVATE|unix.MAP_ANON); return err }
+	}
+	memory, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range []struct {
@@ -270,10 +291,50 @@ func TestConfine(t *testing.T) {
 		{"rename across directories", true, func() error { return os.Rename(filepath.Join(in, "a"), filepath.Join(in, "d", "a")) }},
 		{"remove inside", true, func() error { return os.RemoveAll(filepath.Join(in, "d")) }},
 		{"resolver", true, func() error { _, err := net.DefaultResolver.LookupHost(context.Background(), "localhost"); return err }},
+		{"list site", true, func() error { _, err := os.ReadDir(site); return err }},
+		{"write to site", false, func() error { return os.WriteFile(filepath.Join(site, "a"), nil, 0o600) }},
 		{"write outside", false, func() error { return os.WriteFile(filepath.Join(out, "a"), nil, 0o600) }},
 		{"list outside", false, func() error { _, err := os.ReadDir("/"); return err }},
 		{"read outside", false, func() error { _, err := os.ReadFile("/etc/passwd"); return err }},
 		{"execute", false, func() error { return exec.Command("/bin/true").Run() }},
+		{"read a site", true, func() error { _, err := os.ReadFile(filepath.Join(site, "page")); return err }},
+		{"write a site", false, func() error { return os.WriteFile(filepath.Join(site, "page"), nil, 0o600) }},
+		{"read a named file", true, func() error { _, err := os.ReadFile(file); return err }},
+		{"write a named file", false, func() error { return os.WriteFile(file, nil, 0o600) }},
+		{"read beside it", false, func() error { _, err := os.ReadFile(filepath.Join(dir, "other")); return err }},
+		{"listen on a port", false, func() error { _, err := net.Listen("tcp", "127.0.0.1:28925"); return err }},
+		{"a connection from a source address", true, func() error {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+			conn, err := d.Dial("tcp", ln.Addr().String())
+			if err == nil {
+				conn.Close()
+			}
+			return err
+		}},
+		{"accept", true, func() error { c, err := ln.Accept(); c.Close(); return err }},
+		{"threads", true, func() error {
+			for range 20 { // that stay locked need new ones
+				go func() { runtime.LockOSThread(); time.Sleep(50 * time.Millisecond) }()
+			}
+			time.Sleep(20 * time.Millisecond)
+			runtime.GC()
+			return nil
+		}},
+		{"memory", true, mapped(unix.PROT_READ | unix.PROT_WRITE)},
+		{"memory to execute", false, mapped(unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC)},
+		{"execute what was written", false, func() error { return unix.Mprotect(memory, unix.PROT_READ|unix.PROT_EXEC) }},
+		{"fork", false, call(unix.SYS_CLONE, uintptr(unix.SIGCHLD))},
+		{"a namespace", false, call(unix.SYS_UNSHARE, unix.CLONE_NEWUSER)},
+		{"ptrace", false, call(unix.SYS_PTRACE, unix.PTRACE_TRACEME)},
+		{"mount", false, call(unix.SYS_MOUNT)},
+		{"bpf", false, call(unix.SYS_BPF)},
+		{"keyring", false, call(unix.SYS_KEYCTL)},
+		{"userfaultfd", false, call(unix.SYS_USERFAULTFD)},
+		{"io_uring", false, call(unix.SYS_IO_URING_SETUP)},
+		{"modules", false, call(unix.SYS_INIT_MODULE)},
+		{"kexec", false, call(unix.SYS_KEXEC_LOAD)},
+		{"signal to others", false, func() error { return unix.Kill(os.Getppid(), 0) }},
+		{"signal to itself", true, func() error { return unix.Kill(os.Getpid(), 0) }},
 		{"execute inside", false, func() error {
 			path := filepath.Join(in, "program")
 			if err := os.WriteFile(path, []byte("#!/bin/true\n"), 0o700); err != nil {

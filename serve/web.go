@@ -5,6 +5,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,15 +21,75 @@ import (
 	"mox/ratelimit"
 	"mox/smtpserver"
 	"mox/webapiserver"
+	"mox/webhandler"
 	"mox/webserver"
 )
 
 // buildWeb makes the servers of HTTP.
-func (s *Server) buildWeb() {
+func (s *Server) buildWeb() error {
 	s.web = webserver.New(mlog.New("webserver", s.Log))
 	if !s.Local {
 		s.webLimiter = ratelimit.NewLimiter(0, requestsPerMinute, requestsPerHour)
+		s.webConnections = ratelimit.NewOpen(webConnectionsOpen)
 	}
+	s.buildWebAPI()
+	s.buildDiscovery()
+	return s.buildSites()
+}
+
+// buildSites makes the web sites of domains.conf, if a listener has them.
+func (s *Server) buildSites() error {
+	snap := s.Config.Snapshot()
+	served := false
+	for _, l := range snap.Listeners {
+		served = served || l.WebserverHTTP.Enabled || l.WebserverHTTPS.Enabled
+	}
+	if !served {
+		return nil
+	}
+	var err error
+	s.sites, err = webhandler.New(webhandler.Config{
+		Log:      mlog.New("webhandler", s.Log),
+		Internal: map[string]http.Handler{"webapi": webserver.Secure(s.webapi)},
+		CacheDir: snap.DataPath("tmp/httpstaticcompresscache"),
+		RootCAs:  snap.RootCAs,
+	})
+	if err != nil {
+		return err
+	}
+	s.sites.Prepare(snap)()
+	return nil
+}
+
+// webRoots are the directories of files of web sites, which the process reads: those that
+// are there. The directory that a root is in belongs to it, so that a site can be published by
+// putting another directory or symbolic link in its place, unless it is one at the top, such as /srv.
+func webRoots(snap *config.Snapshot) []string {
+	var roots []string
+	add := func(dir string) {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() && !slices.Contains(roots, dir) {
+			roots = append(roots, dir)
+		}
+	}
+	for _, h := range snap.WebHandlers {
+		static := h.Config.WebStatic
+		if static == nil {
+			continue
+		}
+		add(static.Root)
+		root, err := filepath.Abs(static.Root)
+		if err != nil {
+			continue
+		}
+		if dir := filepath.Dir(root); filepath.Dir(filepath.Dir(dir)) != filepath.Dir(dir) {
+			add(dir)
+		}
+	}
+	return roots
+}
+
+// buildWebAPI makes the HTTP API.
+func (s *Server) buildWebAPI() {
 	results, durations := s.Registry.Counter(metrics.WebAPIResults), s.Registry.Histogram(metrics.WebAPIRequest)
 	submissions, failures := s.Registry.Counter(metrics.WebAPISubmission), s.Registry.Counter(metrics.WebAPIErrors)
 	snap := s.Config.Snapshot()
@@ -52,21 +115,24 @@ func (s *Server) buildWeb() {
 
 // startWeb serves what there is on a port of HTTP.
 func (s *Server) startWeb(o openSocket) {
-	p := s.webPort(o)
+	p := s.webRouter(o)
 	var protocols []webserver.Protocol
-	if o.service == serviceWebTLS {
-		protocols = s.mailProtocols(o)
-	}
-	if len(p.Services) == 0 && p.Fallback == nil && len(protocols) == 0 {
-		s.Log.Warn("web sites are not served by this version", "listener", o.listener, "addr", o.addr)
-		o.Close()
-		return
-	}
 	var tlsConf *tls.Config
 	if o.service == serviceWebTLS {
-		tlsConf = tlsConfig(o.conf)
+		protocols = s.mailProtocols(o)
+		tlsConf = s.tlsConfig(o.conf, tlsHTTPS)
+		if s.Certificates != nil {
+			protocols = append(protocols, acmeProtocol())
+		}
 	}
-	s.web.Start(o, tlsConf, webserver.NewPort(p), protocols...)
+	var l net.Listener = o
+	// All connections of a proxy come from its address.
+	if !s.Local && p.Limiter != nil && !p.Forwarded {
+		l = webserver.Limit(l, func(addr netip.Addr) (release func(), ok bool) {
+			return func() { s.webConnections.Release(addr) }, s.webConnections.Acquire(addr)
+		})
+	}
+	s.web.Start(l, tlsConf, webserver.NewRouter(p), protocols...)
 }
 
 // mailProtocols are those of mail that a port of HTTPS has for clients that ask for them.
@@ -87,62 +153,99 @@ func (s *Server) mailProtocols(o openSocket) []webserver.Protocol {
 		add("smtp", serviceSubmissions, func(conn *tls.Conn) { server.ServeConn(s.ctx, conn) })
 	}
 	if imapsOnHTTPS(o.conf) {
-		l := imapserver.Listener{Service: string(serviceIMAPS), TLS: tlsConfig(o.conf), Implicit: true}
+		l := imapserver.Listener{Service: string(serviceIMAPS), TLS: s.tlsConfig(o.conf, tlsMail), Implicit: true}
 		add("imap", serviceIMAPS, func(conn *tls.Conn) { s.imap.ServeConn(s.ctx, conn, l) })
 	}
 	return all
 }
 
-// webPort is what is served on a port.
-func (s *Server) webPort(o openSocket) webserver.Port {
+// webRouter is what is served on a port.
+func (s *Server) webRouter(o openSocket) webserver.Router {
 	l := o.conf
 	_, text, _ := net.SplitHostPort(o.addr)
 	port, _ := strconv.Atoi(text) // endpoints has made it
 	requests, responses := s.Registry.Histogram(metrics.HTTPServerRequest), s.Registry.Histogram(metrics.HTTPServerResponse)
-	p := webserver.Port{
-		Limiter: s.webLimiter, Now: s.Now,
+	p := webserver.Router{
+		Limiter: s.webLimiter, Now: s.Now, Log: mlog.New("webserver", s.Log), NextID: s.cids.Next,
+		Panic: func() { s.Registry.Panic("webserver") },
 		Observe: func(o webserver.Observation) {
 			code := strconv.Itoa(o.Code)
 			requests.Observe(o.Header, o.Handler, o.Proto, o.Method, code)
 			responses.Observe(o.Done, o.Handler, o.Proto, o.Method, code)
 		},
 	}
+	s.addApplications(&p, l, port)
+	s.addSystems(&p, l, port)
+	s.addACME(&p)
+	s.addDiscovery(&p, l, port)
+	s.addSites(&p, l, port)
+	return p
+}
+
+// addApplications adds the applications of a listener that are on a port.
+func (s *Server) addApplications(p *webserver.Router, l *config.ListenerInfo, port int) {
+	host := func(h string) bool { return s.isServiceHost(l, h, false) }
 	for _, w := range []struct {
 		name    string
 		conf    config.WebService
 		handler http.Handler
 	}{{"webapi", l.WebAPIHTTP, s.webapi}, {"webapi", l.WebAPIHTTPS, s.webapi}} {
 		if w.conf.Enabled && w.conf.Port == port {
-			p.Services = append(p.Services, webserver.Service{Name: w.name, Path: w.conf.Path, Handler: w.handler, Host: func(h string) bool { return s.isServiceHost(l, h) }})
+			p.Services = append(p.Services, webserver.Service{Name: w.name, Path: w.conf.Path, Handler: w.handler, Host: host, Body: -1})
 			p.Forwarded = p.Forwarded || w.conf.Forwarded
 		}
 	}
+	if len(p.Services) > 0 {
+		postmaster := "postmaster@" + s.Config.Snapshot().Hostname.ASCII
+		p.Services = append(p.Services, webserver.Favicon(host), webserver.SecurityTxt(postmaster, host, s.Now))
+	}
+}
+
+// addSystems adds what other programs ask for.
+func (s *Server) addSystems(p *webserver.Router, l *config.ListenerInfo, port int) {
 	if m := l.MTASTSHTTPS; m.Enabled && m.Port == port {
-		p.Services = append(p.Services, webserver.MTASTS(func(host string) *mtasts.Policy { return s.Config.Snapshot().MTASTSPolicy(host) }))
+		p.Systems = append(p.Systems, webserver.MTASTS(func(host string) *mtasts.Policy { return s.Config.Snapshot().MTASTSPolicy(host) }))
 		p.Forwarded = p.Forwarded || m.Forwarded
 	}
 	if l.MetricsHTTP.Enabled && l.MetricsHTTP.Port == port {
-		p.Services = append(p.Services, webserver.Service{Name: "metrics", Path: "/metrics/", Handler: s.Registry})
+		p.System("metrics", "/metrics", nil, s.Registry)
+		p.System("health", webserver.LivePath, nil, webserver.Live())
+		p.System("health", webserver.ReadyPath, nil, webserver.Ready(s.ready))
 	}
-	if l.WebserverHTTP.Enabled && l.WebserverHTTP.Port == port {
-		if l.WebserverHTTP.RateLimitDisabled {
+}
+
+// addSites adds web sites, if a listener has them on a port.
+func (s *Server) addSites(p *webserver.Router, l *config.ListenerInfo, port int) {
+	for _, w := range []config.WebserverService{l.WebserverHTTP, l.WebserverHTTPS} {
+		if !w.Enabled || w.Port != port {
+			continue
+		}
+		p.Sites = s.sites
+		p.Forwarded = p.Forwarded || w.Forwarded
+		if w.RateLimitDisabled {
 			p.Limiter = nil
 		}
 		if s.Overview != nil {
 			p.Fallback = s.Overview
 		}
 	}
-	return p
+	if l.WebserverHTTPS.Enabled {
+		p.HTTPSPort = l.WebserverHTTPS.Port
+	}
 }
 
 // isServiceHost tells whether a request for a host is for the applications of a listener:
-// http reference, section 1.2.
-func (s *Server) isServiceHost(l *config.ListenerInfo, host string) bool {
+// http reference, section 1.2. Names that users set up in mail programs do not lead to the
+// admin pages.
+func (s *Server) isServiceHost(l *config.ListenerInfo, host string, admin bool) bool {
 	if _, err := netip.ParseAddr(host); err == nil || host == "localhost" {
 		return true
 	}
 	if strings.EqualFold(host, l.Hostname.ASCII) {
 		return true
+	}
+	if admin {
+		return false
 	}
 	for _, d := range s.Config.Snapshot().Domains {
 		if strings.EqualFold(host, d.ClientSettingsDomain.ASCII) {

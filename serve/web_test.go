@@ -43,14 +43,19 @@ func TestPortsOfHTTPS(t *testing.T) {
 		"behind a proxy": {func(l *config.Listener) {
 			l.MTASTSHTTPS = config.DiscoveryService{Enabled: true, Port: 81, NonTLS: true}
 		}, "81 web"},
+		"settings": {func(l *config.Listener) { l.AutoconfigHTTPS.Enabled = true }, "8443 webhttps"},
+		"settings behind a proxy": {func(l *config.Listener) {
+			l.AutoconfigHTTPS = config.DiscoveryService{Enabled: true, Port: 81, NonTLS: true}
+		}, "81 web"},
 		"mail": {func(l *config.Listener) { l.IMAPS.Enabled, l.IMAPS.EnabledOnHTTPS = true, true }, "993 imaps"},
 		"mail and sites": {func(l *config.Listener) {
 			l.IMAPS.Enabled, l.IMAPS.EnabledOnHTTPS, l.WebserverHTTPS.Enabled = true, true, true
 		}, "993 imaps, 443 webhttps"},
-		"mail not enabled": {func(l *config.Listener) { l.IMAPS.EnabledOnHTTPS, l.WebserverHTTPS.Enabled = true, true }, ""},
+		"mail not enabled": {func(l *config.Listener) { l.IMAPS.EnabledOnHTTPS, l.WebmailHTTPS.Enabled = true, true }, ""},
+		"sites":            {func(l *config.Listener) { l.WebserverHTTPS.Enabled = true }, "443 webhttps"},
 		"submission": {func(l *config.Listener) {
 			l.Submissions.Enabled, l.Submissions.EnabledOnHTTPS, l.WebmailHTTPS.Enabled, l.AutoconfigHTTPS.Enabled = true, true, true, true
-		}, "465 submissions, 443 webhttps, 8443 webhttps"},
+		}, "465 submissions, 8443 webhttps, 443 webhttps"},
 	} {
 		l := &config.ListenerInfo{Name: "l", IPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
 		l.Submissions.Port, l.IMAPS.Port, l.WebserverHTTPS.Port, l.WebmailHTTPS.Port, l.AutoconfigHTTPS.Port = 465, 993, 443, 443, 8443

@@ -22,6 +22,9 @@ func (s *session) mechanisms() []string {
 	}
 	var l []string
 	cs := s.peer.TLS
+	if cs != nil && len(cs.PeerCertificates) > 0 {
+		l = append(l, sasl.External)
+	}
 	plus := sasl.CanBind(cs)
 	if plus {
 		l = append(l, sasl.ScramSHA256Plus)

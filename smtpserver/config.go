@@ -28,7 +28,7 @@ const (
 // String returns the name of the kind in metrics and logs.
 func (k Kind) String() string { return [...]string{"deliver", "submit", "lmtp"}[k] }
 
-// protocol is what the greeting says (RFC 2033 4.4 for LMTP).
+// protocol is what the greeting says (RFC 2033 for LMTP).
 func (k Kind) protocol() string {
 	if k == LMTP {
 		return "LMTP"

@@ -94,7 +94,7 @@ func TestAuthMechanisms(t *testing.T) {
 				c.say("MAIL FROM:<mjl@mx.example>")
 				c.expect(250)
 			}
-			want := []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"}
+			want := []string{"EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"}
 			if !slices.Equal(offered, want) {
 				t.Error(offered)
 			}

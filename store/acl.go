@@ -137,6 +137,7 @@ func (a *Account) SetACL(ctx context.Context, box MailboxID, identifier string, 
 	if err != nil {
 		return fmt.Errorf("changing access control list: %w", err)
 	}
+	a.s.shares.changed()
 	return nil
 }
 
@@ -245,7 +246,7 @@ func (a *Account) dropIdentifier(ctx context.Context, identifier string) error {
 				}
 			}
 		}
-		return nil
+		return t.dropAnnotator(identifier)
 	})
 	if err == nil {
 		a.unshare(ctx, identifier)

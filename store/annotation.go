@@ -29,6 +29,7 @@ func (l *AnnotationLimits) setDefaults() {
 type Annotation struct {
 	Name   string // "/comment"; case matters
 	Shared bool   // value.shared, not value.priv
+	User   string // whose value.priv it is: an account; empty for that of the message. Not set by reading
 	Value  []byte // any octets; nil: none
 	ModSeq ModSeq // of its last change; not used when set
 }
@@ -75,15 +76,19 @@ func (a *Account) Annotated() bool {
 }
 
 // Annotations returns the annotations of a message that changed after a ModSeq, sorted by
-// name, private before shared. With since zero all that there are; otherwise also those that
-// were removed, without value.
-func (a *Account) Annotations(ctx context.Context, id MessageID, since ModSeq) ([]Annotation, error) {
+// name, private before shared: the private ones of user, who is an account, empty for this one.
+// With since zero all that there are; otherwise also those that were removed, without value.
+func (a *Account) Annotations(ctx context.Context, user string, id MessageID, since ModSeq) ([]Annotation, error) {
 	if !a.Annotated() {
 		return nil, nil
 	}
 	var list []Annotation
 	err := a.read(ctx, func(c *db.Conn) error {
-		rows := c.QueryInts("SELECT name, shared, value, modseq FROM annotation WHERE message_id=? AND modseq>? ORDER BY name, shared", int64(id), int64(since))
+		own, err := findAnnotator(c, user)
+		if err != nil {
+			return err
+		}
+		rows := c.QueryInts("SELECT name, shared, value, modseq FROM annotation WHERE message_id=? AND modseq>? AND shared IN (?,1) ORDER BY name, shared=1", int64(id), int64(since), own)
 		for rows.Next() {
 			if an := scanAnnotation(rows); an.Value != nil || since > 0 {
 				list = append(list, an)
@@ -98,7 +103,7 @@ func (a *Account) Annotations(ctx context.Context, id MessageID, since ModSeq) (
 }
 
 func scanAnnotation(rows *db.Stmt) Annotation {
-	an := Annotation{Name: rows.Text(0), Shared: rows.Int64(1) != 0, ModSeq: ModSeq(rows.Int64(3))}
+	an := Annotation{Name: rows.Text(0), Shared: rows.Int64(1) == scopeShared, ModSeq: ModSeq(rows.Int64(3))}
 	if !rows.Null(2) {
 		an.Value = append([]byte{}, rows.Bytes(2)...)
 	}
@@ -106,15 +111,19 @@ func scanAnnotation(rows *db.Stmt) Annotation {
 }
 
 // FindAnnotations calls f with the annotations of all messages of the account, expunged
-// ones included, in no order. an.Value is valid during the call.
-func (a *Account) FindAnnotations(ctx context.Context, f func(id MessageID, an *Annotation)) error {
+// ones included, in no order: shared ones, and the private ones of user. an.Value is valid during the call.
+func (a *Account) FindAnnotations(ctx context.Context, user string, f func(id MessageID, an *Annotation)) error {
 	if !a.Annotated() {
 		return nil
 	}
 	err := a.db.ReadLong(ctx, func(c *db.Conn) error {
-		rows := c.Query("SELECT name, shared, value, modseq, message_id FROM annotation WHERE value IS NOT NULL")
+		own, err := findAnnotator(c, user)
+		if err != nil {
+			return err
+		}
+		rows := c.QueryInts("SELECT name, shared, value, modseq, message_id FROM annotation WHERE value IS NOT NULL AND shared IN (?,1)", own)
 		for rows.Next() {
-			an := Annotation{Name: rows.Text(0), Shared: rows.Int64(1) != 0, Value: rows.Bytes(2), ModSeq: ModSeq(rows.Int64(3))}
+			an := Annotation{Name: rows.Text(0), Shared: rows.Int64(1) == scopeShared, Value: rows.Bytes(2), ModSeq: ModSeq(rows.Int64(3))}
 			f(MessageID(rows.Int64(4)), &an)
 		}
 		return rows.Close()
@@ -206,7 +215,11 @@ func (t *tx) annotate(id MessageID, list []Annotation) (changed bool, err error)
 }
 
 func (t *tx) annotateOne(id MessageID, an *Annotation) (changed bool, err error) {
-	rows := t.c.Query("SELECT value FROM annotation WHERE message_id=? AND name=? AND shared=?", int64(id), an.Name, an.Shared)
+	scope, err := t.scope(an)
+	if err != nil {
+		return false, err
+	}
+	rows := t.c.Query("SELECT value FROM annotation WHERE message_id=? AND name=? AND shared=?", int64(id), an.Name, scope)
 	row := rows.Next()
 	had := row && !rows.Null(0)
 	old := int64(0)
@@ -224,7 +237,7 @@ func (t *tx) annotateOne(id MessageID, an *Annotation) (changed bool, err error)
 	}
 	t.annotationSize += int64(len(an.Value)) - old
 	return true, t.c.Exec("INSERT INTO annotation (message_id, name, shared, value, modseq) VALUES (?,?,?,?,?) ON CONFLICT (message_id, name, shared) DO UPDATE SET value=excluded.value, modseq=excluded.modseq",
-		int64(id), an.Name, an.Shared, an.Value, int64(t.next()))
+		int64(id), an.Name, scope, an.Value, int64(t.next()))
 }
 
 // trimAnnotations forgets which annotations of a message were removed, but for the latest:
@@ -265,17 +278,26 @@ func (t *tx) releaseAnnotations(msgs []Message) error {
 	return nil
 }
 
-// copyAnnotations gives messages, just copied, the annotations of those they are copies of.
-func (t *tx) copyAnnotations(from []MessageID, to []Message) error {
+// copyAnnotations gives messages, just copied, annotations of those they are copies of. RFC 5257
+// 4.6: the private ones of who copies, and the shared ones, where they may be set.
+func (t *tx) copyAnnotations(from []MessageID, to []Message, limit FlagLimit) error {
 	if t.annotations == 0 {
 		return nil
 	}
+	user := limit.userIn(t.a)
+	own, err := findAnnotator(t.c, user)
+	if err != nil {
+		return err
+	}
 	for i := range to {
-		rows := t.c.QueryInts("SELECT name, shared, value, modseq FROM annotation WHERE message_id=? AND value IS NOT NULL", int64(from[i]))
+		rows := t.c.QueryInts("SELECT name, shared, value, modseq FROM annotation WHERE message_id=? AND value IS NOT NULL AND shared IN (?,1)", int64(from[i]), own)
 		var list []Annotation
 		for rows.Next() {
-			list = append(list, scanAnnotation(rows))
+			an := scanAnnotation(rows)
+			an.User = user
+			list = append(list, an)
 		}
+		list = limit.annotations(list)
 		if err := rows.Close(); err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func TestAnnotations(t *testing.T) {
 		if !ok {
 			t.Fatalf("no UID %d", uid)
 		}
-		list, err := a.Annotations(ctx, b.View().At(i).ID, 0)
+		list, err := a.Annotations(ctx, "", b.View().At(i).ID, 0)
 		must(err)
 		var got []string
 		for _, an := range list {
@@ -72,7 +72,7 @@ func TestAnnotations(t *testing.T) {
 	}
 	r = set(NewUIDSet(1), note("/comment", "\x00"), Annotation{Name: "/comment", Shared: true, Value: []byte{}}, note("/altsubject", "NIL"))
 	expect(in, 1, "/comment false \x00, /comment true ")
-	if list, err := a.Annotations(ctx, added.IDs[0], r.ModSeq-1); err != nil || len(list) != 3 || list[0].Name != "/altsubject" || list[0].Value != nil {
+	if list, err := a.Annotations(ctx, "", added.IDs[0], r.ModSeq-1); err != nil || len(list) != 3 || list[0].Name != "/altsubject" || list[0].Value != nil {
 		t.Errorf("%+v %v", list, err)
 	}
 	// RFC 7162 3.1.3.
@@ -130,4 +130,93 @@ func TestAnnotations(t *testing.T) {
 		t.Errorf("%d annotations of %d bytes are left", a.annotations, a.annotationSize)
 	}
 	mustCheck(t, a)
+}
+
+// TestAnnotationsOfOthers: each user has private annotations of their own, which go with copies
+// that they make; nobody else's do.
+func TestAnnotationsOfOthers(t *testing.T) {
+	ctx := context.Background()
+	s := newStore(t, t.TempDir(), Options{})
+	a, b := testAccount(t, s, "a"), testAccount(t, s, "b")
+	in, one := inbox(t, a), NewUIDSet(1)
+	add(t, a, in, mail(1))
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for user, value := range map[string]string{"": "a's", "b": "b's", "c": "c's"} {
+		_, err := a.SetAnnotations(ctx, in, one, []Annotation{{Name: "/comment", Value: []byte(value), User: user}}, nil)
+		must(err)
+	}
+	_, err := a.SetAnnotations(ctx, in, one, []Annotation{{Name: "/comment", Shared: true, Value: []byte("all")}}, nil)
+	must(err)
+	expect := func(acc *Account, box MailboxID, uid UID, want string) {
+		t.Helper()
+		msgs, err := acc.MessagesAt(ctx, box, NewUIDSet(uid))
+		must(err)
+		var got []string
+		for _, user := range []string{"", "a", "b", "c", "d"} {
+			list, err := acc.Annotations(ctx, user, msgs[0].ID, 0)
+			must(err)
+			found := 0
+			must(acc.FindAnnotations(ctx, user, func(id MessageID, an *Annotation) {
+				if id == msgs[0].ID {
+					found++
+				}
+			}))
+			if found != len(list) {
+				t.Errorf("for %q %d are found, %d are listed", user, found, len(list))
+			}
+			for _, an := range list {
+				if !an.Shared || user == "" {
+					got = append(got, user+"="+string(an.Value))
+				}
+			}
+		}
+		if g := strings.Join(got, " "); g != want {
+			t.Errorf("account %s, mailbox %d, message %d: got %q, want %q", acc.Name(), box, uid, g, want)
+		}
+	}
+	expect(a, in, 1, "=a's =all b=b's c=c's")
+	_, err = a.CopyTo(ctx, in, one, a, in, FlagLimit{User: "b"})
+	must(err)
+	expect(a, in, 2, "=all b=b's")
+	_, err = a.CopyTo(ctx, in, one, a, in, FlagLimit{User: "a", NoShared: true})
+	must(err)
+	expect(a, in, 3, "=a's")
+	_, err = a.CopyTo(ctx, in, one, b, inbox(t, b), FlagLimit{User: "b"})
+	must(err)
+	expect(b, inbox(t, b), 1, "=b's =all")
+	_, err = b.CopyTo(ctx, inbox(t, b), one, a, in, FlagLimit{User: "b", NoShared: true})
+	must(err)
+	expect(a, in, 4, "b=b's")
+	arch, _ := a.MailboxByName("Archive")
+	_, err = a.MoveTo(ctx, in, one, a, arch.ID, FlagLimit{User: "b"})
+	must(err)
+	expect(a, arch.ID, 1, "=a's =all b=b's c=c's")
+
+	must(a.SetMetadata(ctx, in, []MetadataEntry{{Name: "/private/Comment", Value: []byte("b's"), User: "b"}, {Name: "/private/comment", Value: []byte("a's")}}))
+	for user, want := range map[string]int{"b": 1, "c": 0} {
+		if l, err := a.MetadataOf(ctx, user, in); err != nil || len(l) != want || want > 0 && (l[0].Name != "/private/comment" || string(l[0].Value) != "b's") {
+			t.Errorf("metadata of %s: %v, %v", user, l, err)
+		}
+	}
+	if l, err := a.Metadata(ctx, in); err != nil || len(l) != 1 || string(l[0].Value) != "a's" {
+		t.Errorf("metadata: %v, %v", l, err)
+	}
+	for _, name := range []string{"/shared/comment", EntrySpecialUse} {
+		if err := a.SetMetadata(ctx, in, []MetadataEntry{{Name: name, Value: []byte("x"), User: "b"}}); !errors.Is(err, ErrNotAllowed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Who is gone leaves none behind.
+	must(a.dropIdentifier(ctx, "b"))
+	expect(a, arch.ID, 1, "=a's =all c=c's")
+	if l, err := a.MetadataOf(ctx, "b", in); err != nil || len(l) != 0 {
+		t.Errorf("metadata of who is gone: %v, %v", l, err)
+	}
+	mustCheck(t, a)
+	mustCheck(t, b)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 )
 
@@ -190,15 +189,18 @@ func (a *Account) copyBatch(ctx context.Context, msgs []Message, dst *Account, b
 	}()
 	for i := range msgs {
 		m := &msgs[i]
-		annotations, err := a.Annotations(ctx, m.ID, 0)
+		annotations, err := a.Annotations(ctx, limit.userIn(a), m.ID, 0)
 		if err != nil {
 			return Added{}, err
 		}
 		sp := a.s.NewSpool()
 		nm := NewMessage{Spool: sp, Received: time.Unix(int64(m.Received), 0)}
 		nm.Flags, nm.Keywords = limit.Filter(m.Flags, a.Keywords(m.Keywords))
-		// RFC 5257 4.6: private ones are for the user of this account only.
-		nm.Annotations = slices.DeleteFunc(annotations, func(an Annotation) bool { return !an.Shared })
+		// RFC 5257 4.6: the private ones of who copies stay theirs.
+		nm.Annotations = limit.annotations(annotations)
+		for i := range nm.Annotations {
+			nm.Annotations[i].User = limit.userIn(dst)
+		}
 		list = append(list, nm)
 		if err := a.spoolBody(ctx, m.Body, sp); err != nil {
 			return Added{}, err

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -170,7 +171,11 @@ func TestRendered(t *testing.T) {
 	reversed := slices.Clone(msgs)
 	slices.Reverse(reversed)
 	sparse := []*Message{msgs[0], msgs[300], {Body: 1 << 40}, msgs[599]}
-	for _, list := range [][]*Message{msgs, reversed, sparse, nil} {
+	shuffled := slices.Clone(msgs)
+	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	large := slices.Concat(reversed[580:], []*Message{{Body: 1 << 40}}, slices.Repeat(msgs[8:9], 40), msgs[:20], msgs[10:15])
+	last := slices.Concat(msgs[40:41], slices.Repeat(msgs[8:9], 40), msgs[:4])
+	for _, list := range [][]*Message{msgs, reversed, shuffled, sparse, large, large[:20], large[21:], last, nil} {
 		for _, utf8 := range []bool{false, true} {
 			n := 0
 			for r, err := range a.Rendered(ctx, list, ^Fields(0), utf8) {

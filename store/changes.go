@@ -100,6 +100,16 @@ func (a *Account) Watch() *Watch {
 	return w
 }
 
+// WatchWith returns a Watch whose changes wake the owner of another one, by its C: their
+// ModSeqs then say nothing. It must be closed, and before other.
+func (a *Account) WatchWith(other *Watch) *Watch {
+	w := &Watch{C: other.C, c: other.c, a: a}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.watches[w] = true
+	return w
+}
+
 // Wait waits for a change and returns true, or false once stop is closed.
 func (w *Watch) Wait(stop <-chan struct{}) bool {
 	select {
@@ -116,7 +126,10 @@ func (w *Watch) wake(seq ModSeq) {
 	case <-w.c: // nobody has taken the last one
 	default:
 	}
-	w.c <- seq
+	select {
+	case w.c <- seq:
+	default: // another account has done so meanwhile: see WatchWith
+	}
 }
 
 // Close ends the wake-ups. C is not closed.

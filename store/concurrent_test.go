@@ -175,3 +175,34 @@ func TestOpenWhileAdding(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestSettleKnown: a view that was read between a commit and its being published has what the
+// commit added: it must not get it twice.
+func TestSettleKnown(t *testing.T) {
+	s := newStore(t, t.TempDir(), Options{})
+	a := testAccount(t, s, "a")
+	in := inbox(t, a)
+	add(t, a, in, mail(1), mail(2))
+	box, err := a.OpenBox(context.Background(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	v := box.View()
+	again := *v.At(1)
+	later := again
+	later.UID, later.ModSeq = again.UID+1, again.ModSeq+1
+	a.mu.Lock()
+	o := &overlay{boxes: map[MailboxID]*mailbox{in: a.boxes[in]}, adds: map[MailboxID][]Message{in: {again}}}
+	a.settleViews(o)
+	if n := box.View().Len(); n != 2 {
+		t.Errorf("%d messages after the same was added again", n)
+	}
+	o.adds[in] = []Message{again, later}
+	a.settleViews(o)
+	if n := box.View().Len(); n != 3 {
+		t.Errorf("%d messages after another was added", n)
+	}
+	a.views[in].view.Store(v) // as in the database
+	a.mu.Unlock()
+}

@@ -25,7 +25,7 @@ func (a *Account) CopyLimited(ctx context.Context, src MailboxID, set UIDSet, ds
 			return Copied{}, err
 		}
 		limit.apply(msgs)
-		return t.copy(b, msgs, dst)
+		return t.copy(b, msgs, dst, limit)
 	})
 }
 
@@ -84,7 +84,7 @@ func (v *View) selected(set UIDSet) (msgs []Message, idx []int) {
 }
 
 // copy inserts messages that exist elsewhere into dst, as new messages of the same bodies.
-func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID) (Copied, error) {
+func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID, limit FlagLimit) (Copied, error) {
 	total := int64(0)
 	bodies, from := make([]BodyID, len(msgs)), make([]MessageID, len(msgs))
 	for i := range msgs {
@@ -108,7 +108,7 @@ func (t *tx) copy(src *mailbox, msgs []Message, dst MailboxID) (Copied, error) {
 	if err != nil {
 		return r, err
 	}
-	return r, t.copyAnnotations(from, msgs)
+	return r, t.copyAnnotations(from, msgs, limit)
 }
 
 // place gives messages UIDs at the end of d and writes their rows. msgs is changed.

@@ -31,6 +31,8 @@ type MetadataEntry struct {
 	Value []byte // any octets; nil: there is none
 	// ModSeq of its last change; zero for those that are computed. Not used when set.
 	ModSeq ModSeq
+	// User is whose an entry below /private/ is: an account, empty for that of the mailbox.
+	User string
 }
 
 // EntrySpecialUse is the annotation of a mailbox that is its special use (RFC 6154 4):
@@ -70,6 +72,27 @@ func NormalEntry(name string) (string, error) {
 		return bad("in the vendor namespace needs four components")
 	}
 	return name, nil
+}
+
+// MetadataOf returns the private annotations that the user of another account has on a mailbox,
+// sorted by name.
+func (a *Account) MetadataOf(ctx context.Context, user string, box MailboxID) ([]MetadataEntry, error) {
+	var list []MetadataEntry
+	err := a.read(ctx, func(c *db.Conn) error {
+		id, err := findAnnotator(c, user)
+		if err != nil {
+			return err
+		}
+		rows := c.QueryInts("SELECT name, value, modseq FROM metadata_other WHERE mailbox_id=? AND annotator=? ORDER BY name", int64(box), id)
+		for rows.Next() {
+			list = append(list, MetadataEntry{rows.Text(0), append([]byte{}, rows.Bytes(1)...), ModSeq(rows.Int64(2)), user})
+		}
+		return rows.Close()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading metadata: %w", err)
+	}
+	return list, nil
 }
 
 // Metadata returns the annotations of a mailbox, or with zero those of the account, sorted
@@ -114,6 +137,9 @@ func (a *Account) SetMetadata(ctx context.Context, box MailboxID, entries []Meta
 		if int64(len(e.Value)) > a.s.o.Metadata.Size {
 			return fmt.Errorf("setting metadata: %w: value of %d bytes", ErrTooLarge, len(e.Value))
 		}
+		if e.User != "" && (box == 0 || !strings.HasPrefix(e.Name, "/private/") || e.Name == EntrySpecialUse) {
+			return fmt.Errorf("setting metadata: %w: %s of another user", ErrNotAllowed, e.Name)
+		}
 		size += len(e.Value)
 	}
 	if err := a.do(ctx, size, func(t *tx) error { return t.setMetadata(box, entries) }); err != nil {
@@ -137,7 +163,9 @@ func (t *tx) setMetadata(box MailboxID, entries []MetadataEntry) error {
 		if err != nil {
 			return err
 		}
-		if did && !slices.Contains(changed, e.Name) {
+		// What is another user's is no news to others.
+		t.dirty = t.dirty || did
+		if did && e.User == "" && !slices.Contains(changed, e.Name) {
 			changed = append(changed, e.Name)
 		}
 	}
@@ -152,6 +180,9 @@ func (t *tx) setEntry(box MailboxID, e MetadataEntry) (bool, error) {
 	if box != 0 && e.Name == EntrySpecialUse {
 		return false, t.setUseEntry(box, e.Value) // logs its change itself
 	}
+	if e.User != "" {
+		return t.setEntryOf(box, e)
+	}
 	rows := t.c.Query("SELECT value FROM metadata WHERE mailbox_id=? AND name=?", int64(box), e.Name)
 	had := rows.Next()
 	same := had && e.Value != nil && string(rows.Bytes(0)) == string(e.Value)
@@ -163,6 +194,21 @@ func (t *tx) setEntry(box MailboxID, e MetadataEntry) (bool, error) {
 		return true, err
 	}
 	return true, t.c.Exec("INSERT INTO metadata (mailbox_id, name, value, modseq) VALUES (?,?,?,?)", int64(box), e.Name, e.Value, int64(seq))
+}
+
+// setEntryOf is setEntry for one of another user.
+func (t *tx) setEntryOf(box MailboxID, e MetadataEntry) (bool, error) {
+	id, err := t.annotator(e.User)
+	if err != nil {
+		return false, err
+	}
+	if err := t.c.Exec("DELETE FROM metadata_other WHERE mailbox_id=? AND annotator=? AND name=?", int64(box), id, e.Name); err != nil {
+		return false, err
+	}
+	if e.Value == nil {
+		return t.c.Changes() > 0, nil
+	}
+	return true, t.c.Exec("INSERT INTO metadata_other (mailbox_id, annotator, name, value, modseq) VALUES (?,?,?,?,?)", int64(box), id, e.Name, e.Value, int64(t.next()))
 }
 
 // setUseEntry sets the special use of a mailbox to attributes separated by spaces.
@@ -181,7 +227,7 @@ func (t *tx) setUseEntry(box MailboxID, value []byte) error {
 
 // checkMetadata compares what there is now with the limits.
 func (t *tx) checkMetadata() error {
-	rows := t.c.Query("SELECT count(*), sum(length(value)+length(name)) FROM metadata")
+	rows := t.c.Query("SELECT count(*), sum(length(value)+length(name)) FROM (SELECT name, value FROM metadata UNION ALL SELECT name, value FROM metadata_other)")
 	var n, size int64
 	if rows.Next() {
 		n, size = rows.Int64(0), rows.Int64(1)
@@ -197,6 +243,9 @@ func (t *tx) checkMetadata() error {
 
 // deleteMetadata removes the annotations of a mailbox that goes.
 func (t *tx) deleteMetadata(box MailboxID) error {
+	if err := t.c.ExecInts("DELETE FROM metadata_other WHERE mailbox_id=?", int64(box)); err != nil {
+		return err
+	}
 	return t.c.ExecInts("DELETE FROM metadata WHERE mailbox_id=?", int64(box))
 }
 

@@ -41,6 +41,8 @@ var commonHeaders = []string{
 	"X-Uniform-Type-Identifier", "X-Universally-Unique-Identifier", "X-Draft-Info", "X-Mozilla-Draft-Info", "X-Identity-Key", "Thread-Topic", "Thread-Index",
 }
 
+var commonNames = message.NewFieldNames(commonHeaders)
+
 // CommonHeader reports whether [FieldHeaders] has all fields of a name: a request for
 // such fields only needs no body.
 func CommonHeader(name string) bool {
@@ -155,7 +157,7 @@ func endsWithEmptyLine(header []byte) bool {
 
 // commonFields returns the common fields of a header, without the empty line.
 func commonFields(header []byte) []byte {
-	h := message.AppendHeaderFields(nil, header, commonHeaders, false)
+	h := commonNames.AppendFields(nil, header, false)
 	return bytes.TrimSuffix(h, []byte("\r\n"))
 }
 

@@ -181,11 +181,12 @@ func (a *Account) freeBodies(ctx context.Context, now time.Time) (more bool, err
 }
 
 func (t *tx) freeBody(id int64) error {
-	rows := t.c.QueryInts("SELECT b.subject, b.thread, e.headers FROM body b LEFT JOIN body_env e ON e.id=b.id WHERE b.id=?", id)
+	rows := t.c.QueryInts("SELECT b.subject, b.thread, e.headers, f.id FROM body b LEFT JOIN body_env e ON e.id=b.id LEFT JOIN body f ON f.id=b.thread WHERE b.id=?", id)
 	var keys []int64
 	if rows.Next() {
 		keys = append(keys, rows.Int64(0))
-		if rows.Int64(1) == id {
+		// What begins a thread waits for others, also where the one that names it is gone.
+		if rows.Int64(1) == id || rows.Null(3) {
 			wanted := threadKeys{refs: referencesOf(rows.Bytes(2))}
 			keys = append(keys, wanted.wanted()...)
 		}

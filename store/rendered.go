@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"mox/db"
@@ -80,8 +82,15 @@ type renderer struct {
 	one    string // statement for one body
 	run    string // statement for bodies in a range, by id
 	out    []Rendered
+	order  []inOrder
 	arena  []byte
 	extend []byte // of BodyPlain made from parts
+}
+
+// inOrder is a message of a batch, by its body.
+type inOrder struct {
+	body BodyID
+	at   int // in the batch
 }
 
 func (a *Account) newRenderer(f Fields, utf8 bool) *renderer {
@@ -146,19 +155,23 @@ func (a *Account) Rendered(ctx context.Context, msgs []*Message, f Fields, utf8 
 // batch reads as many of msgs as fit, at least one.
 func (r *renderer) batch(c *db.Conn, msgs []*Message) error {
 	r.out, r.arena = r.out[:0], r.arena[:0]
-	lo, hi, rising := msgs[0].Body, msgs[0].Body, true
+	lo, hi := msgs[0].Body, msgs[0].Body
 	for _, m := range msgs[1:] {
-		rising = rising && m.Body > hi
-		hi = max(hi, m.Body)
+		lo, hi = min(lo, m.Body), max(hi, m.Body)
 	}
 	// Where most bodies of the range are wanted, reading through is quicker than finding each.
-	if rising && int64(hi-lo) < 2*int64(len(msgs))+16 {
-		return r.readRange(c, msgs, lo, hi)
+	if int64(hi-lo) < 2*int64(len(msgs))+16 {
+		if err := r.readRange(c, msgs, lo, hi); err != nil || len(r.out) > 0 {
+			return err
+		}
+		r.arena = r.arena[:0]
 	}
 	for _, m := range msgs {
 		rows := c.QueryInts(r.one, int64(m.Body))
-		ok := rows.Next()
-		r.take(m.Body, rows, ok)
+		r.out = append(r.out, Rendered{Body: m.Body, Gone: !rows.Next()})
+		if o := &r.out[len(r.out)-1]; !o.Gone {
+			r.take(o, rows)
+		}
 		if err := rows.Close(); err != nil {
 			return err
 		}
@@ -169,33 +182,40 @@ func (r *renderer) batch(c *db.Conn, msgs []*Message) error {
 	return nil
 }
 
+// readRange reads msgs from all bodies of a range, in which they may be in another order: those
+// added together are nearly in that of their bodies. It reads none when those it could answer for
+// first are behind too much else.
 func (r *renderer) readRange(c *db.Conn, msgs []*Message, lo, hi BodyID) error {
-	rows := c.QueryInts(r.run, int64(lo), int64(hi))
-	for rows.Next() {
-		id := BodyID(rows.Int64(0))
-		for len(r.out) < len(msgs) && msgs[len(r.out)].Body < id {
-			r.take(msgs[len(r.out)].Body, rows, false)
-		}
-		if len(r.out) < len(msgs) && msgs[len(r.out)].Body == id {
-			r.take(id, rows, true)
-		}
-		if len(r.out) == len(msgs) || len(r.arena) > renderBytes {
-			return rows.Close()
-		}
+	r.order = r.order[:0]
+	for i, m := range msgs {
+		r.order = append(r.order, inOrder{m.Body, i})
+		r.out = append(r.out, Rendered{Body: m.Body, Gone: true})
 	}
-	for len(r.out) < len(msgs) {
-		r.take(msgs[len(r.out)].Body, rows, false)
+	slices.SortFunc(r.order, func(a, b inOrder) int { return cmp.Or(cmp.Compare(a.body, b.body), a.at-b.at) })
+	next, full := r.order, false
+	rows := c.QueryInts(r.run, int64(lo), int64(hi))
+	for !full && rows.Next() {
+		id := BodyID(rows.Int64(0))
+		for len(next) > 0 && next[0].body < id {
+			next = next[1:] // it is gone
+		}
+		for ; len(next) > 0 && next[0].body == id; next = next[1:] {
+			o := &r.out[next[0].at]
+			o.Gone = false
+			r.take(o, rows)
+		}
+		full = len(next) == 0 || len(r.arena) > renderBytes
+	}
+	if full { // of those after what was not read nothing is known either
+		for _, n := range next {
+			r.out = r.out[:min(len(r.out), n.at)]
+		}
 	}
 	return rows.Close()
 }
 
-// take adds the current row, or with ok false a body that is gone.
-func (r *renderer) take(id BodyID, rows *db.Stmt, ok bool) {
-	r.out = append(r.out, Rendered{Body: id, Gone: !ok})
-	if !ok {
-		return
-	}
-	o := &r.out[len(r.out)-1]
+// take reads the current row.
+func (r *renderer) take(o *Rendered, rows *db.Stmt) {
 	for i, scan := range r.scan {
 		scan(o, cell{rows, i + 1, &r.arena})
 	}

@@ -146,10 +146,12 @@ func (t *tx) renderBody(id BodyID, p *prepared) (ok bool, err error) {
 	if msgID != "" {
 		keys = append(keys, hashKey("id", msgID))
 	}
+	waits := thread == ThreadID(id) // it is found by what it refers to
 	for _, h := range keys {
 		if err := t.c.ExecInts("DELETE FROM lookup WHERE hash=? AND body_id=?", h, int64(id)); err != nil {
 			return false, err
 		}
+		waits = waits || t.c.Changes() > 0 && slices.Contains(old.wanted(), h)
 	}
 	for _, sql := range []string{"DELETE FROM body_env WHERE id=?", "DELETE FROM body_key WHERE id=?"} {
 		if err := t.c.ExecInts(sql, int64(id)); err != nil {
@@ -159,7 +161,7 @@ func (t *tx) renderBody(id BodyID, p *prepared) (ok bool, err error) {
 	if err := t.c.ExecInts("UPDATE body SET subject=? WHERE id=?", p.c.thread.subject, int64(id)); err != nil {
 		return false, err
 	}
-	if err := t.insertRendered(id, p, time.Unix(received, 0)); err != nil || thread != ThreadID(id) || p.c.tooLong {
+	if err := t.insertRendered(id, p, time.Unix(received, 0)); err != nil || !waits || p.c.tooLong {
 		return true, err
 	}
 	return true, t.insertKeys(id, wanted)
@@ -174,6 +176,7 @@ type threadBody struct {
 	subject, msgID int64
 	refs           []int64
 	reply, report  bool
+	begins         bool // it is the first of its thread
 	long           bool // its header is not kept, so that nothing may wait for its refs
 }
 
@@ -185,8 +188,8 @@ func (b *threadBody) wanted() []int64 {
 	return (&threadKeys{refs: b.refs}).wanted()
 }
 
-// rethread finds the threads of all bodies anew, as if they were delivered in their order.
-// Messages that come meanwhile find theirs by what there was.
+// rethread finds the threads of all bodies anew, as if they were delivered in their order. Those
+// that are as before keep their ids, see keepThreads. Messages that come meanwhile find theirs by what there was.
 func (a *Account) rethread(ctx context.Context, r *Repaired) error {
 	var bodies []threadBody
 	err := a.db.ReadLong(ctx, func(c *db.Conn) error {
@@ -209,15 +212,7 @@ func (a *Account) rethread(ctx context.Context, r *Repaired) error {
 	if err := a.readLong(ctx, bodies); err != nil {
 		return err
 	}
-	var changes []*threadBody
-	t := threader{ids: map[int64][]int{}, subjects: map[int64][]int{}, wanted: map[int64][]int{}}
-	for i := range bodies {
-		b := &bodies[i]
-		if thread := t.place(bodies, i); thread != b.thread {
-			changes = append(changes, b)
-			b.thread = thread
-		}
-	}
+	changes, changed := findThreads(bodies)
 	for some := range slices.Chunk(changes, 1000) {
 		err := a.do(ctx, 0, func(t *tx) error {
 			for _, b := range some {
@@ -231,10 +226,33 @@ func (a *Account) rethread(ctx context.Context, r *Repaired) error {
 			return err
 		}
 	}
-	if len(changes) > 0 {
-		r.fixed("threads", "%d of %d messages are in another thread now", len(changes), len(bodies))
+	if changed > 0 {
+		r.fixed("threads", "%d of %d messages are in another thread now", changed, len(bodies))
 	}
 	return nil
+}
+
+// findThreads sets the threads of bodies. It returns those to be written: the ones that are in another
+// thread now, whose number is changed, and those that begin a thread named by another.
+func findThreads(bodies []threadBody) (write []*threadBody, changed int) {
+	t := threader{ids: map[int64][]int{}, subjects: map[int64][]int{}, wanted: map[int64][]int{}}
+	old := make([]ThreadID, len(bodies))
+	for i := range bodies {
+		old[i] = bodies[i].thread
+		bodies[i].thread = t.place(bodies, i)
+		bodies[i].begins = bodies[i].thread == ThreadID(bodies[i].id)
+	}
+	first := keepThreads(bodies, old)
+	for i := range bodies {
+		moved := bodies[i].thread != old[i]
+		if moved {
+			changed++
+		}
+		if _, named := slices.BinarySearch(first, i); moved || named {
+			write = append(write, &bodies[i])
+		}
+	}
+	return write, changed
 }
 
 // readLong reads what messages refer to whose header is not kept.
@@ -259,7 +277,7 @@ func (a *Account) readLong(ctx context.Context, bodies []threadBody) error {
 }
 
 // setThread gives a body another thread. What begins one, and only that, is found by what it
-// refers to.
+// refers to. It may be named by one that is gone (keepThreads): freeBody knows.
 func (t *tx) setThread(b *threadBody) error {
 	// Gone meanwhile: then freeBody has deleted its keys.
 	if err := t.c.ExecInts("UPDATE body SET thread=? WHERE id=?", int64(b.thread), int64(b.id)); err != nil || t.c.Changes() == 0 {
@@ -270,8 +288,15 @@ func (t *tx) setThread(b *threadBody) error {
 			return err
 		}
 	}
-	if b.thread != ThreadID(b.id) {
+	if !b.begins {
 		return nil
+	}
+	if b.thread != ThreadID(b.id) {
+		// As long as the one it is named by is not freed, that is found.
+		_, there, err := t.c.QueryInt64("SELECT 1 FROM body WHERE id=?", int64(b.thread))
+		if err != nil || there {
+			return err
+		}
 	}
 	return t.insertKeys(b.id, b.wanted())
 }

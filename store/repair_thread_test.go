@@ -136,7 +136,7 @@ func TestRethreadKeys(t *testing.T) {
 	s := newStore(t, t.TempDir(), Options{})
 	a := testAccount(t, s, "a")
 	id := inbox(t, a)
-	// The second was of a thread that is gone: it begins its own now.
+	// The first of the thread is gone: the second begins it now, and it keeps its id.
 	add(t, a, id, "Message-ID: <1@x>\r\nSubject: one\r\n\r\n", "Message-ID: <2@x>\r\nReferences: <0@x> <1@x>\r\nSubject: Re: one\r\n\r\n")
 	if _, _, err := a.Remove(ctx, id, NewUIDSet(1)); err != nil {
 		t.Fatal(err)
@@ -146,11 +146,13 @@ func TestRethreadKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r, err := a.Repair(ctx, RepairThreads); err != nil || r.Total != 1 {
-		t.Errorf("%v %v", r, err)
+	for _, what := range []Repairs{RepairThreads, RepairAllRendered, RepairThreads} {
+		if r, err := a.Repair(ctx, what); err != nil || what == RepairThreads && r.Total != 0 {
+			t.Errorf("%v %v", r, err)
+		}
 	}
 	added := add(t, a, id, "Message-ID: <0@x>\r\nSubject: one\r\n\r\n")
-	if th, err := a.Thread(ctx, added.Bodies[0]); err != nil || th != 2 {
+	if th, err := a.Thread(ctx, added.Bodies[0]); err != nil || th != 1 {
 		t.Errorf("thread %d, %v", th, err)
 	}
 	// And one that began a thread is of another now: it is not waited with any more.
@@ -173,4 +175,117 @@ func TestRethreadKeys(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 	mustCheck(t, a)
+}
+
+// TestRethreadKeeps: a thread that has lost its first message keeps its id; one that falls apart
+// keeps it in the largest part, of equal ones in the oldest.
+func TestRethreadKeeps(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		now  []threadBody // with the thread as found anew
+		old  []ThreadID
+		want []ThreadID
+	}{
+		{"as before", bodiesOf(1, 1, 2, 1, 3, 3), []ThreadID{1, 1, 3}, []ThreadID{1, 1, 3}},
+		{"first is gone", bodiesOf(2, 2, 3, 2, 9, 9), []ThreadID{1, 1, 9}, []ThreadID{1, 1, 9}},
+		{"larger part", bodiesOf(2, 2, 3, 3, 4, 3), []ThreadID{1, 1, 1}, []ThreadID{2, 1, 1}},
+		{"older part", bodiesOf(2, 2, 3, 3, 4, 3, 5, 2), []ThreadID{1, 1, 1, 1}, []ThreadID{1, 3, 3, 1}},
+		{"joined", bodiesOf(2, 2, 4, 2, 5, 2), []ThreadID{1, 3, 3}, []ThreadID{3, 3, 3}},
+		{"first is in another", bodiesOf(1, 1, 2, 2, 3, 2, 4, 2), []ThreadID{1, 1, 1, 1}, []ThreadID{1, 2, 2, 2}},
+		{"two wish for one", bodiesOf(3, 3, 4, 3, 5, 5, 6, 5, 7, 5), []ThreadID{1, 2, 1, 1, 2}, []ThreadID{2, 2, 1, 1, 1}},
+	} {
+		keepThreads(tc.now, tc.old)
+		for i, b := range tc.now {
+			if b.thread != tc.want[i] {
+				t.Errorf("%s: body %d has thread %d, want %d", tc.name, b.id, b.thread, tc.want[i])
+			}
+		}
+	}
+}
+
+// bodiesOf makes bodies of pairs of id and thread.
+func bodiesOf(pairs ...int) (l []threadBody) {
+	for p := range slices.Chunk(pairs, 2) {
+		l = append(l, threadBody{id: BodyID(p[0]), thread: ThreadID(p[1])})
+	}
+	return l
+}
+
+// TestRethreadStable: whatever messages are gone, those that stay together keep their thread's
+// id, doing it again changes nothing, and no keys are left when all are gone.
+func TestRethreadStable(t *testing.T) {
+	ctx := context.Background()
+	for seed := range uint64(3) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		s := newStore(t, t.TempDir(), Options{Synchronous: "OFF"})
+		a := testAccount(t, s, "a")
+		box := inbox(t, a)
+		for _, m := range randomThreads(r, 60) {
+			add(t, a, box, m)
+		}
+		remove := func(set UIDSet) {
+			t.Helper()
+			if _, _, err := a.Remove(ctx, box, set); err != nil {
+				t.Fatal(err)
+			}
+			for range 10 {
+				if _, err := a.reapAt(ctx, time.Now().Add(24*time.Hour)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		var some UIDSet
+		for uid := range 60 {
+			if r.IntN(3) == 0 {
+				some.Add(UID(uid + 1))
+			}
+		}
+		remove(some)
+		before, _ := threadRows(t, a)
+		if _, err := a.Repair(ctx, RepairThreads); err != nil {
+			t.Fatal(err)
+		}
+		after, keys := threadRows(t, a)
+		checkKept(t, before, after)
+		if rep, err := a.Repair(ctx, RepairThreads); err != nil || rep.Total != 0 {
+			t.Errorf("seed %d: again: %v, %v", seed, rep, err)
+		}
+		if again, againKeys := threadRows(t, a); !slices.Equal(again, after) || !slices.Equal(againKeys, keys) {
+			t.Errorf("seed %d: it is not stable", seed)
+		}
+		remove(AllUIDs())
+		if _, left := threadRows(t, a); len(left) > 0 {
+			t.Errorf("seed %d: left: %v", seed, left)
+		}
+		mustCheck(t, a)
+	}
+}
+
+// checkKept checks that threads with the same messages before and after have the same id.
+func checkKept(t *testing.T, before, after []string) {
+	t.Helper()
+	members := func(rows []string) map[string]string { // messages, by id of the thread
+		m := map[string]string{}
+		for _, row := range rows {
+			body, thread, _ := strings.Cut(row, " ")
+			m[thread] += body + " "
+		}
+		return m
+	}
+	ids := map[string]string{}
+	for thread, list := range members(after) {
+		ids[list] = thread
+	}
+	unchanged := 0
+	for thread, list := range members(before) {
+		if now, ok := ids[list]; ok {
+			unchanged++
+			if now != thread {
+				t.Errorf("thread %s of messages %sis %s now", thread, list, now)
+			}
+		}
+	}
+	if unchanged == 0 {
+		t.Error("no thread is as before")
+	}
 }

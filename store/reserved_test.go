@@ -33,8 +33,9 @@ func TestReserved(t *testing.T) {
 			_, err := a.ReplaceTo(ctx, in, 1, b, theirs.ID, NewMessage{Spool: spool(t, s, mail(3))})
 			return err
 		},
-		"copy to": func() error { _, err := a.CopyTo(ctx, in, one, b, theirs.ID, FlagLimit{}); return err },
-		"move to": func() error { _, err := a.MoveTo(ctx, in, one, b, theirs.ID, FlagLimit{}); return err },
+		"copy to":  func() error { _, err := a.CopyTo(ctx, in, one, b, theirs.ID, FlagLimit{}); return err },
+		"move to":  func() error { _, err := a.MoveTo(ctx, in, one, b, theirs.ID, FlagLimit{}); return err },
+		"undelete": func() error { _, err := a.Undelete(ctx, in, 1, one, arch.ID); return err },
 	} {
 		if err := try(); !errors.Is(err, ErrReserved) || !errors.Is(err, ErrNotAllowed) {
 			t.Errorf("%s: %v", name, err)

@@ -29,6 +29,25 @@ type shares struct {
 	mu       sync.Mutex // guards the fields below, and is held while the file is written
 	owners   map[string]map[string]bool
 	complete bool // all accounts have been looked at: the file is there
+	watchers []func()
+}
+
+// WatchShares has f called after access control lists have changed, in the goroutine that has
+// changed them and with locks held: it must not block, nor call into the store.
+func (s *Store) WatchShares(f func()) {
+	s.shares.mu.Lock()
+	defer s.shares.mu.Unlock()
+	s.shares.watchers = append(s.shares.watchers, f)
+}
+
+// changed calls the watchers.
+func (x *shares) changed() {
+	x.mu.Lock()
+	watchers := slices.Clone(x.watchers)
+	x.mu.Unlock()
+	for _, f := range watchers {
+		f()
+	}
 }
 
 // sharesFile is the content of the file.

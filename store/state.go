@@ -335,7 +335,12 @@ func (a *Account) settleViews(o *overlay) {
 		switch {
 		case e == nil || o.heads[id] != nil || o.boxes[id] == nil:
 		case e.live:
-			e.replace(e.view.Load().withAdded(a.boxes[id], adds))
+			// One that was read since the commit has them already.
+			v := e.view.Load()
+			adds = slices.DeleteFunc(adds, func(m Message) bool { return m.ModSeq <= v.ModSeq })
+			if len(adds) > 0 {
+				e.replace(v.withAdded(a.boxes[id], adds))
+			}
 		default:
 			e.pending = append(e.pending, adds...)
 		}

@@ -56,6 +56,8 @@ type Options struct {
 	Metadata    MetadataLimits
 	Annotations AnnotationLimits
 
+	Watch db.Watcher // is told of the databases of accounts that are opened and closed; nil: nobody
+
 	VFS         string // file layer of the databases, for tests; "": the system's
 	Synchronous string // for tests, see db.Options; "": FULL
 }
@@ -150,7 +152,7 @@ func (s *Store) clean() {
 }
 
 func (s *Store) dbOptions() db.Options {
-	return db.Options{Log: s.o.Log, Migrations: schema(), VFS: s.o.VFS, Synchronous: s.o.Synchronous}
+	return db.Options{Log: s.o.Log, Migrations: schema(), VFS: s.o.VFS, Synchronous: s.o.Synchronous, Watch: s.o.Watch}
 }
 
 // Dir is the data directory.

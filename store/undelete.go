@@ -47,7 +47,7 @@ func (a *Account) Deletions(ctx context.Context, max int) ([]Deletion, error) {
 
 // Undelete brings messages of a deletion back, into dst: those in set, by their UIDs of
 // then. They get new UIDs and lose \Deleted. It returns how their old UIDs map to the
-// new ones; those that are not there any more are missing.
+// new ones; those that are not there any more are missing. A reserved dst is ErrReserved.
 func (a *Account) Undelete(ctx context.Context, mailbox MailboxID, seq ModSeq, set UIDSet, dst MailboxID) (Copied, error) {
 	var r Copied
 	err := a.do(ctx, 0, func(t *tx) (err error) {
@@ -63,6 +63,9 @@ func (a *Account) Undelete(ctx context.Context, mailbox MailboxID, seq ModSeq, s
 func (t *tx) undelete(box MailboxID, seq ModSeq, set UIDSet, dst MailboxID) (Copied, error) {
 	d, err := t.box(dst)
 	if err != nil {
+		return Copied{}, err
+	}
+	if err := t.a.reserved(d, nil); err != nil {
 		return Copied{}, err
 	}
 	rows := t.c.QueryInts("SELECT id, messages FROM held WHERE mailbox_id=? AND modseq=? ORDER BY id", int64(box), int64(seq))

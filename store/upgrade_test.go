@@ -85,12 +85,8 @@ func listing(t *testing.T, a *Account) string {
 				t.Fatal(err)
 			}
 			m := msgs[r.Index]
-			annotations, err := a.Annotations(ctx, m.ID, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if annotations != nil {
-				fmt.Fprintf(&b, "annotations %+v\n", annotations)
+			for _, user := range []string{"", "other"} {
+				listAnnotations(t, &b, a, user, m.ID)
 			}
 			fmt.Fprintf(&b, "message %d id %d modseq %d %v %v size %d received %d saved %d %s thread %d\n", m.UID, m.ID, m.ModSeq, m.Flags.Names(), a.Keywords(m.Keywords), m.Size, m.Received, m.Saved, EmailID(m.Body), r.Thread)
 			fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n%q\n%q\n%+v\n%q\n", r.Envelope, r.BodyStructure, r.BodyPlain, r.Preview, r.Headers, r.Trace, keyText(&r.Keys), contentText(body(t, a, m.Body)))
@@ -111,6 +107,37 @@ func listMetadata(t *testing.T, b *strings.Builder, a *Account, box MailboxID) {
 		if e.ModSeq > 0 {
 			fmt.Fprintf(b, "metadata %s %q modseq %d\n", e.Name, e.Value, e.ModSeq)
 		}
+	}
+	entries, err = a.MetadataOf(context.Background(), "other", box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		fmt.Fprintf(b, "metadata of %s: %s %q modseq %d\n", e.User, e.Name, e.Value, e.ModSeq)
+	}
+}
+
+// listAnnotations lists all that are the account's user's, and the private ones of another.
+func listAnnotations(t *testing.T, b *strings.Builder, a *Account, user string, id MessageID) {
+	t.Helper()
+	list, err := a.Annotations(context.Background(), user, id, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type annotation struct {
+		Name   string
+		Shared bool
+		Value  []byte
+		ModSeq ModSeq
+	}
+	var plain []annotation
+	for _, an := range list {
+		if user == "" || !an.Shared {
+			plain = append(plain, annotation{an.Name, an.Shared, an.Value, an.ModSeq})
+		}
+	}
+	if plain != nil {
+		fmt.Fprintf(b, "%sannotations %+v\n", user, plain)
 	}
 }
 
@@ -171,6 +198,9 @@ func writeUpgrade(t *testing.T) (path, text string) {
 	must(err)
 	must(a.SetMetadata(ctx, in, []MetadataEntry{{Name: "/private/comment", Value: []byte("mine")}, {Name: "/shared/comment", Value: []byte{0, 1}}}))
 	must(a.SetMetadata(ctx, 0, []MetadataEntry{{Name: "/private/filters/values/boss", Value: []byte("FROM boss")}}))
+	must(a.SetMetadata(ctx, work.ID, []MetadataEntry{{Name: "/private/comment", Value: []byte("theirs"), User: "other"}}))
+	_, err = a.SetAnnotations(ctx, arch.ID, NewUIDSet(1), []Annotation{{Name: "/comment", Value: []byte("theirs"), User: "other"}}, nil)
+	must(err)
 	text = listing(t, a)
 	a.Release()
 	must(s.Close())

@@ -32,8 +32,8 @@ type Trace struct {
 // not looked for.
 type Facts struct {
 	// Trusted says why the sender was not checked: "submission" of an account, "lmtp" of a
-	// program on our network, "dsn" of this server itself, "local" server for testing.
-	// Empty: it was.
+	// program on our network, "dsn" of this server itself, "local" server for testing,
+	// "administrator" who put it here. Empty: it was.
 	Trusted string `json:"trusted,omitempty"`
 
 	// The client.

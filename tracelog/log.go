@@ -23,6 +23,9 @@ var schemaFiles embed.FS
 
 func schema() fs.FS { return db.Schema(schemaFiles) }
 
+// Schema has the numbered migrations of a database FileName, for checks of its version.
+func Schema() fs.FS { return schema() }
+
 // ErrClosed is returned by Find after Close.
 var ErrClosed = errors.New("log of decisions is closed")
 

@@ -12,8 +12,9 @@ import (
 
 // Selection says what of an account is exported. The zero value is all of it.
 type Selection struct {
-	Mailbox string // this one and those below it; empty: all
-	Single  bool   // not those below it
+	Mailbox string       // this one and those below it; empty: all
+	Single  bool         // not those below it
+	UIDs    store.UIDSet // only these messages, of each mailbox; nil: all
 }
 
 // FromAccount returns a Source of an account's mail. Folders have the names of mailboxes;
@@ -86,6 +87,9 @@ func (s *accountSource) mailbox(ctx context.Context, r Receiver, m store.Mailbox
 	for _, msg := range box.View().All() {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if s.sel.UIDs != nil && !s.sel.UIDs.Contains(msg.UID) {
+			continue
 		}
 		if err := s.message(ctx, r, m.Name, msg); err != nil {
 			return err

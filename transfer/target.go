@@ -60,8 +60,9 @@ type Target struct {
 	root   string
 	names  map[string]string // mailboxes of folders; only for who calls Folder and Message
 
-	prepare  chan struct{} // a token for each goroutine that prepares a message
+	prepare  chan *incoming // to the goroutines that prepare messages
 	queue    chan *incoming
+	prepared sync.WaitGroup
 	gathered sync.WaitGroup
 
 	tell sync.Mutex // held to call Options; guards:
@@ -109,7 +110,10 @@ func NewTarget(ctx context.Context, acc *store.Account, o Options) (*Target, err
 	}
 	t := &Target{acc: acc, o: o, root: root, names: map[string]string{}, boxes: map[string]*targetBox{}, pending: map[*targetBox][]*incoming{}}
 	t.ctx, t.cancel = context.WithCancel(ctx)
-	t.prepare = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
+	t.prepare = make(chan *incoming)
+	for range max(2, runtime.GOMAXPROCS(0)) {
+		t.prepared.Go(t.preparer)
+	}
 	t.queue = make(chan *incoming, inFlight)
 	t.gathered.Go(t.gather)
 	return t, nil
@@ -132,7 +136,9 @@ func Import(ctx context.Context, acc *store.Account, src Source, o Options) (Res
 // Close waits until all messages are durable, or were given up, and tells what was done and
 // the error that ended the import.
 func (t *Target) Close() (Result, error) {
+	close(t.prepare)
 	close(t.queue)
+	t.prepared.Wait()
 	t.gathered.Wait()
 	t.cancel()
 	t.tell.Lock()
@@ -247,19 +253,24 @@ func (t *Target) Message(m *Message) error {
 	in.m = store.NewMessage{Spool: sp, Received: m.Received}
 	in.m.Flags, in.m.Keywords = cleanFlags(m.Flags)
 	select {
-	case t.prepare <- struct{}{}:
+	case t.prepare <- in:
 	case <-t.ctx.Done():
 		sp.Close()
 		return t.ended()
 	}
-	go func() {
-		defer func() { <-t.prepare }()
-		defer close(in.done)
+	return t.enqueue(in)
+}
+
+// preparer prepares messages. That needs a large stack, which a goroutine for each message would have
+// to grow each time.
+func (t *Target) preparer() {
+	for in := range t.prepare {
+		sp := in.m.Spool
 		if in.err = sp.Finish(); in.err == nil {
 			in.weight, in.err = sp.Condense()
 		}
-	}()
-	return t.enqueue(in)
+		close(in.done)
+	}
 }
 
 // readOnly hides other methods of a reader, with which copying would pass by the limit.

@@ -11,6 +11,9 @@
 // waited longest, opens what belongs to it, does a bounded piece of its work, and puts the
 // name at the end when there is more. After a failure a name waits, longer each time.
 //
+// A [Foreground] is told of the commands that somebody waits for, and makes work in the background
+// give way to them.
+//
 // # Goroutines
 //
 // The worker, and one small one for each open thing, for Options.Await.

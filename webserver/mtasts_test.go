@@ -17,7 +17,7 @@ func TestMTASTS(t *testing.T) {
 	}
 	const text = "version: STSv1\r\nmode: testing\r\nmx: mx.example\r\nmx: *.xn--bcher-kva.example\r\nmax_age: 3600\r\n"
 	var handler string
-	port := NewPort(Port{
+	port := NewRouter(Router{
 		Services: []Service{MTASTS(func(host string) *mtasts.Policy {
 			if host == "mta-sts.d.example" {
 				return policy

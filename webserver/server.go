@@ -20,12 +20,22 @@ type Server struct {
 	log *slog.Logger
 	wg  sync.WaitGroup
 
-	mu      sync.Mutex // guards servers
-	servers []*http.Server
+	ctx    context.Context // of all requests
+	cancel context.CancelFunc
+
+	mu       sync.Mutex // guards the rest
+	servers  []*http.Server
+	requests int
+	none     *sync.Cond // requests is 0
 }
 
 // New returns a Server that logs to log.
-func New(log *slog.Logger) *Server { return &Server{log: log} }
+func New(log *slog.Logger) *Server {
+	s := &Server{log: log}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.none = sync.NewCond(&s.mu)
+	return s
+}
 
 // Protocol is one other than HTTP on a port of HTTPS, for the clients that ask for it by
 // ALPN (RFC 7301).
@@ -43,16 +53,21 @@ func (s *Server) Start(l net.Listener, tlsConfig *tls.Config, handler http.Handl
 		tlsConfig = offer(tlsConfig, protocols)
 	}
 	hs := &http.Server{
-		Handler:           secure(handler),
+		Handler:           s.counted(handler),
 		TLSConfig:         tlsConfig,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      5 * time.Minute, // CPU profiles take as long as asked for
-		IdleTimeout:       time.Minute,
+		ReadHeaderTimeout: 10 * time.Second, // of a TLS handshake too
+		IdleTimeout:       65 * time.Second,
 		MaxHeaderBytes:    32 * 1024,
-		ErrorLog:          log.New(logWriter{s.log}, "", 0),
-		TLSNextProto:      handOver(protocols),
-		Protocols:         new(http.Protocols), // as TLSNextProto alone would end HTTP/2
+		BaseContext:       func(net.Listener) context.Context { return s.ctx },
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 100,
+			SendPingTimeout:      time.Minute, // is a client that says nothing still there?
+			PingTimeout:          15 * time.Second,
+			WriteByteTimeout:     stall,
+		},
+		ErrorLog:     log.New(logWriter{s.log}, "", 0),
+		TLSNextProto: handOver(protocols),
+		Protocols:    new(http.Protocols), // as TLSNextProto alone would end HTTP/2
 	}
 	hs.Protocols.SetHTTP1(true)
 	hs.Protocols.SetHTTP2(true)
@@ -93,31 +108,65 @@ func handOver(protocols []Protocol) map[string]func(*http.Server, *tls.Conn, htt
 	return m
 }
 
+// counted counts requests, which may go on without the connection that they came by.
+func (s *Server) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.requests++
+		s.mu.Unlock()
+		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.requests--; s.requests == 0 {
+				s.none.Broadcast()
+			}
+		}()
+		h.ServeHTTP(w, r)
+	})
+}
+
 // Shutdown stops listening and waits for requests under way until ctx ends. It waits for
-// connections of a [Protocol] likewise, and closes what is left then.
+// connections of a [Protocol] likewise, and closes what is left then. WebSockets are closed
+// when the requests are done.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	servers := s.servers
 	s.mu.Unlock()
-	var errs []error
+	errs := make(chan error, len(servers))
 	for _, hs := range servers {
-		if err := hs.Shutdown(ctx); err != nil {
-			errs = append(errs, err, hs.Close())
-		}
+		go func() {
+			err := hs.Shutdown(ctx)
+			if err != nil {
+				err = errors.Join(err, hs.Close())
+			}
+			errs <- err
+		}()
+	}
+	var all []error
+	for range servers {
+		all = append(all, <-errs)
 	}
 	s.wg.Wait()
-	return errors.Join(errs...)
+	s.cancel()
+	s.awaitRequests(time.Second)
+	return errors.Join(all...)
 }
 
-// secure adds the headers that no page of ours can do without.
-func secure(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("X-Frame-Options", "DENY")
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		h.ServeHTTP(w, r)
-	})
+// awaitRequests waits until there are none any more, for that time at most: their contexts
+// have ended and their connections are closed.
+func (s *Server) awaitRequests(limit time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	late := false
+	defer time.AfterFunc(limit, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		late = true
+		s.none.Broadcast()
+	}).Stop()
+	for s.requests > 0 && !late {
+		s.none.Wait()
+	}
 }
 
 // logWriter turns what net/http logs, mostly failed TLS handshakes, into debug lines.
@@ -128,14 +177,16 @@ func (w logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Metrics serves handler at /metrics.
-func Metrics(handler http.Handler) http.Handler {
+// Metrics serves handler at /metrics, and the health pages: see [Ready] for problems.
+func Metrics(handler http.Handler, problems func() []string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", handler)
+	mux.Handle(LivePath, Live())
+	mux.Handle(ReadyPath, Ready(problems))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/metrics", http.StatusSeeOther)
 	})
-	return mux
+	return Secure(mux)
 }
 
 // Profiles serves Go's profiling pages at /debug/pprof/.
@@ -146,5 +197,5 @@ func Profiles() http.Handler {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
+	return Secure(mux)
 }

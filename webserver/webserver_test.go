@@ -45,7 +45,7 @@ func TestServer(t *testing.T) {
 	}
 	reg := metrics.New()
 	reg.Panic("ctl")
-	s.Start(l, nil, Metrics(reg))
+	s.Start(l, nil, Metrics(reg, func() []string { return nil }))
 	resp, err := http.Get("http://" + l.Addr().String() + "/metrics")
 	if err != nil {
 		t.Fatal(err)

@@ -123,7 +123,6 @@ class Authority:
 
 REVERSE4 = "113.0.203.in-addr.arpa."
 REVERSE6 = "0.0.0.0.0.0.0.0.3.5.0.0.8.b.d.0.1.0.0.2.ip6.arpa."
-SIGNED = (".", "test.")
 BOGUS = "bogus.test."
 HEAD = "{zone} 5 SOA ns.test. hostmaster.test. 1 60 60 3600 1\n{zone} 5 NS ns.test.\n"
 
@@ -133,29 +132,45 @@ class DNS:
     Records are lines of text. What is below bogus.test is signed with another key than the
     one that test vouches for."""
 
+    signed = (".", "test.")
+    unsigned = ("insecure.test.", REVERSE4, REVERSE6)
+    bogus = (BOGUS,)
+    probe = ("mox1", "mx.postfix.test.")  # a host, and a name that it can look up
+
     def __init__(self, records):
         self.dir = ROOT + "/dns"
         for d in ("zones", "keys", "run"):
             os.makedirs(f"{self.dir}/{d}")
-        self.zones = {z: [] for z in (".", "test.", "insecure.test.", BOGUS, REVERSE4, REVERSE6)}
+        self.zones = {z: [] for z in (*self.signed, *self.unsigned, *self.bogus)}
         for line in records:
             self.add(line)
+        self.reverse()
+
+    def reverse(self):
+        """Adds the names of all addresses."""
         for host, n in HOSTS.items():
             name = f"mx.{host}.test."
             self.add(f"{n}.{REVERSE4} PTR {name}")
-            self.add(".".join(reversed(f"{n:0>16}")) + f".{REVERSE6} PTR {name}")
+            self.add(".".join(reversed(f"{n:0>12}")) + f".{REVERSE6} PTR {name}")
         for n in (US, WEB, SINK, *range(32, 64)):
             self.add(f"{n}.{REVERSE4} PTR box{n}.insecure.test.")
             self.add(f"box{n}.insecure.test. A {ip4(n)}")
-            self.add(".".join(reversed(f"{n:0>16}")) + f".{REVERSE6} PTR box{n}.insecure.test.")
+            self.add(".".join(reversed(f"{n:0>12}")) + f".{REVERSE6} PTR box{n}.insecure.test.")
             self.add(f"box{n}.insecure.test. AAAA {ip6(n)}")
         self.add(f"ns.test. A {ip4('dns')}")
 
     def add(self, line):
         owner = line.split()[0]
-        zone = max((z for z in self.zones if z == "." or owner == z or owner.endswith("." + z)), key=len)
+        zone = self.zone(owner, self.zones)
         name, rest = line.split(None, 1)
         self.zones[zone].append(f"{name} 5 {rest}")
+
+    def zone(self, name, zones):
+        """The one of zones that a name is in."""
+        return max((z for z in zones if z == "." or name == z or name.endswith("." + z)), key=len)
+
+    def parent(self, zone):
+        return self.zone(zone, [z for z in self.zones if z != zone])
 
     def start(self):
         conf = f"""server:
@@ -175,40 +190,40 @@ policy:
 zone:
 """
         for z in self.zones:
-            conf += f"  - domain: {z}\n    file: {self.dir}/zones/{z}zone\n    zonefile-sync: -1\n    journal-content: all\n"
-            if z in (*SIGNED, BOGUS):
+            conf += f"  - domain: {z}\n    file: {self.dir}/zones/{z}zone\n    zonefile-sync: -1\n    journal-content: all\n    zonefile-load: difference\n"
+            if z in (*self.signed, *self.bogus):
                 conf += "    dnssec-signing: on\n    dnssec-policy: lab\n"
         write(self.dir + "/knot.conf", conf)
         anchor = self.trust()
-        for z, lines in self.zones.items():
-            if z in ("test.", "insecure.test.", BOGUS):
-                parent = "." if z == "test." else "test."
-                self.zones[parent].append(f"{z} 5 NS ns.test.")
-            elif z != ".":
-                self.zones["."].append(f"{z} 5 NS ns.test.")
+        for z in self.zones:
+            if z != ".":
+                self.zones[self.parent(z)].append(f"{z} 5 NS ns.test.")
         self.zones["."].append(f"ns.test. 5 A {ip4('dns')}")
-        for z, lines in self.zones.items():
-            write(f"{self.dir}/zones/{z}zone", "\n".join([HEAD.format(zone=z), *lines, ""]))
+        for z in self.zones:
+            self.save(z)
         self.knot = processes.start("dns", "knotd", "-c", self.dir + "/knot.conf", log=self.dir + "/knot.log")
         self.resolvers(anchor)
         try:
-            wait("DNS", 20, lambda: self.secure("mox1", "mx.postfix.test."))
+            wait("DNS", 20, lambda: self.secure(*self.probe))
         except Failed as e:
-            raise Failed(f"{e}: " + self.ask("mox1", "mx.postfix.test.", "A")) from None
+            raise Failed(f"{e}: " + self.ask(*self.probe, "A")) from None
+
+    def save(self, zone):
+        write(f"{self.dir}/zones/{zone}zone", "\n".join([HEAD.format(zone=zone), *self.zones[zone], ""]))
 
     def trust(self):
         """Makes keys and the DS records of zones below; returns the trust anchor."""
         anchor = ""
-        for z in (*SIGNED, BOGUS):
+        for z in (*self.signed, *self.bogus):
             sh("keymgr", "-c", self.dir + "/knot.conf", z, "generate", "algorithm=ecdsap256sha256", "ksk=yes", "zsk=yes")
             ds = [l for l in sh("keymgr", "-c", self.dir + "/knot.conf", z, "ds").splitlines() if " 13 2 " in l][0]
             _, _, *data = ds.split()
-            if z == BOGUS:  # the digest of no key
+            if z in self.bogus:  # the digest of no key
                 data[-1] = "0" * 64
             if z == ".":
                 anchor = f". DS {' '.join(data)}"
             else:
-                self.zones["." if z == "test." else "test."].append(f"{z} 5 DS {' '.join(data)}")
+                self.zones[self.parent(z)].append(f"{z} 5 DS {' '.join(data)}")
         return anchor
 
     def resolvers(self, anchor):

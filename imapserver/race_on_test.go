@@ -1,0 +1,6 @@
+//go:build race
+
+package imapserver
+
+// raceDetector: memory and times say nothing.
+const raceDetector = true

@@ -1,0 +1,94 @@
+#!/bin/bash
+# Makes a release: binaries, packages, checksums and bills of materials, in dist/release.
+#
+#	packaging/release.sh VERSION [PLATFORM ...]      such as v1.2.3 linux/amd64
+#
+# Without platforms, all that are supported. The same commit and Go release give the same files on any
+# machine; "packaging/release.sh -check" shows that for this one, by building a clone elsewhere. With
+# RELEASE_KEY naming a private key of ssh-keygen, SHA256SUMS is signed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CGO_ENABLED=0 GOFLAGS=-trimpath LC_ALL=C TZ=UTC
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+
+build() { # dir platform output: without what differs between checkouts
+	(cd "$1" && GOOS=${2%/*} GOARCH=${2#*/} go build -buildvcs=false -ldflags "-s -w -X main.release=$VERSION" -o "$3" .)
+}
+
+check() {
+	tmp=""
+	tmp=$(mktemp -d)
+	trap 'rm -rf "$tmp"' EXIT
+	VERSION=v0.0.0-check
+	git clone -q . "$tmp/elsewhere/mox"
+	git clone -q . "$tmp/mox"
+	build "$tmp/mox" "$(go env GOOS)/$(go env GOARCH)" "$tmp/a"
+	GOCACHE=$tmp/cache build "$tmp/elsewhere/mox" "$(go env GOOS)/$(go env GOARCH)" "$tmp/b"
+	cmp "$tmp/a" "$tmp/b"
+	echo "reproducible: $(sha256sum <"$tmp/a" | cut -c1-64)"
+}
+
+# extras makes what packages have besides the program, with one that runs here.
+extras() {
+	local dir=$1
+	mkdir -p "$dir/completions"
+	build . "$(go env GOOS)/$(go env GOARCH)" "$dir/here"
+	"$dir/here" manpages "$dir/man"
+	"$dir/here" completion bash >"$dir/completions/mox.bash"
+	"$dir/here" completion zsh >"$dir/completions/_mox"
+	"$dir/here" completion fish >"$dir/completions/mox.fish"
+	local kind
+	for kind in systemd:mox.service openrc:mox.openrc; do
+		"$dir/here" -config /var/lib/mox/config/mox.conf config printservice -dir /var/lib/mox -program /usr/bin/mox -kind "${kind%:*}" >"$dir/${kind#*:}"
+	done
+}
+
+release() {
+	local out=$PWD/dist/release platform name
+	tmp=$(mktemp -d)
+	trap 'rm -rf "$tmp"' EXIT
+	rm -rf "$out"
+	mkdir -p "$out"
+	extras "$tmp"
+	for platform in "$@"; do
+		name=mox-$VERSION-${platform/\//-}
+		echo "$platform"
+		mkdir "$tmp/$name"
+		build . "$platform" "$tmp/$name/mox$([[ $platform == windows/* ]] && echo .exe || true)"
+		(cd packaging && go run ./sbom "$VERSION" "$tmp/$name"/mox*) >"$out/$name.cdx.json"
+		cp README.md CHANGELOG.md LICENSE "$tmp/$name"
+		tar -C "$tmp" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - "$name" | gzip -n >"$out/$name.tar.gz"
+		[[ $platform == linux/* ]] && packages "$tmp" "$tmp/$name" "${platform#*/}" "$out"
+	done
+	(cd "$out" && sha256sum -- * >SHA256SUMS)
+	if [ -n "${RELEASE_KEY:-}" ]; then
+		ssh-keygen -q -Y sign -f "$RELEASE_KEY" -n mox-release "$out/SHA256SUMS"
+	fi
+	ls -l "$out"
+}
+
+packages() { # extras program-dir arch out
+	cp "$2/mox" "$1/mox"
+	sed "s|\${BUILD}|$1|; s|\${ARCH}|$3|; s|\${VERSION}|$VERSION|" packaging/nfpm.yaml >"$1/nfpm.yaml"
+	local kind
+	for kind in deb rpm apk; do
+		(cd packaging && go tool nfpm package -f "$1/nfpm.yaml" -p $kind -t "$4/") >"$1/nfpm.log" || { cat "$1/nfpm.log"; exit 1; }
+	done
+}
+
+case "${1:-}" in
+-check) check ;;
+v*)
+	VERSION=$1
+	shift
+	if [ $# = 0 ]; then
+		set -- linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 freebsd/amd64 freebsd/arm64 openbsd/amd64 openbsd/arm64 netbsd/amd64 windows/amd64 windows/arm64
+	fi
+	release "$@"
+	;;
+*)
+	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+	;;
+esac

@@ -1,0 +1,54 @@
+package serve
+
+import (
+	"crypto/tls"
+	"maps"
+	"slices"
+
+	"mox/config"
+	"mox/discovery"
+	"mox/dns"
+	"mox/metrics"
+	"mox/mlog"
+	"mox/webserver"
+)
+
+// buildDiscovery makes what tells mail programs their settings.
+func (s *Server) buildDiscovery() {
+	autoconf, autodiscover := s.Registry.Counter(metrics.AutoconfRequest), s.Registry.Counter(metrics.AutodiscoverRequest)
+	s.discovery = discovery.New(discovery.Config{
+		Snapshot: s.Config.Snapshot, Certificate: s.hostCertificate, Now: s.Now, Log: mlog.New("discovery", s.Log),
+		Autoconf:     func(domain string) { autoconf.Inc(domain) },
+		Autodiscover: func(domain string) { autodiscover.Inc(domain) },
+	})
+}
+
+// addDiscovery adds it to a port of a listener.
+func (s *Server) addDiscovery(p *webserver.Router, l *config.ListenerInfo, port int) {
+	if a := l.AutoconfigHTTPS; a.Enabled && a.Port == port {
+		for _, e := range s.discovery.Endpoints() {
+			p.System(e.Name, e.Path, e.Host, e.Handler)
+		}
+		p.Forwarded = p.Forwarded || a.Forwarded
+	}
+}
+
+// hostCertificate returns the certificate that a listener has for a host, as a new client would
+// get it. It does not wait for one.
+func (s *Server) hostCertificate(host dns.Domain) (*tls.Certificate, error) {
+	snap := s.Config.Snapshot()
+	for _, name := range slices.Sorted(maps.Keys(snap.Listeners)) {
+		c := s.tlsConfig(snap.Listeners[name], tlsHTTPS)
+		if c == nil {
+			continue
+		}
+		cert, err := c.GetCertificate(&tls.ClientHelloInfo{
+			ServerName: host.ASCII, SupportedVersions: []uint16{tls.VersionTLS13}, CipherSuites: []uint16{tls.TLS_AES_128_GCM_SHA256},
+			SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256, tls.PSSWithSHA256}, SupportedCurves: []tls.CurveID{tls.X25519, tls.CurveP256},
+		})
+		if err == nil && cert.Leaf != nil && cert.Leaf.VerifyHostname(host.ASCII) == nil {
+			return cert, nil
+		}
+	}
+	return nil, errNoCertificate
+}

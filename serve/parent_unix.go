@@ -1,0 +1,559 @@
+//go:build unix
+
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"os/user"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mox/config"
+	"mox/mlog"
+)
+
+// Supervise is the parent part of "mox serve", which stays: it repairs permissions (as root),
+// binds all sockets that were not inherited, opens the TLS key files, runs the worker, as the
+// configured user if this is root, and waits for it. It returns the worker's exit status.
+func Supervise(_ context.Context, log *slog.Logger, snap *config.Snapshot, inherited *Inherited) (int, error) {
+	runtime.GOMAXPROCS(1)
+	var cred *syscall.Credential
+	if os.Geteuid() == 0 {
+		var err error
+		if cred, err = lookupUser(snap.Static.User); err != nil {
+			return 1, err
+		}
+		if !snap.Static.NoFixPermissions {
+			if err := fixPermissions(log, snap, cred); err != nil {
+				return 1, fmt.Errorf("repairing permissions: %w", err)
+			}
+		}
+	}
+	h, err := gather(log, snap, inherited)
+	if err != nil {
+		return 1, err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return 1, fmt.Errorf("finding own executable: %w", err)
+	}
+	p := &parent{log: log, cred: cred, exe: exe, configPath: snap.Path, handover: h}
+	return p.run()
+}
+
+// handover is what the parent opens for its workers, and keeps: connections wait at the sockets
+// while there is no worker.
+type handover struct {
+	addrs, paths []string
+	sockets      []*os.File // of addrs
+	files        []*os.File // of paths
+}
+
+// gather binds the sockets and opens the key files of snap.
+func gather(log *slog.Logger, snap *config.Snapshot, inherited *Inherited) (*handover, error) {
+	h := &handover{}
+	for addr := range inherited.unknown(endpoints(snap)) {
+		log.Warn("inherited socket is not used by any listener", "addr", addr)
+	}
+	if err := h.bind(snap, inherited); err != nil {
+		return nil, err
+	}
+	inherited.close()
+	return h, h.open(snap)
+}
+
+// bind adds the sockets that are missing.
+func (h *handover) bind(snap *config.Snapshot, inherited *Inherited) error {
+	for _, e := range endpoints(snap) {
+		if slices.Contains(h.addrs, e.addr) {
+			continue
+		}
+		l, err := inherited.listen(e.addr)
+		if errors.Is(err, errCovered) {
+			continue
+		} else if err != nil {
+			return e.error(err)
+		}
+		tcp, ok := l.(*net.TCPListener)
+		if !ok {
+			return e.error(fmt.Errorf("inherited socket %s is not for TCP", l.Addr()))
+		}
+		f, err := tcp.File()
+		l.Close()
+		if err != nil {
+			return e.error(err)
+		}
+		h.addrs, h.sockets = append(h.addrs, e.addr), append(h.sockets, f)
+	}
+	for addr, f := range inherited.packets {
+		h.addrs, h.sockets = append(h.addrs, udpPrefix+addr), append(h.sockets, f)
+	}
+	clear(inherited.packets)
+	return nil
+}
+
+// open opens the key files, as they are now.
+func (h *handover) open(snap *config.Snapshot) error {
+	var files []*os.File
+	paths := keyFiles(snap)
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			for _, f := range files {
+				f.Close()
+			}
+			return fmt.Errorf("opening tls file: %w", err)
+		}
+		files = append(files, f)
+	}
+	for _, f := range h.files {
+		f.Close()
+	}
+	h.paths, h.files = paths, files
+	return nil
+}
+
+// parent runs workers, one after the other.
+type parent struct {
+	log        *slog.Logger
+	cred       *syscall.Credential // of workers; nil: that of this process
+	exe        string              // where the program is
+	configPath string
+	*handover
+
+	signals chan os.Signal
+	worker  *worker
+	status  UpgradeStatus
+	late    <-chan time.Time // when a worker that is to stop has had its time; nil: it is not to
+	ended   os.Signal        // what it was told to end by, while an upgrade is under way
+}
+
+// worker is a process that serves.
+type worker struct {
+	process  *os.Process
+	link     *link
+	keys     *os.File // at which it asks for key files
+	messages chan linkMessage
+	end      chan error // gets its end, once
+	ended    bool       // that was taken
+	ready    bool
+	silent   bool // it does not answer
+	version  string
+}
+
+// How long the service manager is to have patience with a worker that starts, and how often it
+// is asked.
+const (
+	patience      = time.Minute
+	patienceEvery = 15 * time.Second
+)
+
+// stopTime is for a worker to stop by itself.
+const stopTime = 45 * time.Second
+
+// run starts the worker, unless there is one, passes signals on and waits for its end.
+func (p *parent) run() (int, error) {
+	p.signals = make(chan os.Signal, 4)
+	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
+	defer signal.Stop(p.signals)
+	if p.worker == nil {
+		w, err := p.start(p.exe, false)
+		if err != nil {
+			return 1, err
+		}
+		p.worker = w
+	}
+	tick := time.NewTicker(min(patienceEvery, cmpPositive(watchdogInterval(), patienceEvery)))
+	defer tick.Stop()
+	for {
+		select {
+		case sig := <-p.signals:
+			if sig != syscall.SIGUSR2 && sig != syscall.SIGHUP {
+				p.late = time.After(stopTime)
+			}
+			switch {
+			case sig != syscall.SIGUSR2:
+				p.pass(sig)
+			case p.worker.ready:
+				p.upgrade(UpgradeRequest{ID: "signal"})
+			default:
+				p.log.Warn("no upgrade while the worker starts")
+			}
+		case m := <-p.worker.messages:
+			p.got(p.worker, m)
+			if m.Kind == linkUpgrade && m.Upgrade != nil && p.worker.ready {
+				p.upgrade(*m.Upgrade)
+			}
+		case err := <-p.worker.end:
+			p.worker.over()
+			return workerStatus(err)
+		case <-p.late:
+			p.log.Error("worker does not stop: killing it")
+			_ = p.worker.process.Kill()
+		case <-tick.C:
+			if !p.worker.ready {
+				p.extend()
+			}
+		}
+		if p.worker == nil {
+			return 1, errors.New("no worker could be started, see the log")
+		}
+	}
+}
+
+func cmpPositive(d, otherwise time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return otherwise
+}
+
+// extend asks the service manager for patience while nothing is served.
+func (p *parent) extend() {
+	notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nWATCHDOG=1", patience.Microseconds()))
+}
+
+// pass gives a signal to the worker.
+func (p *parent) pass(sig os.Signal) {
+	if err := p.worker.process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.log.Error("passing on signal", "err", err)
+	}
+}
+
+// got notes what a worker says.
+func (p *parent) got(w *worker, m linkMessage) {
+	if m.Kind == linkReady && !w.ready {
+		w.ready, w.version = true, m.Version
+		if p.status.State != "" {
+			p.tell(w)
+		}
+	}
+}
+
+// tell lets a worker know of the upgrade.
+func (p *parent) tell(w *worker) {
+	st := p.status
+	if err := w.link.send(linkMessage{Kind: linkStatus, Status: &st}); err != nil {
+		p.log.Error("telling the worker", "err", err)
+	}
+}
+
+// start runs a program as the worker.
+func (p *parent) start(exe string, restore bool) (*worker, error) {
+	mine, theirs, err := socketPair()
+	if err != nil {
+		return nil, fmt.Errorf("starting worker: %w", err)
+	}
+	defer theirs.Close()
+	keys, workersKeys, err := keyFileSockets()
+	if err != nil {
+		mine.Close()
+		return nil, err
+	}
+	defer workersKeys.Close()
+	cmd, err := p.spawn(exe, theirs, workersKeys, restore)
+	if err != nil {
+		mine.Close()
+		keys.Close()
+		return nil, fmt.Errorf("starting worker: %w", err)
+	}
+	w, err := newWorker(cmd.Process, mine, keys, p.paths)
+	if err != nil {
+		cmd.Process.Kill()
+		cmd.Wait()
+		return nil, err
+	}
+	p.log.Debug("worker started", "pid", w.process.Pid, "program", exe)
+	return w, nil
+}
+
+// newWorker follows a process that was started. It takes over f and keys, by which the process
+// gets the files at paths.
+func newWorker(process *os.Process, f, keys *os.File, paths []string) (*worker, error) {
+	conn, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		keys.Close()
+		return nil, err
+	}
+	go func() {
+		serveKeyFiles(keys, paths)
+		keys.Close()
+	}()
+	w := &worker{process: process, link: &link{conn: conn}, keys: keys, messages: make(chan linkMessage, 64), end: make(chan error, 1)}
+	silent := make(chan struct{})
+	go func() {
+		defer close(silent)
+		_ = w.link.receive(func(m linkMessage) {
+			select {
+			case w.messages <- m:
+			default: // more than any worker has to say
+			}
+		})
+	}()
+	go func() {
+		state, err := process.Wait()
+		if err == nil && !state.Success() {
+			err = &exec.ExitError{ProcessState: state}
+		}
+		select {
+		case <-silent: // its last words are read
+		case <-time.After(time.Second):
+		}
+		w.end <- err
+	}()
+	return w, nil
+}
+
+// over notes that the worker has ended.
+func (w *worker) over() {
+	w.ended = true
+	w.link.close()
+}
+
+// socketPair returns connected unix sockets.
+func socketPair() (a, b *os.File, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return os.NewFile(uintptr(fds[0]), "parent"), os.NewFile(uintptr(fds[1]), "worker"), nil
+}
+
+// spawn executes a program as the worker.
+func (p *parent) spawn(exe string, link, keys *os.File, restore bool) (*exec.Cmd, error) {
+	addrs, err := json.Marshal(p.addrs)
+	if err != nil {
+		return nil, err
+	}
+	paths, err := json.Marshal(p.paths)
+	if err != nil {
+		return nil, err
+	}
+	command := func(exe string) *exec.Cmd {
+		cmd := exec.Command(exe)
+		cmd.Args = os.Args
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.ExtraFiles = slices.Concat(p.sockets, p.files, []*os.File{keys, link})
+		cmd.Env = append(os.Environ(), envSockets+"="+string(addrs), envFiles+"="+string(paths), envKeyFiles+"="+strconv.Itoa(firstFD+len(cmd.ExtraFiles)-2), envParent+"="+strconv.Itoa(firstFD+len(cmd.ExtraFiles)-1))
+		if restore {
+			cmd.Env = append(cmd.Env, envRestore+"=1")
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.cred}
+		return cmd
+	}
+	cmd := command(exe)
+	err = startWithoutRights(cmd)
+	switch {
+	case (errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist)) && p.status.State == "" && selfThere():
+		cmd = command(selfExe) // the path is not the worker's to enter, or not there any more
+		err = startWithoutRights(cmd)
+	case errors.Is(err, fs.ErrPermission) && selfThere():
+		// A new program in such a place.
+		f, ferr := os.Open(exe)
+		if ferr != nil {
+			break
+		}
+		defer f.Close()
+		cmd = command(exe)
+		cmd.Path = fmt.Sprintf("/proc/self/fd/%d", firstFD+len(cmd.ExtraFiles))
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		err = startWithoutRights(cmd)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: the user of mox.conf must be allowed to execute %s", err, exe)
+	}
+	return cmd, err
+}
+
+func selfThere() bool {
+	_, err := os.Stat(selfExe)
+	return err == nil
+}
+
+// startWithoutRights starts a command from a thread that gives up what it could pass on, and
+// ends with that.
+func startWithoutRights(cmd *exec.Cmd) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // not unlocked: the thread is of no use to others
+		if err := dropInheritable(); err != nil {
+			done <- fmt.Errorf("giving up capabilities: %w", err)
+			return
+		}
+		done <- cmd.Start()
+	}()
+	return <-done
+}
+
+// workerStatus is the status to exit with for the worker's end.
+func workerStatus(err error) (int, error) {
+	var exit *exec.ExitError
+	if err == nil {
+		return 0, nil
+	} else if !errors.As(err, &exit) {
+		return 1, fmt.Errorf("waiting for worker: %w", err)
+	}
+	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 1, fmt.Errorf("worker was killed: %s", ws.Signal())
+	}
+	return exit.ExitCode(), nil
+}
+
+// lookupUser finds the user to run the worker as; a name that does not exist is taken
+// as a number for both uid and gid.
+func lookupUser(name string) (*syscall.Credential, error) {
+	if name == "" {
+		return nil, errors.New("mox.conf has no User to run the server as: set it, or start mox as another user than root")
+	}
+	uidText, gidText := name, name
+	u, err := user.Lookup(name)
+	if err == nil {
+		uidText, gidText = u.Uid, u.Gid
+	}
+	uid, uerr := strconv.ParseUint(uidText, 10, 32)
+	gid, gerr := strconv.ParseUint(gidText, 10, 32)
+	switch {
+	case errors.Join(uerr, gerr) == nil && uid == 0:
+		return nil, errors.New("user of mox.conf must not be root")
+	case errors.Join(uerr, gerr) == nil:
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	case err != nil:
+		return nil, fmt.Errorf("user of mox.conf: %w (make that user, or set a number)", err)
+	}
+	return nil, fmt.Errorf("user %q: %w", name, errors.Join(uerr, gerr))
+}
+
+// adopted is what a parent passes to the program that takes its place.
+type adopted struct {
+	Pid          int
+	Link, Keys   int
+	Config       string
+	Addrs, Paths []string
+	Sockets      []int
+	UID, GID     uint32
+	Root         bool
+	Status       UpgradeStatus
+	Version      string
+}
+
+// envAdopt is that, in JSON.
+const envAdopt = "MOX_ADOPT"
+
+// replace executes the program at the parent's path in place of this one, which keeps its process
+// id, with its worker.
+func (p *parent) replace() error {
+	conn, ok := p.worker.link.conn.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("connection of the worker is a %T", p.worker.link.conn)
+	}
+	linkFile, err := conn.File()
+	if err != nil {
+		return err
+	}
+	defer linkFile.Close()
+	a := adopted{Pid: p.worker.process.Pid, Config: p.configPath, Addrs: p.addrs, Paths: p.paths, Status: p.status, Version: p.worker.version}
+	if p.cred != nil {
+		a.UID, a.GID, a.Root = p.cred.Uid, p.cred.Gid, true
+	}
+	keep := slices.Concat([]*os.File{linkFile, p.worker.keys}, p.sockets)
+	var fds []int
+	for _, f := range keep {
+		fd, err := rawFD(f)
+		if err != nil {
+			return err
+		}
+		fds = append(fds, fd)
+	}
+	a.Link, a.Keys, a.Sockets = fds[0], fds[1], fds[2:]
+	b, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	env := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, envAdopt+"=") })
+	for _, fd := range fds {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return err
+		}
+	}
+	err = syscall.Exec(p.exe, os.Args, append(env, envAdopt+"="+string(b)))
+	for _, fd := range fds {
+		unix.CloseOnExec(fd)
+	}
+	runtime.KeepAlive(keep)
+	return fmt.Errorf("executing %s: %w", p.exe, err)
+}
+
+// rawFD is the number of a file's descriptor. Not by Fd: that would make sockets block, which
+// the worker has too.
+func rawFD(f *os.File) (fd int, err error) {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	err = c.Control(func(n uintptr) { fd = int(n) })
+	return fd, err
+}
+
+// adopt goes on as the parent that replaced itself with this program.
+func adopt(o MainOptions) (int, error) {
+	var a adopted
+	err := json.Unmarshal([]byte(os.Getenv(envAdopt)), &a)
+	os.Unsetenv(envAdopt)
+	if err != nil {
+		return 1, fmt.Errorf("environment variable %s: %w", envAdopt, err)
+	}
+	runtime.GOMAXPROCS(1)
+	process, err := os.FindProcess(a.Pid)
+	if err != nil {
+		return 1, err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return 1, err
+	}
+	p := &parent{log: adoptLog(o), exe: exe, configPath: a.Config, status: a.Status, handover: &handover{addrs: a.Addrs}}
+	if a.Root {
+		p.cred = &syscall.Credential{Uid: a.UID, Gid: a.GID}
+	}
+	for i, fd := range a.Sockets {
+		unix.CloseOnExec(fd)
+		p.sockets = append(p.sockets, os.NewFile(uintptr(fd), a.Addrs[i]))
+	}
+	unix.CloseOnExec(a.Link)
+	unix.CloseOnExec(a.Keys)
+	if p.worker, err = newWorker(process, os.NewFile(uintptr(a.Link), "parent"), os.NewFile(uintptr(a.Keys), "key files"), a.Paths); err != nil {
+		return 1, err
+	}
+	p.worker.ready, p.worker.version = true, a.Version
+	p.log.Info("parent process is the new program, too", "version", o.Version)
+	return p.run()
+}
+
+// adoptLog is the log as mox.conf wants it, or a plain one: an error there is no reason to end.
+func adoptLog(o MainOptions) *slog.Logger {
+	if p, err := newProcess(o, &Inherited{}); err == nil {
+		p.manager.Close()
+		return p.log
+	}
+	return slog.New(mlog.NewHandler(o.Log, mlog.Options{Levels: mlog.NewLevels(mlog.LevelInfo, nil)}))
+}
