@@ -25,6 +25,7 @@ func commands() []command {
 		aclCommands(),
 		aliasCommands(),
 		backupCommands(),
+		banCommands(),
 		certificatesCommands(),
 		clientConfCommands(),
 		configCommands(),

@@ -15,6 +15,7 @@ import (
 
 	"mox/admin"
 	"mox/backup"
+	"mox/ban"
 	"mox/config"
 	"mox/ctl"
 	"mox/db"
@@ -301,7 +302,7 @@ func (c *verifyCommand) accounts(ctx context.Context, p *program, s *store.Store
 // for searches is made anew in that case.
 var schemas = map[string]fs.FS{
 	junk.FileName: junk.Schema(), queue.FileName: queue.Schema(), reportdb.FileName: reportdb.Schema(),
-	mtastsdb.FileName: mtastsdb.Schema(), tracelog.FileName: tracelog.Schema(),
+	mtastsdb.FileName: mtastsdb.Schema(), tracelog.FileName: tracelog.Schema(), ban.FileName: ban.Schema(),
 }
 
 // databases checks the files of databases other than accounts, and brings them to the version of

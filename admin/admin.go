@@ -16,6 +16,7 @@ import (
 	"mox/atomicfile"
 	"mox/auth"
 	"mox/backup"
+	"mox/ban"
 	"mox/config"
 	"mox/inbound"
 	"mox/mlog"
@@ -49,6 +50,9 @@ type Admin struct {
 
 	// Reports are those of others, and what is to be reported; nil: there are none.
 	Reports *reportdb.DB
+
+	// Bans are the networks that are refused; nil: none ever is.
+	Bans *ban.Bans
 
 	// Put delivers to an address of this server without checks.
 	Put func(ctx context.Context, to smtp.Address, message io.Reader) error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 
 	"mox/sasl"
@@ -19,6 +20,7 @@ type Attempt struct {
 	// keyLogin is the address that the TLS key of an EXTERNAL stands for; that mechanism has no
 	// authentication identity.
 	keyLogin string
+	guess    uint64 // of what was tried, see [Limiter]
 }
 
 var _ sasl.Backend = (*Attempt)(nil)
@@ -44,8 +46,14 @@ func (a *Attempt) credentials(ctx context.Context, login string) (Credentials, e
 	return ParseCredentials(secret)
 }
 
+// tries notes what is tried, for [Limiter].
+func (a *Attempt) tries(secret string) {
+	a.guess = max(1, maphash.String(a.service.guesses, secret))
+}
+
 // Password checks a password that was shown to us.
 func (a *Attempt) Password(ctx context.Context, login, password string) error {
+	a.tries(login + "\x00" + password)
 	c, err := a.credentials(ctx, login)
 	if err != nil {
 		return err
@@ -158,7 +166,7 @@ func (a *Attempt) Finish(ctx context.Context, mechanism, authcid, authzid string
 		s.Log.DebugContext(ctx, "login", attrs...)
 	case errors.Is(err, ErrCredentials), errors.Is(err, ErrAuthorization):
 		if s.Limiter != nil {
-			s.Limiter.Failed(remote, now)
+			s.Limiter.Failed(remote, now, a.guess)
 		}
 		// This line is stable: log watchers such as fail2ban match it.
 		s.Log.InfoContext(ctx, "failed authentication attempt", attrs...)

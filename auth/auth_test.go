@@ -15,6 +15,7 @@ import (
 
 // fakes are a directory, secrets and a limiter in memory.
 type fakes struct {
+	guesses  []uint64
 	accounts map[string]Account // by login
 	secrets  map[string][]byte
 	failed   int
@@ -37,8 +38,11 @@ func (f *fakes) SetSecret(_ context.Context, account string, b []byte) error {
 	return nil
 }
 func (f *fakes) Allowed(netip.Addr, time.Time) bool { return !f.blocked }
-func (f *fakes) Failed(netip.Addr, time.Time)       { f.failed++ }
-func (f *fakes) Succeeded(netip.Addr, time.Time)    { f.failed = 0 }
+func (f *fakes) Failed(_ netip.Addr, _ time.Time, guess uint64) {
+	f.failed++
+	f.guesses = append(f.guesses, guess)
+}
+func (f *fakes) Succeeded(netip.Addr, time.Time) { f.failed = 0 }
 func (f *fakes) result(r *string) Observer {
 	return Observer{Attempt: func(_, _, res string) { *r = res }}
 }
@@ -153,6 +157,10 @@ func TestThrottle(t *testing.T) {
 	begin(t, s).Login(t.Context(), "nobody@mox.example", "wrong password")
 	if f.failed != 2 {
 		t.Errorf("counted %d failures", f.failed)
+	}
+	begin(t, s).Login(t.Context(), "mjl@mox.example", "wrong password")
+	if g := f.guesses; g[0] == 0 || g[0] == g[1] || g[0] != g[2] {
+		t.Errorf("guesses %v", g)
 	}
 	f.blocked = true
 	if _, err := s.Begin(t.Context(), remote); !errors.Is(err, ErrThrottled) {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -63,12 +64,13 @@ type Secrets interface {
 	SetSecret(ctx context.Context, account string, secret []byte) error
 }
 
-// Limiter counts failures by address. Both methods are about one remote address.
+// Limiter counts failures by address. All methods are about one remote address.
 type Limiter interface {
 	// Allowed reports whether another attempt may be made now.
 	Allowed(remote netip.Addr, now time.Time) bool
-	// Failed counts one failure.
-	Failed(remote netip.Addr, now time.Time)
+	// Failed counts one failure. guess is a hash of what was tried, valid in this process, by
+	// which one that is tried again is known; 0 for mechanisms that do not show it to us.
+	Failed(remote netip.Addr, now time.Time, guess uint64)
 	// Succeeded forgets the address's failures.
 	Succeeded(remote netip.Addr, now time.Time)
 }
@@ -102,6 +104,7 @@ type Service struct {
 	cache   *passwordCache
 	hashing chan struct{} // a slot for each argon2id computation under way
 	key     [32]byte      // of this process: fake salts of unknown users
+	guesses maphash.Seed  // for hashes of what is tried
 	tokens  sync.Mutex    // held while tokens of an account are read and written back
 
 	// keys is held while TLS keys are looked up or changed; it guards keyIndex, the accounts by
@@ -121,7 +124,7 @@ func New(c Config) *Service {
 	if c.Hashers == 0 {
 		c.Hashers = 4
 	}
-	s := &Service{Config: c, cache: newPasswordCache(), hashing: make(chan struct{}, c.Hashers)}
+	s := &Service{Config: c, cache: newPasswordCache(), hashing: make(chan struct{}, c.Hashers), guesses: maphash.MakeSeed()}
 	rand.Read(s.key[:]) // never fails
 	return s
 }

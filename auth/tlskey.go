@@ -299,7 +299,9 @@ func (a *Attempt) byTLSKey(ctx context.Context) (TLSKey, error) {
 		return TLSKey{}, ErrCredentials
 	}
 	s := a.service
-	k, err := s.TLSKey(ctx, Fingerprint(a.info.TLS.PeerCertificates[0]))
+	fingerprint := Fingerprint(a.info.TLS.PeerCertificates[0])
+	a.tries(fingerprint)
+	k, err := s.TLSKey(ctx, fingerprint)
 	if errors.Is(err, ErrNoTLSKey) {
 		return k, ErrCredentials
 	} else if err != nil {

@@ -227,6 +227,7 @@ func (a *Attempt) Basic(ctx context.Context, login, password string) (*Principal
 
 // Token checks an API token. The principal has its scopes.
 func (a *Attempt) Token(ctx context.Context, token string) (*Principal, error) {
+	a.tries(token)
 	t, err := a.findToken(ctx, token)
 	p, err := a.Finish(ctx, "TOKEN", t.Login, "", err)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"mox/ban"
 	"mox/db"
 )
 
@@ -66,7 +67,7 @@ const skippedFile = "search.db"
 // known are the names of files and directories at the top of the data directory; others are
 // copied too, with a warning.
 var known = map[string]bool{
-	"accounts": true, "acme": true, "autotls": true, "backup": true, "queue.db": true, "report.db": true, "mtasts.db": true, "trace.db": true,
+	"accounts": true, "acme": true, "autotls": true, "backup": true, "queue.db": true, "report.db": true, "mtasts.db": true, "trace.db": true, "ban.db": true,
 	"receivedid.key": true, "srs.key": true, "lastknownversion": true, "moxversion": true, "updates": true, "tlspubkeys.json": true,
 	"mox.conf": true, "domains.conf": true, "adminpasswd": true, "dkim": true, "hostkeys": true, "web": true,
 }
@@ -209,8 +210,8 @@ func (x *sending) data() error {
 	slices.SortStableFunc(entries, func(a, b os.DirEntry) int { return rank(a) - rank(b) })
 	for _, e := range entries {
 		name := e.Name()
-		if skipped[name] {
-			continue
+		if _, ok := ban.FormatOf(name); ok || skipped[name] {
+			continue // the bans for a packet filter are in the database too
 		}
 		path := filepath.Join(x.s.DataDir, name)
 		if x.excluded(path) {

@@ -63,6 +63,7 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	for i, d := range s.DocumentText {
 		c.checkDocumentText(root.Key("DocumentText").Index(i), d)
 	}
+	info.AllowedNetworks = c.checkAutoBan(root.Key("AutoBan"), s.AutoBan)
 	if s.Backup != nil {
 		c.checkBackup(root.Key("Backup"), s.Backup)
 	}

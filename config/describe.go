@@ -54,6 +54,7 @@ func exampleStatic() *Static {
 	return &Static{
 		DataDir: "../data", LogLevel: "info", PackageLogLevels: map[string]string{"smtpserver": "debug"}, User: "mox",
 		Hostname: "mail.example.org", TLS: GlobalTLS{&CA{AdditionalToSystem: true, CertFiles: []string{"extra-ca.pem"}}}, ACME: acme,
+		AutoBan:           AutoBan{Allow: []string{"198.51.100.0/24", "2001:db8:2::/48"}, LoginFailures: 20, Durations: []time.Duration{time.Hour, 24 * time.Hour, 168 * time.Hour}, ExportFile: "bans.nft"},
 		Backup:            &Backup{Repository: "/var/backups/mox", KeyFile: "backup.key", KeepDaily: 7, KeepWeekly: 5, KeepMonthly: 12},
 		AdminPasswordFile: "adminpasswd", Listeners: map[string]Listener{"public": exampleListener()},
 		Postmaster: Postmaster{"mjl", "Postmaster"}, HostTLSRPT: &HostTLSRPT{"mjl", "TLSRPT", "tlsreports"},

@@ -36,7 +36,18 @@ type Static struct {
 	IMAPSaveLimit                   int                  `sconf:"optional" sconf-doc:"How many messages an IMAP command may copy, move or append, announced as SAVELIMIT, or as much as IMAPMessageLimit where that is lower. Commands with more are refused as a whole. Default: 0, no limit."`
 	NoSharing                       bool                 `sconf:"optional" sconf-doc:"Do not let users share mailboxes with each other, which they do with access control lists in IMAP (RFC 4314). What is shared already stays so until this is removed again, but cannot be seen."`
 	SharingWithinDomain             bool                 `sconf:"optional" sconf-doc:"Let users share mailboxes only with accounts of the same default Domain. For servers with domains that have nothing to do with each other."`
+	AutoBan                         AutoBan              `sconf:"optional" sconf-doc:"Networks that guess passwords, look for addresses or attack otherwise are refused for some time: an hour, a day, then a week. \"mox ban list\" has those that are, docs/ban.md the rules. On by default."`
 	Backup                          *Backup              `sconf:"optional" sconf-doc:"Have the server make backups of itself, and prove that they can be restored. Without this, \"mox backup\" does when asked."`
+}
+
+// AutoBan is Static.AutoBan.
+type AutoBan struct {
+	Disabled      bool            `sconf:"optional" sconf-doc:"Ban nobody but those whom \"mox ban add\" does."`
+	Allow         []string        `sconf:"optional" sconf-doc:"Addresses or networks (as in 192.0.2.0/24) that are never banned, such as those of offices. Networks from which somebody has logged in within 30 days need not be here, nor private networks, addresses of this server, and those in ProxyProtocol and Relay."`
+	BanPrivate    bool            `sconf:"optional" sconf-doc:"Ban addresses of private networks (such as 192.168.0.0/16) too, when they attack. Only for networks with many machines of others: a router, proxy or container network that hides the addresses of clients behind its own would be banned with all of them."`
+	LoginFailures int             `sconf:"optional" sconf-doc:"With how many different wrong passwords within a day an address is banned from submission, IMAP and HTTP. For networks that are a step wider (/26, of IPv6 /48) it is five times as many. Default: 20."`
+	Durations     []time.Duration `sconf:"optional" sconf-doc:"How long a network is banned for the first time, the second, and so on; the last is for all further times. Default: 1h, 24h, 168h (a week)."`
+	ExportFile    string          `sconf:"optional" sconf-doc:"Name of a file in DataDir that always has the networks that are banned, for a packet filter: one that ends in .nft is for \"nft -f\", one in .ipset for \"ipset restore\". The server does not load it, as it has no right to: docs/ban.md tells how the system does."`
 }
 
 // Backup is Static.Backup.

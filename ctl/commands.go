@@ -93,6 +93,10 @@ var commands = map[string]commandEntry{
 	"tlspubkeyrm":      {1, 1, removeTLSKey},
 	"tlspubkeyget":     {1, 2, getTLSKey},
 	"tlspubkeylist":    {0, 2, listTLSKeys},
+	"banlist":          {0, 1, listBans},
+	"banadd":           {4, 5, addBan},
+	"banremove":        {1, 2, removeBan},
+	"bantest":          {1, 2, testBan},
 	"undelete":         {2, 2, undelete},
 	"undeletelist":     {2, 4, listDeleted},
 	// The last parameter is the message, given as input.

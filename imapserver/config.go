@@ -24,6 +24,9 @@ type Config struct {
 	Sharing  Sharing   // nil: users do not share mailboxes
 	Index    TextIndex // nil: TEXT and BODY scan messages
 	Limiter  Limiter   // nil: connections are not limited
+	// Banned, when set, tells whether an address is refused, and why, for the user. It is asked
+	// before Limiter.
+	Banned   func(addr netip.Addr) (text string, banned bool)
 	Log      *slog.Logger
 	Hostname string // for SASL CRAM-MD5 challenges and the greeting
 	Version  string // shown by ID after login
@@ -141,6 +144,9 @@ type Hooks struct {
 	// servererror, ioerror, panic or error.
 	Command func(command, result string, d time.Duration)
 	Panic   func()
+	// Nonsense is called with the address of each session that is ended before login, because
+	// what it says is not IMAP.
+	Nonsense func(addr netip.Addr)
 	// ClientID is called with the fields of the ID command.
 	ClientID func(ctx context.Context, p Principal, fields []imap.IDParam)
 }

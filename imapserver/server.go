@@ -153,6 +153,13 @@ func (s *Server) serveConn(ctx context.Context, nc net.Conn, l *Listener) {
 func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) *session {
 	sess := newSession(s, nc, l)
 	sess.release = func() {}
+	if s.cfg.Banned != nil {
+		if text, banned := s.cfg.Banned(sess.remote); banned {
+			// RFC 5530 3: somebody has to do something, and it is not the user.
+			refuse(nc, l, "CONTACTADMIN", text)
+			return nil
+		}
+	}
 	if s.cfg.Limiter != nil {
 		release, ok := s.cfg.Limiter.Accept(sess.remote)
 		if !ok {

@@ -446,12 +446,21 @@ func (s *session) respond(ctx context.Context, r *imap.Request, err error, start
 func (s *session) countBad() error {
 	s.bad++
 	if s.first {
+		s.nonsense()
 		return &errClose{bye: "this is an IMAP server"}
 	}
 	if s.bad >= s.limits().BadCommands {
+		s.nonsense()
 		return &errClose{bye: "too many bad commands"}
 	}
 	return s.flushIfIdle()
+}
+
+// nonsense tells that the session is ended for what the client says.
+func (s *session) nonsense() {
+	if f := s.srv.cfg.Hooks.Nonsense; f != nil && s.principal.Account == "" {
+		f(s.remote)
+	}
 }
 
 func metricName(r *imap.Request) string {

@@ -135,6 +135,9 @@ var (
 var (
 	Authentication            = CounterDef{Name: "mox_authentication_total", Help: "Authentication attempts, by kind (submission, imap, webmail, webapi, webaccount, webadmin), variant (mechanism) and result (ok, baduser, badpassword, badcreds, badchanbind, error, aborted, badprotocol, logindisabled).", Labels: []string{"kind", "variant", "result"}}
 	AuthenticationRateLimited = CounterDef{Name: "mox_authentication_ratelimited_total", Help: "Authentication attempts refused for too many failures.", Labels: []string{"kind"}}
+	Banned                    = CounterDef{Name: "mox_ban_total", Help: "Networks that were banned, by door (mail is port 25; logins is submission, IMAP, HTTP) and reason: authentication, recipients, protocol, scan, manual.", Labels: []string{"door", "reason"}}
+	BanRefused                = CounterDef{Name: "mox_ban_refused_total", Help: "Connections and requests refused because their network is banned, by protocol: smtp, submission, imap, http.", Labels: []string{"protocol"}}
+	BanNetworks               = GaugeDef{Name: "mox_ban_networks", Help: "Networks that are banned now, by door: mail, logins.", Labels: []string{"door"}}
 	ProxyRefused              = CounterDef{Name: "mox_proxy_connection_refused_total", Help: "Connections closed on listeners with ProxyProtocol, by listener and reason: untrusted (not from a proxy), header (missing or bad), timeout, eof, pending (too many at once).", Labels: []string{"listener", "reason"}}
 	Connections               = GaugeDef{Name: "mox_connections_count", Help: "Open connections for mail; protocol is smtp, lmtp, submission, submissions, imap or imaps. Those to ports of HTTPS are submissions or imaps.", Labels: []string{"protocol", "listener"}}
 	Panic                     = CounterDef{Name: "mox_panic_total", Help: "Panics caught, by package.", Labels: []string{"pkg"}}
@@ -161,14 +164,14 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
 		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, JunkRebuilt, SubjectPassGenerate, SubjectPassVerify,
 		DMARCDBPolicyEvaluated, DMARCDBDKIMResult, DMARCDBSPFResult, DMARCDBReportQueued, DMARCDBReportError, TLSRPTDBSession, TLSRPTSendReportQueued, TLSRPTSendReportError,
-		Authentication, AuthenticationRateLimited, Panic, LoggingInfo, LoggingWarn, LoggingError,
+		Authentication, AuthenticationRateLimited, Banned, BanRefused, Panic, LoggingInfo, LoggingWarn, LoggingError,
 	}
 	gauges = []GaugeDef{
 		SMTPServerSlowSessions, SearchLag, SearchWaiting, SearchIndexed, SearchRebuilds, SearchFailures,
 		BackupLast, BackupProven, BackupFailing, ReplicaLag, ReplicaSnapshots, QueueHold,
 		WebmailSSEConnections,
 		DNSBLIPsSuccess, TLSCertificateExpiry,
-		TraceDropped,
+		TraceDropped, BanNetworks,
 		Connections,
 	}
 	histograms = []HistogramDef{

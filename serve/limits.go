@@ -77,15 +77,7 @@ func (l *mailLimiter) Refused(addr netip.Addr) bool {
 // Harvested reports whether an address has had too many refused recipients.
 func (l *mailLimiter) Harvested(addr netip.Addr) bool { return !l.refused.Allowed(addr, l.now(), 1) }
 
-// failureLimiter counts failed logins of all doors together; it is an [auth.Limiter].
-type failureLimiter struct{ failures *ratelimit.Limiter }
-
-func newFailureLimiter() failureLimiter {
-	return failureLimiter{ratelimit.NewLimiter(0, failuresPerMinute, failuresPerDay)}
+// newFailures counts failed logins, of all doors together.
+func newFailures() *ratelimit.Limiter {
+	return ratelimit.NewLimiter(0, failuresPerMinute, failuresPerDay)
 }
-
-func (l failureLimiter) Allowed(ip netip.Addr, now time.Time) bool {
-	return l.failures.Allowed(ip, now, 1)
-}
-func (l failureLimiter) Failed(ip netip.Addr, now time.Time)    { l.failures.Count(ip, now, 1) }
-func (l failureLimiter) Succeeded(ip netip.Addr, now time.Time) { l.failures.Reset(ip, now) }

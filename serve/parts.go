@@ -2,10 +2,12 @@ package serve
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"mox/admin"
 	"mox/auth"
+	"mox/ban"
 	"mox/config"
 	"mox/ctl"
 	"mox/imapserver"
@@ -19,7 +21,7 @@ func (s *Server) build() error {
 	s.buildAuth()
 	s.Admin = &admin.Admin{
 		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
-		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Process: s, Traces: s.Traces, Junk: s.Junk, Index: s.Search, Queue: s.Queue, Reports: s.Reports, Certificates: s, Retry: func() { s.outbound.Retry() },
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Process: s, Traces: s.Traces, Junk: s.Junk, Index: s.Search, Queue: s.Queue, Reports: s.Reports, Bans: s.Bans, Certificates: s, Retry: func() { s.outbound.Retry() },
 		HoldLocal: func(ctx context.Context) (func(), error) { return s.outbound.HoldLocal(ctx) },
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
@@ -43,7 +45,7 @@ func (s *Server) buildAuth() {
 	attempts, throttled := s.Registry.Counter(metrics.Authentication), s.Registry.Counter(metrics.AuthenticationRateLimited)
 	var limiter auth.Limiter
 	if !s.Local {
-		limiter = newFailureLimiter()
+		limiter = failureLimiter{newFailures(), s.Bans}
 	}
 	s.Auth = auth.New(auth.Config{
 		Log:       mlog.New("auth", s.Log),
@@ -71,6 +73,7 @@ func (s *Server) buildIMAP() {
 		Sharing:     s.dir,
 		Index:       s.Search,
 		Limiter:     newConnectionLimiter(s.Local, s.Now),
+		Banned:      s.bannedIMAP,
 		Log:         mlog.New("imapserver", s.Log),
 		Foreground:  &s.foreground,
 		Hostname:    s.Config.Snapshot().Hostname.ASCII,
@@ -91,6 +94,7 @@ func (s *Server) buildIMAP() {
 			Connection: func(service string) { connections.Inc(service) },
 			Command:    func(cmd, result string, d time.Duration) { commands.Observe(d, cmd, result) },
 			Panic:      func() { s.Registry.Panic("imapserver") },
+			Nonsense:   func(addr netip.Addr) { s.Bans.Offence(addr, ban.Logins, ban.Protocol) },
 		},
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"mox/admin"
 	"mox/auth"
 	"mox/autotls"
+	"mox/ban"
 	"mox/config"
 	"mox/ctl"
 	"mox/directory"
@@ -101,6 +102,7 @@ type Server struct {
 	Queue    *queue.Queue
 	Policies *mtastsdb.DB // MTA-STS policies of other domains
 	Reports  *reportdb.DB
+	Bans     *ban.Bans // networks that are refused; nil: none ever is
 	// Certificates are those gotten by ACME; nil: no listener has such.
 	Certificates *autotls.Manager
 
@@ -196,6 +198,9 @@ func New(o Options) (_ *Server, rerr error) {
 		return nil, err
 	}
 	if err := s.openSending(snap); err != nil {
+		return nil, err
+	}
+	if err := s.openBans(snap); err != nil {
 		return nil, err
 	}
 	if err := s.openCertificates(snap); err != nil {
@@ -510,6 +515,9 @@ func (s *Server) closeState() error {
 		s.sites.Close()
 	}
 	errs = append(errs, s.closeCertificates(), s.closeSending(), s.closeReception())
+	if s.Bans != nil {
+		errs = append(errs, s.Bans.Close())
+	}
 	if s.Store != nil {
 		errs = append(errs, s.Store.Close())
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mox/auth"
+	"mox/ban"
 	"mox/deliver"
 	"mox/inbound"
 	"mox/metrics"
@@ -112,6 +113,8 @@ func (s *Server) limit(c *smtpserver.Config) {
 	}
 	rated, harvest := s.Registry.Counter(metrics.SMTPServerRateLimited), s.Registry.Counter(metrics.SMTPServerHarvest)
 	kind := c.Kind.String()
+	door := doorOf(c.Kind)
+	c.Nonsense = func(remote netip.Addr) { s.Bans.Offence(remote, door, ban.Protocol) }
 	c.Transaction = func(remote netip.Addr) error {
 		if !l.Transaction(remote) {
 			rated.Inc(kind)
@@ -120,7 +123,9 @@ func (s *Server) limit(c *smtpserver.Config) {
 		return nil
 	}
 	if c.Kind == smtpserver.Deliver {
+		c.Accepted = func(remote netip.Addr) { s.Bans.Accepted(remote, ban.Mail, ban.Recipients) }
 		c.Refused = func(remote netip.Addr) error {
+			s.Bans.Offence(remote, ban.Mail, ban.Recipients)
 			if !l.Refused(remote) {
 				harvest.Inc("rcpt")
 				return errHarvest
@@ -132,6 +137,13 @@ func (s *Server) limit(c *smtpserver.Config) {
 
 // admit decides about a new connection.
 func (s *Server) admit(kind smtpserver.Kind, remote netip.Addr) (release func(), _ error) {
+	protocol := "submission"
+	if kind == smtpserver.Deliver {
+		protocol = "smtp"
+	}
+	if x, ok := s.banned(remote, doorOf(kind), protocol); ok {
+		return nil, bannedSMTP(x)
+	}
 	if l := s.mailLimiter; l != nil && kind == smtpserver.Deliver && l.Harvested(remote) {
 		s.Registry.Counter(metrics.SMTPServerHarvest).Inc("connection")
 		return nil, errHarvest
@@ -141,6 +153,14 @@ func (s *Server) admit(kind smtpserver.Kind, remote netip.Addr) (release func(),
 		return nil, errTooManyConnections
 	}
 	return release, nil
+}
+
+// doorOf is the door of a kind of listener that anybody can be a client of.
+func doorOf(kind smtpserver.Kind) ban.Door {
+	if kind == smtpserver.Deliver {
+		return ban.Mail
+	}
+	return ban.Logins
 }
 
 // startSMTP serves mail from other servers.

@@ -127,8 +127,16 @@ func (s *Server) startWeb(o openSocket) {
 	}
 	var l net.Listener = o
 	// All connections of a proxy come from its address.
-	if !s.Local && p.Limiter != nil && !p.Forwarded {
+	if !s.Local && !p.Forwarded {
+		limited := p.Limiter != nil
 		l = webserver.Limit(l, func(addr netip.Addr) (release func(), ok bool) {
+			// Before TLS, which costs more than all else.
+			if s.bannedWeb(addr) {
+				return nil, false
+			}
+			if !limited {
+				return func() {}, true
+			}
 			return func() { s.webConnections.Release(addr) }, s.webConnections.Acquire(addr)
 		})
 	}
@@ -166,9 +174,10 @@ func (s *Server) webRouter(o openSocket) webserver.Router {
 	port, _ := strconv.Atoi(text) // endpoints has made it
 	requests, responses := s.Registry.Histogram(metrics.HTTPServerRequest), s.Registry.Histogram(metrics.HTTPServerResponse)
 	p := webserver.Router{
-		Limiter: s.webLimiter, Now: s.Now, Log: mlog.New("webserver", s.Log), NextID: s.cids.Next,
+		Limiter: s.webLimiter, Banned: s.bannedWeb, Now: s.Now, Log: mlog.New("webserver", s.Log), NextID: s.cids.Next,
 		Panic: func() { s.Registry.Panic("webserver") },
 		Observe: func(o webserver.Observation) {
+			s.probed(o)
 			code := strconv.Itoa(o.Code)
 			requests.Observe(o.Header, o.Handler, o.Proto, o.Method, code)
 			responses.Observe(o.Done, o.Handler, o.Proto, o.Method, code)

@@ -142,11 +142,20 @@ func (s *session) badCommand(ctx context.Context, verb string, err error) (smtp.
 		// Who begins like this talks another protocol, HTTP say, and what follows could
 		// be made to look like commands.
 		s.closing = true
+		s.nonsense()
 	case s.bad > s.srv.c.Limits.BadCommands:
+		s.nonsense()
 		return smtp.Reply{}, smtp.WrapErrorf(err, 421, "4.7.0", "too many bad commands, the last: %s", smtp.AsError(err).Text)
 	}
 	s.slow(ctx, s.bad, s.srv.c.Limits.SlowDelay)
 	return smtp.Reply{}, err
+}
+
+// nonsense tells that the session is ended for what the client says.
+func (s *session) nonsense() {
+	if f := s.srv.c.Nonsense; f != nil && s.principal == nil {
+		f(s.peer.Remote.Addr())
+	}
 }
 
 // lineError is the reply for a line that could not be read as one. Nil for errors of

@@ -81,8 +81,9 @@ type Config struct {
 	Auth Authenticator
 
 	// Admit, when set, decides about each new connection, before anything is said; its
-	// error closes it with 421, with the text of an [*smtp.Error]. release is called when
-	// the connection has ended.
+	// error closes it with 421, with the text of an [*smtp.Error], or with 554 if that has this
+	// code (RFC 5321 3.1: no service for this client). release is called when the connection has
+	// ended.
 	Admit func(remote netip.Addr) (release func(), err error)
 	// Transaction, when set, decides about each MAIL of an address, before Begin: its
 	// error is the reply.
@@ -90,6 +91,10 @@ type Config struct {
 	// Refused, when set, is told of each recipient that was refused for good. An error is
 	// the reply instead: 421 for who has tried too many.
 	Refused func(remote netip.Addr) error
+	// Accepted, when set, is told of each recipient that was accepted.
+	Accepted func(remote netip.Addr)
+	// Nonsense, when set, is told of each session that is ended for commands that make no sense.
+	Nonsense func(remote netip.Addr)
 	// Own, when set, tells whether a name or address is of this server. With
 	// Kind Deliver, a client that says it is us, and is not, is refused.
 	Own func(smtp.IPDomain) bool
@@ -166,8 +171,8 @@ type Metrics struct {
 	StartTLS   func(kind string)
 	// StartTLSError is about TLS from the start too.
 	StartTLSError func(kind, reason string)
-	// Refused is called for each connection that is closed with 421 at its start, for
-	// reason "shutdown", "connections" or "address".
+	// Refused is called for each connection that is closed at its start, for reason
+	// "shutdown", "connections" or "address".
 	Refused func(kind, reason string)
 	// Recipient is called for each recipient that is refused for good.
 	Recipient func(kind string)

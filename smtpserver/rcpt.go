@@ -16,6 +16,9 @@ func (s *session) rcpt(ctx context.Context, c smtp.Rcpt) (smtp.Reply, error) {
 	if err == nil {
 		s.accepted++
 		s.recipients++
+		if f := s.srv.c.Accepted; f != nil {
+			f(s.peer.Remote.Addr())
+		}
 		return ok("2.1.5", "recipient ok"), nil
 	}
 	return s.refuseRecipient(ctx, err)

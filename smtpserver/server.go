@@ -121,7 +121,11 @@ func (s *Server) begin(ctx context.Context, nc net.Conn) (run func()) {
 		refusal, reason = smtp.WrapErrorf(err, 421, "4.7.0", "too many connections from your address, try again later"), "address"
 		var e *smtp.Error
 		if errors.As(err, &e) {
-			refusal = smtp.WrapErrorf(err, 421, e.Enhanced, "%s", e.Text)
+			code := 421
+			if e.Code == 554 {
+				code = 554 // RFC 5321 3.1
+			}
+			refusal = smtp.WrapErrorf(err, code, e.Enhanced, "%s", e.Text)
 		}
 	}
 	if s.c.Metrics.Refused != nil {

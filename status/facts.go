@@ -7,6 +7,7 @@ import (
 
 	"mox/autotls"
 	"mox/backup"
+	"mox/ban"
 	"mox/queue"
 )
 
@@ -26,9 +27,11 @@ type Facts struct {
 	Backup       *Backup // nil: none is configured
 	ReplicaLag   time.Duration
 	Listings     []Listing
-	SearchLag    time.Duration
-	Warnings     []string // about the configuration
-	Upgrade      Upgrade
+	// BannedUsers are networks that may not log in, and from which somebody did lately.
+	BannedUsers []ban.User
+	SearchLag   time.Duration
+	Warnings    []string // about the configuration
+	Upgrade     Upgrade
 
 	Panics int // since the start
 	// Within the last day, or since the start if that is later.

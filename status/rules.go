@@ -43,6 +43,7 @@ var rules = []rule{
 	{"late", judgeLate},
 	{"destination", judgeDestinations},
 	{"blocklist", judgeListings},
+	{"ban", judgeBans},
 	{"panic", judgePanics},
 	{"upgrade", judgeUpgrade},
 	{"replica", judgeReplica},
@@ -136,6 +137,19 @@ func (f *Facts) judgeCertificate(c autotls.CertStatus) (Sentence, bool) {
 		return say(Problem, command, "The TLS certificate of %s, which ends in %s, cannot be renewed%s", name, span(left), because(c.LastError))
 	}
 	return nothing()
+}
+
+func judgeBans(f *Facts) (Sentence, bool) {
+	if len(f.BannedUsers) == 0 {
+		return nothing()
+	}
+	u := f.BannedUsers[0]
+	until := ""
+	if !u.Ban.Expires.IsZero() {
+		until = fmt.Sprintf(" for %s more", span(u.Ban.Expires.Sub(f.Now)))
+	}
+	return say(Problem, fmt.Sprintf("mox ban remove %s", u.Ban.Network), "The network %s is banned%s, and somebody has logged in from there %s ago, who cannot read or send mail now%s.",
+		u.Ban.Network, until, span(f.Now.Sub(u.Login)), others(len(f.BannedUsers)-1, "more network of users", "more networks of users"))
 }
 
 func judgeStoring(f *Facts) (Sentence, bool) {

@@ -195,7 +195,7 @@ func (l *limiter) Allowed(netip.Addr, time.Time) bool {
 	defer l.Unlock()
 	return l.n < 10
 }
-func (l *limiter) Failed(netip.Addr, time.Time) {
+func (l *limiter) Failed(netip.Addr, time.Time, uint64) {
 	l.Lock()
 	defer l.Unlock()
 	l.n++

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type recorder struct {
 	control  *http.ResponseController
 	now      func() time.Time
 	start    time.Time
+	client   netip.Addr // not valid when only that of a proxy is known
 	handler  string     // as far as it is known
 	body     *timedBody // nil: none
 	code     int

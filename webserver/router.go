@@ -55,10 +55,12 @@ type Router struct {
 	// Forwarded: requests come through a proxy that sets X-Forwarded-For and X-Forwarded-Proto.
 	Forwarded bool
 	Limiter   *ratelimit.Limiter // of requests, by address; nil: no limit
-	Now       func() time.Time   // nil: time.Now
-	Log       *slog.Logger       // gets a line for each request; nil: none
-	NextID    func() int64       // ids of requests for the log; nil: none
-	Panic     func()             // is told of each panic of a handler; nil: nobody is
+	// Banned tells which clients get 403 only; nil: none.
+	Banned func(client netip.Addr) bool
+	Now    func() time.Time // nil: time.Now
+	Log    *slog.Logger     // gets a line for each request; nil: none
+	NextID func() int64     // ids of requests for the log; nil: none
+	Panic  func()           // is told of each panic of a handler; nil: nobody is
 	// Observe is told of each request: durations until the header of the response and until its end.
 	// Nil: nobody is.
 	Observe func(o Observation)
@@ -71,11 +73,14 @@ func (p *Router) System(name, path string, host func(host string) bool, h http.H
 
 // Observation is a request that was answered.
 type Observation struct {
-	Handler      string // name of the service or web handler, "(nohandler)", "(ratelimited)", "(badrequest)"
+	Handler      string // name of the service or web handler, "(nohandler)", "(ratelimited)", "(banned)", "(badrequest)"
 	Proto        string // "http", "https", "ws", "wss"
 	Method       string // lower case; "(unknown)" for uncommon ones
 	Code         int
 	Header, Done time.Duration
+	// Client is not valid where only the address of a proxy is known.
+	Client netip.Addr
+	Path   string // of the request
 }
 
 // NewRouter returns the handler of a port.
@@ -104,8 +109,8 @@ func (p *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil {
 		r.URL.Scheme = "https"
 	}
-	if p.Forwarded {
-		forwarded(r)
+	if !p.Forwarded || forwarded(r) {
+		rec.client = remote(r)
 	}
 	path := r.URL.Path // handlers change it
 	name, problem := p.guarded(rec, r)
@@ -137,7 +142,7 @@ func (p *Router) guarded(rec *recorder, r *http.Request) (name string, problem a
 // observe tells of a request that was answered.
 func (p *Router) observe(rec *recorder, r *http.Request, name, path string) {
 	name = cmp.Or(name, rec.handler, "(panic)")
-	o := Observation{Handler: name, Proto: r.URL.Scheme, Method: "(unknown)", Code: cmp.Or(rec.code, http.StatusOK), Done: p.Now().Sub(rec.start)}
+	o := Observation{Handler: name, Proto: r.URL.Scheme, Method: "(unknown)", Code: cmp.Or(rec.code, http.StatusOK), Done: p.Now().Sub(rec.start), Client: rec.client, Path: path}
 	o.Header = cmp.Or(rec.header, o.Done)
 	if slices.Contains(methods, r.Method) {
 		o.Method = strings.ToLower(r.Method)
@@ -149,7 +154,7 @@ func (p *Router) observe(rec *recorder, r *http.Request, name, path string) {
 		p.Observe(o)
 	}
 	level := slog.LevelInfo
-	if name == "(ratelimited)" {
+	if name == "(ratelimited)" || name == "(banned)" {
 		level = slog.LevelDebug // a flood is not to fill the log
 	}
 	if !p.Log.Enabled(r.Context(), level) {
@@ -168,6 +173,11 @@ func (p *Router) observe(rec *recorder, r *http.Request, name, path string) {
 }
 
 func (p *Router) serve(w *recorder, r *http.Request) string {
+	if p.Banned != nil && p.Banned(w.client) {
+		w.Header().Set("Connection", "close")
+		http.Error(w, "403 - your network is banned for some time, the administrator can tell why", http.StatusForbidden)
+		return "(banned)"
+	}
 	if p.Limiter != nil && !p.Limiter.Add(remote(r), p.Now(), 1) {
 		w.Header().Set("Retry-After", "60")
 		http.Error(w, "429 - too many requests from your network, try again later", http.StatusTooManyRequests)
@@ -256,13 +266,15 @@ func remote(r *http.Request) netip.Addr {
 }
 
 // forwarded takes from the header what a proxy says about the client. It must have
-// overwritten these fields.
-func forwarded(r *http.Request) {
+// overwritten these fields. It tells whether the address of the client is known.
+func forwarded(r *http.Request) bool {
 	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ",")
-	if ip, err := netip.ParseAddr(strings.TrimSpace(first)); err == nil {
+	ip, err := netip.ParseAddr(strings.TrimSpace(first))
+	if err == nil {
 		r.RemoteAddr = netip.AddrPortFrom(ip, 0).String()
 	}
 	if strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
 		r.URL.Scheme = "https"
 	}
+	return err == nil
 }

@@ -1,0 +1,134 @@
+package ban
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"time"
+
+	"mox/db"
+)
+
+func seconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+func fromSeconds(s int64) time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(s, 0)
+}
+
+// load reads all rows.
+func (b *Bans) load(ctx context.Context) error {
+	now := b.o.Now()
+	return b.db.Read(ctx, func(c *db.Conn) error {
+		q := c.Query("SELECT network, door, reason, comment, times, events, since, expires FROM ban ORDER BY since DESC LIMIT ?", int64(b.o.Max))
+		for q.Next() {
+			network, err := netip.ParsePrefix(q.Text(0))
+			var door Door
+			if err != nil || door.UnmarshalText(q.Bytes(1)) != nil {
+				b.o.Log.WarnContext(ctx, "ban in the database that makes no sense", "network", q.Text(0), "door", q.Text(1))
+				continue
+			}
+			x := &Ban{Network: network, Door: door, Reason: Reason(q.Text(2)), Comment: q.Text(3), Times: int(q.Int64(4)), Events: int(q.Int64(5)), Since: fromSeconds(q.Int64(6)), Expires: fromSeconds(q.Int64(7))}
+			if !x.Active(now) {
+				b.past[x.key()] = x
+				continue
+			}
+			b.sets[door].put(x)
+			b.held.Add(1)
+		}
+		if err := q.Close(); err != nil {
+			return err
+		}
+		if b.o.Held != nil {
+			for i := range b.sets {
+				b.o.Held(Door(i), len(b.sets[i].bans))
+			}
+		}
+		q = c.Query("SELECT network, seen FROM known ORDER BY seen DESC LIMIT ?", int64(b.o.Max))
+		for q.Next() {
+			if network, err := netip.ParsePrefix(q.Text(0)); err == nil {
+				b.known[network] = fromSeconds(q.Int64(1))
+			}
+		}
+		return q.Close()
+	})
+}
+
+// flush writes rows that have changed. If that fails, they are written with the next ones.
+func (b *Bans) flush(ctx context.Context) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	b.mu.Lock()
+	changed, logins := b.changed, b.logins
+	b.changed, b.logins = map[key]bool{}, map[netip.Prefix]bool{}
+	rows := map[key]Ban{}
+	for k := range changed {
+		if x := b.record(k); x != nil {
+			rows[k] = *x
+		}
+	}
+	seen := map[netip.Prefix]time.Time{}
+	for network := range logins {
+		if t, ok := b.known[network]; ok {
+			seen[network] = t
+		}
+	}
+	b.mu.Unlock()
+	if len(changed) == 0 && len(logins) == 0 {
+		return nil
+	}
+	err := b.db.Write(ctx, func(c *db.Conn) error {
+		for k := range changed {
+			if err := writeBan(c, k, rows); err != nil {
+				return err
+			}
+		}
+		for network := range logins {
+			if err := writeLogin(c, network, seen); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		maps.Copy(b.changed, changed)
+		maps.Copy(b.logins, logins)
+		return fmt.Errorf("writing: %w", err)
+	}
+	return nil
+}
+
+// record returns what is known of a network at a door. mu is held.
+func (b *Bans) record(k key) *Ban {
+	if x := b.sets[k.door].bans[k.network]; x != nil {
+		return x
+	}
+	return b.past[k]
+}
+
+func writeBan(c *db.Conn, k key, rows map[key]Ban) error {
+	x, ok := rows[k]
+	if !ok {
+		return c.Exec("DELETE FROM ban WHERE network = ? AND door = ?", k.network.String(), k.door.String())
+	}
+	return c.Exec("INSERT OR REPLACE INTO ban (network, door, reason, comment, times, events, since, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		x.Network.String(), x.Door.String(), string(x.Reason), x.Comment, int64(x.Times), int64(x.Events), seconds(x.Since), seconds(x.Expires))
+}
+
+func writeLogin(c *db.Conn, network netip.Prefix, seen map[netip.Prefix]time.Time) error {
+	t, ok := seen[network]
+	if !ok {
+		return c.Exec("DELETE FROM known WHERE network = ?", network.String())
+	}
+	return c.Exec("INSERT OR REPLACE INTO known (network, seen) VALUES (?, ?)", network.String(), t.Unix())
+}
