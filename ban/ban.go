@@ -68,19 +68,19 @@ const (
 	Manual         Reason = "manual"         // an administrator said so
 )
 
-// Text says the reason within a sentence: "banned for ...".
+// Text says the reason in a sentence, after "banned".
 func (r Reason) Text() string {
 	switch r {
 	case Authentication:
-		return "failed logins"
+		return "for failed logins"
 	case Recipients:
-		return "too many unknown recipients"
+		return "for too many unknown recipients"
 	case Protocol:
-		return "sessions full of errors"
+		return "for sessions full of errors"
 	case Scan:
-		return "requests for security holes"
+		return "for requests for security holes"
 	}
-	return "reasons that the administrator knows"
+	return "by the administrator"
 }
 
 // Ban is a network that is banned at a door, or was.

@@ -13,6 +13,7 @@
 #	interop/run.sh sending    mox and other servers send each other mail; the same
 #	interop/run.sh metrics    Prometheus with the alert rules and the dashboard
 #	interop/run.sh acme       certificates from Pebble, and from files; the same
+#	interop/run.sh ban       bans in the packet filter of the kernel, by nft and ipset
 set -u
 cd "$(dirname "$0")/.."
 here=$PWD/interop
@@ -431,6 +432,8 @@ run node case_node
 run dkim case_dkim
 . "$here/service.sh"
 . "$here/metrics.sh"
+. "$here/ban.sh"
+run ban case_ban
 . "$here/quickstart.sh"
 run quickstart case_quickstart
 . "$here/web.sh"

@@ -31,16 +31,12 @@ func prefixes(l ...string) (networks []netip.Prefix) {
 	return networks
 }
 
-// openBans opens the networks that are refused. localserve, whose clients are of this machine, has
-// none.
+// openBans opens the networks that are refused. Those of localserve are made by hand only.
 func (s *Server) openBans(snap *config.Snapshot) error {
-	if s.Local {
-		return nil
-	}
 	conf := snap.Static.AutoBan
 	made, held := s.Registry.Counter(metrics.Banned), s.Registry.Gauge(metrics.BanNetworks)
 	o := ban.Options{
-		Log: s.Log, Now: s.Now, Manual: conf.Disabled, Limits: ban.Limits{LoginFailures: conf.LoginFailures}, Durations: conf.Durations,
+		Log: s.Log, Now: s.Now, Manual: conf.Disabled || s.Local, Limits: ban.Limits{LoginFailures: conf.LoginFailures}, Durations: conf.Durations,
 		Exempt: neverBanned(snap),
 		Banned: func(d ban.Door, r ban.Reason) { made.Inc(d.String(), string(r)) },
 		Held:   func(d ban.Door, n int) { held.Set(float64(n), d.String()) },
@@ -118,11 +114,11 @@ func bannedSMTP(x ban.Ban) error {
 
 // bannedText is what others are told.
 func bannedText(x ban.Ban) string {
-	text := fmt.Sprintf("your network %s is banned for %s", x.Network, x.Reason.Text())
+	text := fmt.Sprintf("your network %s is banned %s", x.Network, x.Reason.Text())
 	if !x.Expires.IsZero() {
 		text += " until " + x.Expires.UTC().Format("2006-01-02 15:04 UTC")
 	}
-	return text + ", the administrator can tell more"
+	return text + ": ask the administrator if that is wrong"
 }
 
 // bannedIMAP is for imapserver.
@@ -143,7 +139,7 @@ func (s *Server) bannedWeb(client netip.Addr) bool {
 // probed counts a request for what holes of other programs are called. What a web site has there is
 // not one.
 func (s *Server) probed(o webserver.Observation) {
-	if s.Bans != nil && (o.Code == 404 || o.Code == 400) && webserver.Probe(o.Path) {
+	if (o.Code == 404 || o.Code == 400) && webserver.Probe(o.Path) {
 		s.Bans.Offence(o.Client, ban.Logins, ban.Scan)
 	}
 }

@@ -192,7 +192,8 @@ func smtpError(err error) error {
 	case errors.Is(err, auth.ErrCredentials), errors.Is(err, auth.ErrAuthorization):
 		return smtp.WrapErrorf(err, 535, "5.7.8", "authentication credentials invalid")
 	case errors.Is(err, auth.ErrThrottled):
-		return smtp.WrapErrorf(err, 454, "4.7.0", "too many failed logins from your address, try again later")
+		// Of no cause: it is not a failure of ours.
+		return smtp.Errorf(454, "4.7.0", "too many failed logins from your address, try again later")
 	case errors.As(err, &disabled):
 		return smtp.WrapErrorf(err, 525, "5.7.13", "logins are disabled: %s", disabled.Text)
 	}

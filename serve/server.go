@@ -102,7 +102,7 @@ type Server struct {
 	Queue    *queue.Queue
 	Policies *mtastsdb.DB // MTA-STS policies of other domains
 	Reports  *reportdb.DB
-	Bans     *ban.Bans // networks that are refused; nil: none ever is
+	Bans     *ban.Bans // networks that are refused
 	// Certificates are those gotten by ACME; nil: no listener has such.
 	Certificates *autotls.Manager
 

@@ -127,8 +127,8 @@ func (s *Server) startWeb(o openSocket) {
 	}
 	var l net.Listener = o
 	// All connections of a proxy come from its address.
-	if !s.Local && !p.Forwarded {
-		limited := p.Limiter != nil
+	if !p.Forwarded {
+		limited := !s.Local && p.Limiter != nil
 		l = webserver.Limit(l, func(addr netip.Addr) (release func(), ok bool) {
 			// Before TLS, which costs more than all else.
 			if s.bannedWeb(addr) {

@@ -9,6 +9,7 @@ import (
 
 	"mox/autotls"
 	"mox/backup"
+	"mox/ban"
 	"mox/queue"
 )
 
@@ -68,6 +69,10 @@ func TestFaults(t *testing.T) {
 		{"health", func(t *testing.T, f *Facts) {
 			f.Health = []string{"account: no inbox", "queue: x"}
 		}, Urgent, "health", "own check of account: no inbox (and 1 more check).", "mox health"},
+		{"banned users", func(t *testing.T, f *Facts) {
+			x := ban.Ban{Network: netip.MustParsePrefix("192.0.2.0/24"), Expires: now.Add(3 * time.Hour)}
+			f.BannedUsers = []ban.User{{Ban: x, Login: now.Add(-2 * day)}, {Ban: x, Login: now.Add(-9 * day)}}
+		}, Problem, "ban", "network 192.0.2.0/24 is banned for 3 hours more, and somebody has logged in from there 2 days ago, who cannot read or send mail now (and 1 more network of users).", "mox ban remove 192.0.2.0/24"},
 		{"disk low", func(t *testing.T, f *Facts) { f.Disk.Free = 1 << 30 }, Problem, "disk", "only 1.0 GiB left", "df -h '/data'"},
 		{"disk full", func(t *testing.T, f *Facts) { f.Disk.Free = 20 << 20 }, Urgent, "disk", "only 20 MiB left", "df -h '/data'"},
 		{"certificate ended", func(t *testing.T, f *Facts) {
