@@ -19,7 +19,7 @@ type offence struct {
 	start time.Time
 	n     int
 	// guesses are the last different wrong passwords of an address, hashed; 0 is none.
-	guesses [4]uint64
+	guesses [8]uint64
 }
 
 // repeated tells whether a guess was made before, and notes it.
@@ -67,11 +67,13 @@ func (b *Bans) offend(ip netip.Addr, door Door, r Reason, guess uint64) {
 		k := offenceKey{key{networks[class], door}, r}
 		o := b.offence(k, now)
 		o.n++
-		if o.n < factor*b.o.Limits.of(r) || class > 0 && b.inhabited(networks[class], now) {
+		if o.n < factor*b.o.Limits.of(r) {
 			continue
 		}
 		delete(b.offences, k)
-		b.banNow(k, o.n, now)
+		if class == 0 || !b.inhabited(networks[class], now) {
+			b.banNow(k, o.n, now)
+		}
 	}
 }
 

@@ -12,12 +12,11 @@ const idle = time.Hour
 func (b *Bans) run() {
 	defer close(b.ended)
 	ctx := context.Background()
-	delay := b.o.Delay
 	for {
 		next := b.sweep()
 		took := b.write(ctx)
 		// A large export under attack is not to be all that is done.
-		delay = max(b.o.Delay, 20*took)
+		delay := max(b.o.Delay, 20*took)
 		if !b.wait(min(max(next.Sub(b.o.Now()), 0), idle), b.wake) || !b.wait(delay, nil) {
 			b.sweep()
 			b.write(ctx)

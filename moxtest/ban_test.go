@@ -241,6 +241,15 @@ func TestBanMail(t *testing.T) {
 	s.wantGreeting("imap", "203.0.113.6", "* BYE [CONTACTADMIN] ")
 	s.wantGreeting("smtp", "203.0.113.6", "220 ")
 
+	// Somebody who looks for addresses, and a list with many that are dead.
+	for i := range 40 {
+		for from, to := range map[string]string{"192.0.2.1": "nobody", "192.0.2.65": "mox"} {
+			s.rcpt(from, fmt.Sprint("nobody", i), to, fmt.Sprint("nobody", i, "x"))
+		}
+	}
+	s.wantGreeting("smtp", "192.0.2.1", "421 4.7.0 your network 192.0.2.1/32 is banned for too many unknown recipients until ")
+	s.wantGreeting("smtp", "192.0.2.65", "220 ")
+
 	network := "198.51.100.0/24"
 	if _, err := s.Admin.BanAdd(t.Context(), "test", network, []ban.Door{ban.Mail}, 0, "spam"); err != nil {
 		t.Fatal(err)
@@ -272,6 +281,26 @@ func TestBanMail(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("%+v", r)
+	}
+}
+
+// rcpt gives recipients to port 25, and leaves; it does nothing when it is refused.
+func (s bans) rcpt(from string, to ...string) {
+	s.t.Helper()
+	conn := s.dial("smtp", from)
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	if line, _ := r.ReadString('\n'); !strings.HasPrefix(line, "220") {
+		return
+	}
+	fmt.Fprint(conn, "HELO remote.example\r\nMAIL FROM:<a@remote.example>\r\n")
+	for _, localpart := range to {
+		fmt.Fprintf(conn, "RCPT TO:<%s@%s>\r\n", localpart, moxtest.Domain)
+	}
+	fmt.Fprint(conn, "QUIT\r\n")
+	b, err := io.ReadAll(r)
+	if err != nil || !strings.Contains(string(b), "550 5.1.1") {
+		s.t.Fatalf("%q %v", b, err)
 	}
 }
 

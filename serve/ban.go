@@ -18,7 +18,7 @@ import (
 )
 
 // Networks of this machine, which are never banned, and of those around it, which are only if that is
-// configured: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291.
+// configured.
 var (
 	loopbackNetworks = prefixes("127.0.0.0/8", "::1/128")
 	privateNetworks  = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10")
