@@ -58,6 +58,7 @@ func commands() []command {
 		traceCommands(),
 		transferCommands(),
 		undeleteCommands(),
+		updatesCommands(),
 		upgradeCommands(),
 		webapiCommands(),
 	)

@@ -20,6 +20,7 @@ import (
 	"mox/mtasts"
 	"mox/sconf"
 	"mox/smtp"
+	"mox/updates"
 )
 
 // Snapshot is a valid configuration. Nothing in it changes, and nobody may change what
@@ -58,6 +59,7 @@ type StaticInfo struct {
 	PackageLogLevels map[string]slog.Level
 	Hostname         dns.Domain
 	RootCAs          *x509.CertPool // Nil for those of the system.
+	Updates          updates.Feed   // Zero without Updates.
 	Listeners        map[string]*ListenerInfo
 	Hostnames        map[dns.Domain]bool  // The global one and those of listeners.
 	OwnIPs           map[netip.Addr]bool  // Addresses and public addresses of listeners, without unspecified ones.

@@ -127,6 +127,9 @@ func (e Entry) Verify(keys []ed25519.PublicKey) (Release, ed25519.PublicKey, err
 	return Release{}, nil, ErrUnsigned
 }
 
+// Unverified returns the release of an entry, whoever has signed it: for those who make changelogs.
+func (e Entry) Unverified() (Release, error) { return parseRelease(e.Release) }
+
 func known(keys []ed25519.PublicKey, key ed25519.PublicKey) bool {
 	return slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool { return k.Equal(key) })
 }
@@ -269,6 +272,19 @@ func Newer(releases []Release, than Version) []Release {
 		}
 	}
 	return l
+}
+
+// Between returns those of releases, newest first, that come after a version and up to latest, and
+// whether latest is one of them. Pre-releases are only for those who have one, but for latest.
+func Between(releases []Release, after, latest Version) (l []Release, has bool) {
+	for _, r := range releases {
+		is := r.parsed.Compare(latest) == 0
+		has = has || is
+		if (is || r.parsed.Pre == "" || after.Pre != "") && r.parsed.Newer(after) && !r.parsed.Newer(latest) {
+			l = append(l, r)
+		}
+	}
+	return l, has
 }
 
 // Notes is the text about releases for people: version, date and what is new of each.

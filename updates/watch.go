@@ -167,15 +167,7 @@ func (w *Watcher) fetch(ctx context.Context, latest, since Version) (Notice, err
 	if err != nil && !errors.Is(err, ErrNotModified) {
 		return Notice{}, err
 	}
-	var l []Release
-	has := false
-	for _, r := range f.Releases {
-		has = has || r.parsed.Compare(latest) == 0
-		wanted := r.parsed.Pre == "" || since.Pre != "" || r.parsed.Compare(latest) == 0
-		if wanted && r.parsed.Newer(since) && !r.parsed.Newer(latest) {
-			l = append(l, r)
-		}
-	}
+	l, has := Between(f.Releases, since, latest)
 	if !has {
 		w.etag = cmp.Or(f.ETag, w.etag)
 		return Notice{}, fmt.Errorf("DNS has version %s, and the changelog no entry of it that is signed", latest)
