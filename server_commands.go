@@ -22,6 +22,10 @@ func runDocumentReader(ctx context.Context, p *program, _ []string) error {
 }
 
 func runServe(ctx context.Context, p *program, _ []string) error {
+	feed, err := releaseFeed()
+	if err != nil {
+		return fmt.Errorf("this program was built with a feed of updates that is not valid: %w", err)
+	}
 	status, err := serve.Main(ctx, serve.MainOptions{
 		ConfigPath:       p.configPath,
 		LogLevel:         p.loglevel,
@@ -29,6 +33,7 @@ func runServe(ctx context.Context, p *program, _ []string) error {
 		CheckConsistency: p.checkConsistency,
 		Log:              p.stderr,
 		Version:          version(),
+		Feed:             feed,
 	})
 	if err != nil {
 		return err

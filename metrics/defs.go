@@ -142,13 +142,14 @@ var (
 	LoggingWarn               = CounterDef{Name: "mox_logging_level_warn_total", Help: "Lines logged at level warn."}
 	LoggingError              = CounterDef{Name: "mox_logging_level_error_total", Help: "Lines logged at level error."}
 	HTTPClientRequest         = HistogramDef{Name: "mox_httpclient_request_duration_seconds", Help: "Outgoing HTTP requests.", Labels: []string{"pkg", "method", "code", "result"}, Buckets: bucketsB}
-	UpdatesLookup             = HistogramDef{Name: "mox_updates_lookup_duration_seconds", Help: "Lookups of the newest version.", Labels: []string{"result"}, Buckets: bucketsA30}
+	UpdatesLookup             = HistogramDef{Name: "mox_updates_lookup_duration_seconds", Help: "Lookups of the newest version: ok, notfound, badrecord, temperror.", Labels: []string{"result"}, Buckets: bucketsA30}
+	UpdatesNewer              = GaugeDef{Name: "mox_updates_newer", Help: "1 when there is a newer version than the one that runs, with CheckUpdates in mox.conf."}
 	BackupLast                = GaugeDef{Name: "mox_backup_last_timestamp_seconds", Help: "When the last backup was made that has everything, in seconds since 1970; 0: there was none."}
 	BackupProven              = GaugeDef{Name: "mox_backup_last_proven_timestamp_seconds", Help: "When a backup was last restored by a drill and found to be whole, in seconds since 1970; 0: there was none."}
 	BackupFailing             = GaugeDef{Name: "mox_backup_failing", Help: "1 when the last attempt has failed, by what: backup, drill.", Labels: []string{"what"}}
 	ReplicaLag                = GaugeDef{Name: "mox_replica_lag_seconds", Help: "How long the oldest commit waits that is not in the replica yet."}
 	ReplicaSnapshots          = GaugeDef{Name: "mox_replica_snapshots_total", Help: "Databases that were copied whole for the replica, since the start: to begin with, or because it had fallen too far behind."}
-	UpdatesFetchChangelog     = HistogramDef{Name: "mox_updates_fetchchangelog_duration_seconds", Help: "Fetches of the changelog.", Labels: []string{"result"}, Buckets: bucketsA30}
+	UpdatesFetchChangelog     = HistogramDef{Name: "mox_updates_fetchchangelog_duration_seconds", Help: "Fetches of the changelog: ok, notmodified, unsigned, error.", Labels: []string{"result"}, Buckets: bucketsA30}
 )
 
 // All returns the definitions of every metric of mox itself, by kind.
@@ -165,7 +166,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 	}
 	gauges = []GaugeDef{
 		SMTPServerSlowSessions, SearchLag, SearchWaiting, SearchIndexed, SearchRebuilds, SearchFailures,
-		BackupLast, BackupProven, BackupFailing, ReplicaLag, ReplicaSnapshots, QueueHold,
+		UpdatesNewer, BackupLast, BackupProven, BackupFailing, ReplicaLag, ReplicaSnapshots, QueueHold,
 		WebmailSSEConnections,
 		DNSBLIPsSuccess, TLSCertificateExpiry,
 		TraceDropped,

@@ -43,6 +43,7 @@ import (
 	"mox/store"
 	"mox/submit"
 	"mox/tracelog"
+	"mox/updates"
 	"mox/upkeep"
 	"mox/webapiserver"
 	"mox/webhandler"
@@ -60,6 +61,7 @@ type Options struct {
 	Resolver  dns.Resolver      // nil: the system's
 	Now       func() time.Time  // nil: time.Now
 	Version   string
+	Feed      updates.Feed // of newer versions, unless mox.conf has one; zero: none
 
 	// Dial makes connections to other mail servers, from source unless that is invalid. Nil:
 	// over the network.
@@ -363,6 +365,7 @@ func (s *Server) Start() error {
 		s.Certificates.Start()
 	}
 	s.startBackups()
+	s.startUpdates()
 	s.begun.Store(true)
 	notify("READY=1\nSTATUS=serving mail")
 	if s.parent != nil {

@@ -229,9 +229,10 @@ func (n Notice) Text() string {
 To upgrade, as who may replace the program (usually root):
 
 %s
-It fetches the program, verifies who released it, tries it on a copy of the data, and goes
-over to it without refusing a connection; if it fails, the one before serves again. A mox that
-was installed by a package manager is upgraded by that. "mox checkupdate" prints the text below.
+That fetches the program, verifies who released it, tries it on a copy
+of the data, and goes over to it without refusing a connection. If it
+fails, the one before serves again. A mox that was installed by a package
+manager is upgraded by that. "mox checkupdate" prints what is new.
 
 What is new:
 
