@@ -220,13 +220,14 @@ func (p *program) checkUpdate(ctx context.Context) (updateCheck, error) {
 }
 
 func (c updateCheck) print(w io.Writer) {
+	running, _ := updates.VersionOf(c.Running)
 	switch {
 	case c.Newer:
-		fmt.Fprintf(w, "%s is available, this is %s. To upgrade: \"mox upgrade\".\n\n", c.Newest, c.Running)
+		fmt.Fprintf(w, "%s is available, this is %s. To upgrade: \"mox upgrade\".\n\n", c.Newest, running)
 	case len(c.Releases) > 0:
 		fmt.Fprintf(w, "%s is the newest release. This is %s, which is none: whether it is older is not known.\n\n", c.Newest, c.Running)
 	default:
-		fmt.Fprintf(w, "%s is the newest release, this is %s: there is nothing newer.\n", c.Newest, c.Running)
+		fmt.Fprintf(w, "%s is the newest release, this is %s: there is nothing newer.\n", c.Newest, running)
 	}
 	io.WriteString(w, updates.Notes(c.Releases))
 }
