@@ -5,15 +5,18 @@
 #
 # Without platforms, all that are supported. The same commit and Go release give the same files on any
 # machine; "packaging/release.sh -check" shows that for this one, by building a clone elsewhere. With
-# RELEASE_KEY naming a private key of ssh-keygen, SHA256SUMS is signed.
+# RELEASE_KEY naming a private key of "mox updates genkey", SHA256SUMS is signed, and the release is added
+# to the feed in dist/feed, or in the directory FEED, with what CHANGELOG.md has below "## VERSION".
+# packaging/feed.conf says where programs look for updates. docs/releases.md has the whole.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. packaging/feed.conf
 export CGO_ENABLED=0 GOFLAGS=-trimpath LC_ALL=C TZ=UTC
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
 build() { # dir platform output: without what differs between checkouts
-	(cd "$1" && GOOS=${2%/*} GOARCH=${2#*/} go build -buildvcs=false -ldflags "-s -w -X main.release=$VERSION" -o "$3" .)
+	(cd "$1" && GOOS=${2%/*} GOARCH=${2#*/} go build -buildvcs=false -ldflags "-s -w -X main.release=$VERSION -X main.updatesDomain=$UPDATES_DOMAIN -X main.updatesURL=$UPDATES_URL -X 'main.updatesKeys=$UPDATES_KEYS'" -o "$3" .)
 }
 
 check() {
@@ -27,6 +30,39 @@ check() {
 	GOCACHE=$tmp/cache build "$tmp/elsewhere/mox" "$(go env GOOS)/$(go env GOARCH)" "$tmp/b"
 	cmp "$tmp/a" "$tmp/b"
 	echo "reproducible: $(sha256sum <"$tmp/a" | cut -c1-64)"
+}
+
+# notes prints what is new in the release.
+notes() {
+	awk -v v="## $VERSION" '$0 == v || index($0, v " ") == 1 { on = 1; next } /^## / { on = 0 } on' CHANGELOG.md | sed '/./,$!d'
+}
+
+# checkkey fails early where the release could not be signed, or nobody would believe it.
+checkkey() { # here
+	local key
+	key=$("$1" updates pubkey <"$RELEASE_KEY")
+	if [ -z "$(notes)" ]; then
+		echo "CHANGELOG.md has no text below \"## $VERSION\"" >&2
+		exit 1
+	fi
+	if [[ -n $UPDATES_KEYS && " $UPDATES_KEYS " != *" $key "* ]]; then
+		echo "programs of this release would not trust its key: UPDATES_KEYS in packaging/feed.conf lacks $key" >&2
+		exit 1
+	fi
+}
+
+# sign signs the checksums, and adds the release to the feed.
+sign() { # here programs-dir out platform ...
+	local here=$1 dir=$2 out=$3 feed=${FEED:-$PWD/dist/feed} platform name programs=()
+	shift 3
+	"$here" updates sign -key "$RELEASE_KEY" "$out/SHA256SUMS"
+	mkdir -p "$feed/$VERSION"
+	for platform in "$@"; do
+		name=mox-${platform/\//-}$([[ $platform == windows/* ]] && echo .exe || true)
+		cp "$dir/mox-$VERSION-${platform/\//-}/mox"* "$feed/$VERSION/$name"
+		programs+=("$platform=$feed/$VERSION/$name")
+	done
+	notes | "$here" updates addsigned -key "$RELEASE_KEY" -changelog "$feed/changelog.json" -version "$VERSION" -date "$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)" "${programs[@]}"
 }
 
 # extras makes what packages have besides the program, with one that runs here.
@@ -51,6 +87,7 @@ release() {
 	rm -rf "$out"
 	mkdir -p "$out"
 	extras "$tmp"
+	[ -z "${RELEASE_KEY:-}" ] || checkkey "$tmp/here"
 	for platform in "$@"; do
 		name=mox-$VERSION-${platform/\//-}
 		echo "$platform"
@@ -59,11 +96,11 @@ release() {
 		(cd packaging && go run ./sbom "$VERSION" "$tmp/$name"/mox*) >"$out/$name.cdx.json"
 		cp README.md CHANGELOG.md LICENSE "$tmp/$name"
 		tar -C "$tmp" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - "$name" | gzip -n >"$out/$name.tar.gz"
-		[[ $platform == linux/* ]] && packages "$tmp" "$tmp/$name" "${platform#*/}" "$out"
+		[[ $platform != linux/* ]] || packages "$tmp" "$tmp/$name" "${platform#*/}" "$out"
 	done
 	(cd "$out" && sha256sum -- * >SHA256SUMS)
 	if [ -n "${RELEASE_KEY:-}" ]; then
-		ssh-keygen -q -Y sign -f "$RELEASE_KEY" -n mox-release "$out/SHA256SUMS"
+		sign "$tmp/here" "$tmp" "$out" "$@"
 	fi
 	ls -l "$out"
 }
@@ -88,7 +125,7 @@ v*)
 	release "$@"
 	;;
 *)
-	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac
