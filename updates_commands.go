@@ -355,7 +355,7 @@ func (c *updatesAddSigned) run(_ context.Context, p *program, args []string) err
 	if err != nil {
 		return fmt.Errorf("reading what is new: %w", err)
 	}
-	r := updates.Release{Version: c.version, Date: cmp.Or(c.date, time.Now().UTC().Format(time.DateOnly)), Text: strings.ReplaceAll(string(notes), "\r\n", "\n")}
+	r := updates.Release{Version: c.version, Date: cmp.Or(c.date, time.Now().UTC().Format(time.DateOnly)), Text: strings.Trim(strings.ReplaceAll(string(notes), "\r\n", "\n"), "\n") + "\n"}
 	c.dir = filepath.Dir(c.changelog)
 	for _, a := range args {
 		f, err := c.file(a)
@@ -678,7 +678,9 @@ func (p *program) feedSource(snap *config.Snapshot, version string, downgrade bo
 		}
 	}
 	feed, err := p.trustedFeed(snap, pubkeys)
-	if err != nil {
+	if errors.Is(err, updates.ErrNoFeed) {
+		return nil, fmt.Errorf("%w; with -binary, a program that is here is taken", err)
+	} else if err != nil {
 		return nil, err
 	}
 	if s.Client, err = p.updatesClient(snap, feed); err != nil {
