@@ -26,7 +26,7 @@ import (
 
 func dkimCommands() []command {
 	return []command{
-		{words: "dkim gened25519", short: "print a new Ed25519 key for DKIM", max: 0, run: runDKIMGenEd25519, help: dkimGenHelp},
+		{words: "dkim gened25519", short: "print a new Ed25519 key for DKIM", max: 0, run: runGenEd25519, help: dkimGenHelp},
 		{words: "dkim genrsa", short: "print a new RSA key for DKIM", max: 0, run: runDKIMGenRSA, help: dkimGenHelp},
 		{words: "dkim txt", args: "<key", short: "print the DNS record for a DKIM key", max: 0, run: runDKIMTXT, help: dkimTXTHelp},
 		{words: "dkim lookup", args: "selector domain", short: "look up a DKIM key record", min: 2, max: 2, setup: withResolver(runDKIMLookup), help: dkimLookupHelp},
@@ -76,7 +76,8 @@ func (p *program) printPrivateKey(key crypto.PrivateKey) error {
 	return pem.Encode(p.stdout, &pem.Block{Type: "PRIVATE KEY", Bytes: b})
 }
 
-func runDKIMGenEd25519(_ context.Context, p *program, _ []string) error {
+// runGenEd25519 prints a new private key, for DKIM or for releases.
+func runGenEd25519(_ context.Context, p *program, _ []string) error {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return fmt.Errorf("making key: %w", err)

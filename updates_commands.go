@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -43,7 +42,7 @@ func updatesCommands() []command {
 	return []command{
 		{words: "checkupdate", short: "look for a newer version, and print what is new in it", max: 0, setup: setupCheckUpdate, help: checkUpdateHelp},
 		{words: "updates verify", args: "[file ...]", short: "verify who released a changelog, or downloaded files", max: -1, setup: setupUpdatesVerify, help: updatesVerifyHelp},
-		{words: "updates genkey", short: "print a new key to sign releases with", max: 0, run: runUpdatesGenKey, help: updatesGenKeyHelp, unlisted: true},
+		{words: "updates genkey", short: "print a new key to sign releases with", max: 0, run: runGenEd25519, help: updatesGenKeyHelp, unlisted: true},
 		{words: "updates pubkey", args: "<key", short: "print the public key of a key for releases", max: 0, setup: setupUpdatesPubKey, help: updatesPubKeyHelp, unlisted: true},
 		{words: "updates sign", args: "file", short: "sign a file with a key for releases", min: 1, max: 1, setup: setupUpdatesSign, help: updatesSignHelp, unlisted: true},
 		{words: "updates addsigned", args: "[os/arch=program ...] <notes", short: "sign a release and add it to a changelog", max: -1, setup: setupUpdatesAddSigned, help: updatesAddSignedHelp, unlisted: true},
@@ -230,14 +229,6 @@ func (c updateCheck) print(w io.Writer) {
 		fmt.Fprintf(w, "%s is the newest release, this is %s: there is nothing newer.\n", c.Newest, running)
 	}
 	io.WriteString(w, updates.Notes(c.Releases))
-}
-
-func runUpdatesGenKey(_ context.Context, p *program, _ []string) error {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return fmt.Errorf("making key: %w", err)
-	}
-	return p.printPrivateKey(key)
 }
 
 func setupUpdatesPubKey(fs *flag.FlagSet) runFunc {

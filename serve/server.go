@@ -148,8 +148,9 @@ type Server struct {
 	drain     atomic.Pointer[linkMessage]   // set when another program takes over
 	upgrade   atomic.Pointer[UpgradeStatus] // of the last one
 	started   time.Time
-	watch     watch       // what "mox status" tells of
-	begun     atomic.Bool // set when all sockets are served
+	watch     watch                           // what "mox status" tells of
+	begun     atomic.Bool                     // set when all sockets are served
+	newer     atomic.Pointer[updates.Version] // that there is, as was last heard; zero or nil: none
 	readiness readiness
 	serving   sync.WaitGroup // goroutines that accept connections
 	following sync.WaitGroup // the one that answers the parent

@@ -45,12 +45,13 @@ func (s *Server) newUpdates() *updates.Watcher {
 		},
 		Running: s.Version, Path: snap.DataPath(updates.StateFile), Now: s.Now, Random: rand.Float64, Log: log,
 		Deliver: s.tellUpdate,
-		Newer: func(is bool) {
-			v := 0.0
-			if is {
-				v = 1
+		Newer: func(v updates.Version) {
+			s.newer.Store(&v)
+			is := 0.0
+			if !v.IsZero() {
+				is = 1
 			}
-			newer.Set(v)
+			newer.Set(is)
 		},
 	})
 }

@@ -114,6 +114,9 @@ func TestUpdates(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if got := s.newer.Load().String(); got != "v1.2.0" {
+		t.Errorf("newer is %q", got)
+	}
 	if box, _ = acc.MailboxByName("Postmaster"); box.Messages != 1 {
 		t.Errorf("%d messages", box.Messages)
 	}

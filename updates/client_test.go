@@ -217,8 +217,8 @@ func TestChangelogErrors(t *testing.T) {
 		"many": {func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, `{"Entries":[{}`+strings.Repeat(",{}", maxEntries)+"]}")
 		}, ErrChangelog, "more than"},
-		"to http":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://updates.mox.example/x", 302) }, nil, "refusing a redirect"},
-		"for ever": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", 302) }, nil, "redirects"},
+		"to http":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://updates.mox.example/x", http.StatusFound) }, nil, "refusing a redirect"},
+		"for ever": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, nil, "redirects"},
 	} {
 		c := Client{Feed: testFeed(t), Transport: handled(tt.h)}
 		if f, err := c.Changelog(t.Context(), ""); err == nil || tt.err != nil && !errors.Is(err, tt.err) || !strings.Contains(err.Error(), tt.say) {
@@ -231,7 +231,7 @@ func TestChangelogErrors(t *testing.T) {
 			w.Write(testChangelog(t, 1, "v1.2.3"))
 			return
 		}
-		http.Redirect(w, r, "https://elsewhere.example/x", 302)
+		http.Redirect(w, r, "https://elsewhere.example/x", http.StatusFound)
 	})}
 	if f, err := c.Changelog(t.Context(), ""); err != nil || len(f.Releases) != 1 {
 		t.Error(f, err)
@@ -264,7 +264,7 @@ func TestDownloadErrors(t *testing.T) {
 	}
 	for what, h := range map[string]http.HandlerFunc{
 		"missing": func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
-		"to http": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://updates.mox.example/x", 302) },
+		"to http": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://updates.mox.example/x", http.StatusFound) },
 		"partial": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(206); io.WriteString(w, program) },
 	} {
 		c := Client{Feed: testFeed(t), Transport: handled(h)}

@@ -1,6 +1,7 @@
 package updates
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
@@ -65,7 +66,7 @@ func TestVersionOrder(t *testing.T) {
 			if err != nil || berr != nil {
 				t.Fatal(err, berr)
 			}
-			if got := va.Compare(vb); got != compareInts(i, j) {
+			if got := va.Compare(vb); got != cmp.Compare(i, j) {
 				t.Errorf("%s with %s: %d", a, b, got)
 			}
 		}
@@ -87,16 +88,6 @@ func TestVersionOrder(t *testing.T) {
 			t.Errorf("%q: %s %v", program, v, ok)
 		}
 	}
-}
-
-func compareInts(a, b int) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func FuzzVersion(f *testing.F) {
@@ -152,7 +143,7 @@ func FuzzRecord(f *testing.F) {
 }
 
 func TestKeys(t *testing.T) {
-	k, pub := testKey(1)
+	_, pub := testKey(1)
 	if got, err := ParsePublicKey(" " + FormatPublicKey(pub) + "\n"); err != nil || !got.Equal(pub) {
 		t.Error(got, err)
 	}
@@ -169,7 +160,6 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%d keys", n)
 		}
 	}
-	_ = k
 }
 
 func TestFeed(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mox/atomicfile"
+	"mox/upkeep"
 )
 
 // Times of a Watcher.
@@ -46,8 +47,9 @@ type WatchOptions struct {
 	// Deliver tells people. It may be called again for one version if the process ended just after it:
 	// then it must do nothing.
 	Deliver func(ctx context.Context, n Notice) error
-	// Newer is told after each check whether there is a newer version than Running.
-	Newer  func(bool)
+	// Newer is told with each check of the newest version, if it is newer than Running; else of the zero
+	// value.
+	Newer  func(Version)
 	Now    func() time.Time
 	Random func() float64 // from 0 to 1
 	Log    *slog.Logger
@@ -65,22 +67,14 @@ type Watcher struct {
 // NewWatcher returns a Watcher, for Run.
 func NewWatcher(o WatchOptions) *Watcher {
 	if o.Newer == nil {
-		o.Newer = func(bool) {}
+		o.Newer = func(Version) {}
 	}
 	return &Watcher{o: o}
 }
 
 // Run checks once a day, until ctx ends: also when the server was restarted between.
 func (w *Watcher) Run(ctx context.Context) {
-	wait := w.firstWait()
-	for {
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return
-		}
+	for wait := w.firstWait(); upkeep.Sleep(ctx, wait); {
 		err := w.Check(ctx)
 		if ctx.Err() != nil {
 			return
@@ -142,7 +136,11 @@ func (w *Watcher) Check(ctx context.Context) error {
 	if running.Newer(known) {
 		known = running
 	}
-	w.o.Newer(isRelease && latest.Newer(running))
+	if isRelease && latest.Newer(running) {
+		w.o.Newer(latest)
+	} else {
+		w.o.Newer(Version{})
+	}
 	if !latest.Newer(known) {
 		return w.save(known)
 	}

@@ -27,7 +27,7 @@ type watched struct {
 	full             int
 	told             []Notice
 	refuse           error // of telling
-	newer            []bool
+	newer            []Version
 	log              bytes.Buffer
 	path             string
 	running          string
@@ -55,7 +55,7 @@ func (w *watched) watcher() *Watcher {
 			}
 			return w.refuse
 		},
-		Newer: func(n bool) { w.newer = append(w.newer, n) },
+		Newer: func(n Version) { w.newer = append(w.newer, n) },
 		Log:   slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 }
@@ -129,7 +129,7 @@ func TestWatcher(t *testing.T) {
 				t.Errorf("no %q in %s", part, n.Text())
 			}
 		}
-		if !w.newer[len(w.newer)-1] || w.newer[0] {
+		if w.newer[len(w.newer)-1].String() != "v1.3.0" || !w.newer[0].IsZero() {
 			t.Error(w.newer)
 		}
 		// Upgraded: nothing is newer. A version that is taken back is no news.
@@ -137,7 +137,7 @@ func TestWatcher(t *testing.T) {
 		w.run(48 * time.Hour)
 		w.record = "v=UPDATES0; l=v1.2.0"
 		w.run(48 * time.Hour)
-		if len(w.told) != 1 || w.newer[len(w.newer)-1] || w.state() != "v1.3.0" {
+		if len(w.told) != 1 || !w.newer[len(w.newer)-1].IsZero() || w.state() != "v1.3.0" {
 			t.Error(w.told, w.newer, w.state())
 		}
 		if strings.Contains(w.log.String(), "WARN") {
