@@ -217,7 +217,9 @@ func TestChangelogErrors(t *testing.T) {
 		"many": {func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, `{"Entries":[{}`+strings.Repeat(",{}", maxEntries)+"]}")
 		}, ErrChangelog, "more than"},
-		"to http":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://updates.mox.example/x", http.StatusFound) }, nil, "refusing a redirect"},
+		"to http": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://updates.mox.example/x", http.StatusFound)
+		}, nil, "refusing a redirect"},
 		"for ever": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, nil, "redirects"},
 	} {
 		c := Client{Feed: testFeed(t), Transport: handled(tt.h)}
@@ -264,7 +266,9 @@ func TestDownloadErrors(t *testing.T) {
 	}
 	for what, h := range map[string]http.HandlerFunc{
 		"missing": func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
-		"to http": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://updates.mox.example/x", http.StatusFound) },
+		"to http": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://updates.mox.example/x", http.StatusFound)
+		},
 		"partial": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(206); io.WriteString(w, program) },
 	} {
 		c := Client{Feed: testFeed(t), Transport: handled(h)}

@@ -169,7 +169,9 @@ func TestFeed(t *testing.T) {
 			}
 		}, err: updates.ErrFile},
 		"to http": {handler: func(f *testFeed) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+r.Host+r.URL.Path, http.StatusFound) }
+			return func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "http://"+r.Host+r.URL.Path, http.StatusFound)
+			}
 		}, text: "not https"},
 		// It was signed, so it may be executed.
 		"says another version": {say: "v1.0.5", err: ErrProgram, text: "was released as v1.1.0", executed: true},
