@@ -544,7 +544,7 @@ func (c *updatesVerify) releases(ctx context.Context, p *program, snap *config.S
 
 func printReleases(w io.Writer, l []updates.Release) {
 	for _, r := range l {
-		fmt.Fprintf(w, "%s %s: signed; programs: %s\n", r.Parsed(), r.Date, cmp.Or(r.Platforms(), "none"))
+		fmt.Fprintf(w, "%s %s: signed by %s; programs: %s\n", r.Parsed(), r.Date, updates.FormatPublicKey(r.Signer()), cmp.Or(r.Platforms(), "none"))
 	}
 }
 
@@ -557,7 +557,7 @@ func verifyFile(w io.Writer, releases []updates.Release, path string) error {
 	for _, r := range releases {
 		for _, f := range r.Files {
 			if f.Size == size && f.SHA256 == sum {
-				fmt.Fprintf(w, "%s: mox %s for %s/%s, as it was signed\n", path, r.Parsed(), f.OS, f.Arch)
+				fmt.Fprintf(w, "%s: mox %s for %s/%s, signed by %s\n", path, r.Parsed(), f.OS, f.Arch, updates.FormatPublicKey(r.Signer()))
 				return nil
 			}
 		}

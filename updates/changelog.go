@@ -62,6 +62,7 @@ type Release struct {
 	Files   []File `json:",omitempty"`
 
 	parsed Version
+	signer ed25519.PublicKey
 }
 
 // File is the program for a platform.
@@ -74,6 +75,9 @@ type File struct {
 
 // Parsed is Version.
 func (r Release) Parsed() Version { return r.parsed }
+
+// Signer is the trusted key that has signed it; nil: it was not verified.
+func (r Release) Signer() ed25519.PublicKey { return r.signer }
 
 // File returns the program for a platform.
 func (r Release) File(goos, arch string) (File, bool) {
@@ -109,9 +113,9 @@ func ParseChangelog(data []byte) (Changelog, error) {
 	return c, nil
 }
 
-// Verify returns the release of an entry, and the key of those given by which it is signed. Errors
-// wrap ErrUnsigned or ErrChangelog. Nothing of the release is looked at before.
-func (e Entry) Verify(keys []ed25519.PublicKey) (Release, ed25519.PublicKey, error) {
+// Verify returns the release of an entry that one of the keys has signed. Errors wrap ErrUnsigned or
+// ErrChangelog. Nothing of the release is looked at before.
+func (e Entry) Verify(keys []ed25519.PublicKey) (Release, error) {
 	for _, s := range e.Signatures[:min(len(e.Signatures), maxSigs)] {
 		key, err := ParsePublicKey(s.PublicKey)
 		if err != nil || !known(keys, key) {
@@ -119,12 +123,13 @@ func (e Entry) Verify(keys []ed25519.PublicKey) (Release, ed25519.PublicKey, err
 		}
 		sig, err := base64.StdEncoding.Strict().DecodeString(s.Signature)
 		if err != nil || !ed25519.Verify(key, []byte(e.Release), sig) {
-			return Release{}, nil, fmt.Errorf("%w: the signature by %s is wrong", ErrUnsigned, s.PublicKey)
+			return Release{}, fmt.Errorf("%w: the signature by %s is wrong", ErrUnsigned, s.PublicKey)
 		}
 		r, err := parseRelease(e.Release)
-		return r, key, err
+		r.signer = key
+		return r, err
 	}
-	return Release{}, nil, ErrUnsigned
+	return Release{}, ErrUnsigned
 }
 
 // Unverified returns the release of an entry, whoever has signed it: for those who make changelogs.
@@ -248,7 +253,7 @@ func (c Changelog) Verified(keys []ed25519.PublicKey) ([]Release, map[int]error)
 	var l []Release
 	bad := map[int]error{}
 	for i, e := range c.Entries {
-		r, _, err := e.Verify(keys)
+		r, err := e.Verify(keys)
 		if err == nil && slices.ContainsFunc(l, func(o Release) bool { return o.parsed.Compare(r.parsed) == 0 }) {
 			err = fmt.Errorf("%w: version %s is there twice", ErrChangelog, r.Version)
 		}

@@ -104,24 +104,28 @@ func feedDir(t *testing.T, data []byte, versions ...string) string {
 	return dir
 }
 
-// TestServed is a client at a server, over TLS.
-func TestServed(t *testing.T) {
+// servedFeed is a directory with a changelog, served over TLS, and a client of it.
+func servedFeed(t *testing.T) (path string, s *httptest.Server, c *Client, logged *bytes.Buffer) {
+	t.Helper()
 	dir := feedDir(t, testChangelog(t, 1, "v1.2.3", "v1.2.2"), "v1.2.3")
-	path := filepath.Join(dir, ChangelogName)
-	var logged bytes.Buffer
-	h, err := NewHandler(path, slog.New(slog.NewTextHandler(&logged, nil)))
+	path, logged = filepath.Join(dir, ChangelogName), new(bytes.Buffer)
+	h, err := NewHandler(path, slog.New(slog.NewTextHandler(logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
-	s := httptest.NewTLSServer(h)
-	defer s.Close()
+	s = httptest.NewTLSServer(h)
+	t.Cleanup(func() { s.Close(); h.Close() })
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	feed := testFeed(t)
 	feed.URL = s.URL + "/" + ChangelogName
-	c := Client{Feed: feed, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	return path, s, &Client{Feed: feed, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}, logged
+}
+
+// TestServed is a client at a server.
+func TestServed(t *testing.T) {
+	path, _, c, logged := servedFeed(t)
 	f, err := c.Changelog(t.Context(), "")
 	if err != nil || len(f.Releases) != 2 || f.ETag == "" || f.Skipped != 0 {
 		t.Fatal(f, err)
@@ -139,8 +143,34 @@ func TestServed(t *testing.T) {
 	if err := c.Download(t.Context(), gone, io.Discard); err == nil || !strings.Contains(err.Error(), "404") || !strings.Contains(logged.String(), "v1.2.2/mox-linux-amd64") {
 		t.Error(err, logged.String())
 	}
+	// A changelog that is broken is not served, one that is not is at once.
+	for _, data := range [][]byte{[]byte("{"), testChangelog(t, 1, "v1.2.4")} {
+		if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+		again, err := c.Changelog(t.Context(), f.ETag)
+		if broken := len(data) == 1; broken && !errors.Is(err, ErrNotModified) || !broken && (err != nil || again.Releases[0].Version != "v1.2.4") {
+			t.Error(string(data[:1]), again, err)
+		}
+	}
+	if !strings.Contains(logged.String(), "cannot be used") {
+		t.Error(logged.String())
+	}
+	// Another authority.
+	c.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}
+	if _, err := c.Changelog(t.Context(), ""); !errors.As(err, new(*tls.CertificateVerificationError)) {
+		t.Error(err)
+	}
+}
+
+// TestRequests are those of other clients.
+func TestRequests(t *testing.T) {
+	_, s, c, _ := servedFeed(t)
 	for method, status := range map[string]int{"POST": 405, "HEAD": 200} {
-		req, _ := http.NewRequest(method, feed.URL, nil)
+		req, _ := http.NewRequest(method, c.Feed.URL, nil)
 		resp, err := s.Client().Do(req)
 		if err != nil || resp.StatusCode != status {
 			t.Error(method, resp, err)
@@ -165,27 +195,6 @@ func TestServed(t *testing.T) {
 		t.Error(resp.Status, string(part))
 	}
 	resp.Body.Close()
-	// A changelog that is broken is not served, one that is not is at once.
-	for _, data := range [][]byte{[]byte("{"), testChangelog(t, 1, "v1.2.4")} {
-		if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(path+".new", path); err != nil {
-			t.Fatal(err)
-		}
-		again, err := c.Changelog(t.Context(), f.ETag)
-		if broken := len(data) == 1; broken && !errors.Is(err, ErrNotModified) || !broken && (err != nil || again.Releases[0].Version != "v1.2.4") {
-			t.Error(string(data[:1]), again, err)
-		}
-	}
-	if !strings.Contains(logged.String(), "cannot be used") {
-		t.Error(logged.String())
-	}
-	// Another authority.
-	c.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}
-	if _, err := c.Changelog(t.Context(), ""); !errors.As(err, new(*tls.CertificateVerificationError)) {
-		t.Error(err)
-	}
 }
 
 func TestHandlerRefuses(t *testing.T) {

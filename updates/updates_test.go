@@ -199,9 +199,9 @@ func TestVerify(t *testing.T) {
 	e := testEntry(t, "v1.2.3", 1)
 	k1, pub1 := testKey(1)
 	k2, pub2 := testKey(2)
-	r, key, err := e.Verify([]ed25519.PublicKey{pub2, pub1})
-	if err != nil || !key.Equal(pub1) || r.Parsed().String() != "v1.2.3" || r.Platforms() != "linux/amd64" {
-		t.Error(r, key, err)
+	r, err := e.Verify([]ed25519.PublicKey{pub2, pub1})
+	if err != nil || !r.Signer().Equal(pub1) || r.Parsed().String() != "v1.2.3" || r.Platforms() != "linux/amd64" {
+		t.Error(r, err)
 	}
 	if f, ok := r.File("linux", "amd64"); !ok || f != testFile("v1.2.3/mox-linux-amd64") {
 		t.Error(f, ok)
@@ -212,7 +212,7 @@ func TestVerify(t *testing.T) {
 	for i := range e.Release {
 		changed := []byte(e.Release)
 		changed[i] ^= 1
-		if _, _, err := (Entry{string(changed), e.Signatures}).Verify([]ed25519.PublicKey{pub1}); !errors.Is(err, ErrUnsigned) {
+		if _, err := (Entry{string(changed), e.Signatures}).Verify([]ed25519.PublicKey{pub1}); !errors.Is(err, ErrUnsigned) {
 			t.Fatalf("byte %d changed: %v", i, err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestVerify(t *testing.T) {
 		"the other's name": {e.Release, []Signature{{FormatPublicKey(pub2), e.Signatures[0].Signature}}},
 		"no base64":        {e.Release, []Signature{{FormatPublicKey(pub2), "?"}}},
 	} {
-		if r, _, err := bad.Verify([]ed25519.PublicKey{pub2}); !errors.Is(err, ErrUnsigned) || r.Version != "" {
+		if r, err := bad.Verify([]ed25519.PublicKey{pub2}); !errors.Is(err, ErrUnsigned) || r.Version != "" {
 			t.Errorf("%s: %v %v", what, r, err)
 		}
 	}
@@ -232,14 +232,14 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pub := range []ed25519.PublicKey{pub1, pub2} {
-		if _, _, err := both.Verify([]ed25519.PublicKey{pub}); err != nil {
+		if _, err := both.Verify([]ed25519.PublicKey{pub}); err != nil {
 			t.Error(err)
 		}
 	}
 	// Something else that a key has signed is no release.
 	for _, s := range []string{"{}", "null", `{"Type":"x","Version":"v1.2.3","Date":"2026-11-22"}`, "0000  mox\n"} {
 		signed := Entry{s, []Signature{{FormatPublicKey(pub1), sign64(k1, s)}}}
-		if _, _, err := signed.Verify([]ed25519.PublicKey{pub1}); !errors.Is(err, ErrChangelog) {
+		if _, err := signed.Verify([]ed25519.PublicKey{pub1}); !errors.Is(err, ErrChangelog) {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
@@ -312,7 +312,7 @@ func FuzzChangelog(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", signed, err)
 		}
-		again, _, err := e.Verify([]ed25519.PublicKey{pub})
+		again, err := e.Verify([]ed25519.PublicKey{pub})
 		if err != nil || again.Parsed() != r.Parsed() || again.Text != r.Text || !slices.Equal(again.Files, r.Files) {
 			t.Errorf("%q: %v %v", signed, again, err)
 		}

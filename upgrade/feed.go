@@ -46,7 +46,7 @@ func (f Feed) Fetch(ctx context.Context, from string, w io.Writer) (string, erro
 		return "", err
 	}
 	if f.Tell != nil {
-		f.Tell("%s is as it was signed", r.Parsed())
+		f.Tell("%s is what %s has signed", r.Parsed(), updates.FormatPublicKey(r.Signer()))
 	}
 	return r.Parsed().String(), nil
 }
