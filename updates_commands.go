@@ -80,7 +80,7 @@ Reads a private key from standard input. Prints the public key in base64, as Pub
 in mox.conf and -pubkey take it, or in PEM with -pem, as openssl takes it.`
 
 const updatesSignHelp = `
-Writes the Ed25519 signature (RFC 8032) of the bytes of the file, 64 bytes, to file.sig.`
+Writes the Ed25519 signature of the bytes of the file, 64 bytes, to file.sig.`
 
 const updatesAddSignedHelp = `
 Reads what is new in the release from standard input, as plain text, and adds it to the changelog

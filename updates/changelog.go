@@ -47,7 +47,7 @@ type Entry struct {
 // Signature is by one key.
 type Signature struct {
 	PublicKey string // 32 bytes in base64
-	Signature string // 64 bytes in base64 (RFC 8032)
+	Signature string // 64 bytes in base64
 }
 
 // releaseType is in each release, so that nothing else that a key has signed is taken for one.

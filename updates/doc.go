@@ -3,7 +3,7 @@
 //
 // A feed is three things: a TXT record at _updates.<domain> with the newest version
 // ([ParseRecord]), a changelog that is fetched over HTTPS ([ParseChangelog]), and one or more
-// Ed25519 public keys (RFC 8032) that whoever follows the feed was given by another way. DNS and
+// Ed25519 public keys that whoever follows the feed was given by another way. DNS and
 // web server need not be trusted: they can keep a release back, but not make one.
 //
 // # Changelog
