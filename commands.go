@@ -34,6 +34,7 @@ func commands() []command {
 		dmarcCommands(),
 		dnsCommands(),
 		imapImportCommands(),
+		imapServeCommands(),
 		junkCommands(),
 		maintainCommands(),
 		manCommands(),
