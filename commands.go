@@ -46,6 +46,7 @@ func commands() []command {
 		reportCommands(),
 		restoreCommands(),
 		retrainCommands(),
+		sampleCommands(),
 		sendmailCommands(),
 		serviceCommands(),
 		setupCommands(),
