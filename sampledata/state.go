@@ -82,7 +82,7 @@ func (w *writer) queue() error {
 		return err
 	}
 	yes := true
-	msgs[0].Priority, msgs[0].RequireTLS, msgs[0].Extra, msgs[0].FromID = 3, &yes, map[string]string{"k": "v"}, "fid"
+	msgs[0].Priority, msgs[0].RequireTLS, msgs[0].Extra = 3, &yes, map[string]string{"k": "v"}
 	msgs[1].Notify, msgs[1].ORcpt, msgs[1].Ret, msgs[1].EnvID, msgs[1].SMTPUTF8 = smtp.NotifyDelay, smtp.ORcpt{Type: "rfc822", Address: "o@x"}, smtp.RetFull, "env", true
 	msgs[2].Hold = true
 	text := mail(40) + strings.Repeat("more text\r\n", 30_000)
@@ -114,12 +114,12 @@ func (w *writer) outgoing(to ...string) ([]queue.Message, error) {
 		return nil, err
 	}
 	var l []queue.Message
-	for _, s := range to {
+	for i, s := range to {
 		recipient, err := queue.ParseAddress(s)
 		if err != nil {
 			return nil, err
 		}
-		l = append(l, queue.Message{Account: Account, Sender: sender, Recipient: recipient, Subject: "Message 40", MessageID: "m40@example.org", NextAttempt: w.now.Add(retiredPeriod)})
+		l = append(l, queue.Message{Account: Account, Sender: sender, Recipient: recipient, Subject: "Message 40", MessageID: "m40@example.org", FromID: fmt.Sprintf("fid%d", i), NextAttempt: w.now.Add(retiredPeriod)})
 	}
 	return l, nil
 }
