@@ -23,6 +23,7 @@ func commands() []command {
 		{words: "helpall", short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
 	},
 		aclCommands(),
+		addReportCommands(),
 		aliasCommands(),
 		backupCommands(),
 		certificatesCommands(),

@@ -117,21 +117,28 @@ func readReport(name string, none error, parse func(io.ReaderAt, *message.Part) 
 	if err != nil {
 		return nil, err
 	}
-	root, err := message.Parse(r, message.Limits{})
+	rep, _, err := reportIn(r, none, parse, bare)
+	return rep, err
+}
+
+// reportIn is readReport of what is opened; root is the message that the report is in, nil for a
+// bare one.
+func reportIn[T any](r readSeekerAt, none error, parse func(io.ReaderAt, *message.Part) (T, error), bare func(io.Reader) (T, error)) (rep T, root *message.Part, err error) {
+	root, err = message.Parse(r, message.Limits{})
 	if err != nil {
-		return nil, fmt.Errorf("reading message: %w", err)
+		return rep, nil, fmt.Errorf("reading message: %w", err)
 	}
-	rep, err := parse(r, root)
+	rep, err = parse(r, root)
 	if !errors.Is(err, none) {
-		return rep, err
+		return rep, root, err
 	}
 	if _, e := r.Seek(0, io.SeekStart); e != nil {
-		return nil, e
+		return rep, nil, e
 	}
 	if rep, e := bare(r); e == nil {
-		return rep, nil
+		return rep, nil, nil
 	}
-	return nil, err
+	return rep, root, err
 }
 
 // maxPipedReport is the size of the largest message that is read from a pipe.
