@@ -24,8 +24,8 @@ import (
 // addReportCommands put reports into the database without a mail that has come in.
 func addReportCommands() []command {
 	return []command{
-		{words: "dmarcdb addreport", args: "[fromdomain] <message", short: "store a DMARC report as if it had been received", max: 1, run: runAddDMARCReport, unlisted: true, help: addReportHelp},
-		{words: "tlsrptdb addreport", args: "[fromdomain] <message", short: "store a TLS report as if it had been received", max: 1, setup: setupAddTLSReport, unlisted: true, help: addReportHelp},
+		{words: "dmarcdb addreport", args: "[fromdomain] <message", prints: printsDone, short: "store a DMARC report as if it had been received", max: 1, run: runAddDMARCReport, unlisted: true, help: addReportHelp},
+		{words: "tlsrptdb addreport", args: "[fromdomain] <message", prints: printsDone, short: "store a TLS report as if it had been received", max: 1, setup: setupAddTLSReport, unlisted: true, help: addReportHelp},
 	}
 }
 

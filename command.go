@@ -26,6 +26,7 @@ type command struct {
 	short    string // one line
 	help     string // further paragraphs, may be empty
 	unlisted bool   // left out of lists; still found by name
+	prints   output // what is on standard output
 
 	// raw commands get their arguments as they are: flags are theirs to parse.
 	raw bool
@@ -37,6 +38,16 @@ type command struct {
 	setup func(fs *flag.FlagSet) runFunc
 	run   runFunc
 }
+
+// output is what a command prints. Those that print data have flag -json.
+type output int
+
+const (
+	printsData output = iota // lists or facts, which programs read too: with -json
+	printsDone               // nothing, questions, or what was done
+	printsText               // a value, or text in a format of its own such as a file
+	printsJSON               // JSON in any case
+)
 
 // runFunc runs a subcommand. A usageError exits with 2, an exitStatus with its
 // own number, any other error with 1 and its text on standard error.

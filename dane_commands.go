@@ -28,7 +28,7 @@ func daneCommands() []command {
 	return []command{
 		{words: "dane dial", args: "host:port", short: "connect to a TLS server and verify its certificate with DANE", min: 1, max: 1, setup: setupDANEDial, help: daneDialHelp},
 		{words: "dane dialmx", args: "domain [host]", short: "connect to the mail servers of a domain and verify their certificates with DANE", min: 1, max: 2, setup: setupDANEDialMX, help: daneDialMXHelp},
-		{words: "dane makerecord", args: "usage selector matchtype [pemfile]", short: "make the TLSA record of a certificate or key", min: 3, max: 4, run: runDANEMakeRecord, help: daneMakeRecordHelp},
+		{words: "dane makerecord", args: "usage selector matchtype [pemfile]", prints: printsText, short: "make the TLSA record of a certificate or key", min: 3, max: 4, run: runDANEMakeRecord, help: daneMakeRecordHelp},
 	}
 }
 

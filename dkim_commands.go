@@ -26,12 +26,12 @@ import (
 
 func dkimCommands() []command {
 	return []command{
-		{words: "dkim gened25519", short: "print a new Ed25519 key for DKIM", max: 0, run: runDKIMGenEd25519, help: dkimGenHelp},
-		{words: "dkim genrsa", short: "print a new RSA key for DKIM", max: 0, run: runDKIMGenRSA, help: dkimGenHelp},
-		{words: "dkim txt", args: "<key", short: "print the DNS record for a DKIM key", max: 0, run: runDKIMTXT, help: dkimTXTHelp},
+		{words: "dkim gened25519", prints: printsText, short: "print a new Ed25519 key for DKIM", max: 0, run: runDKIMGenEd25519, help: dkimGenHelp},
+		{words: "dkim genrsa", prints: printsText, short: "print a new RSA key for DKIM", max: 0, run: runDKIMGenRSA, help: dkimGenHelp},
+		{words: "dkim txt", args: "<key", prints: printsText, short: "print the DNS record for a DKIM key", max: 0, run: runDKIMTXT, help: dkimTXTHelp},
 		{words: "dkim lookup", args: "selector domain", short: "look up a DKIM key record", min: 2, max: 2, setup: withResolver(runDKIMLookup), help: dkimLookupHelp},
 		{words: "dkim verify", args: "file", short: "verify the DKIM signatures of a message", min: 1, max: 1, setup: withResolver(runDKIMVerify), help: dkimVerifyHelp},
-		{words: "dkim sign", args: "file", short: "print DKIM signatures for a message", min: 1, max: 1, run: runDKIMSign, help: dkimSignHelp},
+		{words: "dkim sign", args: "file", prints: printsText, short: "print DKIM signatures for a message", min: 1, max: 1, run: runDKIMSign, help: dkimSignHelp},
 		{words: "arc verify", args: "file", short: "verify the ARC chain of a message", min: 1, max: 1, setup: withResolver(runARCVerify), help: arcVerifyHelp},
 	}
 }

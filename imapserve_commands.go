@@ -10,7 +10,7 @@ import (
 // imapServeCommands is the one for an IMAP session without a login.
 func imapServeCommands() []command {
 	return []command{
-		{words: "admin imapserve", args: "address", short: "be an IMAP server for an account, on standard input and output", min: 1, max: 1, setup: setupIMAPServe, help: imapServeHelp},
+		{words: "admin imapserve", args: "address", prints: printsText, short: "be an IMAP server for an account, on standard input and output", min: 1, max: 1, setup: setupIMAPServe, help: imapServeHelp},
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // junkCommands are the commands that use the junk filter offline, on files.
 func junkCommands() []command {
 	return []command{
-		{words: "junk train", args: "hamdir spamdir", short: "train a filter with mails that are known to be ham and junk", min: 2, max: 2, setup: setupJunk(runJunkTrain), unlisted: true, help: junkTrainHelp + junkHelp},
+		{words: "junk train", args: "hamdir spamdir", prints: printsDone, short: "train a filter with mails that are known to be ham and junk", min: 2, max: 2, setup: setupJunk(runJunkTrain), unlisted: true, help: junkTrainHelp + junkHelp},
 		{words: "junk check", args: "mailfile", short: "print the probability that a mail is junk, and why", min: 1, max: 1, setup: setupJunk(runJunkCheck), unlisted: true, help: junkCheckHelp + junkHelp},
 		{words: "junk test", args: "hamdir spamdir", short: "test a trained filter with mails that are known to be ham and junk", min: 2, max: 2, setup: setupJunk(runJunkTest), unlisted: true, help: junkTestHelp + junkHelp},
 		{words: "junk analyze", args: "hamdir spamdir", short: "train with the older part of mails, and test with the newer", min: 2, max: 2, setup: setupJunk(runJunkAnalyze), unlisted: true, help: junkAnalyzeHelp + junkHelp},

@@ -122,3 +122,17 @@ func TestComplete(t *testing.T) {
 		}
 	}
 }
+
+// TestJSON: each command that prints data does so as JSON too, with a flag, and says in its help
+// what is in it or lists it by names that speak for themselves.
+func TestJSON(t *testing.T) {
+	for _, c := range commands() {
+		f := c.flagSet().Lookup("json")
+		switch {
+		case c.prints == printsData && f == nil:
+			t.Errorf("%s prints data without flag -json; if it prints none, its row in the table says what else", c.words)
+		case c.prints == printsJSON && f != nil:
+			t.Errorf("%s prints JSON in any case, and has flag -json", c.words)
+		}
+	}
+}

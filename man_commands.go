@@ -14,7 +14,7 @@ import (
 // manCommands is the one for manual pages.
 func manCommands() []command {
 	return []command{
-		{words: "manpages", args: "directory", short: "write manual pages of all commands and configuration files", min: 1, max: 1, run: runManPages, unlisted: true, help: "Packages do this when they are built. The directory gets man1 and man5."},
+		{words: "manpages", args: "directory", prints: printsDone, short: "write manual pages of all commands and configuration files", min: 1, max: 1, run: runManPages, unlisted: true, help: "Packages do this when they are built. The directory gets man1 and man5."},
 	}
 }
 

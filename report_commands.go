@@ -19,9 +19,9 @@ import (
 
 func reportCommands() []command {
 	return []command{
-		{words: "dmarc parsereportmsg", args: "file ...", short: "print the DMARC aggregate reports in messages as JSON", min: 1, max: -1, run: runDMARCParseReport, help: dmarcParseReportHelp},
+		{words: "dmarc parsereportmsg", args: "file ...", prints: printsJSON, short: "print the DMARC aggregate reports in messages as JSON", min: 1, max: -1, run: runDMARCParseReport, help: dmarcParseReportHelp},
 		{words: "tlsrpt lookup", args: "domain", short: "look up the record by which a domain asks for reports about TLS", min: 1, max: 1, setup: withResolver(runTLSRPTLookup), help: tlsrptLookupHelp},
-		{words: "tlsrpt parsereportmsg", args: "file ...", short: "print the TLS reports in messages as JSON", min: 1, max: -1, run: runTLSRPTParseReport, help: tlsrptParseReportHelp},
+		{words: "tlsrpt parsereportmsg", args: "file ...", prints: printsJSON, short: "print the TLS reports in messages as JSON", min: 1, max: -1, run: runTLSRPTParseReport, help: tlsrptParseReportHelp},
 	}
 }
 

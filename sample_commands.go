@@ -20,10 +20,10 @@ import (
 // sampleCommands make data, and work through data, for tests of upgrades and measurements.
 func sampleCommands() []command {
 	return []command{
-		{words: "gentestdata", args: "destdir", short: "write a data directory that has something of everything, for tests", min: 1, max: 1, run: runGenTestData, unlisted: true, help: genTestDataHelp},
+		{words: "gentestdata", args: "destdir", prints: printsDone, short: "write a data directory that has something of everything, for tests", min: 1, max: 1, run: runGenTestData, unlisted: true, help: genTestDataHelp},
 		{words: "openaccounts", args: "datadir [account ...]", short: "open accounts, which brings them to the version of this program", min: 1, max: -1, setup: setupEachAccount(openedAccount), unlisted: true, help: openAccountsHelp},
 		{words: "readmessages", args: "datadir [account ...]", short: "read and parse all messages of accounts", min: 1, max: -1, setup: setupEachAccount(readMessages), unlisted: true, help: readMessagesHelp},
-		{words: "queuefillretired", short: "add made-up messages and webhook calls to the history of the queue", max: 0, setup: setupFillRetired, unlisted: true, help: fillRetiredHelp},
+		{words: "queuefillretired", prints: printsDone, short: "add made-up messages and webhook calls to the history of the queue", max: 0, setup: setupFillRetired, unlisted: true, help: fillRetiredHelp},
 	}
 }
 

@@ -24,7 +24,7 @@ func upgradeCommands() []command {
 	return []command{
 		{words: "health", short: "have the running server check itself", max: 0, setup: setupHealth, help: healthHelp},
 		{words: "upgrade", short: "go over to another program, without refused connections, and back if it fails", max: 0, setup: setupUpgrade, help: upgradeHelp},
-		{words: "copydata", args: "datadir newdir", short: "copy the databases of a data directory, for the rehearsal of an upgrade", min: 2, max: 2, run: runCopyData, unlisted: true},
+		{words: "copydata", args: "datadir newdir", prints: printsDone, short: "copy the databases of a data directory, for the rehearsal of an upgrade", min: 2, max: 2, run: runCopyData, unlisted: true},
 	}
 }
 
