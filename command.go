@@ -79,6 +79,8 @@ type program struct {
 	submitConf string              // of sendmail
 	machine    *quickstart.Machine // what quickstart looks at; nil: this one
 
+	json bool // flag -json of the command, see withJSON
+
 	// Global flags, given before the subcommand.
 	configPath       string
 	loglevel         string

@@ -20,7 +20,7 @@ import (
 func reportCommands() []command {
 	return []command{
 		{words: "dmarc parsereportmsg", args: "file ...", prints: printsJSON, short: "print the DMARC aggregate reports in messages as JSON", min: 1, max: -1, run: runDMARCParseReport, help: dmarcParseReportHelp},
-		{words: "tlsrpt lookup", args: "domain", short: "look up the record by which a domain asks for reports about TLS", min: 1, max: 1, setup: withResolver(runTLSRPTLookup), help: tlsrptLookupHelp},
+		{words: "tlsrpt lookup", args: "domain", short: "look up the record by which a domain asks for reports about TLS", min: 1, max: 1, setup: diagnostic(runTLSRPTLookup), help: tlsrptLookupHelp},
 		{words: "tlsrpt parsereportmsg", args: "file ...", prints: printsJSON, short: "print the TLS reports in messages as JSON", min: 1, max: -1, run: runTLSRPTParseReport, help: tlsrptParseReportHelp},
 	}
 }
@@ -47,6 +47,17 @@ func runTLSRPTLookup(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	r, text, authentic, err := tlsrpt.Lookup(ctx, nil, p.resolver(), domain)
+	if p.json {
+		a := struct {
+			Name, Record    string
+			DNSSEC          bool
+			RUA, Extensions []string `json:",omitempty"`
+		}{"_smtp._tls." + domain.ASCII, text, authentic, nil, nil}
+		if err == nil {
+			a.RUA, a.Extensions = r.RUA, r.Extensions
+		}
+		return p.found(a, err)
+	}
 	if text != "" {
 		fmt.Fprintf(p.stdout, "_smtp._tls.%s: %s\n", domain.ASCII, terminalText(text))
 	}

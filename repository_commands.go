@@ -262,6 +262,7 @@ func setupBackupPrune(fs *flag.FlagSet) runFunc {
 	for name, n := range map[string]*int{"last": &k.Last, "hourly": &k.Hourly, "daily": &k.Daily, "weekly": &k.Weekly, "monthly": &k.Monthly, "yearly": &k.Yearly} {
 		fs.IntVar(n, "keep-"+name, 0, "keep `n` "+name+" backups")
 	}
+	asJSON := fs.Bool("json", false, "print JSON")
 	return func(ctx context.Context, p *program, _ []string) error {
 		ctx, stop := interruptible(ctx)
 		defer stop()
@@ -283,6 +284,9 @@ func setupBackupPrune(fs *flag.FlagSet) runFunc {
 		done, err := r.Prune(ctx, k)
 		if err != nil {
 			return err
+		}
+		if *asJSON {
+			return printJSONLine(p.stdout, done)
 		}
 		fmt.Fprintf(p.stdout, "%d backups removed, %d kept; %s freed, %s moved\n", done.Removed, done.Kept, size(done.Freed), size(done.Moved))
 		return nil

@@ -210,55 +210,66 @@ func (p *program) fillRetired(ctx context.Context, snap *config.Snapshot, n int)
 		return err
 	}
 	defer func() { rerr = errors.Join(rerr, q.Close()) }()
-	const batch = 500
-	for left := n; left > 0; left -= batch {
-		if err := fillBatch(ctx, q, min(left, batch)); err != nil {
+	for left := n; left > 0; {
+		batch := min(left, 1+rand.N(maxFillRecipients))
+		if err := fillBatch(ctx, q, batch); err != nil {
 			return err
 		}
+		left -= batch
 	}
 	_, err = fmt.Fprintf(p.stdout, "%d messages\n%d webhook calls\n", n, n)
 	return err
 }
 
-// fillBatch adds n messages and n calls of webhooks that are done.
+// maxFillRecipients is the most recipients of a made-up message.
+const maxFillRecipients = 20
+
+// fillBatch adds a message to n recipients, and a call of a webhook for each, that are done.
 func fillBatch(ctx context.Context, q *queue.Queue, n int) error {
+	account := fmt.Sprintf("sample%d", rand.N(10))
+	sender, err := queue.ParseAddress(account + "@sample.example")
+	if err != nil {
+		return err
+	}
+	at := time.Now().Add(-rand.N(7 * 24 * time.Hour))
+	m := queue.Message{
+		Account: account, Sender: sender, Queued: at.Add(-rand.N(time.Hour)), Size: rand.N[int64](100_000) + 100,
+		MessageID: fmt.Sprintf("%x@sample.example", rand.Uint64()), Subject: fmt.Sprintf("Sample %d", rand.N(100_000)),
+	}
 	var msgs []queue.Message
 	var results []queue.Result
 	var hooks []queue.Hook
 	for range n {
-		at := time.Now().Add(-rand.N(7 * 24 * time.Hour))
-		account := fmt.Sprintf("sample%d", rand.N(10))
-		sender, err := queue.ParseAddress(account + "@sample.example")
-		if err != nil {
+		domain := fmt.Sprintf("there%d.example", rand.N(50))
+		if m.Recipient, err = queue.ParseAddress(fmt.Sprintf("user%d@%s", rand.N(1000), domain)); err != nil {
 			return err
 		}
-		recipient, err := queue.ParseAddress(fmt.Sprintf("user%d@there%d.example", rand.N(1000), rand.N(50)))
-		if err != nil {
-			return err
-		}
-		id := fmt.Sprintf("%x@sample.example", rand.Uint64())
-		msgs = append(msgs, queue.Message{Account: account, Sender: sender, Recipient: recipient, Queued: at.Add(-rand.N(time.Hour)), MessageID: id, Subject: fmt.Sprintf("Sample %d", rand.N(100_000)), Size: rand.N[int64](100_000) + 100})
-		r := queue.Result{Start: at, Duration: rand.N(5 * time.Second), Code: 250, Success: true, RemoteMTA: "mx." + recipient.IPDomain.Domain.ASCII, RemoteIP: "192.0.2.1", Secure: true}
-		event := queue.EventDelivered
-		if rand.N(2) == 0 {
-			r.Success, r.Code, r.Enhanced, r.Error = false, 550, "5.7.1", "made up"
-			event = queue.EventFailed
-		}
-		results = append(results, r)
-		hooks = append(hooks, queue.Hook{Account: account, URL: "https://hook.example/" + account, Event: event, MessageID: id, Payload: []byte("{}")})
+		r, event := madeUpResult(at, "mx."+domain)
+		msgs, results = append(msgs, m), append(results, r)
+		hooks = append(hooks, queue.Hook{Account: account, URL: "https://hook.example/" + account, Event: event, MessageID: m.MessageID, Payload: []byte("{}")})
 	}
 	if _, err := q.AddDone(ctx, msgs, results); err != nil {
 		return err
 	}
-	hooks, err := q.HookAdd(ctx, hooks...)
-	if err != nil {
+	if hooks, err = q.HookAdd(ctx, hooks...); err != nil {
 		return err
 	}
 	var outcomes []queue.HookOutcome
-	for i, h := range hooks {
+	for _, h := range hooks {
 		if h.ID > 0 {
-			outcomes = append(outcomes, queue.HookOutcome{ID: h.ID, Result: queue.HookResult{Start: results[i].Start, Code: 200, Success: true}})
+			outcomes = append(outcomes, queue.HookOutcome{ID: h.ID, Result: queue.HookResult{Start: at, Code: 200, Success: true}})
 		}
 	}
 	return q.HookRecord(ctx, outcomes...)
+}
+
+// madeUpResult is that of a delivery, and the event that it is.
+func madeUpResult(at time.Time, mta string) (queue.Result, string) {
+	r := queue.Result{Start: at, Duration: rand.N(5 * time.Second), RemoteMTA: mta, RemoteIP: "192.0.2.1", Secure: true}
+	if rand.N(2) == 0 {
+		r.Code, r.Enhanced, r.Error = 550, "5.7.1", "made up"
+		return r, queue.EventFailed
+	}
+	r.Success, r.Code = true, 250
+	return r, queue.EventDelivered
 }
