@@ -117,24 +117,17 @@ func runDKIMTXT(_ context.Context, p *program, _ []string) error {
 
 // parsePublicPEM returns the public key of the first key in PEM data.
 func parsePublicPEM(data []byte) (crypto.PublicKey, error) {
-	parse := map[string]func([]byte) (any, error){
-		"PRIVATE KEY":     x509.ParsePKCS8PrivateKey,
-		"RSA PRIVATE KEY": func(b []byte) (any, error) { return x509.ParsePKCS1PrivateKey(b) },
-		"PUBLIC KEY":      x509.ParsePKIXPublicKey,
-		"RSA PUBLIC KEY":  func(b []byte) (any, error) { return x509.ParsePKCS1PublicKey(b) },
-	}
 	for {
 		block, rest := pem.Decode(data)
 		if block == nil {
 			return nil, errors.New("no private or public key in PEM on standard input")
 		}
 		data = rest
-		if parse[block.Type] == nil {
-			continue
-		}
-		key, err := parse[block.Type](block.Bytes)
+		key, err := parseKey(block)
 		if err != nil {
-			return nil, fmt.Errorf("parsing key: %w", err)
+			return nil, err
+		} else if key == nil {
+			continue
 		}
 		if private, ok := key.(crypto.Signer); ok {
 			return private.Public(), nil

@@ -3,7 +3,6 @@ package ctl
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -61,18 +60,10 @@ func (s *Server) beginIMAP(ctx context.Context, req Request, r *bufio.Reader) (f
 func (c *Client) IMAP(ctx context.Context, address string, in io.Reader, out io.Writer) error {
 	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
 	defer stop()
-	b, err := json.Marshal(Request{Command: imapWord, Params: []string{address}})
-	if err != nil {
-		return fmt.Errorf("encoding request: %w", err)
+	if err := c.ask(Request{Command: imapWord, Params: []string{address}}); err != nil {
+		return err
 	}
-	if _, err := c.conn.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("sending request: %w", err)
-	}
-	line, err := readLine(c.r)
-	if err != nil {
-		return fmt.Errorf("reading answer: %w", err)
-	}
-	if err := parseAnswer(string(line)); err != nil {
+	if err := c.answer(); err != nil {
 		return err
 	}
 	failed := make(chan error, 1)
@@ -86,7 +77,7 @@ func (c *Client) IMAP(ctx context.Context, address string, in io.Reader, out io.
 			_ = half.CloseWrite() // the server says the rest
 		}
 	}()
-	_, err = io.Copy(out, c.r)
+	_, err := io.Copy(out, c.r)
 	select {
 	case ferr := <-failed:
 		return ferr
