@@ -290,7 +290,7 @@ func (c *command) usageLine() string {
 // printHelp writes a command's usage, description and flags.
 func (p *program) printHelp(w io.Writer, c *command) {
 	fmt.Fprintf(w, "usage: %s\n\n%s\n", c.usageLine(), c.short)
-	if help := strings.TrimSpace(c.help); help != "" {
+	if help := c.fullHelp(); help != "" {
 		fmt.Fprintf(w, "\n%s\n", help)
 	}
 	var flags bytes.Buffer

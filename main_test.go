@@ -123,16 +123,26 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// TestJSON: each command that prints data does so as JSON too, with a flag, and says in its help
-// what is in it or lists it by names that speak for themselves.
+// TestJSON: each command that prints data does so as JSON too, with a flag, and its help says what
+// is in it.
 func TestJSON(t *testing.T) {
+	shapes := jsonShapes()
 	for _, c := range commands() {
 		f := c.flagSet().Lookup("json")
+		_, shaped := shapes[c.words]
+		delete(shapes, c.words)
 		switch {
+		case f != nil && !shaped && !strings.Contains(c.help, "-json"):
+			t.Errorf("%s: neither help nor jsonShapes tells what -json prints", c.words)
+		case shaped && (f == nil || len(c.jsonHelp()) < 30):
+			t.Errorf("%s is in jsonShapes without flag -json or without fields: %q", c.words, c.jsonHelp())
 		case c.prints == printsData && f == nil:
 			t.Errorf("%s prints data without flag -json; if it prints none, its row in the table says what else", c.words)
 		case c.prints == printsJSON && f != nil:
 			t.Errorf("%s prints JSON in any case, and has flag -json", c.words)
 		}
+	}
+	for words := range shapes {
+		t.Errorf("jsonShapes has %q, which is no command", words)
 	}
 }

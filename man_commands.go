@@ -71,7 +71,7 @@ func (p *program) manCommand(c *command) string {
 	var b strings.Builder
 	b.WriteString(manHead(manName(c), 1, c.short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n", manLine(c.usageLine()))
-	if help := strings.TrimSpace(c.help); help != "" {
+	if help := c.fullHelp(); help != "" {
 		b.WriteString(".SH DESCRIPTION\n" + manText(help, false))
 	}
 	fs := c.flagSet()

@@ -32,7 +32,8 @@ that deviate from RFC 9990 and RFC 7489 are read as far as they can be understoo
 
 const tlsrptLookupHelp = `
 Prints the record (RFC 8460) and where reports go. Exits with 1 if there is no record, more
-than one, or an invalid one, or if the lookup fails.`
+than one, or an invalid one, or if the lookup fails. With -json, an object: Name, Record, DNSSEC, RUA and
+Extensions.`
 
 const tlsrptParseReportHelp = `
 A file is a message, or a report by itself: JSON, or JSON compressed with gzip. Reports that

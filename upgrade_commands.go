@@ -45,6 +45,9 @@ old one cannot use, that is found out by the rehearsal. Then databases are copie
 handover, and put back when the new program did not get ready; once it has accepted mail, there is
 no way back, and it is started again instead. docs/upgrade.md has the details.
 
+With -json, an object: From, To, Rehearsed, Changed, Reversible, State, Reason and Installed; with -status, ID,
+State, Reason, Version and Since.
+
 To be run by who may replace the program, usually root. Without running server, the program is
 only checked and replaced.`
 
