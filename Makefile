@@ -8,7 +8,7 @@ UNSUPPORTED = netbsd/arm64
 FUZZTIME = 20s
 CRASH_ROUNDS = 200
 
-.PHONY: e2e site sitecheck manpages rfcxr licenses build test race lint interop browser fuzz bench junkbench crash buildall docs docscheck publicsuffix
+.PHONY: $(shell sed -n 's/^\([a-z][a-z0-9]*\):.*/\1/p' Makefile)
 
 build:
 	go build -trimpath -o mox .
