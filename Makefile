@@ -100,7 +100,7 @@ crash:
 UPGRADE_MESSAGES = 100000
 upgrade:
 	MOX_UPGRADE_MESSAGES=$(UPGRADE_MESSAGES) go test -count 1 -run '^TestUpgrade' -timeout 20m -v .
-	go test -count 1 -run Upgrade ./store ./queue ./junk ./reportdb ./mtastsdb ./tracelog
+	go test -count 1 -run Upgrade ./sampledata ./store ./queue ./junk ./reportdb ./mtastsdb ./tracelog
 
 buildall:
 	@set -e; for os in $(PLATFORMS); do for arch in $(ARCHS); do \

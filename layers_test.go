@@ -26,7 +26,7 @@ var layers = []struct {
 	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "backup", "replica", "account", "dnsrecords", "clientconf", "dnscheck", "status", "admin", "service", "upgrade", "quickstart"}},
 	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "setup", "adminapi", "accountapi", "mailapi", "webadmin", "webaccount", "webmail"}},
 	// The root package is between: it composes all doors, and moxtest embeds it.
-	{"serving", []string{"serve"}},
+	{"serving", []string{"serve", "sampledata"}},
 	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration", "interop", "rfc"}},
 }
 

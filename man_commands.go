@@ -14,7 +14,7 @@ import (
 // manCommands is the one for manual pages.
 func manCommands() []command {
 	return []command{
-		{words: "manpages", args: "directory", short: "write manual pages of all commands and configuration files", min: 1, max: 1, run: runManPages, unlisted: true, help: "Packages do this when they are built. The directory gets man1 and man5."},
+		{words: "manpages", args: "directory", prints: printsDone, short: "write manual pages of all commands and configuration files", min: 1, max: 1, run: runManPages, unlisted: true, help: "Packages do this when they are built. The directory gets man1 and man5."},
 	}
 }
 
@@ -71,7 +71,7 @@ func (p *program) manCommand(c *command) string {
 	var b strings.Builder
 	b.WriteString(manHead(manName(c), 1, c.short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n", manLine(c.usageLine()))
-	if help := strings.TrimSpace(c.help); help != "" {
+	if help := c.fullHelp(); help != "" {
 		b.WriteString(".SH DESCRIPTION\n" + manText(help, false))
 	}
 	fs := c.flagSet()

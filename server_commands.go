@@ -13,6 +13,7 @@ import (
 	"mox/admin"
 	"mox/config"
 	"mox/ctl"
+	"mox/sconf"
 	"mox/serve"
 )
 
@@ -103,9 +104,6 @@ func ctlSimple(command string) runFunc {
 	return func(ctx context.Context, p *program, args []string) error { return p.request(ctx, command, args...) }
 }
 
-// ctlOutput is ctlSimple for a command with output.
-func ctlOutput(command string) runFunc { return ctlSimple(command) }
-
 // ctlWith passes its arguments on with more behind them.
 func ctlWith(command string, more ...string) runFunc {
 	return func(ctx context.Context, p *program, args []string) error {
@@ -113,11 +111,14 @@ func ctlWith(command string, more ...string) runFunc {
 	}
 }
 
-func runLogLevels(ctx context.Context, p *program, args []string) error {
-	if len(args) == 0 {
-		return p.request(ctx, "loglevels")
+func setupLogLevels(fs *flag.FlagSet) runFunc {
+	asJSON := jsonFlag(fs)
+	return func(ctx context.Context, p *program, args []string) error {
+		if len(args) == 0 {
+			return p.request(ctx, "loglevels", asJSON())
+		}
+		return p.request(ctx, "setloglevels", args...)
 	}
-	return p.request(ctx, "setloglevels", args...)
 }
 
 func setupAccountRemove(fs *flag.FlagSet) runFunc {
@@ -198,7 +199,54 @@ func runCID(_ context.Context, p *program, args []string) error {
 	return nil
 }
 
-func runConfigTest(_ context.Context, p *program, _ []string) error {
+// configProblem is an error or warning about the configuration.
+type configProblem struct {
+	File  string `json:",omitempty"`
+	Line  int    `json:",omitempty"`
+	Field string `json:",omitempty"`
+	Text  string
+}
+
+// configProblems are those of an error.
+func configProblems(err error) []configProblem {
+	errs, ok := errors.AsType[sconf.Errors](err)
+	if !ok {
+		if one, ok := errors.AsType[*sconf.Error](err); ok {
+			errs = sconf.Errors{one}
+		} else if err != nil {
+			return []configProblem{{Text: err.Error()}}
+		}
+	}
+	var l []configProblem
+	for _, e := range errs {
+		l = append(l, configProblem{e.File, e.Line, e.Path.String(), e.Msg})
+	}
+	return l
+}
+
+func setupConfigTest(fs *flag.FlagSet) runFunc {
+	asJSON := fs.Bool("json", false, "print JSON")
+	return func(_ context.Context, p *program, _ []string) error {
+		if !*asJSON {
+			return runConfigTest(p)
+		}
+		var r struct {
+			OK               bool
+			Errors, Warnings []configProblem `json:",omitempty"`
+		}
+		snap, err := config.Load(p.configPath)
+		r.OK, r.Errors = err == nil, configProblems(err)
+		if snap != nil {
+			r.Warnings = configProblems(snap.Warnings)
+		}
+		if err := printJSONLine(p.stdout, r); err != nil || r.OK {
+			return err
+		}
+		return exitStatus(1)
+	}
+}
+
+func runConfigTest(p *program) error {
 	snap, err := config.Load(p.configPath)
 	if err != nil {
 		return err

@@ -41,12 +41,12 @@ var updatesDomain, updatesURL, updatesKeys string
 func updatesCommands() []command {
 	return []command{
 		{words: "checkupdate", short: "look for a newer version, and print what is new in it", max: 0, setup: setupCheckUpdate, help: checkUpdateHelp},
-		{words: "updates verify", args: "[file ...]", short: "verify who released a changelog, or downloaded files", max: -1, setup: setupUpdatesVerify, help: updatesVerifyHelp},
-		{words: "updates genkey", short: "print a new key to sign releases with", max: 0, run: runGenEd25519, help: updatesGenKeyHelp, unlisted: true},
-		{words: "updates pubkey", args: "<key", short: "print the public key of a key for releases", max: 0, setup: setupUpdatesPubKey, help: updatesPubKeyHelp, unlisted: true},
-		{words: "updates sign", args: "file", short: "sign a file with a key for releases", min: 1, max: 1, setup: setupUpdatesSign, help: updatesSignHelp, unlisted: true},
-		{words: "updates addsigned", args: "[os/arch=program ...] <notes", short: "sign a release and add it to a changelog", max: -1, setup: setupUpdatesAddSigned, help: updatesAddSignedHelp, unlisted: true},
-		{words: "updates serve", short: "serve a changelog and its programs", max: 0, setup: setupUpdatesServe, help: updatesServeHelp, unlisted: true},
+		{words: "updates verify", args: "[file ...]", prints: printsDone, short: "verify who released a changelog, or downloaded files", max: -1, setup: setupUpdatesVerify, help: updatesVerifyHelp},
+		{words: "updates genkey", prints: printsText, short: "print a new key to sign releases with", max: 0, run: runGenEd25519, help: updatesGenKeyHelp, unlisted: true},
+		{words: "updates pubkey", args: "<key", prints: printsText, short: "print the public key of a key for releases", max: 0, setup: setupUpdatesPubKey, help: updatesPubKeyHelp, unlisted: true},
+		{words: "updates sign", args: "file", prints: printsText, short: "sign a file with a key for releases", min: 1, max: 1, setup: setupUpdatesSign, help: updatesSignHelp, unlisted: true},
+		{words: "updates addsigned", args: "[os/arch=program ...] <notes", prints: printsDone, short: "sign a release and add it to a changelog", max: -1, setup: setupUpdatesAddSigned, help: updatesAddSignedHelp, unlisted: true},
+		{words: "updates serve", prints: printsDone, short: "serve a changelog and its programs", max: 0, setup: setupUpdatesServe, help: updatesServeHelp, unlisted: true},
 	}
 }
 

@@ -24,7 +24,7 @@ func upgradeCommands() []command {
 	return []command{
 		{words: "health", short: "have the running server check itself", max: 0, setup: setupHealth, help: healthHelp},
 		{words: "upgrade", short: "go over to another program, without refused connections, and back if it fails", max: 0, setup: setupUpgrade, help: upgradeHelp},
-		{words: "copydata", args: "datadir newdir", short: "copy the databases of a data directory, for the rehearsal of an upgrade", min: 2, max: 2, run: runCopyData, unlisted: true},
+		{words: "copydata", args: "datadir newdir", prints: printsDone, short: "copy the databases of a data directory, for the rehearsal of an upgrade", min: 2, max: 2, run: runCopyData, unlisted: true},
 	}
 }
 
@@ -47,6 +47,9 @@ Mail is not lost on the way back: when the new program has another schema of dat
 old one cannot use, that is found out by the rehearsal. Then databases are copied at the
 handover, and put back when the new program did not get ready; once it has accepted mail, there is
 no way back, and it is started again instead. docs/upgrade.md has the details.
+
+With -json, an object: From, To, Rehearsed, Changed, Reversible, State, Reason and Installed; with -status, ID,
+State, Reason, Version and Since.
 
 To be run by who may replace the program, usually root. Without running server, the program is
 only checked and replaced.`

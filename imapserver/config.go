@@ -214,7 +214,10 @@ func setDefault[T comparable](v *T, def T) {
 
 // Listener says how the connections of one listener are served.
 type Listener struct {
-	Service string // "imap" or "imaps", for metrics and logs
+	Service string // "imap", "imaps" or "ctl", for metrics and logs
+	// LoggedIn is who all connections are logged in as from the start, with PREAUTH (RFC 9051
+	// 7.1.4), and without being limited by address: others have made sure of it. Nil: clients log in.
+	LoggedIn *Principal
 	// TLS is the configuration for STARTTLS, or with Implicit for the start of the
 	// connection. Nil: no TLS.
 	TLS      *tls.Config

@@ -125,7 +125,11 @@ func newSession(srv *Server, nc net.Conn, l *Listener) *session {
 // logger returns a logger that names the connection and, after login, the account. It is
 // made when there is something to log: most sessions log nothing.
 func (s *session) logger() *slog.Logger {
-	log := s.srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
+	remote := s.listener.Service // of a connection without addresses
+	if s.remote.IsValid() {
+		remote = s.remote.String()
+	}
+	log := s.srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", remote)
 	if s.principal.Account != "" {
 		log = log.With("account", s.principal.Account)
 	}
@@ -230,7 +234,13 @@ func (s *session) greet(ctx context.Context) error {
 		}
 	}
 	status := imap.OK
-	if s.preauth(ctx) {
+	if p := s.listener.LoggedIn; p != nil {
+		if err := s.authenticated(ctx, *p, nil); err != nil {
+			return &errClose{bye: "[UNAVAILABLE] cannot open the account, reference " + s.reference(), err: err}
+		}
+		s.reply = reply{}
+		status = imap.PREAUTH
+	} else if s.preauth(ctx) {
 		status = imap.PREAUTH
 	}
 	s.out = imap.AppendStatus(s.output(), "*", status, s.capabilityCode(), s.srv.cfg.Hostname+" mox imap ready")

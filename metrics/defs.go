@@ -60,7 +60,7 @@ var (
 
 // IMAP server.
 var (
-	IMAPConnection = CounterDef{Name: "mox_imap_connection_total", Help: "Connections accepted, by service: imap, imaps.", Labels: []string{"service"}}
+	IMAPConnection = CounterDef{Name: "mox_imap_connection_total", Help: "Connections accepted, by service: imap, imaps, ctl.", Labels: []string{"service"}}
 	IMAPCommand    = HistogramDef{Name: "mox_imap_command_duration_seconds", Help: "Duration of commands, by result: ok, panic, ioerror, badsyntax, servererror, usererror, error.", Labels: []string{"cmd", "result"}, Buckets: bucketsA}
 )
 

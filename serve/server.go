@@ -491,12 +491,15 @@ func (s *Server) checkAccount(ctx context.Context, name string) ([]store.Problem
 }
 
 // abandon gives up what a New that failed has opened.
-func (s *Server) abandon() {
+func (s *Server) abandon() { _ = s.Close() }
+
+// Close ends a Server that was not started.
+func (s *Server) Close() error {
 	s.cancel()
 	for _, o := range s.opened {
 		o.Close()
 	}
-	s.closeState()
+	return s.closeState()
 }
 
 // closeState closes what New opened, in the reverse order.
