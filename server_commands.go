@@ -7,6 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -30,6 +32,9 @@ func runServe(ctx context.Context, p *program, _ []string) error {
 		Log:              p.stderr,
 		Version:          version(),
 	})
+	if _, serr := os.Stat(p.configPath); err != nil && errors.Is(serr, fs.ErrNotExist) {
+		return fmt.Errorf("%w; \"mox quickstart you@example.org\" makes an installation in the working directory", err)
+	}
 	if err != nil {
 		return err
 	}

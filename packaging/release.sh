@@ -6,6 +6,12 @@
 # Without platforms, all that are supported. The same commit and Go release give the same files on any
 # machine; "packaging/release.sh -check" shows that for this one, by building a clone elsewhere. With
 # RELEASE_KEY naming a private key of ssh-keygen, SHA256SUMS is signed.
+#
+#	packaging/release.sh -image VERSION NAME         such as v1.2.3 registry.example.org/mox
+#
+# makes the container image for all platforms of IMAGE_PLATFORMS (default linux/amd64,linux/arm64) by
+# Podman, under the tags of that version. With IMAGE_PUSH=1 they are pushed; IMAGE_FLAGS are
+# further flags for "podman build".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CGO_ENABLED=0 GOFLAGS=-trimpath LC_ALL=C TZ=UTC
@@ -68,6 +74,29 @@ release() {
 	ls -l "$out"
 }
 
+# tags prints the tags of a version: v1.2.3 is 1.2.3, 1.2, 1 and latest; one with a suffix only itself.
+tags() {
+	local v=${1#v}
+	echo "$v"
+	if [[ $v =~ ^([0-9]+)\.([0-9]+)\.[0-9]+$ ]]; then
+		printf '%s\n' "${BASH_REMATCH[1]}.${BASH_REMATCH[2]}" "${BASH_REMATCH[1]}" latest
+	fi
+}
+
+image() { # version name
+	local tag list="mox-release-$$"
+	# shellcheck disable=SC2086 # words
+	podman build -q --platform "${IMAGE_PLATFORMS:-linux/amd64,linux/arm64}" --manifest "$list" --timestamp "$SOURCE_DATE_EPOCH" --format docker \
+		--build-arg VERSION="$1" --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(date -u -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)" \
+		${IMAGE_FLAGS:-} -f packaging/Dockerfile .
+	for tag in $(tags "$1"); do
+		podman tag "$list" "$2:$tag"
+		[ -z "${IMAGE_PUSH:-}" ] || podman manifest push --all "$list" "docker://$2:$tag"
+		echo "$2:$tag"
+	done
+	podman untag "$list"
+}
+
 packages() { # extras program-dir arch out
 	cp "$2/mox" "$1/mox"
 	sed "s|\${BUILD}|$1|; s|\${ARCH}|$3|; s|\${VERSION}|$VERSION|" packaging/nfpm.yaml >"$1/nfpm.yaml"
@@ -79,6 +108,7 @@ packages() { # extras program-dir arch out
 
 case "${1:-}" in
 -check) check ;;
+-image) image "$2" "$3" ;;
 v*)
 	VERSION=$1
 	shift
@@ -88,7 +118,7 @@ v*)
 	release "$@"
 	;;
 *)
-	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac
