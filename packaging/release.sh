@@ -1,11 +1,12 @@
 #!/bin/bash
-# Makes a release: binaries, packages, checksums and bills of materials, in dist/release.
+# Makes a release: binaries, packages, checksums and bills of materials, in dist/release or $RELEASE_DIR.
 #
 #	packaging/release.sh VERSION [PLATFORM ...]      such as v1.2.3 linux/amd64
 #
 # Without platforms, all that are supported. The same commit and Go release give the same files on any
 # machine; "packaging/release.sh -check" shows that for this one, by building a clone elsewhere. With
-# RELEASE_KEY naming a private key of ssh-keygen, SHA256SUMS is signed.
+# RELEASE_KEY naming a private key of ssh-keygen, SHA256SUMS is signed. MAINTAINER, as "name <address>", is who
+# packages say they are from.
 #
 #	packaging/release.sh -image VERSION NAME         such as v1.2.3 registry.example.org/mox
 #
@@ -17,6 +18,7 @@ cd "$(dirname "$0")/.."
 export CGO_ENABLED=0 GOFLAGS=-trimpath LC_ALL=C TZ=UTC
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
+MAINTAINER=${MAINTAINER:-mox authors <postmaster@localhost>} # of packages
 
 build() { # dir platform output: without what differs between checkouts
 	(cd "$1" && GOOS=${2%/*} GOARCH=${2#*/} go build -buildvcs=false -ldflags "-s -w -X main.release=$VERSION" -o "$3" .)
@@ -41,6 +43,8 @@ extras() {
 	mkdir -p "$dir/completions"
 	build . "$(go env GOOS)/$(go env GOARCH)" "$dir/here"
 	"$dir/here" manpages "$dir/man"
+	gzip -n9 "$dir"/man/man?/*
+	printf 'mox (%s) stable; urgency=medium\n\n  * What is new is in CHANGELOG.md.\n\n -- %s  %s\n' "${VERSION#v}" "$MAINTAINER" "$(date -R -u -d "@$SOURCE_DATE_EPOCH")" | gzip -n9 >"$dir/changelog.gz"
 	"$dir/here" completion bash >"$dir/completions/mox.bash"
 	"$dir/here" completion zsh >"$dir/completions/_mox"
 	"$dir/here" completion fish >"$dir/completions/mox.fish"
@@ -51,7 +55,7 @@ extras() {
 }
 
 release() {
-	local out=$PWD/dist/release platform name
+	local out=${RELEASE_DIR:-$PWD/dist/release} platform name
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT
 	rm -rf "$out"
@@ -99,7 +103,9 @@ image() { # version name
 
 packages() { # extras program-dir arch out
 	cp "$2/mox" "$1/mox"
-	sed "s|\${BUILD}|$1|; s|\${ARCH}|$3|; s|\${VERSION}|$VERSION|" packaging/nfpm.yaml >"$1/nfpm.yaml"
+	sed "s|\${BUILD}|$1|; s|\${ARCH}|$3|; s|\${VERSION}|$VERSION|; s|\${MAINTAINER}|$MAINTAINER|; s|\${DATE}|$(date -u -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)|" packaging/nfpm.yaml >"$1/nfpm.yaml"
+	# Their times are those of the files.
+	find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	local kind
 	for kind in deb rpm apk; do
 		(cd packaging && go tool nfpm package -f "$1/nfpm.yaml" -p $kind -t "$4/") >"$1/nfpm.log" || { cat "$1/nfpm.log"; exit 1; }
@@ -118,7 +124,7 @@ v*)
 	release "$@"
 	;;
 *)
-	sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,17s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac
