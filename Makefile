@@ -8,7 +8,7 @@ UNSUPPORTED = netbsd/arm64
 FUZZTIME = 20s
 CRASH_ROUNDS = 200
 
-.PHONY: e2e site sitecheck manpages rfcxr licenses build test race lint interop browser fuzz bench junkbench crash buildall docs docscheck publicsuffix
+.PHONY: apidiff coverage e2e site sitecheck manpages rfcxr licenses build test race lint interop browser fuzz bench junkbench crash buildall docs docscheck publicsuffix
 
 build:
 	go build -trimpath -o mox .
@@ -26,6 +26,12 @@ lint:
 	go tool staticcheck ./...
 	go test -run 'TestLayers|TestConfined|TestDependencies|TestPackageDocs|TestDocs' .
 	$(MAKE) docscheck
+	$(MAKE) apidiff
+
+# Incompatible changes, since the last release, of the packages that programs of others may build on. Those that are
+# meant are listed in packaging/apidiff/accepted.txt.
+apidiff:
+	cd packaging && go vet ./... && go test ./... && go run ./apidiff
 
 # Reference pages that are made from the program; docscheck fails when they are not current.
 docs:
