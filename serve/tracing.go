@@ -74,7 +74,8 @@ func (s *Server) traceIMAP() func(cid int64, command, result string, start time.
 	}
 	return func(cid int64, command, result string, start time.Time, d time.Duration) {
 		text := ""
-		if result != "ok" {
+		// What clients do wrong is no failure of the server.
+		if result == "servererror" || result == "panic" || result == "error" {
 			text = result
 		}
 		s.spans.Done(otlp.Span{
