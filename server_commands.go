@@ -32,7 +32,7 @@ func runServe(ctx context.Context, p *program, _ []string) error {
 		Log:              p.stderr,
 		Version:          version(),
 	})
-	if _, serr := os.Stat(p.configPath); err != nil && errors.Is(serr, fs.ErrNotExist) {
+	if _, serr := os.Stat(p.configPath); errors.Is(err, fs.ErrNotExist) && errors.Is(serr, fs.ErrNotExist) {
 		return fmt.Errorf("%w; \"mox quickstart you@example.org\" makes an installation in the working directory", err)
 	}
 	if err != nil {

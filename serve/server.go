@@ -337,7 +337,7 @@ func (s *Server) openSockets(snap *config.Snapshot) error {
 // Start serves on all sockets and the control socket.
 func (s *Server) Start() error {
 	snap := s.Config.Snapshot()
-	control, err := ctl.Listen(snap.DataPath("ctl"))
+	control, err := s.listenControl(snap)
 	if err != nil {
 		return err
 	}
