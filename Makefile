@@ -26,6 +26,12 @@ lint:
 	go tool staticcheck ./...
 	go test -run 'TestLayers|TestConfined|TestDependencies|TestPackageDocs|TestDocs' .
 	$(MAKE) docscheck
+	$(MAKE) apidiff
+
+# Incompatible changes, since the last release, of the packages that programs of others may build on. Those that are
+# meant are listed in packaging/apidiff/accepted.txt.
+apidiff:
+	cd packaging && go vet ./... && go test ./... && go run ./apidiff
 
 # Reference pages that are made from the program; docscheck fails when they are not current.
 docs:

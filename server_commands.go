@@ -7,6 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -36,6 +38,9 @@ func runServe(ctx context.Context, p *program, _ []string) error {
 		Version:          version(),
 		Feed:             feed,
 	})
+	if _, serr := os.Stat(p.configPath); errors.Is(err, fs.ErrNotExist) && errors.Is(serr, fs.ErrNotExist) {
+		return fmt.Errorf("%w; \"mox quickstart you@example.org\" makes an installation in the working directory", err)
+	}
 	if err != nil {
 		return err
 	}

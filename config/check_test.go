@@ -302,6 +302,23 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
+// TestEnviron sets fields of mox.conf by the environment, over those of the file.
+func TestEnviron(t *testing.T) {
+	path := makeDir(t, minimalStatic, minimalDynamic)
+	load := func(env ...string) (*Snapshot, error) {
+		return LoadOptions(path, Options{Environ: func() []string { return append(env, "PATH=/bin", "MOX_CONFX=1") }})
+	}
+	s, err := load("MOX_CONF_LogLevel=trace", "MOX_CONF_Listeners__local__Hostname=mx.example.org", "MOX_CONF_Listeners__local__IPs=127.0.0.2,127.0.0.3")
+	check(t, err)
+	l := s.Listeners["local"]
+	equal(t, "set", fmt.Sprint(s.Static.LogLevel, " ", l.Hostname.ASCII, " ", l.IPs), "trace mx.example.org [127.0.0.2 127.0.0.3]")
+	_, err = load("MOX_CONF_LogLevel=loud", "MOX_CONF_Listeners__local__IPs=127.0.0.1,x")
+	equal(t, "error", strings.Count(fmt.Sprint(err), "environment variable MOX_CONF_"), 2)
+	_, err = load("MOX_CONF_Loglevel=info", "MOX_CONF_Listeners__public__IPs=::")
+	equal(t, "error", fmt.Sprint(err), "environment variable MOX_CONF_Listeners__public__IPs: Listeners.public.IPs: the file has no \"public\"\n"+
+		"environment variable MOX_CONF_Loglevel: Loglevel: unknown field \"Loglevel\"; did you mean \"LogLevel\"?")
+}
+
 func unwrapPath(err error) error {
 	for {
 		u, ok := err.(interface{ Unwrap() error })

@@ -70,6 +70,9 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	if s.Backup != nil {
 		c.checkBackup(root.Key("Backup"), s.Backup)
 	}
+	if s.Tracing != nil {
+		info.TracesURL = c.checkTracing(root.Key("Tracing"), s.Tracing)
+	}
 	for _, q := range []struct {
 		name  string
 		limit int64

@@ -65,6 +65,7 @@ type StaticInfo struct {
 	OwnIPs           map[netip.Addr]bool  // Addresses and public addresses of listeners, without unspecified ones.
 	HostTLSRPT       *ReportAddress       // Nil if not set.
 	Relays           []*RelayInfo         // By name.
+	TracesURL        string               // That spans are posted to; empty for none.
 	ACME             map[string]*ACMEInfo // Providers by name.
 	// ClientCertificates are those of transports, by name.
 	ClientCertificates map[string]tls.Certificate

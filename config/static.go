@@ -37,7 +37,15 @@ type Static struct {
 	IMAPSaveLimit                   int                  `sconf:"optional" sconf-doc:"How many messages an IMAP command may copy, move or append, announced as SAVELIMIT, or as much as IMAPMessageLimit where that is lower. Commands with more are refused as a whole. Default: 0, no limit."`
 	NoSharing                       bool                 `sconf:"optional" sconf-doc:"Do not let users share mailboxes with each other, which they do with access control lists in IMAP (RFC 4314). What is shared already stays so until this is removed again, but cannot be seen."`
 	SharingWithinDomain             bool                 `sconf:"optional" sconf-doc:"Let users share mailboxes only with accounts of the same default Domain. For servers with domains that have nothing to do with each other."`
+	Tracing                         *Tracing             `sconf:"optional" sconf-doc:"Send what took how long, from the reception of a message to its delivery, to a collector of OpenTelemetry. Default: nothing is sent."`
 	Backup                          *Backup              `sconf:"optional" sconf-doc:"Have the server make backups of itself, and prove that they can be restored. Without this, \"mox backup\" does when asked."`
+}
+
+// Tracing is Static.Tracing.
+type Tracing struct {
+	Endpoint  string            `sconf-doc:"URL of the collector, which takes OTLP by HTTP as JSON: http://127.0.0.1:4318. Without a path, /v1/traces is added. Spans have names of accounts, domains, addresses of clients and what servers answered, but no addresses of persons and nothing of messages."`
+	Headers   map[string]string `sconf:"optional" sconf-doc:"Fields added to the header of requests, such as Authorization."`
+	IMAPAfter time.Duration     `sconf:"optional" sconf-doc:"How long a command of IMAP has to take to be sent. Default: 1s."`
 }
 
 // Backup is Static.Backup.

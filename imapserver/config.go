@@ -140,7 +140,10 @@ type Hooks struct {
 	// Command is called after each command: result is ok, badsyntax, usererror,
 	// servererror, ioerror, panic or error.
 	Command func(command, result string, d time.Duration)
-	Panic   func()
+	// Slow is called after each command but IDLE that took at least SlowAfter, of the connection with this id.
+	Slow      func(cid int64, command, result string, start time.Time, d time.Duration)
+	SlowAfter time.Duration
+	Panic     func()
 	// ClientID is called with the fields of the ID command.
 	ClientID func(ctx context.Context, p Principal, fields []imap.IDParam)
 }

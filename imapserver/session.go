@@ -430,6 +430,11 @@ func (s *session) respond(ctx context.Context, r *imap.Request, err error, start
 	if s.srv.cfg.Hooks.Command != nil {
 		s.srv.cfg.Hooks.Command(metricName(r), result, s.srv.cfg.Now().Sub(start))
 	}
+	if f := s.srv.cfg.Hooks.Slow; f != nil && r.Name != "IDLE" {
+		if took := s.srv.cfg.Now().Sub(start); took >= s.srv.cfg.Hooks.SlowAfter {
+			f(s.cid, metricName(r), result, start, took)
+		}
+	}
 	if fatal != nil {
 		return fatal
 	}

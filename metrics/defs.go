@@ -114,6 +114,7 @@ var (
 	SearchIndexed            = GaugeDef{Name: "mox_search_indexed_messages_total", Help: "Messages taken into full-text indexes since the start."}
 	SearchRebuilds           = GaugeDef{Name: "mox_search_rebuilds_total", Help: "Full-text indexes that were found damaged in use and made anew, since the start."}
 	SearchFailures           = GaugeDef{Name: "mox_search_failures_total", Help: "Attempts to bring a full-text index up to date that failed, since the start."}
+	TracingSpans             = CounterDef{Name: "mox_tracing_spans_total", Help: "Spans for the collector of OpenTelemetry: sent, refused (by it), dropped (too many waited, or it could not be reached).", Labels: []string{"result"}}
 	TraceDropped             = GaugeDef{Name: "mox_trace_dropped_total", Help: "Decisions about messages that could not be logged."}
 	SubjectPassGenerate      = CounterDef{Name: "mox_subjectpass_generate_total", Help: "Subjectpass tokens made."}
 	SubjectPassVerify        = CounterDef{Name: "mox_subjectpass_verify_total", Help: "Subjectpass tokens checked: ok, fail.", Labels: []string{"result"}}
@@ -160,7 +161,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, QueueBounces, WebhookResults,
 		IMAPConnection,
 		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
-		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, JunkRebuilt, SubjectPassGenerate, SubjectPassVerify,
+		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, JunkRebuilt, TracingSpans, SubjectPassGenerate, SubjectPassVerify,
 		DMARCDBPolicyEvaluated, DMARCDBDKIMResult, DMARCDBSPFResult, DMARCDBReportQueued, DMARCDBReportError, TLSRPTDBSession, TLSRPTSendReportQueued, TLSRPTSendReportError,
 		Authentication, AuthenticationRateLimited, Panic, LoggingInfo, LoggingWarn, LoggingError,
 	}

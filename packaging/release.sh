@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes a release: binaries, packages, checksums and bills of materials, in dist/release.
+# Makes a release: binaries, packages, checksums and bills of materials, in dist/release or $RELEASE_DIR.
 #
 #	packaging/release.sh VERSION [PLATFORM ...]      such as v1.2.3 linux/amd64
 #
@@ -8,12 +8,20 @@
 # RELEASE_KEY naming a private key of "mox updates genkey", SHA256SUMS is signed, and the release is added
 # to the feed in dist/feed, or in the directory FEED, with what CHANGELOG.md has below "## VERSION".
 # packaging/feed.conf says where programs look for updates. docs/releases.md has the whole.
+# MAINTAINER, as "name <address>", is who packages say they are from.
+#
+#	packaging/release.sh -image VERSION NAME         such as v1.2.3 registry.example.org/mox
+#
+# makes the container image for all platforms of IMAGE_PLATFORMS (default linux/amd64,linux/arm64) by
+# Podman, under the tags of that version. With IMAGE_PUSH=1 they are pushed; IMAGE_FLAGS are
+# further flags for "podman build".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/feed.conf
 export CGO_ENABLED=0 GOFLAGS=-trimpath LC_ALL=C TZ=UTC
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
+MAINTAINER=${MAINTAINER:-mox authors <postmaster@localhost>} # of packages
 
 build() { # dir platform output: without what differs between checkouts
 	(cd "$1" && GOOS=${2%/*} GOARCH=${2#*/} go build -buildvcs=false -ldflags "-s -w -X main.release=$VERSION -X main.updatesDomain=$UPDATES_DOMAIN -X main.updatesURL=$UPDATES_URL -X 'main.updatesKeys=$UPDATES_KEYS'" -o "$3" .)
@@ -71,6 +79,8 @@ extras() {
 	mkdir -p "$dir/completions"
 	build . "$(go env GOOS)/$(go env GOARCH)" "$dir/here"
 	"$dir/here" manpages "$dir/man"
+	gzip -n9 "$dir"/man/man?/*
+	printf 'mox (%s) stable; urgency=medium\n\n  * What is new is in CHANGELOG.md.\n\n -- %s  %s\n' "${VERSION#v}" "$MAINTAINER" "$(date -R -u -d "@$SOURCE_DATE_EPOCH")" | gzip -n9 >"$dir/changelog.gz"
 	"$dir/here" completion bash >"$dir/completions/mox.bash"
 	"$dir/here" completion zsh >"$dir/completions/_mox"
 	"$dir/here" completion fish >"$dir/completions/mox.fish"
@@ -81,7 +91,7 @@ extras() {
 }
 
 release() {
-	local out=$PWD/dist/release platform name
+	local out=${RELEASE_DIR:-$PWD/dist/release} platform name
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT
 	rm -rf "$out"
@@ -105,9 +115,34 @@ release() {
 	ls -l "$out"
 }
 
+# tags prints the tags of a version: v1.2.3 is 1.2.3, 1.2, 1 and latest; one with a suffix only itself.
+tags() {
+	local v=${1#v}
+	echo "$v"
+	if [[ $v =~ ^([0-9]+)\.([0-9]+)\.[0-9]+$ ]]; then
+		printf '%s\n' "${BASH_REMATCH[1]}.${BASH_REMATCH[2]}" "${BASH_REMATCH[1]}" latest
+	fi
+}
+
+image() { # version name
+	local tag list="mox-release-$$"
+	# shellcheck disable=SC2086 # words
+	podman build -q --platform "${IMAGE_PLATFORMS:-linux/amd64,linux/arm64}" --manifest "$list" --timestamp "$SOURCE_DATE_EPOCH" --format docker \
+		--build-arg VERSION="$1" --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(date -u -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)" \
+		${IMAGE_FLAGS:-} -f packaging/Dockerfile .
+	for tag in $(tags "$1"); do
+		podman tag "$list" "$2:$tag"
+		[ -z "${IMAGE_PUSH:-}" ] || podman manifest push --all "$list" "docker://$2:$tag"
+		echo "$2:$tag"
+	done
+	podman untag "$list"
+}
+
 packages() { # extras program-dir arch out
 	cp "$2/mox" "$1/mox"
-	sed "s|\${BUILD}|$1|; s|\${ARCH}|$3|; s|\${VERSION}|$VERSION|" packaging/nfpm.yaml >"$1/nfpm.yaml"
+	sed "s|\${BUILD}|$1|; s|\${ARCH}|$3|; s|\${VERSION}|$VERSION|; s|\${MAINTAINER}|$MAINTAINER|; s|\${DATE}|$(date -u -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)|" packaging/nfpm.yaml >"$1/nfpm.yaml"
+	# Their times are those of the files.
+	find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	local kind
 	for kind in deb rpm apk; do
 		(cd packaging && go tool nfpm package -f "$1/nfpm.yaml" -p $kind -t "$4/") >"$1/nfpm.log" || { cat "$1/nfpm.log"; exit 1; }
@@ -116,6 +151,7 @@ packages() { # extras program-dir arch out
 
 case "${1:-}" in
 -check) check ;;
+-image) image "$2" "$3" ;;
 v*)
 	VERSION=$1
 	shift
@@ -125,7 +161,7 @@ v*)
 	release "$@"
 	;;
 *)
-	sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,18s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac

@@ -95,6 +95,8 @@ func (s *Server) buildIMAP() {
 			Connection: func(service string) { connections.Inc(service) },
 			Command:    func(cmd, result string, d time.Duration) { commands.Observe(d, cmd, result) },
 			Panic:      func() { s.Registry.Panic("imapserver") },
+			Slow:       s.traceIMAP(),
+			SlowAfter:  s.imapAfter(),
 		},
 	})
 }

@@ -31,6 +31,7 @@ import (
 	"mox/metrics"
 	"mox/mlog"
 	"mox/mtastsdb"
+	"mox/otlp"
 	"mox/outbound"
 	"mox/queue"
 	"mox/queuebox"
@@ -106,6 +107,7 @@ type Server struct {
 	// Certificates are those gotten by ACME; nil: no listener has such.
 	Certificates *autotls.Manager
 
+	spans        *otlp.Exporter      // nil: nobody wants to know what took how long
 	replica      *replica.Replicator // nil: there is none
 	endReplica   func()              // ends and waits for it; nil: it does not run
 	certFiles    *autotls.Files      // certificates from files
@@ -185,6 +187,7 @@ func New(o Options) (_ *Server, rerr error) {
 	if s.srsKey, err = loadSRSKey(snap.DataPath(srsKeyFile)); err != nil {
 		return nil, err
 	}
+	s.openTracing(snap)
 	s.newReplicator(snap)
 	if s.Store, err = store.Open(snap.DataPath("."), s.storeOptions()); err != nil {
 		return nil, fmt.Errorf("opening data directory: %w", err)
@@ -337,7 +340,7 @@ func (s *Server) openSockets(snap *config.Snapshot) error {
 // Start serves on all sockets and the control socket.
 func (s *Server) Start() error {
 	snap := s.Config.Snapshot()
-	control, err := ctl.Listen(snap.DataPath("ctl"))
+	control, err := s.listenControl(snap)
 	if err != nil {
 		return err
 	}
@@ -523,5 +526,6 @@ func (s *Server) closeState() error {
 	if s.endReplica != nil {
 		s.endReplica()
 	}
+	s.closeTracing()
 	return errors.Join(errs...)
 }
