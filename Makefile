@@ -8,7 +8,7 @@ UNSUPPORTED = netbsd/arm64
 FUZZTIME = 20s
 CRASH_ROUNDS = 200
 
-.PHONY: e2e site sitecheck manpages rfcxr licenses build test race lint interop browser fuzz bench junkbench crash buildall docs docscheck publicsuffix
+.PHONY: $(shell sed -n 's/^\([a-z][a-z0-9]*\):.*/\1/p' Makefile)
 
 build:
 	go build -trimpath -o mox .
@@ -26,6 +26,12 @@ lint:
 	go tool staticcheck ./...
 	go test -run 'TestLayers|TestConfined|TestDependencies|TestPackageDocs|TestDocs' .
 	$(MAKE) docscheck
+	$(MAKE) apidiff
+
+# Incompatible changes, since the last release, of the packages that programs of others may build on. Those that are
+# meant are listed in packaging/apidiff/accepted.txt.
+apidiff:
+	cd packaging && go vet ./... && go test ./... && go run ./apidiff
 
 # Reference pages that are made from the program; docscheck fails when they are not current.
 docs:
@@ -100,7 +106,7 @@ crash:
 UPGRADE_MESSAGES = 100000
 upgrade:
 	MOX_UPGRADE_MESSAGES=$(UPGRADE_MESSAGES) go test -count 1 -run '^TestUpgrade' -timeout 20m -v .
-	go test -count 1 -run Upgrade ./store ./queue ./junk ./reportdb ./mtastsdb ./tracelog ./search
+	go test -count 1 -run Upgrade ./sampledata ./store ./queue ./junk ./reportdb ./mtastsdb ./tracelog
 
 buildall:
 	@set -e; for os in $(PLATFORMS); do for arch in $(ARCHS); do \

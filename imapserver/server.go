@@ -153,14 +153,14 @@ func (s *Server) serveConn(ctx context.Context, nc net.Conn, l *Listener) {
 func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) *session {
 	sess := newSession(s, nc, l)
 	sess.release = func() {}
-	if s.cfg.Banned != nil {
+	if s.cfg.Banned != nil && l.LoggedIn == nil {
 		if text, banned := s.cfg.Banned(sess.remote); banned {
 			// RFC 5530 3: somebody has to do something, and it is not the user.
 			refuse(nc, l, "CONTACTADMIN", text)
 			return nil
 		}
 	}
-	if s.cfg.Limiter != nil {
+	if s.cfg.Limiter != nil && l.LoggedIn == nil {
 		release, ok := s.cfg.Limiter.Accept(sess.remote)
 		if !ok {
 			refuse(nc, l, "LIMIT", "too many connections from your address")

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"time"
 
@@ -38,6 +39,9 @@ func (s *Server) build() error {
 	s.Admin.Put = s.submit.Put
 	s.Admin.Inbound, s.Admin.Door = s.inbound, s.publicDoor()
 	s.buildIMAP()
+	s.Admin.IMAP = func(ctx context.Context, conn net.Conn, account, login string) {
+		s.imap.ServeConn(ctx, conn, imapserver.Listener{Service: "ctl", LoggedIn: &imapserver.Principal{Account: account, Login: login}})
+	}
 	return s.buildWeb()
 }
 
@@ -94,6 +98,8 @@ func (s *Server) buildIMAP() {
 			Connection: func(service string) { connections.Inc(service) },
 			Command:    func(cmd, result string, d time.Duration) { commands.Observe(d, cmd, result) },
 			Panic:      func() { s.Registry.Panic("imapserver") },
+			Slow:       s.traceIMAP(),
+			SlowAfter:  s.imapAfter(),
 			Nonsense:   func(addr netip.Addr) { s.Bans.Offence(addr, ban.Logins, ban.Protocol) },
 		},
 	})

@@ -27,11 +27,12 @@ type Facts struct {
 	Backup       *Backup // nil: none is configured
 	ReplicaLag   time.Duration
 	Listings     []Listing
+	SearchLag    time.Duration
+	Warnings     []string // about the configuration
+	Upgrade      Upgrade
+	Newer        string // version that is newer than the one that runs, if one is known
 	// BannedUsers are networks that may not log in, and from which somebody did lately.
 	BannedUsers []ban.User
-	SearchLag   time.Duration
-	Warnings    []string // about the configuration
-	Upgrade     Upgrade
 
 	Panics int // since the start
 	// Within the last day, or since the start if that is later.
