@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -374,4 +375,40 @@ func BenchmarkLookup(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestConcurrent uses everything at once; it is for the race detector.
+func TestConcurrent(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, filepath.Join(dir, FileName), Options{Delay: time.Millisecond, Limits: Limits{LoginFailures: 2}, Export: Export{Path: filepath.Join(dir, "bans.nft"), Format: Nftables}})
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 50 {
+				addr := netip.AddrFrom4([4]byte{192, 0, byte(g), byte(i)})
+				b.LoginFailed(addr, uint64(2*i+1))
+				b.LoginFailed(addr, uint64(2*i+2))
+				b.LoginSucceeded(netip.AddrFrom4([4]byte{198, 51, byte(g), byte(i)}))
+				b.Offence(addr, Mail, Recipients)
+				b.Accepted(addr, Mail, Recipients)
+				if _, ok := b.Lookup(addr, Logins); !ok {
+					t.Errorf("%s is not banned", addr)
+				}
+				b.Test(addr)
+				if i%10 != 0 {
+					continue
+				}
+				b.List()
+				b.Users()
+				if _, err := b.Add(context.Background(), own(addr), []Door{Mail}, time.Hour, ""); err != nil {
+					t.Error(err)
+				}
+				if _, err := b.Remove(context.Background(), own(addr), false); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	closed(t, b)
 }
