@@ -2,21 +2,15 @@
 
 package serve
 
-import (
-	"context"
-	"errors"
-	"log/slog"
+import "errors"
 
-	"mox/config"
+var errUnsupported = errors.New("mox serve is not supported on this system: use mox localserve")
+
+func supervise(MainOptions, *Inherited) (int, error) { return 1, errUnsupported }
+
+const (
+	envAdopt = "MOX_ADOPT"
+	envTry   = "MOX_TRY"
 )
 
-// Supervise is for unix; elsewhere "mox serve" is not supported.
-func Supervise(context.Context, *slog.Logger, *config.Snapshot, *Inherited) (int, error) {
-	return 1, errors.New("mox serve is not supported on this system: use mox localserve")
-}
-
-const envAdopt = "MOX_ADOPT"
-
-func adopt(MainOptions) (int, error) {
-	return 1, errors.New("mox serve is not supported on this system")
-}
+func adopt(MainOptions) (int, error) { return 1, errUnsupported }
