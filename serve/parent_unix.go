@@ -201,8 +201,7 @@ const stopTime = 45 * time.Second
 
 // run starts the worker, unless there is one, passes signals on and waits for its end.
 func (p *parent) run() (int, error) {
-	p.signals = make(chan os.Signal, 4)
-	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
+	p.takeSignals()
 	defer signal.Stop(p.signals)
 	if p.worker == nil {
 		w, err := p.start(p.exe, false)
@@ -249,6 +248,15 @@ func (p *parent) run() (int, error) {
 			return 1, errors.New("no worker could be started, see the log")
 		}
 	}
+}
+
+// takeSignals has signals wait for run.
+func (p *parent) takeSignals() {
+	if p.signals != nil {
+		return
+	}
+	p.signals = make(chan os.Signal, 4)
+	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
 }
 
 func cmpPositive(d, otherwise time.Duration) time.Duration {
@@ -592,6 +600,7 @@ func adopt(o MainOptions) (int, error) {
 		return 1, err
 	}
 	p := &parent{exe: exe, configPath: a.Config, status: a.Status, handover: &handover{addrs: a.Addrs}}
+	p.takeSignals()
 	if a.Root {
 		user := ownership.ByID(a.UID, a.GID)
 		p.user = &user
