@@ -201,6 +201,9 @@ func runConfigTest(_ context.Context, p *program, _ []string) error {
 	for _, w := range snap.Warnings {
 		fmt.Fprintf(p.stderr, "warning: %v\n", w)
 	}
+	if err := serve.CheckPlace(snap); err != nil {
+		return err
+	}
 	fmt.Fprintln(p.stdout, "config OK")
 	return nil
 }

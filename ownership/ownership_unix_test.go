@@ -217,6 +217,11 @@ func TestOpen(t *testing.T) {
 	if err := CheckDir(p.path("users/roots"), server); err == nil {
 		t.Error("a directory that the user can replace is good")
 	}
+	for name, want := range map[string]bool{"roots": true, "users": false, "users/roots": false, "sticky": true, "stickyown": false, "others": false} {
+		if err := CheckPlace(p.path(name), server); (err == nil) != want {
+			t.Errorf("place %s: %v", name, err)
+		}
+	}
 	if err := CheckDir("/", server); err != nil {
 		t.Error(err)
 	}

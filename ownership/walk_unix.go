@@ -63,6 +63,20 @@ func CheckDir(dir string, u User) error {
 	return err
 }
 
+// CheckPlace returns a [*ChangeableError] if u can replace what root puts into dir, or dir itself.
+func CheckPlace(dir string, u User) error {
+	w := walk{user: &u, flags: searchOnly | unix.O_DIRECTORY}
+	f, st, err := w.open(dir)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	if u.mayReplace(st, &unix.Stat_t{Mode: unix.S_IFDIR}) {
+		return &ChangeableError{Path: dir, At: dir, UID: u.UID}
+	}
+	return nil
+}
+
 // inode tells files apart.
 type inode struct{ dev, ino uint64 }
 

@@ -2,7 +2,10 @@ package quickstart
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"mox/ownership"
 )
 
 // What a server should have. Idle it takes some 25 MB of memory; argon2id, indexing and large
@@ -55,6 +58,10 @@ func checkUser(_ context.Context, s *survey) []Finding {
 	if !s.o.Machine.HasUser(user) {
 		found = append(found, note(s.addUser(), "There is no user %s yet, as which the server runs once it has its ports.", user))
 	}
+	if err := s.place(); err != nil {
+		found = append(found, problem(fmt.Sprintf("chown root %[1]s; chmod go-w %[1]s", err.At),
+			"User %s can change directory %s, and so put another configuration into the place of that which root believes: mox does not start as root then.", user, err.At))
+	}
 	if !s.o.Machine.IsRoot() {
 		found = append(found, note("Start the server as root later, it gives up all rights but that to its own files; files will then belong to user "+user+".", "This does not run as root, so only part of what other programs listen on may be seen."))
 	}
@@ -62,6 +69,17 @@ func checkUser(_ context.Context, s *survey) []Finding {
 		found = append(found, ok("%s.", user))
 	}
 	return found
+}
+
+// place looks whether the user of the server could put another configuration in place of what is
+// made.
+func (p *Plan) place() *ownership.ChangeableError {
+	u, err := p.Options.Machine.UserID(p.Options.User)
+	if err != nil || !p.Options.Machine.IsRoot() {
+		return nil
+	}
+	changeable, _ := errors.AsType[*ownership.ChangeableError](ownership.CheckPlace(p.Dir(), u))
+	return changeable
 }
 
 // addUser is the command that makes the user of the server.

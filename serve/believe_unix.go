@@ -106,6 +106,24 @@ func guardConfig(log *slog.Logger, path string, user *ownership.User) error {
 	return nil
 }
 
+// CheckPlace tells, for root, whether "mox serve" would refuse to start as root, because the user of
+// mox.conf can put another directory into the place of that of mox.conf. What else is wrong with owners
+// is repaired.
+func CheckPlace(snap *config.Snapshot) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	user, err := ownership.Lookup(snap.Static.User)
+	if err != nil {
+		return nil // who never starts it as root needs none
+	}
+	err = ownership.CheckDir(filepath.Dir(snap.Path), user)
+	if _, ok := errors.AsType[*ownership.ChangeableError](err); ok {
+		return err
+	}
+	return nil
+}
+
 // readConfig reads mox.conf, which must not be user's to change or replace; a nil user is believed.
 func readConfig(path string, user *ownership.User) (*config.Snapshot, error) {
 	f, err := ownership.OpenRoots(path, user)

@@ -2,7 +2,11 @@
 
 package serve
 
-import "errors"
+import (
+	"errors"
+
+	"mox/config"
+)
 
 var errUnsupported = errors.New("mox serve is not supported on this system: use mox localserve")
 
@@ -14,3 +18,6 @@ const (
 )
 
 func adopt(MainOptions) (int, error) { return 1, errUnsupported }
+
+// CheckPlace does nothing.
+func CheckPlace(*config.Snapshot) error { return nil }
