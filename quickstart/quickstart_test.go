@@ -19,8 +19,8 @@ import (
 
 	"mox/config"
 	"mox/dns"
-	"mox/ownership"
 	"mox/dnsrecords"
+	"mox/ownership"
 	"mox/rdap"
 	"mox/smtp"
 )
