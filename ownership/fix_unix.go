@@ -43,8 +43,9 @@ const maxConfig = 64 << 20
 //   - mox.conf: owner root, group of the user, mode 0640. If somebody else could change it, it
 //     is replaced by a copy, since they may have it open for writing.
 //   - Files of Keep: left alone.
-//   - All else in the two directories: owner the user, group root or that of the user, directories
-//     setgid, with all permissions for the owner, and none for others.
+//   - All else in the two directories: owner the user, group root (or that of the user, where the
+//     directory is one of the first kind or that of mox.conf), directories setgid, with all
+//     permissions for the owner, and none for others.
 //
 // Symbolic links, and files with several names (hard links) that are not the user's, are left
 // alone. The error is a [*ChangeableError] if the user could replace mox.conf by changing
@@ -68,6 +69,13 @@ func Fix(l Layout) error {
 		return err
 	}
 	defer data.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(data.Fd()), &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: l.Data, Err: err}
+	}
+	if !f.guarded[inodeOf(&st)] {
+		f.also = 0
+	}
 	return f.tree(data, l.Data, 0)
 }
 
@@ -81,7 +89,7 @@ func Guard(l Layout) error {
 }
 
 func newFixer(l Layout) *fixer {
-	return &fixer{Layout: l, guarded: map[inode]bool{}, keep: map[inode]bool{}, ours: map[inode]bool{}}
+	return &fixer{Layout: l, also: l.User.GID, guarded: map[inode]bool{}, keep: map[inode]bool{}, ours: map[inode]bool{}}
 }
 
 // fixer repairs files that the user owned before, perhaps under somebody else's control: it must not
@@ -91,6 +99,7 @@ type fixer struct {
 	ours    map[inode]bool // the directories of configuration and data
 	guarded map[inode]bool // directories that are to be root's
 	keep    map[inode]bool // files to leave alone
+	also    uint32         // group that is as good as root's, since files made in guarded directories have it
 }
 
 // guardConfig makes mox.conf root's, and what is on the way to it. It returns its directory.
@@ -351,7 +360,7 @@ func (f *fixer) wantOf(st *unix.Stat_t) want {
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		mode = dirMode
 	}
-	return want{uid: f.User.UID, gid: 0, also: f.User.GID, mode: mode, bad: func(m uint32) bool { return badMode(m, mode) }}
+	return want{uid: f.User.UID, gid: 0, also: f.also, mode: mode, bad: func(m uint32) bool { return badMode(m, mode) }}
 }
 
 func (w want) owner(st *unix.Stat_t) bool {
