@@ -60,7 +60,7 @@ func Fix(l Layout) error {
 	for _, name := range l.Keep {
 		f.keepFile(name)
 	}
-	f.warnHardlinks()
+	f.warn()
 	if err := f.tree(dir, filepath.Dir(l.Config), 0); err != nil {
 		return err
 	}
@@ -405,10 +405,13 @@ func badMode(mode, want uint32) bool {
 
 func modeText(mode uint32) string { return fmt.Sprintf("%04o", mode&modeBits) }
 
-// warnHardlinks tells of systems where users may give files of others a second name. Once the first
-// is gone, nothing shows that.
-func (f *fixer) warnHardlinks() {
+// warn tells of what cannot be repaired here: systems where users may give files of others a second
+// name (once the first is gone, nothing shows that), and users whose group is not theirs alone.
+func (f *fixer) warn() {
 	if b, err := os.ReadFile("/proc/sys/fs/protected_hardlinks"); err == nil && len(b) > 0 && b[0] == '0' {
 		f.Log.Warn("this system lets users make hard links to files of others: set fs.protected_hardlinks=1 (sysctl), lest the user of the server gets files of root that are replaced while it has a link to them")
+	}
+	if names := f.User.Sharers(); len(names) > 0 {
+		f.Log.Warn("the group of the server's user has other members, who can read mox.conf: give that user a group of its own", "group", f.User.GID, "members", names)
 	}
 }

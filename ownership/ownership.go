@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/user"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // User is the user that a server works as.
@@ -69,6 +71,39 @@ func groups(uid string) []uint32 {
 		}
 	}
 	return gids
+}
+
+// Sharers are the names of other users who are in the user's group, as far as files of this system tell.
+// They can read mox.conf, and what the user makes in its directory.
+func (u User) Sharers() []string {
+	passwd, _ := os.ReadFile("/etc/passwd")
+	group, _ := os.ReadFile("/etc/group")
+	return members(u, string(passwd), string(group))
+}
+
+// members are those of the group of a user, other than the user and root, as of the text of passwd(5) and
+// group(5).
+func members(u User, passwd, group string) []string {
+	uid, gid := strconv.FormatUint(uint64(u.UID), 10), strconv.FormatUint(uint64(u.GID), 10)
+	own := map[string]bool{"": true, "root": true}
+	var names []string
+	for line := range strings.Lines(passwd) {
+		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) < 4 {
+			continue
+		} else if f[2] == uid || f[2] == "0" {
+			own[f[0]] = true
+		} else if f[3] == gid {
+			names = append(names, f[0])
+		}
+	}
+	for line := range strings.Lines(group) {
+		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) >= 4 && f[2] == gid {
+			names = append(names, strings.Split(f[3], ",")...)
+		}
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return own[name] })
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // ChangeableError tells that the user of the server could put something else into the place of

@@ -296,8 +296,8 @@ func (u *User) mayReplace(dir, entry *unix.Stat_t) bool {
 	case uint32(dir.Mode)&unix.S_ISVTX == 0 || entry.Uid == u.UID:
 		return true
 	}
-	// A file of another with a second name may be a hard link that the user made.
-	return entry.Mode&unix.S_IFMT == unix.S_IFREG && entry.Nlink > 1
+	// What is another's and has a second name may be a hard link that the user made.
+	return entry.Mode&unix.S_IFMT != unix.S_IFDIR && entry.Nlink > 1
 }
 
 // mayChange tells whether u can write to a file or directory, or let itself do so.

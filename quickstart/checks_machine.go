@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"mox/ownership"
 )
@@ -62,6 +63,10 @@ func checkUser(_ context.Context, s *survey) []Finding {
 		found = append(found, problem(fmt.Sprintf("chown root %[1]s; chmod go-w %[1]s", err.At),
 			"User %s can change directory %s, and so put another configuration into the place of that which root believes: mox does not start as root then.", user, err.At))
 	}
+	if u, err := s.o.Machine.UserID(user); err == nil && len(u.Sharers()) > 0 {
+		found = append(found, warning(fmt.Sprintf("groupadd --system %[1]s; usermod -g %[1]s %[1]s", user),
+			"The group of user %s has other members, who can read the configuration: %s.", user, strings.Join(u.Sharers(), ", ")))
+	}
 	if !s.o.Machine.IsRoot() {
 		found = append(found, note("Start the server as root later, it gives up all rights but that to its own files; files will then belong to user "+user+".", "This does not run as root, so only part of what other programs listen on may be seen."))
 	}
@@ -90,7 +95,7 @@ func (p *Plan) addUser() string {
 	case "openbsd", "netbsd":
 		return fmt.Sprintf("useradd -d %s -s /sbin/nologin %s", p.Dir(), p.Options.User)
 	}
-	return fmt.Sprintf("useradd --system --home-dir %s --no-create-home --shell /usr/sbin/nologin %s", p.Dir(), p.Options.User)
+	return fmt.Sprintf("useradd --system --user-group --home-dir %s --no-create-home --shell /usr/sbin/nologin %s", p.Dir(), p.Options.User)
 }
 
 // size is a number of bytes for people.

@@ -424,8 +424,9 @@ func (p *parent) spawn(exe string, link, keys *os.File, restore bool) (*exec.Cmd
 		err = startWithoutRights(cmd)
 	case errors.Is(err, fs.ErrPermission) && selfThere():
 		// A new program in such a place.
-		f, ferr := os.Open(exe)
+		f, ferr := ownership.OpenRoots(exe, p.user)
 		if ferr != nil {
+			p.log.Warn("program is not opened by root", "err", ferr)
 			break
 		}
 		defer f.Close()
@@ -624,11 +625,18 @@ func adopt(o MainOptions) (int, error) {
 // mox.conf of before it had to be root's becomes that.
 func (p *parent) adoptLog(o MainOptions) *slog.Logger {
 	log, levels := parentLog(o)
-	if err := guardConfig(log, p.configPath, p.user); err != nil {
-		log.Error("mox.conf is not as root wants it", "err", err)
-	}
-	if snap, err := readConfig(p.configPath, p.user); err == nil {
+	snap, err := readConfig(p.configPath, nil)
+	if err == nil {
 		setLevels(o, snap, levels)
+		if !snap.Static.NoFixPermissions {
+			err = guardConfig(log, p.configPath, p.user)
+		}
+	}
+	if err == nil {
+		_, err = readConfig(p.configPath, p.user)
+	}
+	if err != nil {
+		log.Error("mox.conf: the next start will fail", "err", err)
 	}
 	return log
 }

@@ -2,16 +2,6 @@
 
 package webhandler
 
-import (
-	"io/fs"
-	"syscall"
-)
+import "syscall"
 
-// fileVersion tells a file from one that takes its place: its inode, and when that changed last.
-func fileVersion(info fs.FileInfo) (inode uint64, changed int64) {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, 0
-	}
-	return st.Ino, st.Ctimespec.Nano()
-}
+func changeTime(st *syscall.Stat_t) int64 { return st.Ctimespec.Nano() }
