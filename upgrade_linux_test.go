@@ -86,7 +86,7 @@ func prepareMox(t *testing.T, ip string, user bool) *installed {
 			t.Fatal(err)
 		}
 	}
-	records := dns.MockResolver{A: map[string][]string{"remote.example": sources(ip)}, PTR: map[string][]string{}}
+	records := dns.MockResolver{A: map[string][]string{"remote.example": sources(ip)}, PTR: map[string][]string{}, TXT: map[string][]string{"_updates." + feedDomain: {"v=UPDATES0; l=v2.0.0"}}}
 	for _, source := range sources(ip) {
 		records.PTR[source] = []string{"remote.example"}
 	}

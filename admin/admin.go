@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -52,6 +53,8 @@ type Admin struct {
 
 	// Put delivers to an address of this server without checks.
 	Put func(ctx context.Context, to smtp.Address, message io.Reader) error
+	// IMAP serves a connection, which it closes, as someone who has logged in.
+	IMAP func(ctx context.Context, conn net.Conn, account, login string)
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.
 	Inbound *inbound.Inbound
 	Door    inbound.Door

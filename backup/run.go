@@ -31,7 +31,7 @@ func (r *Repository) Run(ctx context.Context, src Sender, version string, progre
 	now := r.Now().UTC()
 	host, _ := os.Hostname()
 	w := &writer{ctx: ctx, r: r, progress: progress, fresh: map[ID]bool{}, before: map[string]*SnapshotFile{}, buf: make([]byte, chunkSize)}
-	w.snap = &Snapshot{Name: now.Format(snapshotTime) + "-" + randomName(), Time: now, Mox: version, Host: host}
+	w.snap = &Snapshot{Name: snapshotName(now), Time: now, Mox: version, Host: host}
 	last, err := r.At(ctx, time.Time{})
 	if err == nil && !r.reread(ctx, last.Time) {
 		for i := range last.Files {

@@ -13,6 +13,7 @@ import (
 	"mox/config"
 	"mox/metrics"
 	"mox/mlog"
+	"mox/updates"
 )
 
 // MainOptions are what the command line gives to a server.
@@ -23,6 +24,7 @@ type MainOptions struct {
 	CheckConsistency bool   // check all accounts when the server stops
 	Log              io.Writer
 	Version          string
+	Feed             updates.Feed // of the release; zero: none
 }
 
 // selfExe is the running program on Linux, also where its path is not the worker's to enter
@@ -118,7 +120,7 @@ func newProcess(o MainOptions, inherited *Inherited) (*process, error) {
 // serve runs a server until it is asked to stop, and returns the exit status. started is
 // called once it serves.
 func (p *process) serve(ctx context.Context, o Options, started func()) (int, error) {
-	o.Config, o.Log, o.Levels, o.Registry, o.Version = p.manager, p.log, p.levels, p.registry, p.Version
+	o.Config, o.Log, o.Levels, o.Registry, o.Version, o.Feed = p.manager, p.log, p.levels, p.registry, p.Version, p.Feed
 	o.Pedantic = p.Pedantic || p.manager.Snapshot().Static.Pedantic
 	o.CheckConsistency = p.CheckConsistency
 	opened := make(chan struct{})
