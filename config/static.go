@@ -68,7 +68,7 @@ type Backup struct {
 type Updates struct {
 	Domain     string   `sconf-doc:"Domain whose TXT record _updates.<domain> has the newest version."`
 	URL        string   `sconf:"optional" sconf-doc:"Where the changelog is, beginning with https://. Programs are in the directory that it is in, or below. Default: https://updates.<domain>/changelog.json"`
-	PublicKeys []string `sconf-doc:"Ed25519 public keys, in base64 as \"mox updates pubkey\" prints them: what one of them has signed is believed to be a release. Get them in another way than the changelog. \"mox upgrade\" as root does not believe a mox.conf that others than root can change, as it usually is the server's user: there, give the key as -pubkey."`
+	PublicKeys []string `sconf-doc:"Ed25519 public keys, in base64 as \"mox updates pubkey\" prints them: what one of them has signed is believed to be a release. Get them in another way than the changelog. \"mox upgrade\" as root does not believe a mox.conf that others than root can change: there, give the key as -pubkey."`
 }
 
 // GlobalTLS is Static.TLS.

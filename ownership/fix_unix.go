@@ -148,7 +148,9 @@ func (f *fixer) guard(dir, fd int, at string) error {
 		return &fs.PathError{Op: "open", Path: at, Err: err}
 	}
 	defer unix.Close(changeable)
-	return f.set(changeable, &st, at, want{uid: 0, gid: f.User.GID, also: f.User.GID, mode: guardedMode, bad: func(m uint32) bool { return m != guardedMode }})
+	// Setgid is not to be had without CAP_FSETID for a group that is not root's, as in containers, and not needed.
+	bad := func(m uint32) bool { return m|unix.S_ISGID != guardedMode }
+	return f.set(changeable, &st, at, want{uid: 0, gid: f.User.GID, also: f.User.GID, mode: guardedMode, bad: bad})
 }
 
 // keepFile notes a file that is to stay as it is, and guards the way to it. Whoever opens it looks at
