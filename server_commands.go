@@ -259,6 +259,9 @@ func runConfigTest(p *program) error {
 	for _, w := range snap.Warnings {
 		fmt.Fprintf(p.stderr, "warning: %v\n", w)
 	}
+	if err := serve.CheckPlace(snap); err != nil {
+		return err
+	}
 	fmt.Fprintln(p.stdout, "config OK")
 	return nil
 }

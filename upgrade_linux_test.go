@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -85,7 +86,11 @@ func prepareMox(t *testing.T, ip string, user bool) *installed {
 			t.Fatal(err)
 		}
 	}
-	names, err := dnstest.Start(dns.MockResolver{A: map[string][]string{"remote.example": {ip}}, PTR: map[string][]string{ip: {"remote.example"}}, TXT: map[string][]string{"_updates." + feedDomain: {"v=UPDATES0; l=v2.0.0"}}})
+	records := dns.MockResolver{A: map[string][]string{"remote.example": sources(ip)}, PTR: map[string][]string{}, TXT: map[string][]string{"_updates." + feedDomain: {"v=UPDATES0; l=v2.0.0"}}}
+	for _, source := range sources(ip) {
+		records.PTR[source] = []string{"remote.example"}
+	}
+	names, err := dnstest.Start(records)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,10 +182,22 @@ func (in *installed) mox(stdin string, args ...string) string {
 	return string(out)
 }
 
+// sources are addresses that clients of a server connect from. They are many, and in networks of
+// their own, since the server takes 300 connections a minute from one: a stream that goes on for longer
+// than usual, as on a machine that is busy, must not come to that.
+func sources(ip string) []string {
+	var all []string
+	for i := range 16 {
+		all = append(all, strings.Replace(ip, "127.0.", fmt.Sprintf("127.%d.", 100+i), 1))
+	}
+	return all
+}
+
 // traffic is a steady stream of connections.
 type traffic struct {
 	in    *installed
 	crash bool // the program may end in the middle of anything
+	dials atomic.Int64
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
 
@@ -216,7 +233,9 @@ func (tr *traffic) end() {
 // dial connects and reads the greeting; failing to is what must not happen.
 func (tr *traffic) dial(port, greeting string) (net.Conn, *bufio.Reader) {
 	start := time.Now()
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(tr.in.ip, port), 60*time.Second)
+	from := sources(tr.in.ip)
+	dialer := net.Dialer{Timeout: 60 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from[int(tr.dials.Add(1))%len(from)])}}
+	conn, err := dialer.Dial("tcp", net.JoinHostPort(tr.in.ip, port))
 	line := ""
 	if err == nil {
 		conn.SetDeadline(time.Now().Add(60 * time.Second))

@@ -28,9 +28,10 @@ const (
 
 // binding is what listens on an address and port.
 type binding struct {
-	path sconf.Path
-	http bool // May share the port with others for which this holds.
-	solo bool
+	listener string
+	path     sconf.Path
+	http     bool // May share the port with others of the listener for which this holds.
+	solo     bool
 }
 
 func (c *checker) checkListeners(p sconf.Path, s *Static, info *StaticInfo) {
@@ -393,13 +394,15 @@ func (c *checker) checkPorts(p sconf.Path, l *ListenerInfo, bound map[netip.Addr
 		if !s.enabled || *s.port < 0 || *s.port > 65535 {
 			continue
 		}
-		b := binding{p.Key(s.name), s.http, s.name == "PprofHTTP"}
+		b := binding{l.Name, p.Key(s.name), s.http, s.name == "PprofHTTP"}
 		for _, ip := range l.IPs {
 			ap := netip.AddrPortFrom(ip, uint16(*s.port))
 			other, taken := bound[ap]
 			switch {
 			case !taken:
 				bound[ap] = b
+			case b.listener != other.listener && b.http && other.http:
+				c.errorf(b.path, "address and port %s are already used by %s: services share a port within one listener only, so put them into one, or give them other ports", ap, other.path)
 			case b.solo || other.solo || !b.http || !other.http:
 				c.errorf(b.path, "address and port %s are already used by %s", ap, other.path)
 			}

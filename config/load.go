@@ -60,6 +60,19 @@ func Load(path string) (*Snapshot, error) {
 	return LoadOptions(path, Options{})
 }
 
+// LoadStatic makes a Snapshot of mox.conf alone, which is at path and has the given text. Nothing in
+// it is of domains.conf. It is for who may not believe what is in that file.
+func LoadStatic(path string, text []byte, opts Options) (*Snapshot, error) {
+	s, err := parseStatic(path, text, opts)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.errs) > 0 {
+		return nil, s.errs
+	}
+	return &Snapshot{Path: path, DynamicPath: s.dynamicPath(), Static: s.conf, Dynamic: &Dynamic{}, StaticInfo: s.info, Warnings: s.warn}, nil
+}
+
 // LoadOptions is Load with options.
 func LoadOptions(path string, opts Options) (*Snapshot, error) {
 	static, err := loadStatic(path, opts)
@@ -93,6 +106,10 @@ func loadStatic(path string, opts Options) (*staticFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
+	return parseStatic(path, data, opts)
+}
+
+func parseStatic(path string, data []byte, opts Options) (_ *staticFile, err error) {
 	s := &staticFile{path: path, opts: opts.withDefaults(), conf: &Static{}}
 	s.doc, err = sconf.Parse(data, path, s.conf)
 	if err != nil {

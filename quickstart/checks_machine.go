@@ -2,7 +2,11 @@ package quickstart
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+
+	"mox/ownership"
 )
 
 // What a server should have. Idle it takes some 25 MB of memory; argon2id, indexing and large
@@ -55,6 +59,14 @@ func checkUser(_ context.Context, s *survey) []Finding {
 	if !s.o.Machine.HasUser(user) {
 		found = append(found, note(s.addUser(), "There is no user %s yet, as which the server runs once it has its ports.", user))
 	}
+	if err := s.place(); err != nil {
+		found = append(found, problem(fmt.Sprintf("chown root %[1]s; chmod go-w %[1]s", err.At),
+			"User %s can change directory %s, and so put another configuration into the place of that which root believes: mox does not start as root then.", user, err.At))
+	}
+	if u, err := s.o.Machine.UserID(user); err == nil && len(u.Sharers()) > 0 {
+		found = append(found, warning(fmt.Sprintf("groupadd --system %[1]s; usermod -g %[1]s %[1]s", user),
+			"The group of user %s has other members, who can read the configuration: %s.", user, strings.Join(u.Sharers(), ", ")))
+	}
 	if !s.o.Machine.IsRoot() {
 		found = append(found, note("Start the server as root later, it gives up all rights but that to its own files; files will then belong to user "+user+".", "This does not run as root, so only part of what other programs listen on may be seen."))
 	}
@@ -62,6 +74,17 @@ func checkUser(_ context.Context, s *survey) []Finding {
 		found = append(found, ok("%s.", user))
 	}
 	return found
+}
+
+// place looks whether the user of the server could put another configuration in place of what is
+// made.
+func (p *Plan) place() *ownership.ChangeableError {
+	u, err := p.Options.Machine.UserID(p.Options.User)
+	if err != nil || !p.Options.Machine.IsRoot() {
+		return nil
+	}
+	changeable, _ := errors.AsType[*ownership.ChangeableError](ownership.CheckPlace(p.Dir(), u))
+	return changeable
 }
 
 // addUser is the command that makes the user of the server.
@@ -72,7 +95,7 @@ func (p *Plan) addUser() string {
 	case "openbsd", "netbsd":
 		return fmt.Sprintf("useradd -d %s -s /sbin/nologin %s", p.Dir(), p.Options.User)
 	}
-	return fmt.Sprintf("useradd --system --home-dir %s --no-create-home --shell /usr/sbin/nologin %s", p.Dir(), p.Options.User)
+	return fmt.Sprintf("useradd --system --user-group --home-dir %s --no-create-home --shell /usr/sbin/nologin %s", p.Dir(), p.Options.User)
 }
 
 // size is a number of bytes for people.

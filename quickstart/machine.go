@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mox/dns"
+	"mox/ownership"
 	"mox/rdap"
 )
 
@@ -34,6 +35,7 @@ type Machine struct {
 	Disk      func(dir string) (free uint64, known bool)
 	OpenFiles func() (limit uint64, known bool)
 	HasUser   func(name string) bool
+	UserID    func(name string) (ownership.User, error)
 	IsRoot    func() bool
 	OS        string // as runtime.GOOS
 	Program   string // path of the running program
@@ -69,6 +71,7 @@ func (m *Machine) setDefaults() {
 	def(m.Disk == nil, func() { m.Disk = diskFree })
 	def(m.OpenFiles == nil, func() { m.OpenFiles = openFiles })
 	def(m.HasUser == nil, func() { m.HasUser = hasUser })
+	def(m.UserID == nil, func() { m.UserID = ownership.Lookup })
 	def(m.IsRoot == nil, func() { m.IsRoot = func() bool { return os.Geteuid() == 0 } })
 	def(m.OS == "", func() { m.OS = runtime.GOOS })
 	def(m.Program == "", func() { m.Program, _ = os.Executable() })

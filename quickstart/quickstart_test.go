@@ -20,6 +20,7 @@ import (
 	"mox/config"
 	"mox/dns"
 	"mox/dnsrecords"
+	"mox/ownership"
 	"mox/rdap"
 	"mox/smtp"
 )
@@ -74,6 +75,7 @@ func goodOptions(t *testing.T) (Options, *dns.MockResolver) {
 			Disk:      func(string) (uint64, bool) { return 20 << 30, true },
 			OpenFiles: func() (uint64, bool) { return 1 << 20, true },
 			HasUser:   func(string) bool { return true },
+			UserID:    func(string) (ownership.User, error) { return ownership.User{}, ownership.ErrNone },
 			IsRoot:    func() bool { return true },
 			OS:        "linux",
 			Program:   "/usr/local/bin/mox",
@@ -209,6 +211,11 @@ func TestFaults(t *testing.T) {
 			o.Machine.OpenFiles = func() (uint64, bool) { return 1024, true }
 		}, "files", Warning, "only 1024 open files", "LimitNOFILE", ""},
 		{"no user", func(o *Options, _ *dns.MockResolver) { o.Machine.HasUser = func(string) bool { return false } }, "user", Note, "no user mox yet", "useradd", ""},
+		{"directory of the user", func(o *Options, _ *dns.MockResolver) {
+			o.Machine.UserID = func(string) (ownership.User, error) {
+				return ownership.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}, nil
+			}
+		}, "user", Problem, "can change directory", "chown root ", ""},
 		{"not root", func(o *Options, _ *dns.MockResolver) { o.Machine.IsRoot = func() bool { return false } }, "user", Note, "not run as root", "as root", ""},
 		{"not ASCII", func(o *Options, _ *dns.MockResolver) { o.Address = "jürgen@example.org" }, "address", Note, "SMTPUTF8", "ASCII", ""},
 		{"IDN", func(o *Options, _ *dns.MockResolver) { o.Address = "you@bücher.example" }, "address", Note, "xn--bcher-kva.example in DNS", "", ""},

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ import (
 	"mox/auth"
 	"mox/config"
 	"mox/dnsrecords"
+	"mox/ownership"
 	"mox/service"
 	"mox/store"
 )
@@ -142,8 +144,28 @@ func (p *Plan) Write(ctx context.Context) (_ *Result, rerr error) {
 			return nil, err
 		}
 	}
+	if err := p.owners(); err != nil {
+		return nil, err
+	}
 	r.Files = w.files
 	return r, nil
+}
+
+// owners gives the files to whom they belong, as the server does at each start: mox.conf to root, all
+// else to the user of the server. Who has to be there for that.
+func (p *Plan) owners() error {
+	u, err := p.Options.Machine.UserID(p.Options.User)
+	if err != nil || !p.Options.Machine.IsRoot() || p.Options.Docker {
+		return nil
+	}
+	err = ownership.Fix(ownership.Layout{
+		Config: filepath.Join(p.Dir(), filepath.FromSlash(configFile)), Data: filepath.Join(p.Dir(), "data"),
+		User: u, Log: slog.New(slog.DiscardHandler),
+	})
+	if _, ok := errors.AsType[*ownership.ChangeableError](err); ok {
+		return nil // told as a problem, see checkUser
+	}
+	return err
 }
 
 // Dir is the directory of the installation, absolute.

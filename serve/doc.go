@@ -13,6 +13,10 @@
 // (rights_linux.go) and confines itself to its directories and to few system calls
 // (confine_linux.go, seccomp_linux.go).
 //
+// As root the parent does not trust the worker, which may have been taken over: it reads mox.conf
+// alone, which is root's, and opens and changes no file by a path that the worker could have
+// changed (believe_unix.go, package ownership, docs/security.md).
+//
 // # Upgrades
 //
 // The worker stops without closing the sockets that the parent keeps, copies databases if it is

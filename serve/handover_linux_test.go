@@ -1,9 +1,11 @@
 package serve
 
 import (
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -26,17 +28,10 @@ func TestHandoverSignal(t *testing.T) {
 			var static *config.Static
 			var dynamic *config.Dynamic
 			in := prepare(t, ip, func(s *config.Static, d *config.Dynamic) { static, dynamic = s, d })
-			// A program where its user can execute it, unlike that of the test.
-			b, err := os.ReadFile(selfExe)
-			if err == nil {
-				err = os.WriteFile(filepath.Join(in.dir, "mox"), b, 0o755)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			program := in.program()
 			r := in.start(func(cmd *exec.Cmd) {
 				as(cmd)
-				cmd.Path = filepath.Join(in.dir, "mox")
+				cmd.Path = program
 			})
 			r.waitLog("mox is serving")
 			first := r.worker()
@@ -87,6 +82,172 @@ func TestHandoverSignal(t *testing.T) {
 			r.signal(syscall.SIGTERM)
 			r.wantExit(15, "mox has stopped")
 		})
+	}
+}
+
+// program makes a program where its user can execute it, unlike that of the test.
+func (in *installation) program() string {
+	in.t.Helper()
+	path := filepath.Join(in.dir, "mox")
+	b, err := os.ReadFile(selfExe)
+	if err == nil {
+		syscall.ForkLock.RLock() // a process forked meanwhile would have it open for writing
+		err = os.WriteFile(path, b, 0o755)
+		syscall.ForkLock.RUnlock()
+	}
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return path
+}
+
+// TestHandoverDualStack hands over a socket of a service manager that serves IPv4 and IPv6, and
+// goes on doing so when the configuration names only one of them.
+func TestHandoverDualStack(t *testing.T) {
+	for name, root := range map[string]bool{"root": true, "unprivileged": false} {
+		t.Run(name, func(t *testing.T) {
+			ip, as := "127.0.77.34", asUser
+			if root {
+				needRoot(t)
+				ip, as = "127.0.77.35", func(*exec.Cmd) {}
+			}
+			const port = 28012
+			in := installUser(t, ip, func(s *config.Static, _ *config.Dynamic) {
+				all := config.Listener{IPs: []string{"0.0.0.0", "::"}}
+				all.MetricsHTTP = config.PlainService{Enabled: true, Port: port}
+				s.Listeners["all"] = all
+			})
+			if root {
+				in.rootsDir()
+			}
+			program, socket := in.program(), dualStackSocket(t, port)
+			r := in.start(func(cmd *exec.Cmd) {
+				as(cmd)
+				cmd.Path = program
+				activate(cmd, []*os.File{socket})
+			})
+			socket.Close()
+			r.waitLog("mox is serving")
+			first := r.worker()
+			r.signal(syscall.SIGUSR2)
+			r.waitLog("state=watching")
+			if r.worker() == first {
+				t.Error("the worker is the same")
+			}
+			for _, addr := range []string{"127.0.0.1:28012", "[::1]:28012"} {
+				conn, err := net.DialTimeout("tcp", addr, time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				conn.Write([]byte("GET /metrics HTTP/1.0\r\n\r\n"))
+				conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+				if text := readAll(conn); !strings.HasPrefix(text, "HTTP/1.0 200 ") {
+					t.Errorf("%s: %.100q", addr, text)
+				}
+				conn.Close()
+			}
+			r.signal(syscall.SIGTERM)
+			r.wantExit(15, "mox has stopped")
+		})
+	}
+}
+
+// TestShares gives a socket for both protocols the name that is configured.
+func TestShares(t *testing.T) {
+	h := &handover{addrs: []string{"0.0.0.0:28013"}, sockets: []*os.File{dualStackSocket(t, 28013)}}
+	t.Cleanup(func() { h.sockets[0].Close() })
+	both := []string{"0.0.0.0:28013", "[::]:28013"}
+	for _, tc := range []struct {
+		addr   string
+		wanted []string
+		want   bool
+		name   string
+	}{
+		{"[::]:28013", both, true, "0.0.0.0:28013"},
+		{"[::]:28014", both, false, "0.0.0.0:28013"},
+		{"127.0.0.1:28013", both, false, "0.0.0.0:28013"},
+		{"[::]:28013", both[1:], true, "[::]:28013"},
+		{"0.0.0.0:28013", both, true, "[::]:28013"},
+		{"0.0.0.0:28013", both[:1], true, "0.0.0.0:28013"},
+	} {
+		if got := h.shares(tc.addr, tc.wanted); got != tc.want || h.addrs[0] != tc.name {
+			t.Errorf("%s of %v: %v, socket is %s", tc.addr, tc.wanted, got, h.addrs[0])
+		}
+	}
+	// One for IPv6 alone.
+	l, err := bind("[::]:28015")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h = &handover{addrs: []string{"[::]:28015"}, sockets: []*os.File{f}}
+	if h.shares("0.0.0.0:28015", []string{"0.0.0.0:28015"}) {
+		t.Error("a socket for IPv6 is taken for IPv4")
+	}
+}
+
+// TestHangupWhileWatched has SIGHUP count also in a handover.
+func TestHangupWhileWatched(t *testing.T) {
+	in := installUser(t, "127.0.77.36", nil)
+	sock := in.notifySocket()
+	program := in.program()
+	r := in.start(func(cmd *exec.Cmd) {
+		asUser(cmd)
+		cmd.Path = program
+		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+sock.path)
+	})
+	sock.want("READY=1\n")
+	r.waitLog("mox is serving")
+	r.signal(syscall.SIGUSR2)
+	sock.want("STATUS=upgrade: watching")
+	r.signal(syscall.SIGHUP)
+	sock.want("RELOADING=1\n")
+	sock.want("READY=1")
+	r.signal(syscall.SIGTERM)
+	r.wantExit(15, "mox has stopped")
+}
+
+// TestHangupWhileStarting keeps SIGHUP for a worker that could not bear it yet, and does not give it
+// to one that is to stop.
+func TestHangupWhileStarting(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	got := func() bool {
+		select {
+		case <-signals:
+			return true
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &worker{process: self}
+	p := &parent{worker: w, handover: &handover{log: slog.New(slog.DiscardHandler)}}
+	p.reload()
+	if got() {
+		t.Error("the signal is passed to a worker that is not ready")
+	}
+	p.got(w, linkMessage{Kind: linkReady})
+	if !got() {
+		t.Error("the signal is lost")
+	}
+	p.reload()
+	if !got() {
+		t.Error("the signal is not passed on")
+	}
+	w.stopping = true
+	p.reload()
+	if got() {
+		t.Error("the signal is passed to a worker that stops")
 	}
 }
 

@@ -106,6 +106,7 @@ func (p *parent) drain(r UpgradeRequest) (reason string) {
 	if err := p.worker.link.send(linkMessage{Kind: linkDrain, Snapshot: r.Snapshot}); err != nil {
 		p.log.Error("telling the worker to stop", "err", err)
 	}
+	p.worker.stopping = true
 	copied := len(r.Snapshot) == 0
 	err := p.await(patience, func(m linkMessage) bool {
 		if m.Kind == linkDrained {
@@ -158,7 +159,8 @@ func (p *parent) await(d time.Duration, until func(linkMessage) bool) error {
 			p.extend()
 		case sig := <-p.signals:
 			switch sig {
-			case syscall.SIGHUP: // the next one reads the configuration anyway
+			case syscall.SIGHUP:
+				p.reload()
 			case syscall.SIGUSR2: // it is under way
 			default:
 				p.ended = sig
@@ -191,16 +193,22 @@ func (p *parent) next() error {
 	return nil
 }
 
-// refresh follows the configuration: listeners may have been added, keys renewed.
+// refresh follows the configuration: listeners may have been added, keys renewed. After an error the
+// sockets are those from before.
 func (p *parent) refresh() error {
-	snap, err := config.Load(p.configPath)
+	snap, err := readConfig(p.configPath, p.user)
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	if err := p.bind(snap, &Inherited{}); err != nil {
-		return err
+	n := len(p.addrs)
+	if err = p.bind(snap, &Inherited{}); err == nil {
+		err = p.open(snap)
 	}
-	if err := p.open(snap); err != nil {
+	if err == nil {
+		err = p.tryConfig()
+	}
+	if err != nil {
+		p.closeFrom(n)
 		return err
 	}
 	p.unbind(snap)
@@ -230,7 +238,7 @@ func (p *parent) awaitReady(d time.Duration) (reason string) {
 	if err := p.await(d, isReady); err != nil {
 		// It may have said so at that moment, and accepted mail since.
 		p.rest(func(m linkMessage) bool {
-			p.worker.ready = p.worker.ready || isReady(m)
+			p.got(p.worker, m)
 			return false
 		})
 		if !p.worker.ready {
@@ -284,6 +292,7 @@ func (p *parent) stopWorker() {
 	if p.worker.ended {
 		return
 	}
+	p.worker.stopping = true
 	if p.worker.ready && !p.worker.silent {
 		_ = p.worker.link.send(linkMessage{Kind: linkDrain})
 		if err := p.await(killTime, func(linkMessage) bool { return false }); errors.Is(err, errEnded) {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"mox/ownership"
 )
 
 // The worker may not read key files that belong to root. For certificates that are renewed it
@@ -102,8 +104,9 @@ func (r *keyFileReader) ask(n uint16) (data []byte, failed bool, err error) {
 	return data, header[0] != 0, err
 }
 
-// serveKeyFiles is the parent's side. It returns when the worker has closed its own.
-func serveKeyFiles(conn io.ReadWriter, paths []string) {
+// serveKeyFiles is the parent's side. It returns when the worker has closed its own. user is who the
+// worker is, if that is another than who the parent is.
+func serveKeyFiles(conn io.ReadWriter, paths []string, user *ownership.User) {
 	for {
 		var request [2]byte
 		if _, err := io.ReadFull(conn, request[:]); err != nil {
@@ -112,7 +115,7 @@ func serveKeyFiles(conn io.ReadWriter, paths []string) {
 		n := int(binary.BigEndian.Uint16(request[:]))
 		data, err := []byte(nil), errors.New("no such file is configured")
 		if n < len(paths) {
-			data, err = readKeyFile(paths[n])
+			data, err = readKeyFile(paths[n], user)
 		}
 		status := byte(0)
 		if err != nil {
@@ -125,19 +128,16 @@ func serveKeyFiles(conn io.ReadWriter, paths []string) {
 	}
 }
 
-// readKeyFile reads a file, which has to be one: nothing that one could wait for.
-func readKeyFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxKeyFile {
-		return nil, fmt.Errorf("%s is no file, or too large", path)
-	}
-	f, err := os.Open(path)
+// readKeyFile reads a file that user, unless nil, cannot have put there in place of another.
+func readKeyFile(path string, user *ownership.User) ([]byte, error) {
+	f, err := ownership.Open(path, user)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxKeyFile))
+	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err == nil && len(data) > maxKeyFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxKeyFile)
+	}
+	return data, err
 }

@@ -33,7 +33,7 @@ func TestKeyFiles(t *testing.T) {
 	parent, worker := net.Pipe()
 	done := make(chan struct{})
 	go func() {
-		serveKeyFiles(parent, paths)
+		serveKeyFiles(parent, paths, nil)
 		close(done)
 	}()
 	r := &keyFileReader{paths: append(paths, "/not/of/the/parent"), conn: worker}
@@ -48,8 +48,8 @@ func TestKeyFiles(t *testing.T) {
 	write("cert.pem", "two")
 	read(cert, "two", "")
 	read(key, "key", "")
-	read(large, "", "too large")
-	read(filepath.Join(dir, "d"), "", "is no file")
+	read(large, "", "is larger than")
+	read(filepath.Join(dir, "d"), "", "not a regular file")
 	read("/not/of/the/parent", "", "no such file is configured")
 	if err := os.Remove(key); err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func FuzzKeyFiles(f *testing.F) {
 		serveKeyFiles(struct {
 			io.Reader
 			io.Writer
-		}{strings.NewReader(string(data)), &out}, []string{path})
+		}{strings.NewReader(string(data)), &out}, []string{path}, nil)
 		if n := len(data) / 2; n > 0 && out.Len() < 5*n {
 			t.Errorf("%d requests, %d octets", n, out.Len())
 		}

@@ -44,7 +44,7 @@ type process struct {
 // number after a signal.
 func Main(ctx context.Context, o MainOptions) (int, error) {
 	if runtime.GOOS == "windows" {
-		return Supervise(ctx, nil, nil, nil)
+		return supervise(o, nil)
 	}
 	if os.Getenv(envAdopt) != "" {
 		return adopt(o)
@@ -57,13 +57,21 @@ func Main(ctx context.Context, o MainOptions) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	if !inherited.all {
+		return supervise(o, inherited)
+	}
+	try := os.Getenv(envTry) != ""
+	os.Unsetenv(envTry)
+	if try {
+		o.Log = io.Discard // warnings come when it counts
+	}
 	p, err := newProcess(o, inherited)
 	if err != nil {
 		return 1, err
 	}
-	if !inherited.all {
-		p.manager.Close() // the worker watches the configuration
-		return Supervise(ctx, p.log, p.manager.Snapshot(), inherited)
+	if try {
+		p.manager.Close()
+		return 0, nil
 	}
 	restrictUmask()
 	if err := checkRights(); err != nil {
@@ -89,7 +97,7 @@ func (p *process) restore() error {
 	return nil
 }
 
-// newProcess reads the configuration and sets up logging.
+// newProcess is of a worker: it reads the configuration and sets up logging.
 func newProcess(o MainOptions, inherited *Inherited) (*process, error) {
 	p := &process{MainOptions: o, registry: metrics.New(), levels: mlog.NewLevels(mlog.LevelInfo, nil)}
 	p.log = slog.New(mlog.NewHandler(o.Log, mlog.Options{Levels: p.levels, Count: p.registry.Log}))

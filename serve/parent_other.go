@@ -3,20 +3,21 @@
 package serve
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 
 	"mox/config"
 )
 
-// Supervise is for unix; elsewhere "mox serve" is not supported.
-func Supervise(context.Context, *slog.Logger, *config.Snapshot, *Inherited) (int, error) {
-	return 1, errors.New("mox serve is not supported on this system: use mox localserve")
-}
+var errUnsupported = errors.New("mox serve is not supported on this system: use mox localserve")
 
-const envAdopt = "MOX_ADOPT"
+func supervise(MainOptions, *Inherited) (int, error) { return 1, errUnsupported }
 
-func adopt(MainOptions) (int, error) {
-	return 1, errors.New("mox serve is not supported on this system")
-}
+const (
+	envAdopt = "MOX_ADOPT"
+	envTry   = "MOX_TRY"
+)
+
+func adopt(MainOptions) (int, error) { return 1, errUnsupported }
+
+// CheckPlace does nothing.
+func CheckPlace(*config.Snapshot) error { return nil }

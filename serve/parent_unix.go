@@ -3,7 +3,6 @@
 package serve
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"os/user"
 	"runtime"
 	"slices"
 	"strconv"
@@ -24,27 +22,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mox/config"
-	"mox/mlog"
+	"mox/ownership"
 )
 
-// Supervise is the parent part of "mox serve", which stays: it repairs permissions (as root),
+// supervise is the parent part of "mox serve", which stays: it repairs permissions (as root),
 // binds all sockets that were not inherited, opens the TLS key files, runs the worker, as the
-// configured user if this is root, and waits for it. It returns the worker's exit status.
-func Supervise(_ context.Context, log *slog.Logger, snap *config.Snapshot, inherited *Inherited) (int, error) {
+// configured user if it is root, and waits for it. It returns the worker's exit status.
+func supervise(o MainOptions, inherited *Inherited) (int, error) {
 	runtime.GOMAXPROCS(1)
-	var cred *syscall.Credential
-	if os.Geteuid() == 0 {
-		var err error
-		if cred, err = lookupUser(snap.Static.User); err != nil {
-			return 1, err
-		}
-		if !snap.Static.NoFixPermissions {
-			if err := fixPermissions(log, snap, cred); err != nil {
-				return 1, fmt.Errorf("repairing permissions: %w", err)
-			}
-		}
+	log, snap, user, err := believedConfig(o)
+	if err != nil {
+		return 1, err
 	}
-	h, err := gather(log, snap, inherited)
+	h, err := gather(log, snap, user, inherited)
 	if err != nil {
 		return 1, err
 	}
@@ -52,21 +42,25 @@ func Supervise(_ context.Context, log *slog.Logger, snap *config.Snapshot, inher
 	if err != nil {
 		return 1, fmt.Errorf("finding own executable: %w", err)
 	}
-	p := &parent{log: log, cred: cred, exe: exe, configPath: snap.Path, handover: h}
-	return p.run()
+	if err := checkProgram(exe, user); err != nil {
+		log.Warn("root runs this program", "err", err)
+	}
+	return (&parent{exe: exe, configPath: snap.Path, handover: h}).run()
 }
 
 // handover is what the parent opens for its workers, and keeps: connections wait at the sockets
 // while there is no worker.
 type handover struct {
+	log          *slog.Logger
+	user         *ownership.User // that workers are, and who is not believed; nil: who the parent is
 	addrs, paths []string
 	sockets      []*os.File // of addrs
 	files        []*os.File // of paths
 }
 
 // gather binds the sockets and opens the key files of snap.
-func gather(log *slog.Logger, snap *config.Snapshot, inherited *Inherited) (*handover, error) {
-	h := &handover{}
+func gather(log *slog.Logger, snap *config.Snapshot, user *ownership.User, inherited *Inherited) (*handover, error) {
+	h := &handover{log: log, user: user}
 	for addr := range inherited.unknown(endpoints(snap)) {
 		log.Warn("inherited socket is not used by any listener", "addr", addr)
 	}
@@ -79,8 +73,9 @@ func gather(log *slog.Logger, snap *config.Snapshot, inherited *Inherited) (*han
 
 // bind adds the sockets that are missing.
 func (h *handover) bind(snap *config.Snapshot, inherited *Inherited) error {
+	wanted := Sockets(snap)
 	for _, e := range endpoints(snap) {
-		if slices.Contains(h.addrs, e.addr) {
+		if slices.Contains(h.addrs, e.addr) || h.shares(e.addr, wanted) {
 			continue
 		}
 		l, err := inherited.listen(e.addr)
@@ -107,19 +102,49 @@ func (h *handover) bind(snap *config.Snapshot, inherited *Inherited) error {
 	return nil
 }
 
-// open opens the key files, as they are now.
+// shares tells whether addr, of all of IPv4 or of IPv6, is served by the socket of the other, as one
+// that was inherited may be for both. If only addr is wanted now, the socket gets its name.
+func (h *handover) shares(addr string, wanted []string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	other, ok := map[string]string{"0.0.0.0": "::", "::": "0.0.0.0"}[host]
+	if !ok {
+		return false
+	}
+	other = net.JoinHostPort(other, port)
+	i := slices.Index(h.addrs, other)
+	if i < 0 {
+		return false
+	}
+	fd, err := rawFD(h.sockets[i])
+	if err != nil || !isDualStack(uintptr(fd)) {
+		return false
+	}
+	if !slices.Contains(wanted, other) {
+		h.addrs[i] = addr
+	}
+	return true
+}
+
+// open opens the key files, as they are now. Those that the worker's user could have put there in
+// place of others are not opened: the worker does so itself, and gets no others than it may read.
 func (h *handover) open(snap *config.Snapshot) error {
 	var files []*os.File
-	paths := keyFiles(snap)
-	for _, path := range paths {
-		f, err := os.Open(path)
-		if err != nil {
+	var paths []string
+	for _, path := range keyFiles(snap) {
+		f, err := ownership.Open(path, h.user)
+		if changeable, ok := errors.AsType[*ownership.ChangeableError](err); ok {
+			h.log.Warn("tls file is not opened by root, only by the user of the server", "err", changeable)
+			continue
+		} else if err != nil {
 			for _, f := range files {
 				f.Close()
 			}
 			return fmt.Errorf("opening tls file: %w", err)
 		}
-		files = append(files, f)
+		files, paths = append(files, f), append(paths, path)
 	}
 	for _, f := range h.files {
 		f.Close()
@@ -128,11 +153,17 @@ func (h *handover) open(snap *config.Snapshot) error {
 	return nil
 }
 
+// closeFrom closes the sockets from number n on.
+func (h *handover) closeFrom(n int) {
+	for _, f := range h.sockets[n:] {
+		f.Close()
+	}
+	h.addrs, h.sockets = h.addrs[:n], h.sockets[:n]
+}
+
 // parent runs workers, one after the other.
 type parent struct {
-	log        *slog.Logger
-	cred       *syscall.Credential // of workers; nil: that of this process
-	exe        string              // where the program is
+	exe        string // where the program is
 	configPath string
 	*handover
 
@@ -152,6 +183,8 @@ type worker struct {
 	end      chan error // gets its end, once
 	ended    bool       // that was taken
 	ready    bool
+	hangup   bool // it is to read its configuration when it is ready
+	stopping bool // it is to stop
 	silent   bool // it does not answer
 	version  string
 }
@@ -168,8 +201,7 @@ const stopTime = 45 * time.Second
 
 // run starts the worker, unless there is one, passes signals on and waits for its end.
 func (p *parent) run() (int, error) {
-	p.signals = make(chan os.Signal, 4)
-	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
+	p.takeSignals()
 	defer signal.Stop(p.signals)
 	if p.worker == nil {
 		w, err := p.start(p.exe, false)
@@ -187,6 +219,8 @@ func (p *parent) run() (int, error) {
 				p.late = time.After(stopTime)
 			}
 			switch {
+			case sig == syscall.SIGHUP:
+				p.reload()
 			case sig != syscall.SIGUSR2:
 				p.pass(sig)
 			case p.worker.ready:
@@ -216,6 +250,15 @@ func (p *parent) run() (int, error) {
 	}
 }
 
+// takeSignals has signals wait for run.
+func (p *parent) takeSignals() {
+	if p.signals != nil {
+		return
+	}
+	p.signals = make(chan os.Signal, 4)
+	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
+}
+
 func cmpPositive(d, otherwise time.Duration) time.Duration {
 	if d > 0 {
 		return d
@@ -235,12 +278,28 @@ func (p *parent) pass(sig os.Signal) {
 	}
 }
 
+// reload has the worker read its configuration: once it is ready, since the signal would end it before
+// that. One that is to stop is let be: the next one reads the configuration anyway.
+func (p *parent) reload() {
+	switch w := p.worker; {
+	case w == nil || w.stopping || w.ended:
+	case w.ready:
+		p.pass(syscall.SIGHUP)
+	default:
+		w.hangup = true
+	}
+}
+
 // got notes what a worker says.
 func (p *parent) got(w *worker, m linkMessage) {
 	if m.Kind == linkReady && !w.ready {
 		w.ready, w.version = true, m.Version
 		if p.status.State != "" {
 			p.tell(w)
+		}
+		if w.hangup {
+			w.hangup = false
+			p.reload()
 		}
 	}
 }
@@ -272,7 +331,7 @@ func (p *parent) start(exe string, restore bool) (*worker, error) {
 		keys.Close()
 		return nil, fmt.Errorf("starting worker: %w", err)
 	}
-	w, err := newWorker(cmd.Process, mine, keys, p.paths)
+	w, err := p.newWorker(cmd.Process, mine, keys, p.paths)
 	if err != nil {
 		cmd.Process.Kill()
 		cmd.Wait()
@@ -284,7 +343,7 @@ func (p *parent) start(exe string, restore bool) (*worker, error) {
 
 // newWorker follows a process that was started. It takes over f and keys, by which the process
 // gets the files at paths.
-func newWorker(process *os.Process, f, keys *os.File, paths []string) (*worker, error) {
+func (p *parent) newWorker(process *os.Process, f, keys *os.File, paths []string) (*worker, error) {
 	conn, err := net.FileConn(f)
 	f.Close()
 	if err != nil {
@@ -292,7 +351,7 @@ func newWorker(process *os.Process, f, keys *os.File, paths []string) (*worker, 
 		return nil, err
 	}
 	go func() {
-		serveKeyFiles(keys, paths)
+		serveKeyFiles(keys, paths, p.user)
 		keys.Close()
 	}()
 	w := &worker{process: process, link: &link{conn: conn}, keys: keys, messages: make(chan linkMessage, 64), end: make(chan error, 1)}
@@ -341,11 +400,7 @@ func socketPair() (a, b *os.File, err error) {
 
 // spawn executes a program as the worker.
 func (p *parent) spawn(exe string, link, keys *os.File, restore bool) (*exec.Cmd, error) {
-	addrs, err := json.Marshal(p.addrs)
-	if err != nil {
-		return nil, err
-	}
-	paths, err := json.Marshal(p.paths)
+	env, err := handoverEnv(p.addrs, p.paths)
 	if err != nil {
 		return nil, err
 	}
@@ -354,11 +409,11 @@ func (p *parent) spawn(exe string, link, keys *os.File, restore bool) (*exec.Cmd
 		cmd.Args = os.Args
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		cmd.ExtraFiles = slices.Concat(p.sockets, p.files, []*os.File{keys, link})
-		cmd.Env = append(os.Environ(), envSockets+"="+string(addrs), envFiles+"="+string(paths), envKeyFiles+"="+strconv.Itoa(firstFD+len(cmd.ExtraFiles)-2), envParent+"="+strconv.Itoa(firstFD+len(cmd.ExtraFiles)-1))
+		cmd.Env = append(slices.Clone(env), envKeyFiles+"="+strconv.Itoa(firstFD+len(cmd.ExtraFiles)-2), envParent+"="+strconv.Itoa(firstFD+len(cmd.ExtraFiles)-1))
 		if restore {
 			cmd.Env = append(cmd.Env, envRestore+"=1")
 		}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.cred}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.credential()}
 		return cmd
 	}
 	cmd := command(exe)
@@ -369,8 +424,9 @@ func (p *parent) spawn(exe string, link, keys *os.File, restore bool) (*exec.Cmd
 		err = startWithoutRights(cmd)
 	case errors.Is(err, fs.ErrPermission) && selfThere():
 		// A new program in such a place.
-		f, ferr := os.Open(exe)
+		f, ferr := ownership.OpenRoots(exe, p.user)
 		if ferr != nil {
+			p.log.Warn("program is not opened by root", "err", ferr)
 			break
 		}
 		defer f.Close()
@@ -383,6 +439,14 @@ func (p *parent) spawn(exe string, link, keys *os.File, restore bool) (*exec.Cmd
 		err = fmt.Errorf("%w: the user of mox.conf must be allowed to execute %s", err, exe)
 	}
 	return cmd, err
+}
+
+// handoverEnv is the environment of a worker, with the addresses of sockets and paths of files that it
+// gets.
+func handoverEnv(addrs, paths []string) ([]string, error) {
+	a, aerr := json.Marshal(addrs)
+	f, ferr := json.Marshal(paths)
+	return append(os.Environ(), envSockets+"="+string(a), envFiles+"="+string(f)), errors.Join(aerr, ferr)
 }
 
 func selfThere() bool {
@@ -419,30 +483,6 @@ func workerStatus(err error) (int, error) {
 	return exit.ExitCode(), nil
 }
 
-// lookupUser finds the user to run the worker as; a name that does not exist is taken
-// as a number for both uid and gid.
-func lookupUser(name string) (*syscall.Credential, error) {
-	if name == "" {
-		return nil, errors.New("mox.conf has no User to run the server as: set it, or start mox as another user than root")
-	}
-	uidText, gidText := name, name
-	u, err := user.Lookup(name)
-	if err == nil {
-		uidText, gidText = u.Uid, u.Gid
-	}
-	uid, uerr := strconv.ParseUint(uidText, 10, 32)
-	gid, gerr := strconv.ParseUint(gidText, 10, 32)
-	switch {
-	case errors.Join(uerr, gerr) == nil && uid == 0:
-		return nil, errors.New("user of mox.conf must not be root")
-	case errors.Join(uerr, gerr) == nil:
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-	case err != nil:
-		return nil, fmt.Errorf("user of mox.conf: %w (make that user, or set a number)", err)
-	}
-	return nil, fmt.Errorf("user %q: %w", name, errors.Join(uerr, gerr))
-}
-
 // adopted is what a parent passes to the program that takes its place.
 type adopted struct {
 	Pid          int
@@ -462,6 +502,9 @@ const envAdopt = "MOX_ADOPT"
 // replace executes the program at the parent's path in place of this one, which keeps its process
 // id, with its worker.
 func (p *parent) replace() error {
+	if err := checkProgram(p.exe, p.user); err != nil {
+		return err
+	}
 	conn, ok := p.worker.link.conn.(*net.UnixConn)
 	if !ok {
 		return fmt.Errorf("connection of the worker is a %T", p.worker.link.conn)
@@ -472,8 +515,8 @@ func (p *parent) replace() error {
 	}
 	defer linkFile.Close()
 	a := adopted{Pid: p.worker.process.Pid, Config: p.configPath, Addrs: p.addrs, Paths: p.paths, Status: p.status, Version: p.worker.version}
-	if p.cred != nil {
-		a.UID, a.GID, a.Root = p.cred.Uid, p.cred.Gid, true
+	if p.user != nil {
+		a.UID, a.GID, a.Root = p.user.UID, p.user.GID, true
 	}
 	keep := slices.Concat([]*os.File{linkFile, p.worker.keys}, p.sockets)
 	var fds []int
@@ -495,12 +538,38 @@ func (p *parent) replace() error {
 			return err
 		}
 	}
+	if p.lastSignals() {
+		return nil
+	}
+	// Until the next program takes signals, these would end it.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
 	err = syscall.Exec(p.exe, os.Args, append(env, envAdopt+"="+string(b)))
+	signal.Notify(p.signals, syscall.SIGHUP, syscall.SIGUSR2)
 	for _, fd := range fds {
 		unix.CloseOnExec(fd)
 	}
 	runtime.KeepAlive(keep)
 	return fmt.Errorf("executing %s: %w", p.exe, err)
+}
+
+// lastSignals does what signals ask for that came up to now. It tells whether to stop is among it.
+func (p *parent) lastSignals() (stop bool) {
+	for {
+		select {
+		case sig := <-p.signals:
+			switch sig {
+			case syscall.SIGHUP:
+				p.reload()
+			case syscall.SIGUSR2: // it was done a moment ago
+			default:
+				p.ended = sig
+				p.stopNow()
+				return true
+			}
+		default:
+			return false
+		}
+	}
 }
 
 // rawFD is the number of a file's descriptor. Not by Fd: that would make sockets block, which
@@ -531,17 +600,20 @@ func adopt(o MainOptions) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	p := &parent{log: adoptLog(o), exe: exe, configPath: a.Config, status: a.Status, handover: &handover{addrs: a.Addrs}}
+	p := &parent{exe: exe, configPath: a.Config, status: a.Status, handover: &handover{addrs: a.Addrs}}
+	p.takeSignals()
 	if a.Root {
-		p.cred = &syscall.Credential{Uid: a.UID, Gid: a.GID}
+		user := ownership.ByID(a.UID, a.GID)
+		p.user = &user
 	}
+	p.log = p.adoptLog(o)
 	for i, fd := range a.Sockets {
 		unix.CloseOnExec(fd)
 		p.sockets = append(p.sockets, os.NewFile(uintptr(fd), a.Addrs[i]))
 	}
 	unix.CloseOnExec(a.Link)
 	unix.CloseOnExec(a.Keys)
-	if p.worker, err = newWorker(process, os.NewFile(uintptr(a.Link), "parent"), os.NewFile(uintptr(a.Keys), "key files"), a.Paths); err != nil {
+	if p.worker, err = p.newWorker(process, os.NewFile(uintptr(a.Link), "parent"), os.NewFile(uintptr(a.Keys), "key files"), a.Paths); err != nil {
 		return 1, err
 	}
 	p.worker.ready, p.worker.version = true, a.Version
@@ -549,11 +621,22 @@ func adopt(o MainOptions) (int, error) {
 	return p.run()
 }
 
-// adoptLog is the log as mox.conf wants it, or a plain one: an error there is no reason to end.
-func adoptLog(o MainOptions) *slog.Logger {
-	if p, err := newProcess(o, &Inherited{}); err == nil {
-		p.manager.Close()
-		return p.log
+// adoptLog is the log as mox.conf wants it, or a plain one: an error there is no reason to end. A
+// mox.conf of before it had to be root's becomes that.
+func (p *parent) adoptLog(o MainOptions) *slog.Logger {
+	log, levels := parentLog(o)
+	snap, err := readConfig(p.configPath, nil)
+	if err == nil {
+		setLevels(o, snap, levels)
+		if !snap.Static.NoFixPermissions {
+			err = guardConfig(log, p.configPath, p.user)
+		}
 	}
-	return slog.New(mlog.NewHandler(o.Log, mlog.Options{Levels: mlog.NewLevels(mlog.LevelInfo, nil)}))
+	if err == nil {
+		_, err = readConfig(p.configPath, p.user)
+	}
+	if err != nil {
+		log.Error("mox.conf: the next start will fail", "err", err)
+	}
+	return log
 }

@@ -87,7 +87,8 @@ func TestRoot(t *testing.T) {
 		}
 	}
 	in.wantFile("config/domains.conf", 0o640, testUID)
-	in.wantFile("config", os.ModeDir|os.ModeSetgid|0o750, testUID)
+	in.wantFile("config/mox.conf", 0o640, 0)
+	in.wantFile("config", os.ModeDir|os.ModeSetgid|os.ModeSticky|0o770, 0)
 	in.wantFile("data", os.ModeDir|os.ModeSetgid|0o750, testUID)
 	in.wantFile("config/key.pem", 0o400, 0)
 	r.waitLog("fixing mode")

@@ -46,7 +46,9 @@ func (s *Server) tlsConfig(l *config.ListenerInfo, use tlsUse) *tls.Config {
 }
 
 // fileCertificate chooses among certificates from files; for an unknown or absent name it is the
-// first, as mail clients often connect without one.
+// first. RFC 6066 3 lets a server go on with a name that it does not know, or refuse it, and it is for
+// the client to judge the certificate. Which names a file may serve is not known here, as
+// it is with ACME: mail clients often connect without a name, and proxies and monitors by another one.
 func (s *Server) fileCertificate(l *config.ListenerInfo, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	// Some clients send the name with a trailing dot, which RFC 6066 does not allow.
 	hello.ServerName = strings.TrimSuffix(hello.ServerName, ".")

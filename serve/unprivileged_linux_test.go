@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -85,33 +86,12 @@ func stringPid(r *run) string { b, _ := json.Marshal(r.worker()); return string(
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	in := installUser(t, "127.0.77.3", nil)
-	path := filepath.Join(in.dir, "notify")
-	sock, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sock.Close()
-	if err := os.Chmod(path, 0o666); err != nil {
-		t.Fatal(err)
-	}
+	sock := in.notifySocket()
 	r := in.start(func(cmd *exec.Cmd) {
 		asUser(cmd)
-		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=100000")
+		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+sock.path, "WATCHDOG_USEC=100000")
 	})
-	want := func(text string) string {
-		t.Helper()
-		sock.SetReadDeadline(time.Now().Add(10 * time.Second))
-		buf := make([]byte, 4096)
-		for {
-			n, err := sock.Read(buf)
-			if err != nil {
-				t.Fatalf("waiting for %s: %v", text, err)
-			}
-			if strings.HasPrefix(string(buf[:n]), text) {
-				return string(buf[:n])
-			}
-		}
-	}
+	want := sock.want
 	want("READY=1\n")
 	want("WATCHDOG=1")
 	r.waitLog("mox is serving")
@@ -123,6 +103,43 @@ func TestNotify(t *testing.T) {
 	r.signal(syscall.SIGTERM)
 	want("STOPPING=1")
 	r.wantExit(15, "mox has stopped")
+}
+
+// notifySocket is that of a service manager.
+type notifySocket struct {
+	t    *testing.T
+	path string
+	conn *net.UnixConn
+}
+
+func (in *installation) notifySocket() *notifySocket {
+	in.t.Helper()
+	path := filepath.Join(in.dir, "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err == nil {
+		in.t.Cleanup(func() { conn.Close() })
+		err = os.Chmod(path, 0o666)
+	}
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return &notifySocket{in.t, path, conn}
+}
+
+// want waits for a message that begins with text.
+func (s *notifySocket) want(text string) string {
+	s.t.Helper()
+	s.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	buf := make([]byte, 4096)
+	for {
+		n, err := s.conn.Read(buf)
+		if err != nil {
+			s.t.Fatalf("waiting for %s: %v", text, err)
+		}
+		if strings.HasPrefix(string(buf[:n]), text) {
+			return string(buf[:n])
+		}
+	}
 }
 
 // TestSocketActivation takes sockets from a service manager, without root and as root,
@@ -143,6 +160,9 @@ func TestSocketActivation(t *testing.T) {
 				s.Listeners["all"] = all
 			})
 			in.port["smtp"] = map[bool]int{true: 25, false: 20025}[os.Getuid() == 0]
+			if name == "root" {
+				in.rootsDir()
+			}
 			// The unprivileged server cannot bind port 25 itself.
 			files := []*os.File{dualStackSocket(t, 28010), socketFile(t, in.addr("imap")), socketFile(t, in.addr("smtp"))}
 			r := in.start(func(cmd *exec.Cmd) {
@@ -186,6 +206,19 @@ func TestSocketActivation(t *testing.T) {
 			r.wantExit(15, "mox has stopped")
 		})
 	}
+}
+
+// rootsDir gives the directory of the installation, not what is in it, to root.
+func (in *installation) rootsDir() {
+	if err := os.Chown(in.dir, os.Getuid(), os.Getgid()); err != nil {
+		in.t.Fatal(err)
+	}
+}
+
+// activate has a command started as by a service manager that hands over sockets.
+func activate(cmd *exec.Cmd, files []*os.File) {
+	cmd.Args = []string{"sh", "-c", fmt.Sprintf(`LISTEN_PID=$$ LISTEN_FDS=%d exec "$0"`, len(files)), cmd.Path}
+	cmd.Path, cmd.ExtraFiles = "/bin/sh", files
 }
 
 // worker is the serving process, a child of the one that was started.

@@ -75,15 +75,18 @@ func openCompressCache(dir string, limit int64) (*compressCache, error) {
 	return c, nil
 }
 
-// cacheName is that of the file for a path as it was at a time. Names may have 255 octets;
-// long paths are told apart by a hash.
+// cacheName is that of the compressed file for a path with a content, which is known by all that the
+// file system tells: one that was replaced by another with the same time (as copies that keep it
+// have) has another size, inode or time of change. Names may have 255 octets; long paths are told
+// apart by a hash.
 func cacheName(path string, info fs.FileInfo) string {
 	key := base64.RawURLEncoding.EncodeToString([]byte(path))
-	if len(key) > 200 {
+	if len(key) > 160 {
 		sum := sha256.Sum256([]byte(path))
 		key = "sha256-" + base64.RawURLEncoding.EncodeToString(sum[:])
 	}
-	return fmt.Sprintf("%s+%x%s", key, info.ModTime().UnixNano(), cacheSuffix)
+	inode, changed := fileVersion(info)
+	return fmt.Sprintf("%s+%x-%x-%x-%x%s", key, info.ModTime().UnixNano(), info.Size(), inode, changed, cacheSuffix)
 }
 
 // open returns a file in compressed form, which the caller closes. It is made if it is not
