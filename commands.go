@@ -33,6 +33,7 @@ func commands() []command {
 		dkimCommands(),
 		dmarcCommands(),
 		dnsCommands(),
+		doctorCommands(),
 		imapImportCommands(),
 		junkCommands(),
 		maintainCommands(),

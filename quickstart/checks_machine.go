@@ -55,7 +55,7 @@ func checkUser(_ context.Context, s *survey) []Finding {
 	if !s.o.Machine.HasUser(user) {
 		found = append(found, note(s.addUser(), "There is no user %s yet, as which the server runs once it has its ports.", user))
 	}
-	if !s.o.Machine.IsRoot() {
+	if !s.installed && !s.o.Machine.IsRoot() {
 		found = append(found, note("Start the server as root later, it gives up all rights but that to its own files; files will then belong to user "+user+".", "This does not run as root, so only part of what other programs listen on may be seen."))
 	}
 	if len(found) == 0 {

@@ -36,6 +36,9 @@ type Options struct {
 	Now      func() time.Time
 	Rand     io.Reader // for passwords; nil: crypto/rand
 
+	wanted []netip.AddrPort // to listen on, of an installation
+	lists  []dns.Domain     // further block lists to ask
+
 	// Found, if not nil, is told what each check found, in the order of [Checks], as soon as
 	// it and those before it are done. From one goroutine.
 	Found func(check Check, found []Finding)

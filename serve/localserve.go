@@ -316,9 +316,10 @@ func printLocal(w io.Writer, o *webserver.Overview) {
 
 // ControlPath is where the control socket of a configuration is.
 func ControlPath(configPath string) (string, error) {
-	snap, err := config.LoadOptions(configPath, config.Options{SkipFiles: true})
+	// A server that runs is to be reached while domains.conf has errors.
+	static, _, err := config.CheckStatic(configPath, config.Options{SkipFiles: true})
 	if err != nil {
 		return "", err
 	}
-	return snap.DataPath("ctl"), nil
+	return (&config.Snapshot{Path: configPath, Static: static}).DataPath("ctl"), nil
 }

@@ -20,3 +20,6 @@ const envAdopt = "MOX_ADOPT"
 func adopt(MainOptions) (int, error) {
 	return 1, errors.New("mox serve is not supported on this system")
 }
+
+// FindPermissions is for unix; elsewhere files belong to whom they belong.
+func FindPermissions(*config.Snapshot, bool, func(path, text string)) error { return nil }
