@@ -46,6 +46,7 @@ func commands() []command {
 		reportCommands(),
 		restoreCommands(),
 		retrainCommands(),
+		sendCommands(),
 		sendmailCommands(),
 		serviceCommands(),
 		setupCommands(),

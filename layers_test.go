@@ -20,10 +20,10 @@ var layers = []struct {
 	packages []string
 }{
 	{"base", []string{"licenses", "mlog", "metrics", "ratelimit", "atomicfile", "lineio", "deflate", "proxyproto", "sconf", "db", "chunk", "upkeep"}},
-	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "mbox", "maildir", "authres", "dsn", "trace", "ical", "vcard", "jmap", "dav", "webapi"}},
+	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "mbox", "maildir", "authres", "dsn", "refusal", "trace", "ical", "vcard", "jmap", "dav", "webapi"}},
 	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "srs", "classifier", "dane", "mtasts", "tlsrpt", "dmarcrpt", "arf", "doctext", "sieve", "smtpclient", "imapclient", "acme", "rdap", "milter"}},
 	{"state", []string{"config", "directory", "store", "queue", "auth", "junk", "search", "tracelog", "reportdb", "mtastsdb", "autotls"}},
-	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "backup", "replica", "account", "dnsrecords", "clientconf", "dnscheck", "status", "admin", "service", "upgrade", "quickstart", "doctor"}},
+	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "backup", "replica", "account", "dnsrecords", "clientconf", "dnscheck", "status", "admin", "service", "upgrade", "quickstart", "doctor", "reportcard"}},
 	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "setup", "adminapi", "accountapi", "mailapi", "webadmin", "webaccount", "webmail"}},
 	// The root package is between: it composes all doors, and moxtest embeds it.
 	{"serving", []string{"serve"}},

@@ -52,6 +52,8 @@ type Admin struct {
 
 	// Put delivers to an address of this server without checks.
 	Put func(ctx context.Context, to smtp.Address, message io.Reader) error
+	// Submit sends for accounts; nil: nothing can be sent.
+	Submit Submitter
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.
 	Inbound *inbound.Inbound
 	Door    inbound.Door

@@ -49,7 +49,7 @@ func (x *examination) fromServer(ctx context.Context) {
 		r, failed = x.stopped(ctx)
 	}
 	if failed != nil {
-		x.add(Finding{Check: "databases", Level: Problem, Text: sentence(failed.Error()), Remedy: "If it is not the user that is wrong, restore what is damaged from a backup: mox backup list, mox restore"})
+		x.add(Finding{Check: "databases", Level: Problem, Text: sentence(failed.Error()), Remedy: "If it is not the user that is wrong, restore what is damaged from a backup: mox backup list, then mox restore all"})
 	}
 	said := map[string]bool{}
 	for _, s := range r.Sentences {
@@ -95,9 +95,9 @@ func databaseRemedy(path string) string {
 	case strings.HasSuffix(path, "search.db"):
 		return run("rm "+quote(path)) + " (it is made anew)"
 	case strings.HasSuffix(path, "queue.db"):
-		return "Restore it from a backup (mox backup list, mox restore), or save what can be read: sqlite3 " + quote(path) + " .recover"
+		return "Restore it from a backup (mox backup list, then mox restore all), or save what can be read: sqlite3 " + quote(path) + " .recover"
 	}
-	return "Restore it from a backup: mox backup list, mox restore"
+	return "Restore it from a backup: mox backup list, then mox restore all"
 }
 
 // has tells whether something was found by a check.
@@ -121,7 +121,7 @@ func (x *examination) accounts(ctx context.Context) {
 			bad = true
 			remedy, can := run("mox doctor -fix"), !x.Fix
 			if x.Fix {
-				remedy = "Restore the account from a backup: mox backup list, mox restore account " + quote(m.Account)
+				remedy = "Restore the account from a backup: mox backup list, then mox restore account " + quote(m.Account)
 			}
 			x.add(Finding{Check: "databases", Level: Urgent, Text: fmt.Sprintf("Account %s: %s", m.Account, problems(m.Problems, 0)), Remedy: remedy, CanFix: can})
 		}

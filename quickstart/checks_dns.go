@@ -176,7 +176,10 @@ func checkIPv6(_ context.Context, s *survey) []Finding {
 	return []Finding{note("Nothing has to be done: mail works with IPv4 alone. Some providers give IPv6 for the asking.", "The machine has no public IPv6 address.")}
 }
 
-// DNSBLs are the lists that the own addresses are looked for in: cli reference, section 3,
+// BlockLists are the DNS block lists that own addresses are looked for in.
+func BlockLists() []string { return slices.Clone(dnsbls) }
+
+// dnsbls are the lists that the own addresses are looked for in: cli reference, section 3,
 // step 8.
 var dnsbls = []string{"sbl.spamhaus.org", "bl.spamcop.net"}
 

@@ -33,7 +33,7 @@ func (s *Server) build() error {
 	s.buildReports()
 	s.buildSMTP()
 	s.buildOutbound()
-	s.Admin.Put = s.submit.Put
+	s.Admin.Put, s.Admin.Submit = s.submit.Put, s.submit
 	s.Admin.Inbound, s.Admin.Door = s.inbound, s.publicDoor()
 	s.buildIMAP()
 	return s.buildWeb()
