@@ -61,6 +61,7 @@ func commands() []command {
 		transferCommands(),
 		undeleteCommands(),
 		upgradeCommands(),
+		userCommands(),
 		webapiCommands(),
 	)
 }

@@ -18,6 +18,7 @@ import (
 	"mox/backup"
 	"mox/config"
 	"mox/inbound"
+	"mox/invite"
 	"mox/mlog"
 	"mox/queue"
 	"mox/reportdb"
@@ -52,6 +53,8 @@ type Admin struct {
 
 	// Put delivers to an address of this server without checks.
 	Put func(ctx context.Context, to smtp.Address, message io.Reader) error
+	// Invites are links by which users set their password; nil: there are none.
+	Invites *invite.Book
 	// Submit sends for accounts; nil: nothing can be sent.
 	Submit Submitter
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.

@@ -174,6 +174,7 @@ func localConfig(ips []string) (*config.Dynamic, *config.Static) {
 	l.IMAP = config.IMAP{Enabled: true, Port: localPorts.imap, NoRequireSTARTTLS: true}
 	l.IMAPS = config.IMAPS{Enabled: true, Port: localPorts.imaps}
 	l.WebserverHTTP = config.WebserverService{Enabled: true, Port: localPorts.http}
+	l.AutoconfigHTTPS = config.DiscoveryService{Enabled: true, Port: localPorts.http, NonTLS: true}
 	l.WebAPIHTTP = config.WebService{Enabled: true, Port: localPorts.http}
 	l.MetricsHTTP = config.PlainService{Enabled: true, Port: localPorts.metrics}
 	static := &config.Static{
