@@ -36,6 +36,7 @@ func commands() []command {
 		doctorCommands(),
 		imapImportCommands(),
 		junkCommands(),
+		logsCommands(),
 		maintainCommands(),
 		manCommands(),
 		messageCommands(),

@@ -19,7 +19,7 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"base", []string{"licenses", "mlog", "metrics", "ratelimit", "atomicfile", "lineio", "deflate", "proxyproto", "sconf", "db", "chunk", "upkeep"}},
+	{"base", []string{"licenses", "mlog", "metrics", "ratelimit", "atomicfile", "lineio", "deflate", "proxyproto", "sconf", "db", "chunk", "upkeep", "logfile"}},
 	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "mbox", "maildir", "authres", "dsn", "refusal", "trace", "ical", "vcard", "jmap", "dav", "webapi"}},
 	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "srs", "classifier", "dane", "mtasts", "tlsrpt", "dmarcrpt", "arf", "doctext", "sieve", "smtpclient", "imapclient", "acme", "rdap", "milter"}},
 	{"state", []string{"config", "directory", "store", "queue", "auth", "invite", "junk", "search", "tracelog", "reportdb", "mtastsdb", "autotls"}},

@@ -229,7 +229,7 @@ func TestFaults(t *testing.T) {
 		{"stopped", func(w *world) { w.running = false }, "server", Urgent, "not running", "mox serve"},
 		{"unreachable socket", func(w *world) { w.statErr = errors.New("permission denied") }, "server", Problem, "permission denied", "as root"},
 		{"own check", func(w *world) { w.facts.Health = []string{"imap at 1.2.3.4:143: refused"} }, "server", Urgent, "imap at 1.2.3.4:143", "run: mox health"},
-		{"panics", func(w *world) { w.facts.Panics = 2 }, "server", Problem, "hit 2 bugs", "run: journalctl"},
+		{"panics", func(w *world) { w.facts.Panics = 2 }, "server", Problem, "hit 2 bugs", "run: mox logs -level error"},
 		{"upgrade", func(w *world) { w.facts.Upgrade = status.Upgrade{Failed: true, Undone: true, Reason: "x"} }, "server", Problem, "last upgrade was undone", "run: mox upgrade -status"},
 		{"host without address", func(w *world) { w.zone.A = nil }, "host", Problem, "mail.example.org has no address in DNS", "A 192.0.2.10"},
 		{"no reverse name", func(w *world) { w.zone.PTR = nil }, "reversedns", Problem, "192.0.2.10 has no name in reverse DNS", "(PTR) of 192.0.2.10 to mail.example.org"},

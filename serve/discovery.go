@@ -44,8 +44,10 @@ func (s *Server) buildWelcome() error {
 		Accept: func(ctx context.Context, token, password string) (invite.Invite, error) {
 			return s.Admin.InviteAccept(ctx, "invitation", token, password)
 		},
-		Settings: func(address string) (*clientconf.Settings, error) { return clientconf.For(s.Config.Snapshot(), address) },
-		QR:       discovery.QR, Bad: ratelimit.NewLimiter(0, badInvites), Now: s.Now, Log: mlog.New("welcome", s.Log),
+		Settings: func(address string) (*clientconf.Settings, error) {
+			return clientconf.For(s.Config.Snapshot(), address)
+		},
+		QR: discovery.QR, Bad: ratelimit.NewLimiter(0, badInvites), Now: s.Now, Log: mlog.New("welcome", s.Log),
 	})
 	return nil
 }
