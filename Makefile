@@ -8,7 +8,7 @@ UNSUPPORTED = netbsd/arm64
 FUZZTIME = 20s
 CRASH_ROUNDS = 200
 
-.PHONY: e2e site sitecheck manpages rfcxr licenses build test race lint interop browser fuzz bench junkbench crash buildall docs docscheck publicsuffix
+.PHONY: $(shell sed -n 's/^\([a-z][a-z0-9]*\):.*/\1/p' Makefile)
 
 build:
 	go build -trimpath -o mox .
@@ -100,7 +100,7 @@ crash:
 UPGRADE_MESSAGES = 100000
 upgrade:
 	MOX_UPGRADE_MESSAGES=$(UPGRADE_MESSAGES) go test -count 1 -run '^TestUpgrade' -timeout 20m -v .
-	go test -count 1 -run Upgrade ./store ./queue ./junk ./reportdb ./mtastsdb ./tracelog ./search
+	go test -count 1 -run Upgrade ./store ./queue ./junk ./reportdb ./mtastsdb ./tracelog
 
 buildall:
 	@set -e; for os in $(PLATFORMS); do for arch in $(ARCHS); do \

@@ -1,6 +1,7 @@
 // Package chunk is how content is kept in a database: cut into chunks of 128 KiB, each
-// compressed on its own (zstd) where that helps, so that a part of it can be read without
-// the rest. The first byte of a stored chunk says how the rest is kept.
+// compressed on its own where that helps, so that a part of it can be read without the rest:
+// lines of base64 as the bytes they stand for, everything by zstd. The first byte of a stored chunk
+// says how the rest is kept.
 //
 // No files, no goroutines of its own but those of the zstd library, which Close ends.
 package chunk
@@ -31,6 +32,7 @@ var ErrCorrupt = errors.New("damaged chunk")
 const (
 	raw        = 0
 	compressed = 1
+	packed     = 2 // see base64.go
 )
 
 // ID is the key of chunk n of the content with an id.
@@ -77,15 +79,26 @@ func (c *Codec) Put(b *[]byte) {
 // Encode returns b, at most Size bytes, as it is stored. Content that compresses by less
 // than an eighth stays as it is: reading it is then free.
 func (c *Codec) Encode(b []byte) []byte {
-	if len(b) > 64 {
-		buf := c.Buffer()
-		defer c.Put(buf)
-		out := c.enc.EncodeAll(b, append((*buf)[:0], compressed))
-		if len(out) < len(b)-len(b)/8 {
-			return slices.Clone(out)
-		}
+	buf := c.Buffer()
+	defer c.Put(buf)
+	out, ok := c.pack((*buf)[:0], b)
+	if !ok {
+		out = c.appendPlain(out[:0], b)
 	}
-	return append([]byte{raw}, b...)
+	return slices.Clone(out)
+}
+
+// appendPlain appends b to dst as a chunk of kind raw or compressed.
+func (c *Codec) appendPlain(dst, b []byte) []byte {
+	n := len(dst)
+	if len(b) > 64 {
+		out := c.enc.EncodeAll(b, append(dst, compressed))
+		if len(out)-n < len(b)-len(b)/8 {
+			return out
+		}
+		dst = out[:n]
+	}
+	return append(append(dst, raw), b...)
 }
 
 // Decode appends the raw bytes of a stored chunk to dst, which must be empty or nearly so: what it
@@ -103,6 +116,8 @@ func (c *Codec) Decode(dst, data []byte) ([]byte, error) {
 			return dst, fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
 		return dst, nil
+	case packed:
+		return c.unpack(dst, data[1:])
 	}
 	return dst, fmt.Errorf("%w: of kind %d", ErrCorrupt, data[0])
 }

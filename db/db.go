@@ -127,11 +127,12 @@ func (d *DB) connect(flags int32) (*Conn, error) {
 		return nil, err
 	}
 	sqlite3.Xsqlite3_busy_timeout(c.tls, c.db, int32(d.o.BusyTimeout.Milliseconds()))
+	// auto_vacuum has effect while the file is empty. Later it would be a write for nothing, and a reader
+	// that sets it would wait for the writer's lock.
 	vacuum := "NONE"
-	if d.o.Shrink {
+	if d.o.Shrink && flags&sqlite3.SQLITE_OPEN_CREATE != 0 {
 		vacuum = "INCREMENTAL"
 	}
-	// auto_vacuum has effect while the file is empty.
 	// Checkpoints happen in the background; a mapped file turns I/O errors into SIGBUS.
 	// temp_store: nothing about messages goes to files outside of the account.
 	err = c.Script(fmt.Sprintf(`

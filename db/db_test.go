@@ -490,3 +490,23 @@ func BenchmarkCommit(b *testing.B) {
 		}
 	}
 }
+
+// TestReadBesideWriter opens a connection for reading while a transaction writes.
+func TestReadBesideWriter(t *testing.T) {
+	for _, shrink := range []bool{false, true} {
+		d, err := Open(filepath.Join(t.TempDir(), "x.db"), Options{Shrink: shrink, BusyTimeout: 10 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		err = d.Write(t.Context(), func(c *Conn) error {
+			if err := c.Script("CREATE TABLE t (x INTEGER)"); err != nil {
+				return err
+			}
+			return d.Read(t.Context(), func(*Conn) error { return nil })
+		})
+		if err != nil {
+			t.Errorf("shrink %v: %v", shrink, err)
+		}
+	}
+}

@@ -232,6 +232,7 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	if err := tx.filter.Flush(); err != nil {
 		return nil, err
 	}
+	tx.spool.Encode()
 	if err := tx.spool.Finish(); err != nil {
 		return nil, deliver.Error(err)
 	}

@@ -18,6 +18,8 @@ const (
 	quiet = 3 * time.Second
 	// maxShrink bounds how often garbage is collected then to shrink stacks.
 	maxShrink = 4
+	// releaseEvery is how often pages of the program are given back at most.
+	releaseEvery = 10 * time.Minute
 	// normalPercent is the default of the runtime.
 	normalPercent = 100
 )
@@ -29,6 +31,8 @@ type collector struct {
 	idle    *time.Timer
 	giving  bool   // memory is being given back
 	given   uint64 // number of collections when it had been
+
+	released time.Time // when releaseProgram was called; for giveBack only
 }
 
 // collected is an object that nothing refers to: its finalizer runs at each collection.
@@ -101,6 +105,10 @@ func (c *collector) giveBack() {
 	c.mu.Unlock()
 	shrinkStacks()
 	debug.FreeOSMemory()
+	if time.Since(c.released) > releaseEvery {
+		c.released = time.Now()
+		releaseProgram()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.giving, c.given = false, readMetric("/gc/cycles/total:gc-cycles")

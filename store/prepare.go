@@ -112,7 +112,7 @@ func (sp *Spool) compute() (*content, error) {
 	c := &content{}
 	if sp.size <= stageSize {
 		var err error
-		if c.chunks, _, err = sp.s.codec.EncodeFrom(sp.reader(), sp.size); err != nil {
+		if c.chunks, err = sp.encoded(); err != nil {
 			return nil, fmt.Errorf("reading message: %w", err)
 		}
 	}

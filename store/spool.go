@@ -61,6 +61,9 @@ type Spool struct {
 	once       sync.Once // guards content and contentErr
 	content    *content
 	contentErr error
+
+	early  sync.WaitGroup // of Encode
+	chunks [][]byte       // of Encode, once early is over; nil: not made, or it failed
 }
 
 // NewSpool returns an empty spool. It must be closed.
@@ -160,6 +163,38 @@ func (sp *Spool) freeBlocks() {
 	sp.blocks = nil
 }
 
+// Sizes of messages that Encode begins with: less is done at once, more would be much memory while a
+// sender is checked.
+const (
+	minEncode = 4 << 10
+	maxEncode = 256 << 10
+)
+
+// Encode is for a message that will most probably be added, and of which all is written: compressing it
+// begins beside what comes before that, Finish first.
+func (sp *Spool) Encode() {
+	if sp.done || sp.file != nil || sp.size < minEncode || sp.size > maxEncode {
+		return
+	}
+	sp.early.Go(func() {
+		// Without chunks they are made when it is added, and a panic is met there.
+		defer func() { _ = recover() }()
+		if chunks, n, err := sp.s.codec.EncodeFrom(sp.reader(), sp.size); err == nil && n == sp.size {
+			sp.chunks = chunks
+		}
+	})
+}
+
+// encoded returns the chunks of the message.
+func (sp *Spool) encoded() ([][]byte, error) {
+	sp.early.Wait()
+	if sp.chunks != nil {
+		return sp.chunks, nil
+	}
+	chunks, _, err := sp.s.codec.EncodeFrom(sp.reader(), sp.size)
+	return chunks, err
+}
+
 // Finish ends writing, and parses and hashes the message.
 func (sp *Spool) Finish() error {
 	if sp.done {
@@ -216,6 +251,7 @@ func (sp *Spool) ReadAt(p []byte, off int64) (int, error) {
 // Close frees memory and file. What was added to an account stays there.
 func (sp *Spool) Close() error {
 	sp.done = true
+	sp.early.Wait()
 	sp.freeBlocks()
 	if sp.file == nil {
 		return nil
