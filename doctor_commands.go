@@ -27,6 +27,7 @@ import (
 func doctorCommands() []command {
 	return []command{
 		{words: "doctor", short: "look for anything that is wrong with the installation, and repair it", max: 0, setup: setupDoctor, help: doctorHelp},
+		{words: "doctorfiles", short: "look at files as the user whom they belong to, for doctor", max: 0, setup: setupDoctorFiles, unlisted: true},
 	}
 }
 
@@ -90,7 +91,8 @@ func (p *program) doctorOptions(o *doctor.Options, resolver string) error {
 	if p.machine != nil {
 		o.Machine = *p.machine
 	}
-	o.Tools = doctor.Tools{Status: doctorStatus, Accounts: p.doctorAccounts, Stopped: p.doctorStopped, Permissions: doctorPermissions, Listen: doctorListen}
+	files := &doctorFilesOf{p: p}
+	o.Tools = doctor.Tools{Status: doctorStatus, Accounts: files.accounts, Stopped: files.stopped, Permissions: doctorPermissions, Listen: doctorListen}
 	return nil
 }
 
@@ -107,8 +109,118 @@ func doctorStatus(ctx context.Context, dataDir string) (r status.Report, err err
 	return r, askClient(ctx, c, &r, "status", "all")
 }
 
-// doctorAccounts is "mox check" with types instead of text.
-func (p *program) doctorAccounts(ctx context.Context, snap *config.Snapshot, m admin.Maintenance, found func(admin.Maintained)) error {
+// doctorFiles is what is found in the files of a server that does not run.
+type doctorFiles struct {
+	Accounts      []admin.Maintained
+	AccountsError string // why not all could be checked
+	Facts         status.Facts
+	Problems      []doctor.Fault // of databases
+	Error         string         // why not all could be looked at
+}
+
+// doctorFilesOf looks at files once, for two of the tools. As root it does so as the user whom they belong to.
+type doctorFilesOf struct {
+	p *program
+	f *doctorFiles // nil: not looked yet
+}
+
+func (d *doctorFilesOf) get(ctx context.Context, snap *config.Snapshot, m admin.Maintenance) (*doctorFiles, error) {
+	if d.f != nil {
+		return d.f, nil
+	}
+	if checkOwner(snap.DataPath("")) == nil {
+		d.f = d.p.lookAtFiles(ctx, snap, m)
+		return d.f, nil
+	}
+	args := []string{"-config", snap.Path, "doctorfiles"}
+	if m.Fix {
+		args = append(args, "-fix")
+	}
+	if !m.Quick {
+		args = append(args, "-deep")
+	}
+	out, err := runAsOwner(ctx, snap.DataPath(""), args...)
+	if err != nil {
+		return nil, err
+	}
+	f := &doctorFiles{}
+	if err := json.Unmarshal(out, f); err != nil {
+		return nil, fmt.Errorf("looking at files as their owner: %w", err)
+	}
+	d.f = f
+	return f, nil
+}
+
+// setupDoctorFiles is the command that runs as the owner of the files.
+func setupDoctorFiles(fs *flag.FlagSet) runFunc {
+	m := admin.Maintenance{Command: "check"}
+	fs.BoolVar(&m.Fix, "fix", false, "repair what is wrong with accounts")
+	deep := fs.Bool("deep", false, "read content")
+	return func(ctx context.Context, p *program, _ []string) error {
+		ctx, stop := interruptible(ctx)
+		defer stop()
+		m.Quick = !*deep
+		snap, err := config.Load(p.configPath)
+		if err != nil {
+			if snap, err = config.LoadOptions(p.configPath, config.Options{SkipFiles: true}); err != nil {
+				return err
+			}
+		}
+		return printJSONLine(p.stdout, p.lookAtFiles(ctx, snap, m))
+	}
+}
+
+// lookAtFiles checks accounts and other databases, and gathers facts.
+func (p *program) lookAtFiles(ctx context.Context, snap *config.Snapshot, m admin.Maintenance) *doctorFiles {
+	f := &doctorFiles{}
+	if err := p.checkAccounts(ctx, m, func(r admin.Maintained) { f.Accounts = append(f.Accounts, r) }); err != nil {
+		f.AccountsError = err.Error()
+	}
+	var err error
+	f.Facts, err = p.stoppedFacts(ctx, snap, time.Now(), func(path, text string) { f.Problems = append(f.Problems, doctor.Fault{Path: path, Text: text}) })
+	if err != nil {
+		f.Error = err.Error()
+	}
+	return f
+}
+
+// accounts implements doctor.Tools: in the server if it runs.
+func (d *doctorFilesOf) accounts(ctx context.Context, snap *config.Snapshot, m admin.Maintenance, found func(admin.Maintained)) error {
+	if c, err := d.p.dial(ctx); err == nil {
+		c.Close()
+		return d.p.checkAccounts(ctx, m, found)
+	}
+	f, err := d.get(ctx, snap, m)
+	if err != nil {
+		return err
+	}
+	for _, r := range f.Accounts {
+		found(r)
+	}
+	return textError(f.AccountsError)
+}
+
+// stopped implements doctor.Tools.
+func (d *doctorFilesOf) stopped(ctx context.Context, snap *config.Snapshot, now time.Time, problem func(path, text string)) (status.Facts, error) {
+	f, err := d.get(ctx, snap, admin.Maintenance{Command: "check", Quick: true})
+	if err != nil {
+		return status.Facts{Now: now}, err
+	}
+	for _, x := range f.Problems {
+		problem(x.Path, x.Text)
+	}
+	return f.Facts, textError(f.Error)
+}
+
+func textError(text string) error {
+	if text == "" {
+		return nil
+	}
+	return errors.New(text)
+}
+
+// checkAccounts is "mox check" with types instead of text.
+func (p *program) checkAccounts(ctx context.Context, m admin.Maintenance, found func(admin.Maintained)) error {
 	c := maintainCommand{m: m, json: true}
 	var out bytes.Buffer
 	err := c.maintain(ctx, p, "", &out)
@@ -124,8 +236,8 @@ func (p *program) doctorAccounts(ctx context.Context, snap *config.Snapshot, m a
 	}
 }
 
-// doctorStopped looks at the files of a server that does not run.
-func (p *program) doctorStopped(ctx context.Context, snap *config.Snapshot, now time.Time, problem func(path, text string)) (status.Facts, error) {
+// stoppedFacts are those of a server that does not run.
+func (p *program) stoppedFacts(ctx context.Context, snap *config.Snapshot, now time.Time, problem func(path, text string)) (status.Facts, error) {
 	f := status.Facts{Now: now}
 	f.Disk.Dir = snap.DataPath(".")
 	if free, err := upgrade.FreeSpace(f.Disk.Dir); err == nil && free < 1<<60 {
@@ -155,7 +267,13 @@ func (p *program) doctorStopped(ctx context.Context, snap *config.Snapshot, now 
 
 func doctorPermissions(snap *config.Snapshot, fix bool) ([]doctor.Fault, error) {
 	var all []doctor.Fault
-	err := serve.FindPermissions(snap, fix, func(path, text string) { all = append(all, doctor.Fault{Path: path, Text: text}) })
+	seen := map[string]bool{} // configuration and data may be in one directory
+	err := serve.FindPermissions(snap, fix, func(path, text string) {
+		if !seen[path] {
+			seen[path] = true
+			all = append(all, doctor.Fault{Path: path, Text: text})
+		}
+	})
 	return all, err
 }
 

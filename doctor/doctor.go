@@ -101,8 +101,9 @@ type examination struct {
 	snap    *config.Snapshot // nil: the configuration is not usable
 	static  *config.Static   // nil: mox.conf is not usable
 	running bool
-	server  status.Report // if running
-	dataDir string        // "": not known
+	server  status.Report   // if running
+	dataDir string          // "": not known
+	faulty  map[string]bool // files with a wrong owner or mode, still
 
 	mu    sync.Mutex
 	found []Finding
@@ -113,7 +114,7 @@ func Examine(ctx context.Context, o Options) (*Report, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	x := &examination{Options: o}
+	x := &examination{Options: o, faulty: map[string]bool{}}
 	x.configuration()
 	x.askServer(ctx)
 	if x.snap != nil {

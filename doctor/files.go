@@ -60,6 +60,11 @@ func (x *examination) permissions() {
 	if len(faults) == 0 {
 		return
 	}
+	if !x.Fix {
+		for _, f := range faults {
+			x.faulty[f.Path] = true
+		}
+	}
 	var lines []string
 	for _, f := range faults[:min(len(faults), maxFaults)] {
 		lines = append(lines, f.Path+" "+f.Text)

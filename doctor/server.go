@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -79,9 +80,12 @@ func (x *examination) fromServer(ctx context.Context) {
 
 // stopped judges the files of a server that does not run.
 func (x *examination) stopped(ctx context.Context) (status.Report, error) {
-	n := 0
+	seen := maps.Clone(x.faulty) // of what cannot be opened, that is told
 	f, err := x.Tools.Stopped(ctx, x.snap, x.Now(), func(path, text string) {
-		n++
+		if seen[path] {
+			return
+		}
+		seen[path] = true
 		x.add(Finding{Check: "databases", Level: Urgent, Text: fmt.Sprintf("%s: %s", path, sentence(text)), Remedy: databaseRemedy(path)})
 	})
 	return f.All(), err
