@@ -26,6 +26,12 @@ lint:
 	go tool staticcheck ./...
 	go test -run 'TestLayers|TestConfined|TestDependencies|TestPackageDocs|TestDocs' .
 	$(MAKE) docscheck
+	$(MAKE) apidiff
+
+# Incompatible changes, since the last release, of the packages that programs of others may build on. Those that are
+# meant are listed in packaging/apidiff/accepted.txt.
+apidiff:
+	cd packaging && go vet ./... && go test ./... && go run ./apidiff
 
 # Reference pages that are made from the program; docscheck fails when they are not current.
 docs:
@@ -100,7 +106,7 @@ crash:
 UPGRADE_MESSAGES = 100000
 upgrade:
 	MOX_UPGRADE_MESSAGES=$(UPGRADE_MESSAGES) go test -count 1 -run '^TestUpgrade' -timeout 20m -v .
-	go test -count 1 -run Upgrade ./store ./queue ./junk ./reportdb ./mtastsdb ./tracelog
+	go test -count 1 -run Upgrade ./sampledata ./store ./queue ./junk ./reportdb ./mtastsdb ./tracelog
 
 buildall:
 	@set -e; for os in $(PLATFORMS); do for arch in $(ARCHS); do \

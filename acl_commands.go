@@ -9,8 +9,8 @@ import (
 func aclCommands() []command {
 	return []command{
 		{words: "acl list", args: "[account]", short: "list mailboxes that are shared, and with whom", max: 1, setup: setupACLList, help: "Of one account, or of all. Who has the account has all rights, without being listed."},
-		{words: "acl set", args: "account mailbox identifier rights", short: "share a mailbox, or change what others may do with it", min: 4, max: 4, run: ctlSimple("aclset"), help: aclSetHelp},
-		{words: "acl delete", args: "account mailbox identifier", short: "remove an entry from the access control list of a mailbox", min: 3, max: 3, run: ctlWith("aclset", ""), help: "As \"acl set\" without rights. An entry of negative rights has an identifier with \"-\" before it."},
+		{words: "acl set", args: "account mailbox identifier rights", prints: printsDone, short: "share a mailbox, or change what others may do with it", min: 4, max: 4, run: ctlSimple("aclset"), help: aclSetHelp},
+		{words: "acl delete", args: "account mailbox identifier", prints: printsDone, short: "remove an entry from the access control list of a mailbox", min: 3, max: 3, run: ctlWith("aclset", ""), help: "As \"acl set\" without rights. An entry of negative rights has an identifier with \"-\" before it."},
 	}
 }
 

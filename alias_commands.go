@@ -14,11 +14,11 @@ func aliasCommands() []command {
 	return []command{
 		{words: "config alias list", args: "domain", short: "list the aliases of a domain", min: 1, max: 1, setup: setupAliasJSON("aliaslist")},
 		{words: "config alias print", args: "alias", short: "print settings and members of an alias", min: 1, max: 1, setup: setupAliasJSON("aliasprint")},
-		{words: "config alias add", args: "alias address ...", short: "add an alias with its members", min: 2, max: -1, run: runAliasMembers("aliasadd"), help: aliasAddHelp},
-		{words: "config alias update", args: "alias", short: "change settings of an alias", min: 1, max: 1, setup: setupAliasUpdate, help: "Settings without a flag stay as they are."},
-		{words: "config alias rm", args: "alias", short: "remove an alias", min: 1, max: 1, run: ctlSimple("aliasrm"), help: "The addresses of its members stay."},
-		{words: "config alias addaddr", args: "alias address ...", short: "add members to an alias", min: 2, max: -1, run: runAliasMembers("aliasaddaddr")},
-		{words: "config alias rmaddr", args: "alias address ...", short: "remove members from an alias", min: 2, max: -1, run: runAliasMembers("aliasrmaddr")},
+		{words: "config alias add", args: "alias address ...", prints: printsDone, short: "add an alias with its members", min: 2, max: -1, run: runAliasMembers("aliasadd"), help: aliasAddHelp},
+		{words: "config alias update", args: "alias", prints: printsDone, short: "change settings of an alias", min: 1, max: 1, setup: setupAliasUpdate, help: "Settings without a flag stay as they are."},
+		{words: "config alias rm", args: "alias", prints: printsDone, short: "remove an alias", min: 1, max: 1, run: ctlSimple("aliasrm"), help: "The addresses of its members stay."},
+		{words: "config alias addaddr", args: "alias address ...", prints: printsDone, short: "add members to an alias", min: 2, max: -1, run: runAliasMembers("aliasaddaddr")},
+		{words: "config alias rmaddr", args: "alias address ...", prints: printsDone, short: "remove members from an alias", min: 2, max: -1, run: runAliasMembers("aliasrmaddr")},
 	}
 }
 

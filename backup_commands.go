@@ -19,14 +19,14 @@ import (
 // backupCommands make copies of everything, look at them, and bring back what is in them.
 func backupCommands() []command {
 	return []command{
-		{words: "backup", args: "destdir", short: "write a consistent copy of configuration and data to a directory", min: 1, max: 1, setup: setupBackup, help: backupHelp},
+		{words: "backup", args: "destdir", prints: printsDone, short: "write a consistent copy of configuration and data to a directory", min: 1, max: 1, setup: setupBackup, help: backupHelp},
 		{words: "backup run", short: "make a backup in a repository", max: 0, setup: setupBackupRun, help: backupRunHelp},
 		{words: "backup list", short: "list the backups of a repository", max: 0, setup: setupBackupList, help: backupPlaceHelp},
 		{words: "backup check", short: "look for damage in a repository or directory", max: 0, setup: setupBackupCheck, help: backupCheckHelp},
 		{words: "backup prune", short: "remove old backups from a repository", max: 0, setup: setupBackupPrune, help: backupPruneHelp},
 		{words: "backup drill", short: "restore the newest backup into a scratch directory and check it", max: 0, setup: setupBackupDrill, help: backupDrillHelp},
 		{words: "backup status", short: "tell of the last backup and the last proven restore", max: 0, setup: setupBackupStatus},
-		{words: "backup key", args: "file", short: "make the key of an encrypted repository", min: 1, max: 1, setup: setupBackupKey, help: backupKeyHelp},
+		{words: "backup key", args: "file", prints: printsDone, short: "make the key of an encrypted repository", min: 1, max: 1, setup: setupBackupKey, help: backupKeyHelp},
 	}
 }
 

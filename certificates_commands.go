@@ -21,9 +21,9 @@ import (
 func certificatesCommands() []command {
 	return []command{
 		{words: "certificates list", short: "list the TLS certificates of the running server", max: 0, setup: setupCertificatesList, help: certificatesListHelp},
-		{words: "certificates renew", args: "name", short: "ask for the certificates of a name anew", min: 1, max: 1, setup: setupCertificatesRenew, help: certificatesRenewHelp},
-		{words: "config ensureacmehostprivatekeys", short: "make missing private keys of hosts, for certificates by ACME", max: 0, setup: setupEnsureHostKeys, help: ensureHostKeysHelp},
-		{words: "acmecommand", args: "program [args]", short: "run a program for DNS records, for the server that starts this", min: 1, max: -1, run: runACMECommand, unlisted: true},
+		{words: "certificates renew", args: "name", prints: printsDone, short: "ask for the certificates of a name anew", min: 1, max: 1, setup: setupCertificatesRenew, help: certificatesRenewHelp},
+		{words: "config ensureacmehostprivatekeys", prints: printsText, short: "make missing private keys of hosts, for certificates by ACME", max: 0, setup: setupEnsureHostKeys, help: ensureHostKeysHelp},
+		{words: "acmecommand", args: "program [args]", prints: printsDone, short: "run a program for DNS records, for the server that starts this", min: 1, max: -1, run: runACMECommand, unlisted: true},
 	}
 }
 

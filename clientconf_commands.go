@@ -67,7 +67,7 @@ const domainAgeHelp = `
 Asks the registry of the domain with RDAP (RFC 9083). For a name below a registered domain, that
 is asked about. The address of the registry's server is gotten from IANA. Exits with 1 if the
 domain is not registered, or if the registry does not tell. Mail from domains that are a few weeks
-old only is distrusted by many.`
+old only is distrusted by many. With -json, an object: Domain, Server, Registered and AgeDays.`
 
 // printJSON prints a value as indented JSON.
 func (p *program) printJSON(v any) error {

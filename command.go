@@ -26,6 +26,7 @@ type command struct {
 	short    string // one line
 	help     string // further paragraphs, may be empty
 	unlisted bool   // left out of lists; still found by name
+	prints   output // what is on standard output
 
 	// raw commands get their arguments as they are: flags are theirs to parse.
 	raw bool
@@ -37,6 +38,16 @@ type command struct {
 	setup func(fs *flag.FlagSet) runFunc
 	run   runFunc
 }
+
+// output is what a command prints. Those that print data have flag -json.
+type output int
+
+const (
+	printsData output = iota // lists or facts, which programs read too: with -json
+	printsDone               // nothing, questions, or what was done
+	printsText               // a value, or text in a format of its own such as a file
+	printsJSON               // JSON in any case
+)
 
 // runFunc runs a subcommand. A usageError exits with 2, an exitStatus with its
 // own number, any other error with 1 and its text on standard error.
@@ -67,6 +78,8 @@ type program struct {
 	roots      *x509.CertPool
 	submitConf string              // of sendmail
 	machine    *quickstart.Machine // what quickstart looks at; nil: this one
+
+	json bool // flag -json of the command, see withJSON
 
 	// Global flags, given before the subcommand.
 	configPath       string
@@ -277,7 +290,7 @@ func (c *command) usageLine() string {
 // printHelp writes a command's usage, description and flags.
 func (p *program) printHelp(w io.Writer, c *command) {
 	fmt.Fprintf(w, "usage: %s\n\n%s\n", c.usageLine(), c.short)
-	if help := strings.TrimSpace(c.help); help != "" {
+	if help := c.fullHelp(); help != "" {
 		fmt.Fprintf(w, "\n%s\n", help)
 	}
 	var flags bytes.Buffer

@@ -6,23 +6,24 @@ import "slices"
 // docs/commands.txt are made from it.
 func commands() []command {
 	return slices.Concat([]command{
-		{words: "serve", short: "run the mail server", max: 0, run: runServe, help: serveHelp},
-		{words: "localserve", short: "run a mail server for testing, on this machine, with throwaway data", max: 0, setup: setupLocalserve, help: localserveHelp},
-		{words: "stop", short: "stop the running server and wait until it is gone", max: 0, run: ctlSimple("stop")},
-		{words: "loglevels", args: "[level [package]]", short: "show or change log levels of the running server", max: 2, run: runLogLevels, help: loglevelsHelp},
-		{words: "cid", args: "id", short: "turn an id of a Received header or reply into the connection id of log lines", min: 1, max: 1, run: runCID, help: cidHelp},
-		{words: "setaccountpassword", args: "account", short: "set the password of an account", min: 1, max: 1, run: runSetAccountPassword, help: passwordHelp},
-		{words: "setadminpassword", short: "set the password for administration", max: 0, run: runSetAdminPassword, help: passwordHelp},
+		{words: "serve", prints: printsDone, short: "run the mail server", max: 0, run: runServe, help: serveHelp},
+		{words: "localserve", prints: printsDone, short: "run a mail server for testing, on this machine, with throwaway data", max: 0, setup: setupLocalserve, help: localserveHelp},
+		{words: "stop", prints: printsDone, short: "stop the running server and wait until it is gone", max: 0, run: ctlSimple("stop")},
+		{words: "loglevels", args: "[level [package]]", short: "show or change log levels of the running server", max: 2, setup: setupLogLevels, help: loglevelsHelp},
+		{words: "cid", args: "id", prints: printsText, short: "turn an id of a Received header or reply into the connection id of log lines", min: 1, max: 1, run: runCID, help: cidHelp},
+		{words: "setaccountpassword", args: "account", prints: printsDone, short: "set the password of an account", min: 1, max: 1, run: runSetAccountPassword, help: passwordHelp},
+		{words: "setadminpassword", prints: printsDone, short: "set the password for administration", max: 0, run: runSetAdminPassword, help: passwordHelp},
 
-		{words: "completion", args: "bash|zsh|fish", short: "print a completion script for a shell", min: 1, max: 1, run: runCompletion, help: completionHelp},
-		{words: "complete", args: "words ...", short: "print candidates for the last of the words", max: -1, run: runComplete, unlisted: true},
-		{words: "version", short: "print version, operating system and architecture", max: 0, run: runVersion},
-		{words: "licenses", short: "print the licenses of mox and of all that is compiled into it", max: 0, run: runLicenses},
-		{words: "help", args: "[command]", short: "tell about a command", max: -1, run: runHelp},
-		{words: "doctext", short: "take the text out of documents, for the server that starts this", max: 0, run: runDocumentReader, unlisted: true},
-		{words: "helpall", short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
+		{words: "completion", args: "bash|zsh|fish", prints: printsText, short: "print a completion script for a shell", min: 1, max: 1, run: runCompletion, help: completionHelp},
+		{words: "complete", args: "words ...", prints: printsText, short: "print candidates for the last of the words", max: -1, run: runComplete, unlisted: true},
+		{words: "version", short: "print version, operating system and architecture", max: 0, setup: setupVersion, help: "With -json, an object: Version, OS and Arch."},
+		{words: "licenses", prints: printsText, short: "print the licenses of mox and of all that is compiled into it", max: 0, run: runLicenses},
+		{words: "help", args: "[command]", prints: printsText, short: "tell about a command", max: -1, run: runHelp},
+		{words: "doctext", prints: printsText, short: "take the text out of documents, for the server that starts this", max: 0, run: runDocumentReader, unlisted: true},
+		{words: "helpall", prints: printsText, short: "print the help of all commands", max: 0, run: runHelpAll, unlisted: true},
 	},
 		aclCommands(),
+		addReportCommands(),
 		aliasCommands(),
 		backupCommands(),
 		certificatesCommands(),
@@ -35,6 +36,7 @@ func commands() []command {
 		dnsCommands(),
 		doctorCommands(),
 		imapImportCommands(),
+		imapServeCommands(),
 		junkCommands(),
 		logsCommands(),
 		maintainCommands(),
@@ -47,6 +49,7 @@ func commands() []command {
 		reportCommands(),
 		restoreCommands(),
 		retrainCommands(),
+		sampleCommands(),
 		sendCommands(),
 		sendmailCommands(),
 		serviceCommands(),
@@ -61,6 +64,7 @@ func commands() []command {
 		traceCommands(),
 		transferCommands(),
 		undeleteCommands(),
+		updatesCommands(),
 		upgradeCommands(),
 		userCommands(),
 		webapiCommands(),
@@ -95,7 +99,7 @@ const loglevelsHelp = `
 Without arguments, prints the default level and those of packages with their own. With a
 level, sets the default, or that of a package; an empty level clears that of a package.
 Changes last until the next start. Levels: error, info, debug, trace, traceauth (with
-credentials), tracedata (with message contents).`
+credentials), tracedata (with message contents). With -json and no level, a line for each: Package and Level.`
 
 const cidHelp = `
 Error texts to other servers and Received headers of incoming messages ("id ...") show

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"embed"
+	"flag"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"mox/licenses"
@@ -20,8 +22,8 @@ const configExampleDir = "testdata/example"
 
 // configExample is one of configExamples.
 type configExample struct {
-	name, file string
-	text       string
+	Name, File string
+	Text       string
 }
 
 func listConfigExamples() ([]configExample, error) {
@@ -41,23 +43,35 @@ func listConfigExamples() ([]configExample, error) {
 	return all, nil
 }
 
-func runConfigExample(_ context.Context, p *program, args []string) error {
-	all, err := listConfigExamples()
-	if err != nil {
-		return err
-	}
-	for _, ex := range all {
-		if len(args) == 0 {
-			fmt.Fprintf(p.stdout, "%-14s %s\n", ex.name, ex.file)
-		} else if ex.name == args[0] {
-			fmt.Fprintf(p.stdout, "# Goes into %s.\n%s", ex.file, ex.text)
-			return nil
+func setupConfigExample(fs *flag.FlagSet) runFunc {
+	asJSON := fs.Bool("json", false, "print a line of JSON for each example")
+	return func(_ context.Context, p *program, args []string) error {
+		all, err := listConfigExamples()
+		if err != nil {
+			return err
 		}
+		named := len(args) > 0
+		if named {
+			all = slices.DeleteFunc(all, func(ex configExample) bool { return ex.Name != args[0] })
+		}
+		for _, ex := range all {
+			switch {
+			case *asJSON:
+				err = printJSONLine(p.stdout, ex)
+			case named:
+				_, err = fmt.Fprintf(p.stdout, "# Goes into %s.\n%s", ex.File, ex.Text)
+			default:
+				_, err = fmt.Fprintf(p.stdout, "%-14s %s\n", ex.Name, ex.File)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if named && len(all) == 0 {
+			return fmt.Errorf("no example %q; \"mox config example\" lists them", args[0])
+		}
+		return nil
 	}
-	if len(args) > 0 {
-		return fmt.Errorf("no example %q; \"mox config example\" lists them", args[0])
-	}
-	return nil
 }
 
 func runLicenses(_ context.Context, p *program, _ []string) error { return licenses.Write(p.stdout) }

@@ -20,18 +20,18 @@ func TestConfigExamples(t *testing.T) {
 	}
 	var transports string
 	for _, ex := range all {
-		if ex.name == "transport" {
-			transports = ex.text
+		if ex.Name == "transport" {
+			transports = ex.Text
 		}
 	}
 	for _, ex := range all {
 		mox, dynamic := static, domains
-		if ex.file == "mox.conf" {
-			mox += ex.text
+		if ex.File == "mox.conf" {
+			mox += ex.Text
 		} else {
-			mox, dynamic = mox+transports, dynamic+ex.text
+			mox, dynamic = mox+transports, dynamic+ex.Text
 		}
-		if !strings.Contains(ex.text, "\nAccounts:\n") {
+		if !strings.Contains(ex.Text, "\nAccounts:\n") {
 			dynamic += accounts
 		}
 		dir := t.TempDir()
@@ -41,7 +41,7 @@ func TestConfigExamples(t *testing.T) {
 			}
 		}
 		if _, err := config.LoadOptions(filepath.Join(dir, "mox.conf"), config.Options{}); err != nil {
-			t.Errorf("%s: %v\n%s\n%s", ex.name, err, mox, dynamic)
+			t.Errorf("%s: %v\n%s\n%s", ex.Name, err, mox, dynamic)
 		}
 	}
 }

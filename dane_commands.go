@@ -28,7 +28,7 @@ func daneCommands() []command {
 	return []command{
 		{words: "dane dial", args: "host:port", short: "connect to a TLS server and verify its certificate with DANE", min: 1, max: 1, setup: setupDANEDial, help: daneDialHelp},
 		{words: "dane dialmx", args: "domain [host]", short: "connect to the mail servers of a domain and verify their certificates with DANE", min: 1, max: 2, setup: setupDANEDialMX, help: daneDialMXHelp},
-		{words: "dane makerecord", args: "usage selector matchtype [pemfile]", short: "make the TLSA record of a certificate or key", min: 3, max: 4, run: runDANEMakeRecord, help: daneMakeRecordHelp},
+		{words: "dane makerecord", args: "usage selector matchtype [pemfile]", prints: printsText, short: "make the TLSA record of a certificate or key", min: 3, max: 4, run: runDANEMakeRecord, help: daneMakeRecordHelp},
 	}
 }
 
@@ -36,13 +36,15 @@ const daneDialHelp = `
 The server must speak TLS from the start. Prints its TLSA records (RFC 6698), which of them can
 be used, and the one by which the certificate was accepted. Exits with 1 if there is none, or
 if DNS does not vouch for it with DNSSEC: the resolver must have validated the answers, and
-be trusted to do so, see "mox help dns lookup".`
+be trusted to do so, see "mox help dns lookup". With -json, an object: Host, Alias, Addresses, DNSSEC,
+TLSADomain, TLSA, ConnectedTo, TLS, Cipher, Certificates, VerifiedBy and Problem.`
 
 const daneDialMXHelp = `
 Looks up where mail for the domain goes, connects to each of the hosts, or to the one given, at
 port 25, and verifies the certificate that it has after STARTTLS as is done for deliveries
 (RFC 7672). Sends no mail. Prints what is found at each step, and why DANE does not apply to a
-host. Exits with 1 unless DANE vouches for all of the hosts.`
+host. Exits with 1 unless DANE vouches for all of the hosts. With -json, a line for each host, as for
+"mox dane dial".`
 
 const daneMakeRecordHelp = `
 Prints the four fields of the record: usage, selector, matching type and data. The first three are
@@ -61,7 +63,7 @@ const daneTimeout = 2 * time.Minute
 
 func setupDANEDial(fs *flag.FlagSet) runFunc {
 	usages := fs.String("usages", "pkix-ta,pkix-ee,dane-ta,dane-ee", "certificate `usages` that count, with commas between")
-	return withResolver(func(ctx context.Context, p *program, args []string) error {
+	return diagnostic(func(ctx context.Context, p *program, args []string) error {
 		d := dane.Dialer{Resolver: p.resolver(), Dial: p.connect, Roots: p.roots}
 		for s := range strings.SplitSeq(*usages, ",") {
 			u, err := dane.ParseUsage(strings.TrimSpace(s))
@@ -90,6 +92,17 @@ func runDANEDial(ctx context.Context, p *program, d dane.Dialer, address string)
 	ctx, cancel := context.WithTimeout(ctx, daneTimeout)
 	defer cancel()
 	conn, res, err := d.DialTLS(ctx, host, int(port))
+	if p.json {
+		a := daneAnswer{Host: host.ASCII, Problem: errorText(err)}
+		a.addresses(host, res.Addresses)
+		a.records(res.Records, int(port), d.Usages)
+		a.connection(res.Address, res.State)
+		if err == nil {
+			conn.Close()
+			a.VerifiedBy = res.Matched.String()
+		}
+		return p.found(a, err)
+	}
 	printDANEAddresses(p.stdout, host, res.Addresses)
 	printDANERecords(p.stdout, res.Records, int(port), d.Usages)
 	if err == nil {
@@ -102,6 +115,67 @@ func runDANEDial(ctx context.Context, p *program, d dane.Dialer, address string)
 	fmt.Fprintln(p.stdout, "verified by:", res.Matched)
 	return nil
 }
+
+// daneAnswer is what was found of a host.
+type daneAnswer struct {
+	Host         string
+	Alias        string           `json:",omitempty"` // the name that it stands for
+	Addresses    []string         `json:",omitempty"`
+	DNSSEC       bool             // of the addresses
+	TLSADomain   string           `json:",omitempty"`
+	TLSA         []tlsaAnswer     `json:",omitempty"`
+	ConnectedTo  string           `json:",omitempty"`
+	TLS, Cipher  string           `json:",omitempty"`
+	Certificates []certificateOne `json:",omitempty"`
+	VerifiedBy   string           `json:",omitempty"` // a record
+	Problem      string           `json:",omitempty"` // why DANE does not vouch for it
+}
+
+// tlsaAnswer is a record, and why it does not count.
+type tlsaAnswer struct {
+	Record  string
+	Problem string `json:",omitempty"`
+}
+
+type certificateOne struct {
+	Subject, Issuer string
+	NotAfter        time.Time
+}
+
+func (d *daneAnswer) addresses(host dns.Domain, a dns.Addresses) {
+	d.DNSSEC = a.Authentic
+	if !a.Host.IsZero() && a.Host != host {
+		d.Alias = a.Host.ASCII
+	}
+	d.Addresses = texts(a.IPs)
+}
+
+func (d *daneAnswer) records(r dane.Records, port int, usages []dns.TLSAUsage) {
+	if !r.Required() {
+		return
+	}
+	d.TLSADomain = fmt.Sprintf("_%d._tcp.%s", port, r.Base.ASCII)
+	usable := r.UsableFor(usages...)
+	for _, t := range r.All {
+		d.TLSA = append(d.TLSA, tlsaAnswer{t.String(), strings.Trim(whyUnusable(t, usable, usages), " ()")})
+	}
+}
+
+func (d *daneAnswer) connection(addr netip.AddrPort, cs *tls.ConnectionState) {
+	if addr.IsValid() {
+		d.ConnectedTo = addr.String()
+	}
+	if cs == nil {
+		return
+	}
+	d.TLS, d.Cipher = tls.VersionName(cs.Version), tls.CipherSuiteName(cs.CipherSuite)
+	for _, c := range cs.PeerCertificates[:min(len(cs.PeerCertificates), maxShownCertificates)] {
+		d.Certificates = append(d.Certificates, certificateOne{c.Subject.String(), c.Issuer.String(), c.NotAfter.UTC()})
+	}
+}
+
+// maxShownCertificates is how many of a chain are printed.
+const maxShownCertificates = 16
 
 // parseHost parses the name of a host as a person gives it.
 func parseHost(s string) (dns.Domain, error) {
@@ -169,17 +243,14 @@ func printDANEConnection(w io.Writer, addr netip.AddrPort, cs *tls.ConnectionSta
 		return
 	}
 	fmt.Fprintf(w, "tls: %s, %s\n", tls.VersionName(cs.Version), tls.CipherSuiteName(cs.CipherSuite))
-	for i, c := range cs.PeerCertificates {
-		if i == 16 {
-			break
-		}
+	for _, c := range cs.PeerCertificates[:min(len(cs.PeerCertificates), maxShownCertificates)] {
 		fmt.Fprintf(w, "certificate: %s, by %s, until %s\n", terminalText(c.Subject.String()), terminalText(c.Issuer.String()), c.NotAfter.UTC().Format(time.DateOnly))
 	}
 }
 
 func setupDANEDialMX(fs *flag.FlagSet) runFunc {
 	hello := fs.String("ehlohostname", "localhost", "`name` to give in EHLO")
-	return withResolver(func(ctx context.Context, p *program, args []string) error {
+	return diagnostic(func(ctx context.Context, p *program, args []string) error {
 		return runDANEDialMX(ctx, p, *hello, args)
 	})(fs)
 }
@@ -194,7 +265,11 @@ func runDANEDialMX(ctx context.Context, p *program, hello string, args []string)
 		return err
 	}
 	x, err := dns.GatherMX(ctx, p.resolver(), domain)
-	printExchanges(p.stdout, domain, x)
+	out := p.stdout
+	if p.json {
+		out = io.Discard
+	}
+	printExchanges(out, domain, x)
 	if err != nil {
 		return err
 	}
@@ -215,17 +290,21 @@ func runDANEDialMX(ctx context.Context, p *program, hello string, args []string)
 	}
 	ok := true
 	for _, h := range hosts {
-		fmt.Fprintf(p.stdout, "\nhost: %s\n", h.Host)
-		m := mxDialer{p: p, domain: domain, x: x, hello: helloName.ASCII}
-		if err := m.dial(ctx, h.Host); err != nil {
+		fmt.Fprintf(out, "\nhost: %s\n", h.Host)
+		m := mxDialer{p: p, domain: domain, x: x, hello: helloName.ASCII, out: out, found: &daneAnswer{Host: h.Host.ASCII}}
+		err := m.dial(ctx, h.Host)
+		if err != nil {
 			ok = false
-			fmt.Fprintln(p.stdout, "failed:", terminalText(err.Error()))
+			fmt.Fprintln(out, "failed:", terminalText(err.Error()))
+		}
+		if p.json {
+			m.found.Problem = errorText(err)
+			if err := printJSONLine(p.stdout, m.found); err != nil {
+				return err
+			}
 		}
 	}
-	if !ok {
-		return exitStatus(1)
-	}
-	return nil
+	return failUnless(ok)
 }
 
 func onlyHost(l []dns.MXHost, host dns.Domain) []dns.MXHost {
@@ -263,6 +342,8 @@ type mxDialer struct {
 	domain dns.Domain
 	x      dns.Exchanges
 	hello  string
+	out    io.Writer   // for people
+	found  *daneAnswer // of the host
 }
 
 // dial connects to a host, with what is found printed. An error is why DANE does not vouch
@@ -272,7 +353,8 @@ func (m mxDialer) dial(ctx context.Context, host dns.Domain) error {
 	ctx, cancel := context.WithTimeout(ctx, daneTimeout)
 	defer cancel()
 	addrs, err := dns.GatherIPs(ctx, m.p.resolver(), host)
-	printDANEAddresses(m.p.stdout, host, addrs)
+	printDANEAddresses(m.out, host, addrs)
+	m.found.addresses(host, addrs)
 	if err != nil {
 		return err
 	}
@@ -280,7 +362,9 @@ func (m mxDialer) dial(ctx context.Context, host dns.Domain) error {
 	if err != nil {
 		return err
 	}
-	printDANERecords(m.p.stdout, records, port, []dns.TLSAUsage{dns.DANETA, dns.DANEEE})
+	usages := []dns.TLSAUsage{dns.DANETA, dns.DANEEE}
+	printDANERecords(m.out, records, port, usages)
+	m.found.records(records, port, usages)
 	if !records.Required() {
 		return errors.New("no tlsa records with dnssec")
 	}
@@ -302,7 +386,8 @@ func (m mxDialer) starttls(ctx context.Context, ips []netip.Addr, v dane.Verifie
 		return nil
 	}
 	c, err := smtpclient.New(ctx, conn, smtpclient.Options{Hello: m.hello, TLS: smtpclient.TLSRequired, TLSConfig: config})
-	printDANEConnection(m.p.stdout, addr, state)
+	printDANEConnection(m.out, addr, state)
+	m.found.connection(addr, state)
 	if err != nil {
 		return err
 	}
@@ -311,7 +396,8 @@ func (m mxDialer) starttls(ctx context.Context, ips []netip.Addr, v dane.Verifie
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(m.p.stdout, "verified by:", t)
+	fmt.Fprintln(m.out, "verified by:", t)
+	m.found.VerifiedBy = t.String()
 	return nil
 }
 

@@ -192,6 +192,10 @@ func TestDANECommands(t *testing.T) {
 		{"dane dialmx null.example", "", 1, []string{"mx records: with dnssec"}, "null MX"},
 		{"dane dialmx fail.example", "", 1, nil, "server failure"},
 		{"dane dialmx a..b", "", 2, nil, "empty label"},
+
+		{"dane dial -json www.example.org.:443", "", 0, []string{`{"Host":"www.example.org","Alias":"tls.example.org","Addresses":["192.0.2.2"],"DNSSEC":true,"TLSADomain":"_443._tcp.tls.example.org","TLSA":[{"Record":"`, `"ConnectedTo":"192.0.2.2:443","TLS":"TLS 1.3",`, `"VerifiedBy":"DANE-EE`}, ""},
+		{"dane dial -json tls.example.org:444", "", 1, []string{`"Problem":"tls handshake with 192.0.2.2:444: dane: certificate-not-trusted`}, "certificate-not-trusted"},
+		{"dane dialmx -json example.org", "", 1, []string{`{"Host":"mx.example.org","Addresses":["192.0.2.1"],"DNSSEC":true,`, `"VerifiedBy":"DANE-EE`, "}\n{\"Host\":\"mx2.example.org\""}, ""},
 	})
 }
 
@@ -285,5 +289,7 @@ func TestMTASTSCommands(t *testing.T) {
 		{"mtasts lookup two.example", "", 1, nil, "invalid MTA-STS record: more than one"},
 		{"mtasts lookup none.example", "", 1, nil, "no MTA-STS record"},
 		{"mtasts lookup a..b", "", 2, nil, "empty label"},
+		{"mtasts lookup -json example.org", "", 0, []string{`{"Record":"v=STSv1; id=1; x=y","URL":"https://mta-sts.example.org/.well-known/mta-sts.txt","Mode":"enforce","MaxAge":129600,"MX":["*.example.org"],`, `"Hosts":[{"Host":"mx.example.org","Allowed":true},{"Host":"a.mx.example.org","Allowed":false}]}`}, ""},
+		{"mtasts lookup -json bad.example", "", 1, []string{`"Text":"no policy\u001b`}, "sts-policy-invalid"},
 	})
 }

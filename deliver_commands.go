@@ -10,7 +10,7 @@ import (
 // deliverCommands is the one for putting a message into an account.
 func deliverCommands() []command {
 	return []command{
-		{words: "deliver", args: "address <message", short: "put a message into the account of an address, without checks", min: 1, max: 1, run: runDeliver, unlisted: true, help: deliverHelp},
+		{words: "deliver", args: "address <message", prints: printsDone, short: "put a message into the account of an address, without checks", min: 1, max: 1, run: runDeliver, unlisted: true, help: deliverHelp},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,13 +27,13 @@ import (
 
 func dkimCommands() []command {
 	return []command{
-		{words: "dkim gened25519", short: "print a new Ed25519 key for DKIM", max: 0, run: runDKIMGenEd25519, help: dkimGenHelp},
-		{words: "dkim genrsa", short: "print a new RSA key for DKIM", max: 0, run: runDKIMGenRSA, help: dkimGenHelp},
-		{words: "dkim txt", args: "<key", short: "print the DNS record for a DKIM key", max: 0, run: runDKIMTXT, help: dkimTXTHelp},
-		{words: "dkim lookup", args: "selector domain", short: "look up a DKIM key record", min: 2, max: 2, setup: withResolver(runDKIMLookup), help: dkimLookupHelp},
-		{words: "dkim verify", args: "file", short: "verify the DKIM signatures of a message", min: 1, max: 1, setup: withResolver(runDKIMVerify), help: dkimVerifyHelp},
-		{words: "dkim sign", args: "file", short: "print DKIM signatures for a message", min: 1, max: 1, run: runDKIMSign, help: dkimSignHelp},
-		{words: "arc verify", args: "file", short: "verify the ARC chain of a message", min: 1, max: 1, setup: withResolver(runARCVerify), help: arcVerifyHelp},
+		{words: "dkim gened25519", prints: printsText, short: "print a new Ed25519 key for DKIM", max: 0, run: runGenEd25519, help: dkimGenHelp},
+		{words: "dkim genrsa", prints: printsText, short: "print a new RSA key for DKIM", max: 0, run: runDKIMGenRSA, help: dkimGenHelp},
+		{words: "dkim txt", args: "<key", prints: printsText, short: "print the DNS record for a DKIM key", max: 0, run: runDKIMTXT, help: dkimTXTHelp},
+		{words: "dkim lookup", args: "selector domain", short: "look up a DKIM key record", min: 2, max: 2, setup: diagnostic(runDKIMLookup), help: dkimLookupHelp},
+		{words: "dkim verify", args: "file", short: "verify the DKIM signatures of a message", min: 1, max: 1, setup: diagnostic(runDKIMVerify), help: dkimVerifyHelp},
+		{words: "dkim sign", args: "file", prints: printsText, short: "print DKIM signatures for a message", min: 1, max: 1, run: runDKIMSign, help: dkimSignHelp},
+		{words: "arc verify", args: "file", short: "verify the ARC chain of a message", min: 1, max: 1, setup: diagnostic(runARCVerify), help: arcVerifyHelp},
 	}
 }
 
@@ -47,11 +48,12 @@ as for a zone file: strings of at most 100 characters. The record belongs at
 
 const dkimLookupHelp = `
 Prints the record and what it says. Exits with 1 if there is no valid record, or if its key is
-revoked.`
+revoked. With -json, an object: Record, DNSSEC and Records.`
 
 const dkimVerifyHelp = `
 Looks up the keys and prints for each signature its result, and why it is not pass. Line ends
-may be LF or CRLF. Exits with 1 if no signature passes.`
+may be LF or CRLF. Exits with 1 if no signature passes. With -json, a line for each signature: Status, Problem,
+Signature, DNSSEC, Testing and SubjectSigned.`
 
 const dkimSignHelp = `
 Signs as outgoing messages are: with the selectors in Sign of the domain of the message's From
@@ -60,7 +62,8 @@ server need not run.`
 
 const arcVerifyHelp = `
 Looks up the keys and prints the result for the chain (RFC 8617), why it failed, and its sets.
-Exits with 1 if the chain does not pass, or if there is none.`
+Exits with 1 if the chain does not pass, or if there is none. With -json, an object: Status, Problem, OldestPass
+and Sets.`
 
 // maxKeyFile bounds a key that is read, in bytes.
 const maxKeyFile = 64 << 10
@@ -76,7 +79,8 @@ func (p *program) printPrivateKey(key crypto.PrivateKey) error {
 	return pem.Encode(p.stdout, &pem.Block{Type: "PRIVATE KEY", Bytes: b})
 }
 
-func runDKIMGenEd25519(_ context.Context, p *program, _ []string) error {
+// runGenEd25519 prints a new private key, for DKIM or for releases.
+func runGenEd25519(_ context.Context, p *program, _ []string) error {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return fmt.Errorf("making key: %w", err)
@@ -114,24 +118,17 @@ func runDKIMTXT(_ context.Context, p *program, _ []string) error {
 
 // parsePublicPEM returns the public key of the first key in PEM data.
 func parsePublicPEM(data []byte) (crypto.PublicKey, error) {
-	parse := map[string]func([]byte) (any, error){
-		"PRIVATE KEY":     x509.ParsePKCS8PrivateKey,
-		"RSA PRIVATE KEY": func(b []byte) (any, error) { return x509.ParsePKCS1PrivateKey(b) },
-		"PUBLIC KEY":      x509.ParsePKIXPublicKey,
-		"RSA PUBLIC KEY":  func(b []byte) (any, error) { return x509.ParsePKCS1PublicKey(b) },
-	}
 	for {
 		block, rest := pem.Decode(data)
 		if block == nil {
 			return nil, errors.New("no private or public key in PEM on standard input")
 		}
 		data = rest
-		if parse[block.Type] == nil {
-			continue
-		}
-		key, err := parse[block.Type](block.Bytes)
+		key, err := parseKey(block)
 		if err != nil {
-			return nil, fmt.Errorf("parsing key: %w", err)
+			return nil, err
+		} else if key == nil {
+			continue
 		}
 		if private, ok := key.(crypto.Signer); ok {
 			return private.Public(), nil
@@ -150,6 +147,9 @@ func runDKIMLookup(ctx context.Context, p *program, args []string) error {
 		return usagef("domain: %v", err)
 	}
 	key := dkim.LookupKey(ctx, p.resolver(), selector, domain)
+	if p.json {
+		return p.dkimKeyJSON(key)
+	}
 	if key.Text != "" {
 		fmt.Fprintf(p.stdout, "record: %q\n", key.Text)
 	}
@@ -157,18 +157,51 @@ func runDKIMLookup(ctx context.Context, p *program, args []string) error {
 	if key.Err != nil {
 		return key.Err
 	}
-	ok := false
 	for _, r := range key.Records {
 		p.printDKIMRecord(r)
-		ok = ok || r.PublicKey != nil
 	}
 	if len(key.Records) > 1 {
 		fmt.Fprintln(p.stdout, "problem: several records, others may use any of them")
 	}
-	if !ok {
-		return exitStatus(1)
+	return failUnless(slices.ContainsFunc(key.Records, hasKey))
+}
+
+// hasKey tells of a record that it has a key that can be used.
+func hasKey(r *dkim.Record) bool { return r.PublicKey != nil }
+
+// dkimRecord is what a key record says.
+type dkimRecord struct {
+	Key      string   // rsa or ed25519, or as the record has it
+	Bits     int      `json:",omitempty"`
+	Revoked  bool     `json:",omitempty"`
+	Usable   bool     // signatures with it can count
+	Hashes   []string `json:",omitempty"`
+	Services []string `json:",omitempty"`
+	Testing  bool     `json:",omitempty"`
+	Strict   bool     `json:",omitempty"`
+	Notes    string   `json:",omitempty"`
+}
+
+func (p *program) dkimKeyJSON(key dkim.Key) error {
+	a := struct {
+		Record  string
+		DNSSEC  bool
+		Records []dkimRecord
+	}{key.Text, key.Authentic, []dkimRecord{}}
+	for _, r := range key.Records {
+		d := dkimRecord{Key: r.KeyType, Revoked: len(r.KeyData) == 0, Usable: hasKey(r), Hashes: r.Hashes, Services: r.Services, Testing: r.Testing(), Strict: r.Strict(), Notes: r.Notes}
+		switch k := r.PublicKey.(type) {
+		case *rsa.PublicKey:
+			d.Key, d.Bits, d.Usable = "rsa", k.N.BitLen(), k.N.BitLen() >= 1024 // RFC 8301 3.2
+		case ed25519.PublicKey:
+			d.Key = "ed25519"
+		}
+		a.Records = append(a.Records, d)
 	}
-	return nil
+	if key.Err != nil {
+		return p.found(a, key.Err)
+	}
+	return p.found(a, failUnless(slices.ContainsFunc(key.Records, hasKey)))
 }
 
 func dnssec(authentic bool) string {
@@ -224,18 +257,65 @@ func runDKIMVerify(ctx context.Context, p *program, args []string) error {
 	if len(results) == 0 {
 		return errors.New("message has no DKIM signature")
 	}
-	pass := false
 	for i, r := range results {
+		if p.json {
+			if err := printJSONLine(p.stdout, dkimResultOf(r)); err != nil {
+				return err
+			}
+			continue
+		}
 		if i > 0 {
 			fmt.Fprintln(p.stdout)
 		}
 		p.printDKIMResult(r)
-		pass = pass || r.Status == dkim.StatusPass
 	}
-	if !pass {
-		return exitStatus(1)
+	return failUnless(slices.ContainsFunc(results, func(r dkim.Result) bool { return r.Status == dkim.StatusPass }))
+}
+
+// dkimResult is the result of a signature.
+type dkimResult struct {
+	Status, Problem string
+	Signature       *dkimSignature `json:",omitempty"`
+	DNSSEC          bool
+	Testing         bool `json:",omitempty"`
+	SubjectSigned   bool
+}
+
+func dkimResultOf(r dkim.Result) dkimResult {
+	return dkimResult{string(r.Status), errorText(r.Err), signatureOf(r.Signature), r.Record != nil && r.Authentic, r.Testing, r.SubjectSigned}
+}
+
+// dkimSignature is what a signature of DKIM or ARC says.
+type dkimSignature struct {
+	Domain, Selector string
+	Identity         string `json:",omitempty"`
+	Algorithm        string
+	Canonicalization string // of header and body, with a slash between
+	Fields           []string
+	BodyLength       *int64    `json:",omitempty"` // octets that are signed; absent: all
+	Signed           time.Time `json:",omitzero"`
+	Expires          time.Time `json:",omitzero"`
+}
+
+func signatureOf(s *dkim.Signature) *dkimSignature {
+	if s == nil {
+		return nil
 	}
-	return nil
+	v := &dkimSignature{Domain: s.Domain.ASCII, Selector: s.Selector.ASCII, Algorithm: s.Algorithm, Canonicalization: fmt.Sprintf("%s/%s", s.HeaderCanonicalization, s.BodyCanonicalization), Fields: s.SignedHeaders}
+	if s.Kind == dkim.KindDKIM {
+		v.Identity = s.Identity.String()
+	}
+	if n := s.Length; n >= 0 {
+		v.BodyLength = &n
+	}
+	signed, expires := s.Times()
+	if !signed.IsZero() {
+		v.Signed = signed.UTC()
+	}
+	if !expires.IsZero() {
+		v.Expires = expires.UTC()
+	}
+	return v
 }
 
 func (p *program) printDKIMResult(r dkim.Result) {
@@ -331,6 +411,9 @@ func runARCVerify(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
+	if p.json {
+		return p.found(arcAnswerOf(res), failUnless(res.Status == arc.StatusPass))
+	}
 	fmt.Fprintf(p.stdout, "status: %s\n", res.Status)
 	if res.Err != nil {
 		fmt.Fprintf(p.stdout, "problem: %v\n", res.Err)
@@ -345,8 +428,33 @@ func runARCVerify(ctx context.Context, p *program, args []string) error {
 		fmt.Fprintf(p.stdout, "\ninstance: %d\nseal: %s\ncv: %q\nresults: %q\n", s.Instance, s.Domain(), string(s.Validation), s.AuthResults)
 		p.printSignature(s.MessageSignature)
 	}
-	if res.Status != arc.StatusPass {
-		return exitStatus(1)
+	return failUnless(res.Status == arc.StatusPass)
+}
+
+// arcAnswer is the result for a chain.
+type arcAnswer struct {
+	Status, Problem string
+	OldestPass      int `json:",omitempty"`
+	Sets            []arcSet
+}
+
+type arcSet struct {
+	Instance              int
+	Seal                  string // domain
+	Validation            string // cv
+	AuthenticationResults string
+	Signature             *dkimSignature `json:",omitempty"`
+}
+
+func arcAnswerOf(res arc.Result) arcAnswer {
+	a := arcAnswer{Status: string(res.Status), Problem: errorText(res.Err), Sets: []arcSet{}}
+	if res.Status == arc.StatusPass {
+		a.OldestPass = res.OldestPass
 	}
-	return nil
+	for _, s := range res.Sets {
+		if s.Instance > 0 {
+			a.Sets = append(a.Sets, arcSet{s.Instance, s.Domain().ASCII, string(s.Validation), s.AuthResults, signatureOf(s.MessageSignature)})
+		}
+	}
+	return a
 }

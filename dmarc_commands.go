@@ -23,26 +23,28 @@ import (
 
 func dmarcCommands() []command {
 	return []command{
-		{words: "dmarc lookup", args: "domain", short: "find the DMARC policy for mail from a domain and explain it", min: 1, max: 1, setup: withResolver(runDMARCLookup), help: dmarcLookupHelp},
-		{words: "dmarc verify", args: "remoteip mailfrom helo", short: "evaluate DMARC for the message on standard input", min: 3, max: 3, setup: withResolver(runDMARCVerify), help: dmarcVerifyHelp},
-		{words: "dmarc checkreportaddrs", args: "domain", short: "check that the report addresses in a DMARC record have agreed to get reports", min: 1, max: 1, setup: withResolver(runDMARCCheckReportAddrs), help: dmarcCheckHelp},
+		{words: "dmarc lookup", args: "domain", short: "find the DMARC policy for mail from a domain and explain it", min: 1, max: 1, setup: diagnostic(runDMARCLookup), help: dmarcLookupHelp},
+		{words: "dmarc verify", args: "remoteip mailfrom helo", short: "evaluate DMARC for the message on standard input", min: 3, max: 3, setup: diagnostic(runDMARCVerify), help: dmarcVerifyHelp},
+		{words: "dmarc checkreportaddrs", args: "domain", short: "check that the report addresses in a DMARC record have agreed to get reports", min: 1, max: 1, setup: diagnostic(runDMARCCheckReportAddrs), help: dmarcCheckHelp},
 	}
 }
 
 const dmarcLookupHelp = `
 Walks the DNS tree as RFC 9989 says: from the domain up to its organizational domain or
 public suffix. Prints each name asked for, the record that applies, what it means and
-what is wrong with it. Exits with 1 if there is no record or a lookup fails.`
+what is wrong with it. Exits with 1 if there is no record or a lookup fails. With -json, an object: Domain,
+OrganizationalDomain, Queries, PolicyDomain, Record, Policy, Tag, DNSSEC, Meaning and Problems.`
 
 const dmarcVerifyHelp = `
 Checks SPF for the address of the client, the address of MAIL FROM (empty or "<>" for
 none) and the name of HELO or EHLO, checks the DKIM signatures of the message, and
-compares both with the domain of its From field. Exits with 1 unless DMARC passes.`
+compares both with the domain of its From field. Exits with 1 unless DMARC passes. With -json, an object: From, SPF,
+DKIM, PolicyDomain, Record, Status, Problem, Explanation and Reject.`
 
 const dmarcCheckHelp = `
 An address at another organization than the domain must have a record in DNS by which it
 agrees to get reports. Exits with 1 if an address has none, and if there is no DMARC
-record.`
+record. With -json, an object: PolicyDomain, Record, Destinations and Problems.`
 
 // dmarcTimeout bounds each of the commands.
 const dmarcTimeout = time.Minute
@@ -63,6 +65,9 @@ func runDMARCLookup(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
+	if p.json {
+		return p.found(dmarcAnswerOf(d), dmarcError(d))
+	}
 	for _, q := range d.Queries {
 		fmt.Fprintf(p.stdout, "_dmarc.%s: %s\n", q.Domain.ASCII, dmarcAnswer(q))
 	}
@@ -70,13 +75,49 @@ func runDMARCLookup(ctx context.Context, p *program, args []string) error {
 	if d.Err == nil {
 		fmt.Fprintf(p.stdout, "organizational domain: %s\n", d.OrgDomain)
 	}
-	if d.Record == nil && d.Err != nil {
-		return d.Err
-	} else if d.Record == nil {
+	if d.Record != nil {
+		printDMARCRecord(p.stdout, d)
+	}
+	return dmarcError(d)
+}
+
+// dmarcError is why a lookup failed, or that there is no policy.
+func dmarcError(d dmarc.Discovery) error {
+	if d.Record == nil && d.Err == nil {
 		return fmt.Errorf("%s has no DMARC policy: mail from it is not evaluated", d.Domain)
 	}
-	printDMARCRecord(p.stdout, d)
 	return d.Err
+}
+
+// dmarcLookupAnswer is what was found of a policy.
+type dmarcLookupAnswer struct {
+	Domain               string
+	OrganizationalDomain string `json:",omitempty"`
+	Queries              []dmarcQuery
+	PolicyDomain         string `json:",omitempty"`
+	Record               string `json:",omitempty"`
+	Policy, Tag          string `json:",omitempty"` // for the domain, and by which tag
+	DNSSEC               bool
+	Meaning, Problems    []string `json:",omitempty"`
+}
+
+// dmarcQuery is a name that was asked for.
+type dmarcQuery struct{ Name, Answer string }
+
+func dmarcAnswerOf(d dmarc.Discovery) dmarcLookupAnswer {
+	a := dmarcLookupAnswer{Domain: d.Domain.ASCII, DNSSEC: d.Authentic, Queries: []dmarcQuery{}}
+	for _, q := range d.Queries {
+		a.Queries = append(a.Queries, dmarcQuery{"_dmarc." + q.Domain.ASCII, dmarcAnswer(q)})
+	}
+	if d.Err == nil {
+		a.OrganizationalDomain = d.OrgDomain.ASCII
+	}
+	if d.Record != nil {
+		policy, tag := d.Record.PolicyFor(d.PolicyDomain != d.Domain, false)
+		a.PolicyDomain, a.Record, a.Policy, a.Tag = d.PolicyDomain.ASCII, d.Text, string(policy), tag
+		a.Meaning, a.Problems = d.Record.Explain(), d.Record.Problems
+	}
+	return a
 }
 
 func dmarcAnswer(q dmarc.Query) string {
@@ -134,12 +175,22 @@ func runDMARCCheckReportAddrs(ctx context.Context, p *program, args []string) er
 	} else if d.Record == nil {
 		return fmt.Errorf("%s has no DMARC policy", d.Domain)
 	}
-	fmt.Fprintf(p.stdout, "_dmarc.%s: %s\n", d.PolicyDomain.ASCII, terminalText(d.Text))
+	dests := dmarc.CheckReportURIs(ctx, nil, p.resolver(), d.PolicyDomain, d.Record)
 	bad := 0
-	for _, dest := range dmarc.CheckReportURIs(ctx, nil, p.resolver(), d.PolicyDomain, d.Record) {
+	for _, dest := range dests {
 		if !dest.Accepted {
 			bad++
 		}
+	}
+	var refused error
+	if bad > 0 {
+		refused = fmt.Errorf("%d of the addresses would not get reports", bad)
+	}
+	if p.json {
+		return p.found(dmarcDestinations(d, dests), refused)
+	}
+	fmt.Fprintf(p.stdout, "_dmarc.%s: %s\n", d.PolicyDomain.ASCII, terminalText(d.Text))
+	for _, dest := range dests {
 		fmt.Fprintf(p.stdout, "%s %s: %s\n", dest.Tag, dest.URI, dmarcDestination(dest))
 	}
 	if len(d.Record.RUA)+len(d.Record.RUF) == 0 {
@@ -148,10 +199,30 @@ func runDMARCCheckReportAddrs(ctx context.Context, p *program, args []string) er
 	for _, s := range d.Record.Problems {
 		fmt.Fprintf(p.stdout, "Problem: %s\n", s)
 	}
-	if bad > 0 {
-		return fmt.Errorf("%d of the addresses would not get reports", bad)
+	return refused
+}
+
+// dmarcAddresses are those that get reports.
+type dmarcAddresses struct {
+	PolicyDomain, Record string
+	Destinations         []dmarcAddress
+	Problems             []string `json:",omitempty"`
+}
+
+type dmarcAddress struct {
+	Tag, URI           string
+	Accepted, External bool
+	Problem            string   `json:",omitempty"`
+	Record             string   `json:",omitempty"` // by which it has agreed
+	Send               []string `json:",omitempty"` // where reports go
+}
+
+func dmarcDestinations(d dmarc.Discovery, dests []dmarc.Destination) dmarcAddresses {
+	a := dmarcAddresses{PolicyDomain: d.PolicyDomain.ASCII, Record: d.Text, Destinations: []dmarcAddress{}, Problems: d.Record.Problems}
+	for _, x := range dests {
+		a.Destinations = append(a.Destinations, dmarcAddress{x.Tag, x.URI.String(), x.Accepted, x.External, x.Problem, x.Record, texts(x.Send)})
 	}
-	return nil
+	return a
 }
 
 func dmarcDestination(d dmarc.Destination) string {
@@ -205,31 +276,61 @@ func runDMARCVerify(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	authors, problem := message.Authors(header)
+	found := dmarcVerifyAnswer{From: texts(authors), FromProblem: problem}
+	out := p.stdout
+	if p.json {
+		out = io.Discard
+	}
 	if problem != "" {
-		fmt.Fprintf(p.stdout, "from: %s\n", problem)
+		fmt.Fprintf(out, "from: %s\n", problem)
 	}
 	in := dmarc.Input{Sample: func(pct int) bool { return rand.IntN(100) < pct }}
 	for _, addr := range authors {
-		fmt.Fprintf(p.stdout, "from: %s\n", addr)
+		fmt.Fprintf(out, "from: %s\n", addr)
 		in.From = append(in.From, addr.Domain)
 	}
 	sr := spf.CheckMailFrom(ctx, nil, p.resolver(), a)
 	in.SPF = dmarc.SPF{Status: string(sr.Status), Domain: sr.Domain}
-	fmt.Fprintf(p.stdout, "spf: %s%s%s\n", sr.Status, ofDomain(sr.Domain), causedBy(sr.Err))
+	found.SPF = dmarcEvidence{Status: string(sr.Status), Domain: sr.Domain.ASCII, Problem: errorText(sr.Err)}
+	fmt.Fprintf(out, "spf: %s%s%s\n", sr.Status, ofDomain(sr.Domain), causedBy(sr.Err))
 	signatures, err := dkim.Verify(ctx, slog.New(slog.DiscardHandler), p.resolver(), dkim.Options{}, f)
 	if err != nil {
 		return err
 	}
 	for _, s := range signatures {
 		in.DKIM = append(in.DKIM, dmarcDKIM(s))
-		fmt.Fprintf(p.stdout, "dkim: %s%s%s%s\n", s.Status, ofDomain(s.Domain()), causedBy(s.Err), testingNote(s.Testing))
+		found.DKIM = append(found.DKIM, dmarcEvidence{string(s.Status), s.Domain().ASCII, errorText(s.Err), s.Testing})
+		fmt.Fprintf(out, "dkim: %s%s%s%s\n", s.Status, ofDomain(s.Domain()), causedBy(s.Err), testingNote(s.Testing))
 	}
 	r := dmarc.Verify(ctx, nil, p.resolver(), in)
-	printDMARCResult(p.stdout, r)
-	if r.Status != dmarc.StatusPass {
-		return exitStatus(1)
+	if p.json {
+		found.Record, found.PolicyDomain, found.Status, found.Problem = r.RecordText, r.PolicyDomain.ASCII, string(r.Status), r.Problem
+		found.Explanation, found.Reject = r.Explain(), r.Reject
+		return p.found(found, failUnless(r.Status == dmarc.StatusPass))
 	}
-	return nil
+	printDMARCResult(p.stdout, r)
+	return failUnless(r.Status == dmarc.StatusPass)
+}
+
+// dmarcVerifyAnswer is the result for a message.
+type dmarcVerifyAnswer struct {
+	From         []string
+	FromProblem  string `json:",omitempty"`
+	SPF          dmarcEvidence
+	DKIM         []dmarcEvidence `json:",omitempty"`
+	PolicyDomain string          `json:",omitempty"`
+	Record       string          `json:",omitempty"`
+	Status       string
+	Problem      string `json:",omitempty"`
+	Explanation  string
+	Reject       bool // wanted by the owner of the domain
+}
+
+// dmarcEvidence is the result of SPF, or of a signature.
+type dmarcEvidence struct {
+	Status, Domain string
+	Problem        string `json:",omitempty"`
+	Testing        bool   `json:",omitempty"`
 }
 
 // dmarcDKIM is the result of a signature for DMARC. RFC 6376 3.6.1: one under a key in

@@ -29,16 +29,19 @@ printed.
 The last line is "with dnssec" if the resolver has validated the answer with DNSSEC and
 is trusted to do so: it is on this machine, /etc/resolv.conf has "options trust-ad", or
 it was given with -resolver. Otherwise it is "without dnssec". That a record does not
-exist is an answer too, but the exit status is 1 then, as for a failure.`
+exist is an answer too, but the exit status is 1 then, as for a failure.
+
+With -json, an object: Type, Name, Records (as printed) and DNSSEC.`
 
 const dnsblCheckHelp = `
 Prints pass if the address is not on the list. Otherwise prints fail, with the codes and
 the explanation of the list, and exits with status 1. Answers that are no listing, as
-from lists that refuse the query or are gone, are errors.`
+from lists that refuse the query or are gone, are errors. With -json,
+an object: Zone, IP, Status, Codes and Explanation.`
 
 const dnsblHealthHelp = `
 A list that works has an entry for 127.0.0.2 (or for IPv6 addresses ::ffff:127.0.0.2), and
-none for 127.0.0.1 (and ::ffff:127.0.0.1).`
+none for 127.0.0.1 (and ::ffff:127.0.0.1). With -json, an object: Zone, and whether it has addresses of IPv4 and IPv6.`
 
 // dnsLookups prints the records of each type that can be looked up.
 var dnsLookups = map[string]func(ctx context.Context, r dns.Resolver, name string) ([]string, dns.Result, error){
@@ -92,8 +95,16 @@ func printed[T any](l []T, res dns.Result, err error) func(func(T) string) ([]st
 	}
 }
 
+// dnsAnswer is what a lookup found.
+type dnsAnswer struct {
+	Type, Name string
+	Records    []string // as printed
+	DNSSEC     bool
+}
+
 func setupDNSLookup(fs *flag.FlagSet) runFunc {
 	addr := resolverFlag(fs)
+	asJSON := fs.Bool("json", false, "print JSON")
 	return func(ctx context.Context, p *program, args []string) error {
 		typ := strings.ToLower(args[0])
 		lookup, ok := dnsLookups[typ]
@@ -113,6 +124,9 @@ func setupDNSLookup(fs *flag.FlagSet) runFunc {
 			return err
 		}
 		lines, res, err := lookup(ctx, r, name)
+		if *asJSON && (err == nil || dns.IsNotFound(err)) {
+			return p.found(dnsAnswer{typ, name, append([]string{}, lines...), res.Authentic}, err)
+		}
 		if err == nil {
 			for _, l := range lines {
 				fmt.Fprintln(p.stdout, l)
@@ -132,8 +146,16 @@ func dnssecStatus(res dns.Result) string {
 	return "without dnssec"
 }
 
+// dnsblAnswer is what a list says of an address.
+type dnsblAnswer struct {
+	Zone, IP, Status string
+	Codes            []string `json:",omitempty"`
+	Explanation      string   `json:",omitempty"`
+}
+
 func setupDNSBLCheck(fs *flag.FlagSet) runFunc {
 	addr := resolverFlag(fs)
+	asJSON := fs.Bool("json", false, "print JSON")
 	return func(ctx context.Context, p *program, args []string) error {
 		ip, err := netip.ParseAddr(args[1])
 		if err != nil {
@@ -146,6 +168,9 @@ func setupDNSBLCheck(fs *flag.FlagSet) runFunc {
 		status, listing, err := dnsbl.Lookup(ctx, r, zone, ip)
 		if err != nil {
 			return err
+		}
+		if *asJSON {
+			return p.found(dnsblAnswer{zone.ASCII, ip.String(), string(status), texts(listing.Codes), listing.Explanation}, failUnless(status != dnsbl.StatusFail))
 		}
 		fmt.Fprintln(p.stdout, status)
 		if status != dnsbl.StatusFail {
@@ -161,8 +186,17 @@ func setupDNSBLCheck(fs *flag.FlagSet) runFunc {
 	}
 }
 
+// failUnless is exit status 1, or nil if ok.
+func failUnless(ok bool) error {
+	if ok {
+		return nil
+	}
+	return exitStatus(1)
+}
+
 func setupDNSBLHealth(fs *flag.FlagSet) runFunc {
 	addr := resolverFlag(fs)
+	asJSON := fs.Bool("json", false, "print JSON")
 	return func(ctx context.Context, p *program, args []string) error {
 		zone, r, err := p.blocklist(args[0], *addr)
 		if err != nil {
@@ -171,6 +205,12 @@ func setupDNSBLHealth(fs *flag.FlagSet) runFunc {
 		h, err := dnsbl.CheckHealth(ctx, r, zone)
 		if err != nil {
 			return err
+		}
+		if *asJSON {
+			return p.found(struct {
+				Zone       string
+				IPv4, IPv6 bool
+			}{zone.ASCII, h.IPv4, h.IPv6}, nil)
 		}
 		var families []string
 		if h.IPv4 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -45,9 +46,15 @@ func runHelpAll(_ context.Context, p *program, _ []string) error {
 	return nil
 }
 
-func runVersion(_ context.Context, p *program, _ []string) error {
-	fmt.Fprintf(p.stdout, "%s\n%s/%s\n", version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+func setupVersion(fs *flag.FlagSet) runFunc {
+	asJSON := fs.Bool("json", false, "print JSON")
+	return func(_ context.Context, p *program, _ []string) error {
+		if *asJSON {
+			return printJSONLine(p.stdout, struct{ Version, OS, Arch string }{version(), runtime.GOOS, runtime.GOARCH})
+		}
+		_, err := fmt.Fprintf(p.stdout, "%s\n%s/%s\n", version(), runtime.GOOS, runtime.GOARCH)
+		return err
+	}
 }
 
 // release is the version of a release, set when it is built (packaging/release.sh).

@@ -18,11 +18,11 @@ import (
 // junkCommands are the commands that use the junk filter offline, on files.
 func junkCommands() []command {
 	return []command{
-		{words: "junk train", args: "hamdir spamdir", short: "train a filter with mails that are known to be ham and junk", min: 2, max: 2, setup: setupJunk(runJunkTrain), unlisted: true, help: junkTrainHelp + junkHelp},
-		{words: "junk check", args: "mailfile", short: "print the probability that a mail is junk, and why", min: 1, max: 1, setup: setupJunk(runJunkCheck), unlisted: true, help: junkCheckHelp + junkHelp},
-		{words: "junk test", args: "hamdir spamdir", short: "test a trained filter with mails that are known to be ham and junk", min: 2, max: 2, setup: setupJunk(runJunkTest), unlisted: true, help: junkTestHelp + junkHelp},
-		{words: "junk analyze", args: "hamdir spamdir", short: "train with the older part of mails, and test with the newer", min: 2, max: 2, setup: setupJunk(runJunkAnalyze), unlisted: true, help: junkAnalyzeHelp + junkHelp},
-		{words: "junk play", args: "hamdir spamdir", short: "replay mails in the order they came: test with each, then train with it", min: 2, max: 2, setup: setupJunk(runJunkPlay), unlisted: true, help: junkPlayHelp + junkHelp},
+		{words: "junk train", args: "hamdir spamdir", prints: printsDone, short: "train a filter with mails that are known to be ham and junk", min: 2, max: 2, setup: setupJunk(runJunkTrain), unlisted: true, help: junkTrainHelp + junkHelp},
+		{words: "junk check", args: "mailfile", short: "print the probability that a mail is junk, and why", min: 1, max: 1, setup: setupJunkJSON(runJunkCheck), unlisted: true, help: junkCheckHelp + junkHelp},
+		{words: "junk test", args: "hamdir spamdir", short: "test a trained filter with mails that are known to be ham and junk", min: 2, max: 2, setup: setupJunkJSON(runJunkTest), unlisted: true, help: junkTestHelp + junkHelp},
+		{words: "junk analyze", args: "hamdir spamdir", short: "train with the older part of mails, and test with the newer", min: 2, max: 2, setup: setupJunkJSON(runJunkAnalyze), unlisted: true, help: junkAnalyzeHelp + junkHelp},
+		{words: "junk play", args: "hamdir spamdir", short: "replay mails in the order they came: test with each, then train with it", min: 2, max: 2, setup: setupJunkJSON(runJunkPlay), unlisted: true, help: junkPlayHelp + junkHelp},
 	}
 }
 
@@ -36,21 +36,24 @@ of each account with the account.
 After the probability come the words that counted, the strongest first: the probability
 of junk for the word alone, in how many ham and junk mails it was when trained, and the
 word. Words of header fields have the field's name before them; those with "odd:" or of
-url, html, type and charset are facts about the mail and no words of it.
+url, html, type and charset are facts about the mail and no words of it. With -json, an object:
+Probability, Threshold, Junk, Significant, TrainedHam, TrainedJunk, Tokens, Known and Words.
 `
 	junkTestHelp = `
 Prints how much of the junk was found and how much ham was taken for junk, at the
 threshold and at the thresholds that would take 0.1% and 1% of the ham for junk. Mails
-that the filter was trained with say nothing: it knows them.
+that the filter was trained with say nothing: it knows them. With -json, an object: Ham, Junk (tested),
+Found, Missed, Passed, Taken (ham for junk), Threshold, AtRates, and with -debug Wrong.
 `
 	junkAnalyzeHelp = `
 The filter is made in memory, -dbpath is not used. Mails of each kind are ordered by when
-they came; the first -train-ratio of them train, the rest test.
+they came; the first -train-ratio of them train, the rest test. With -json, as for "mox junk test".
 `
 	junkPlayHelp = `
 The filter is made in memory, -dbpath is not used. Figures are cumulative: the early
 mails, of which the filter knew little, are among them. They are printed after every
-thousand mails and at the end, there also for the last half alone.
+thousand mails and at the end, there also for the last half alone. With -json, a line each time as for
+"mox junk test", and After, which says of what.
 `
 	junkHelp = `
 A directory is a maildir, or has a mail in each file, also in directories below it, or
@@ -68,8 +71,19 @@ type junkFlags struct {
 	ratio             float64
 	sentDir           string
 	seed              uint64
-	debug             bool
+	debug, json       bool
 	dbPath, bloomPath string
+}
+
+// setupJunkJSON is setupJunk with flag -json.
+func setupJunkJSON(run func(ctx context.Context, p *program, f *junkFlags, args []string) error) func(fs *flag.FlagSet) runFunc {
+	return func(fs *flag.FlagSet) runFunc {
+		asJSON := fs.Bool("json", false, "print JSON")
+		return setupJunk(func(ctx context.Context, p *program, f *junkFlags, args []string) error {
+			f.json = *asJSON
+			return run(ctx, p, f, args)
+		})(fs)
+	}
 }
 
 func setupJunk(run func(ctx context.Context, p *program, f *junkFlags, args []string) error) func(fs *flag.FlagSet) runFunc {
@@ -217,10 +231,38 @@ func runJunkCheck(ctx context.Context, p *program, f *junkFlags, args []string) 
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	result, totals, err := checkMail(ctx, file, f, &m)
-	if err == nil {
-		printResult(p.stdout, result, totals, f.threshold)
+	switch {
+	case err != nil:
+		return err
+	case f.json:
+		return printJSONLine(p.stdout, junkAnswerOf(result, totals, f.threshold))
 	}
-	return err
+	printResult(p.stdout, result, totals, f.threshold)
+	return nil
+}
+
+// junkAnswer is the verdict on a mail.
+type junkAnswer struct {
+	Probability, Threshold  float64
+	Junk, Significant       bool
+	TrainedHam, TrainedJunk uint32
+	Tokens, Known           int
+	Words                   []junkWord
+}
+
+// junkWord is one that counted.
+type junkWord struct {
+	Word        string
+	Probability float64
+	Ham, Junk   uint32 // mails
+}
+
+func junkAnswerOf(r classifier.Result, totals classifier.Counts, threshold float64) junkAnswer {
+	a := junkAnswer{r.Probability, threshold, r.Probability >= threshold, r.Significant, totals.Ham, totals.Spam, r.Tokens, r.Known, []junkWord{}}
+	for _, w := range r.Words {
+		a.Words = append(a.Words, junkWord{w.Text, w.Probability, w.Counts.Ham, w.Counts.Spam})
+	}
+	return a
 }
 
 // checkMail classifies a mail by a filter.
@@ -282,15 +324,20 @@ func runJunkTest(ctx context.Context, p *program, f *junkFlags, args []string) (
 		}
 		figures.add(&m, result.Probability)
 	}
-	f.print(p, &figures)
-	return nil
+	return f.print(p, "", &figures)
 }
 
-func (f *junkFlags) print(p *program, figures *junkFigures) {
+// print prints figures under a heading, which may be empty.
+func (f *junkFlags) print(p *program, heading string, figures *junkFigures) error {
+	if f.json {
+		return printJSONLine(p.stdout, figures.answer(strings.Trim(heading, "\n:"), f.debug))
+	}
+	fmt.Fprint(p.stdout, heading)
 	if f.debug {
 		figures.printWrong(p.stdout)
 	}
 	figures.print(p.stdout)
+	return nil
 }
 
 func runJunkAnalyze(ctx context.Context, p *program, f *junkFlags, args []string) error {
@@ -315,9 +362,10 @@ func runJunkAnalyze(ctx context.Context, p *program, f *junkFlags, args []string
 		}
 		figures.add(&m, filter.Classify(f.params, tokens).Probability)
 	}
-	fmt.Fprintf(p.stdout, "trained:                 %d ham, %d junk, %d tokens\n", filter.Totals().Ham, filter.Totals().Spam, filter.Len())
-	f.print(p, &figures)
-	return nil
+	if f.json {
+		return f.print(p, "", &figures)
+	}
+	return f.print(p, fmt.Sprintf("trained:                 %d ham, %d junk, %d tokens\n", filter.Totals().Ham, filter.Totals().Spam, filter.Len()), &figures)
 }
 
 func runJunkPlay(ctx context.Context, p *program, f *junkFlags, args []string) error {
@@ -345,14 +393,23 @@ func runJunkPlay(ctx context.Context, p *program, f *junkFlags, args []string) e
 		}
 		filter.Train(tokens, m.spam)
 		if (i+1)%1000 == 0 && i+1 < len(j.mails) {
-			fmt.Fprintf(p.stdout, "after %d mails:\n", i+1)
-			figures.print(p.stdout)
-			fmt.Fprintln(p.stdout)
+			if err := f.printPart(p, fmt.Sprintf("after %d mails:\n", i+1), &figures); err != nil {
+				return err
+			}
+			if !f.json {
+				fmt.Fprintln(p.stdout)
+			}
 		}
 	}
-	fmt.Fprintf(p.stdout, "all %d mails:\n", len(j.mails))
-	f.print(p, &figures)
-	fmt.Fprintf(p.stdout, "\nthe last half:\n")
-	late.print(p.stdout)
-	return nil
+	if err := f.print(p, fmt.Sprintf("all %d mails:\n", len(j.mails)), &figures); err != nil {
+		return err
+	}
+	return f.printPart(p, "\nthe last half:\n", &late)
+}
+
+// printPart is print without the list of mails judged wrongly.
+func (f *junkFlags) printPart(p *program, heading string, figures *junkFigures) error {
+	part := *f
+	part.debug = false
+	return part.print(p, heading, figures)
 }

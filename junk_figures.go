@@ -89,6 +89,9 @@ func percent(part, whole int) string {
 	return fmt.Sprintf("%.2f%% (%d of %d)", 100*float64(part)/float64(whole), part, whole)
 }
 
+// junkRates are the parts of ham that may be taken for junk, of thresholds to compare.
+var junkRates = [...]float64{0.001, 0.01}
+
 // print writes the figures.
 func (f *junkFigures) print(w io.Writer) {
 	c := f.confusion()
@@ -101,7 +104,7 @@ func (f *junkFigures) print(w io.Writer) {
 	fmt.Fprintf(w, "recall:                  %s\n", percent(c.truePositives, spam))
 	fmt.Fprintf(w, "precision:               %s\n", percent(c.truePositives, c.truePositives+c.falsePositives))
 	fmt.Fprintf(w, "false positives:         %s\n", percent(c.falsePositives, ham))
-	for _, rate := range []float64{0.001, 0.01} {
+	for _, rate := range junkRates {
 		found, allowed, threshold := f.at(rate)
 		fmt.Fprintf(w, "recall at %.1f%% of ham:   %s; allows %d false positives, threshold %.6f\n", 100*rate, percent(found, spam), allowed, threshold)
 	}
@@ -114,4 +117,47 @@ func (f *junkFigures) printWrong(w io.Writer) {
 			fmt.Fprintf(w, "%s %.6f %s\n", map[bool]string{true: "junk missed       ", false: "ham taken for junk"}[v.spam], v.probability, v.name)
 		}
 	}
+}
+
+// junkFiguresAnswer are figures for programs.
+type junkFiguresAnswer struct {
+	After                        string `json:",omitempty"`
+	Ham, Junk                    int    // tested
+	Found, Missed, Passed, Taken int    // junk found and missed, ham passed and taken for junk
+	Threshold                    float64
+	AtRates                      []junkRate
+	Wrong                        []junkWrong `json:",omitempty"`
+}
+
+// junkRate is how much junk is found where so much of ham may be taken for junk.
+type junkRate struct {
+	Rate      float64
+	Found     int
+	Allowed   int
+	Threshold float64
+}
+
+// junkWrong is a mail that was taken for what it is not.
+type junkWrong struct {
+	Name        string
+	Junk        bool // what it is
+	Probability float64
+}
+
+func (f *junkFigures) answer(after string, wrong bool) junkFiguresAnswer {
+	c := f.confusion()
+	a := junkFiguresAnswer{
+		After: after, Ham: c.falsePositives + c.trueNegatives, Junk: c.truePositives + c.falseNegatives,
+		Found: c.truePositives, Missed: c.falseNegatives, Passed: c.trueNegatives, Taken: c.falsePositives, Threshold: f.threshold,
+	}
+	for _, rate := range junkRates {
+		found, allowed, threshold := f.at(rate)
+		a.AtRates = append(a.AtRates, junkRate{rate, found, allowed, threshold})
+	}
+	for _, v := range f.verdicts {
+		if junk := v.probability >= f.threshold; wrong && junk != v.spam {
+			a.Wrong = append(a.Wrong, junkWrong{v.name, v.spam, v.probability})
+		}
+	}
+	return a
 }

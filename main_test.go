@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MOXCONF", "")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer, "mailserver": mailServer, "mkconf": makeSubmitConf, "kept": keptMail, "fillqueue": fillQueue, "breakdb": breakDB, "flipbyte": flipByte, "append": appendFile, "damage": damage},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer, "mailserver": mailServer, "mkconf": makeSubmitConf, "kept": keptMail, "fillqueue": fillQueue, "breakdb": breakDB, "flipbyte": flipByte, "append": appendFile, "damage": damage, "mkcert": makeCertificate, "waitport": waitPort, "imapsocket": imapSocket, "comment": commentFile, "keptlines": keptLines},
 	})
 }
 
@@ -120,5 +120,29 @@ func TestComplete(t *testing.T) {
 		if got != tc.want {
 			t.Errorf("complete %q: got %q, want %q", tc.typed, got, tc.want)
 		}
+	}
+}
+
+// TestJSON: each command that prints data does so as JSON too, with a flag, and its help says what
+// is in it.
+func TestJSON(t *testing.T) {
+	shapes := jsonShapes()
+	for _, c := range commands() {
+		f := c.flagSet().Lookup("json")
+		_, shaped := shapes[c.words]
+		delete(shapes, c.words)
+		switch {
+		case f != nil && !shaped && !strings.Contains(c.help, "-json"):
+			t.Errorf("%s: neither help nor jsonShapes tells what -json prints", c.words)
+		case shaped && (f == nil || len(c.jsonHelp()) < 30):
+			t.Errorf("%s is in jsonShapes without flag -json or without fields: %q", c.words, c.jsonHelp())
+		case c.prints == printsData && f == nil:
+			t.Errorf("%s prints data without flag -json; if it prints none, its row in the table says what else", c.words)
+		case c.prints == printsJSON && f != nil:
+			t.Errorf("%s prints JSON in any case, and has flag -json", c.words)
+		}
+	}
+	for words := range shapes {
+		t.Errorf("jsonShapes has %q, which is no command", words)
 	}
 }

@@ -217,9 +217,9 @@ func (c *verifyCommand) tell(p *program, path, text string, repaired bool) {
 func (c *verifyCommand) run(ctx context.Context, p *program, args []string) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	dir := args[0]
-	if _, err := os.Stat(filepath.Join(dir, "accounts")); err != nil {
-		return fmt.Errorf("%s is no data directory: %w", dir, err)
+	dir, err := dataDirectory(args[0])
+	if err != nil {
+		return err
 	}
 	problem := func(path, text string) {
 		c.tell(p, path, text, false)
@@ -248,6 +248,14 @@ func (c *verifyCommand) run(ctx context.Context, p *program, args []string) erro
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s: OK\n", dir)
 	return err
+}
+
+// dataDirectory returns dir if it is a data directory.
+func dataDirectory(dir string) (string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "accounts")); err != nil {
+		return "", fmt.Errorf("%s is no data directory: %w", dir, err)
+	}
+	return dir, nil
 }
 
 // checksums compares the files of a backup with its manifest, which it returns; nil: dir is not

@@ -14,7 +14,7 @@ import (
 // manCommands is the one for manual pages.
 func manCommands() []command {
 	return []command{
-		{words: "manpages", args: "directory", short: "write manual pages of all commands and configuration files", min: 1, max: 1, run: runManPages, unlisted: true, help: "Packages do this when they are built. The directory gets man1 and man5."},
+		{words: "manpages", args: "directory", prints: printsDone, short: "write manual pages of all commands and configuration files", min: 1, max: 1, run: runManPages, unlisted: true, help: "Packages do this when they are built. The directory gets man1 and man5."},
 	}
 }
 
@@ -71,7 +71,7 @@ func (p *program) manCommand(c *command) string {
 	var b strings.Builder
 	b.WriteString(manHead(manName(c), 1, c.short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n", manLine(c.usageLine()))
-	if help := strings.TrimSpace(c.help); help != "" {
+	if help := c.fullHelp(); help != "" {
 		b.WriteString(".SH DESCRIPTION\n" + manText(help, false))
 	}
 	fs := c.flagSet()
@@ -98,6 +98,7 @@ func (p *program) manOverview() string {
 	fs.PrintDefaults()
 	b.WriteString(manFlags(flags.String()))
 	b.WriteString(".SH ENVIRONMENT\n.TP\nMOXCONF\nThe static configuration file, in place of config/mox.conf.\n")
+	b.WriteString(".TP\nMOX_CONF_*\nFields of mox.conf that are values, over those of the file: MOX_CONF_LogLevel, MOX_CONF_Listeners__public__Hostname. Items of lists are separated by commas.\n")
 	b.WriteString(".SH EXIT STATUS\n0 for success, 1 for an error, 2 for wrong use. \"mox serve\" ends with the number of the signal that ended it.\n")
 	b.WriteString(".SH SEE ALSO\n.BR mox.conf (5),\n.BR domains.conf (5),\n.BR moxsubmit.conf (5)\n")
 	return b.String()

@@ -16,7 +16,7 @@ import (
 
 func messageCommands() []command {
 	return []command{
-		{words: "message parse", args: "file", short: "print the MIME structure of a message as JSON", min: 1, max: 1, setup: setupMessageParse, help: messageParseHelp},
+		{words: "message parse", args: "file", prints: printsJSON, short: "print the MIME structure of a message as JSON", min: 1, max: 1, setup: setupMessageParse, help: messageParseHelp},
 	}
 }
 

@@ -11,7 +11,11 @@ import (
 // scriptStatus is mainStatus for scripts: with $MOXSUBMITCONF, that is the configuration of
 // sendmail, and with $MOCKDNS, the name of a file, DNS is answered from it. The file is a dns.MockResolver as JSON, with a list "ServerFailure" of lookups, in
 // the form of MockResolver.Fail, that fail. $MOCKMACHINE is what quickstart finds, see mockMachine.
+// $MOXRELEASE is the version of the program.
 func scriptStatus() int {
+	if v := os.Getenv("MOXRELEASE"); v != "" {
+		release = v
+	}
 	name := os.Getenv("MOCKDNS")
 	submit := os.Getenv("MOXSUBMITCONF")
 	machine := os.Getenv("MOCKMACHINE")

@@ -13,14 +13,15 @@ import (
 
 func mtastsCommands() []command {
 	return []command{
-		{words: "mtasts lookup", args: "domain", short: "look up the MTA-STS record and policy of a domain", min: 1, max: 1, setup: withResolver(runMTASTSLookup), help: mtastsLookupHelp},
+		{words: "mtasts lookup", args: "domain", short: "look up the MTA-STS record and policy of a domain", min: 1, max: 1, setup: diagnostic(runMTASTSLookup), help: mtastsLookupHelp},
 	}
 }
 
 const mtastsLookupHelp = `
 Prints the record in DNS, the policy (RFC 8461) that is fetched by HTTPS, and which of the hosts
 in MX records the policy allows. Exits with 1 if there is no record or no policy, if either is
-not valid, or if the policy could not be fetched over verified TLS.`
+not valid, or if the policy could not be fetched over verified TLS. With -json, an object: Record, URL, Mode,
+MaxAge in seconds, MX, Extensions, ContentType, and Hosts (of Host and Allowed).`
 
 func runMTASTSLookup(ctx context.Context, p *program, args []string) error {
 	domain, err := parseHost(args[0])
@@ -31,6 +32,9 @@ func runMTASTSLookup(ctx context.Context, p *program, args []string) error {
 	defer cancel()
 	c := mtasts.Client{Resolver: p.resolver(), Transport: mtasts.NewTransport(p.resolver(), p.roots, p.connect)}
 	record, f, err := c.Get(ctx, domain)
+	if p.json {
+		return mtastsJSON(ctx, p, domain, record, f, err)
+	}
 	if record.ID != "" {
 		fmt.Fprintf(p.stdout, "record: %s\n", record)
 		fmt.Fprintf(p.stdout, "policy of: %s\n", mtasts.URL(domain))
@@ -72,4 +76,44 @@ func printMTASTSHosts(ctx context.Context, p *program, domain dns.Domain, policy
 		fmt.Fprintf(p.stdout, "host: %s, %s\n", h.Host, allowed)
 	}
 	return nil
+}
+
+// mtastsAnswer is what a domain has.
+type mtastsAnswer struct {
+	Record, URL string        `json:",omitempty"`
+	Mode        string        `json:",omitempty"`
+	MaxAge      int64         `json:",omitempty"` // seconds
+	MX          []string      `json:",omitempty"` // patterns
+	Extensions  []mtasts.Pair `json:",omitempty"`
+	ContentType string        `json:",omitempty"`
+	Text        string        `json:",omitempty"` // of what is no policy
+	Hosts       []mtastsHost  `json:",omitempty"`
+}
+
+// mtastsHost is a host in MX records.
+type mtastsHost struct {
+	Host    string
+	Allowed bool
+}
+
+func mtastsJSON(ctx context.Context, p *program, domain dns.Domain, record mtasts.Record, f mtasts.Fetched, err error) error {
+	a := mtastsAnswer{ContentType: f.ContentType}
+	if record.ID != "" {
+		a.Record, a.URL = record.String(), mtasts.URL(domain)
+	}
+	if errors.Is(err, mtasts.ErrPolicy) {
+		a.Text = f.Text[:min(len(f.Text), 1000)]
+	}
+	if err != nil {
+		return p.found(a, err)
+	}
+	a.Mode, a.MaxAge, a.MX, a.Extensions = string(f.Policy.Mode), int64(f.Policy.MaxAge/time.Second), texts(f.Policy.MX), f.Policy.Extensions
+	x, err := dns.GatherMX(ctx, p.resolver(), domain)
+	for _, h := range x.Hosts {
+		a.Hosts = append(a.Hosts, mtastsHost{h.Host.ASCII, f.Policy.Matches(h.Host)})
+	}
+	if errors.Is(err, dns.ErrNoMail) {
+		err = nil
+	}
+	return p.found(a, err)
 }

@@ -11,7 +11,7 @@ import (
 
 func publicSuffixCommands() []command {
 	return []command{
-		{words: "publicsuffix", args: "domain", short: "print the organizational domain of a domain, by the public suffix list", min: 1, max: 1, run: runPublicSuffix, help: publicSuffixHelp},
+		{words: "publicsuffix", args: "domain", short: "print the organizational domain of a domain, by the public suffix list", min: 1, max: 1, setup: withJSON(runPublicSuffix), help: publicSuffixHelp},
 	}
 }
 
@@ -21,7 +21,8 @@ registered below: one of a registry (ICANN), a private one of a company that giv
 others, or one that the list does not know, which is the top-level domain then. The list is
 that of publicsuffix.org, as of the version that is printed.
 
-Exits with 1 for a name that is a public suffix itself.`
+Exits with 1 for a name that is a public suffix itself. With -json, an object: Organizational (empty for such a
+name), Suffix, Kind and List.`
 
 func runPublicSuffix(_ context.Context, p *program, args []string) error {
 	d, err := dns.ParseDomainLax(strings.TrimSuffix(args[0], "."))
@@ -36,13 +37,17 @@ func runPublicSuffix(_ context.Context, p *program, args []string) error {
 	case r.ICANN:
 		kind = "ICANN"
 	}
+	var unregistered error
+	if r.Organizational.IsZero() {
+		unregistered = fmt.Errorf("%s is a public suffix: nobody has registered it", d)
+	}
+	if p.json {
+		return p.found(struct{ Organizational, Suffix, Kind, List string }{r.Organizational.ASCII, r.Suffix.ASCII, kind, publicsuffix.Version()}, unregistered)
+	}
 	if !r.Organizational.IsZero() {
 		fmt.Fprintf(p.stdout, "organizational domain: %s\n", r.Organizational)
 	}
 	fmt.Fprintf(p.stdout, "public suffix: %s (%s)\n", r.Suffix, kind)
 	fmt.Fprintf(p.stdout, "list: %s\n", publicsuffix.Version())
-	if r.Organizational.IsZero() {
-		return fmt.Errorf("%s is a public suffix: nobody has registered it", d)
-	}
-	return nil
+	return unregistered
 }

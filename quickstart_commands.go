@@ -30,6 +30,9 @@ mail programs, all DNS records, and how to go on. What it prints is in quickstar
 It changes nothing where there is an installation already. The server will run as user
 mox unless another is given.
 
+With -json, an object: Dir, Address, Account, Hostname, IPs, NATIPs, Findings, Files, AdminPassword,
+AccountPassword, Username, Clients, Records, Snippets and Steps.
+
 Answers of DNS are needed, but for -offline: then nobody is asked, and nothing
 can be said about DNS. With environment variable MOX_DOCKER no unit is written. If another
 web server has ports 80 and 443 and is to keep them, use -existing-webserver: mox then

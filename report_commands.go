@@ -19,9 +19,9 @@ import (
 
 func reportCommands() []command {
 	return []command{
-		{words: "dmarc parsereportmsg", args: "file ...", short: "print the DMARC aggregate reports in messages as JSON", min: 1, max: -1, run: runDMARCParseReport, help: dmarcParseReportHelp},
-		{words: "tlsrpt lookup", args: "domain", short: "look up the record by which a domain asks for reports about TLS", min: 1, max: 1, setup: withResolver(runTLSRPTLookup), help: tlsrptLookupHelp},
-		{words: "tlsrpt parsereportmsg", args: "file ...", short: "print the TLS reports in messages as JSON", min: 1, max: -1, run: runTLSRPTParseReport, help: tlsrptParseReportHelp},
+		{words: "dmarc parsereportmsg", args: "file ...", prints: printsJSON, short: "print the DMARC aggregate reports in messages as JSON", min: 1, max: -1, run: runDMARCParseReport, help: dmarcParseReportHelp},
+		{words: "tlsrpt lookup", args: "domain", short: "look up the record by which a domain asks for reports about TLS", min: 1, max: 1, setup: diagnostic(runTLSRPTLookup), help: tlsrptLookupHelp},
+		{words: "tlsrpt parsereportmsg", args: "file ...", prints: printsJSON, short: "print the TLS reports in messages as JSON", min: 1, max: -1, run: runTLSRPTParseReport, help: tlsrptParseReportHelp},
 	}
 }
 
@@ -32,7 +32,8 @@ that deviate from RFC 9990 and RFC 7489 are read as far as they can be understoo
 
 const tlsrptLookupHelp = `
 Prints the record (RFC 8460) and where reports go. Exits with 1 if there is no record, more
-than one, or an invalid one, or if the lookup fails.`
+than one, or an invalid one, or if the lookup fails. With -json, an object: Name, Record, DNSSEC, RUA and
+Extensions.`
 
 const tlsrptParseReportHelp = `
 A file is a message, or a report by itself: JSON, or JSON compressed with gzip. Reports that
@@ -47,6 +48,17 @@ func runTLSRPTLookup(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	r, text, authentic, err := tlsrpt.Lookup(ctx, nil, p.resolver(), domain)
+	if p.json {
+		a := struct {
+			Name, Record    string
+			DNSSEC          bool
+			RUA, Extensions []string `json:",omitempty"`
+		}{"_smtp._tls." + domain.ASCII, text, authentic, nil, nil}
+		if err == nil {
+			a.RUA, a.Extensions = r.RUA, r.Extensions
+		}
+		return p.found(a, err)
+	}
 	if text != "" {
 		fmt.Fprintf(p.stdout, "_smtp._tls.%s: %s\n", domain.ASCII, terminalText(text))
 	}
@@ -117,21 +129,28 @@ func readReport(name string, none error, parse func(io.ReaderAt, *message.Part) 
 	if err != nil {
 		return nil, err
 	}
-	root, err := message.Parse(r, message.Limits{})
+	rep, _, err := reportIn(r, none, parse, bare)
+	return rep, err
+}
+
+// reportIn is readReport of what is opened; root is the message that the report is in, nil for a
+// bare one.
+func reportIn[T any](r readSeekerAt, none error, parse func(io.ReaderAt, *message.Part) (T, error), bare func(io.Reader) (T, error)) (rep T, root *message.Part, err error) {
+	root, err = message.Parse(r, message.Limits{})
 	if err != nil {
-		return nil, fmt.Errorf("reading message: %w", err)
+		return rep, nil, fmt.Errorf("reading message: %w", err)
 	}
-	rep, err := parse(r, root)
+	rep, err = parse(r, root)
 	if !errors.Is(err, none) {
-		return rep, err
+		return rep, root, err
 	}
 	if _, e := r.Seek(0, io.SeekStart); e != nil {
-		return nil, e
+		return rep, nil, e
 	}
 	if rep, e := bare(r); e == nil {
-		return rep, nil
+		return rep, nil, nil
 	}
-	return nil, err
+	return rep, root, err
 }
 
 // maxPipedReport is the size of the largest message that is read from a pipe.

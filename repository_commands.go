@@ -98,6 +98,22 @@ func (f *placeFlags) open(ctx context.Context, p *program, create bool) (*backup
 	return pl.Open(ctx, create)
 }
 
+// inServer has the running server do it, if there is one and no other repository is named. done is
+// false when it is still to be done.
+func (f *placeFlags) inServer(ctx context.Context, p *program, command string, params ...string) (done bool, err error) {
+	if f.repository != "" {
+		return false, nil
+	}
+	client, err := p.dial(ctx)
+	if errors.Is(err, ctl.ErrNotRunning) {
+		return false, nil
+	} else if err != nil {
+		return true, err
+	}
+	defer client.Close()
+	return true, client.Stream(ctx, ctl.Request{Command: command, Params: params}, nil, p.stdout)
+}
+
 func setupBackupRun(fs *flag.FlagSet) runFunc {
 	var f placeFlags
 	f.define(fs)
@@ -106,14 +122,8 @@ func setupBackupRun(fs *flag.FlagSet) runFunc {
 	return func(ctx context.Context, p *program, _ []string) error {
 		ctx, stop := interruptible(ctx)
 		defer stop()
-		if f.repository == "" {
-			client, err := p.dial(ctx)
-			if err == nil {
-				defer client.Close()
-				return client.Stream(ctx, ctl.Request{Command: "backuprun", Params: []string{word(*verbose, "verbose"), word(*asJSON, "json")}}, nil, p.stdout)
-			} else if !errors.Is(err, ctl.ErrNotRunning) {
-				return err
-			}
+		if done, err := f.inServer(ctx, p, "backuprun", word(*verbose, "verbose"), word(*asJSON, "json")); done {
+			return err
 		}
 		r, err := f.open(ctx, p, true)
 		if err != nil {
@@ -262,6 +272,7 @@ func setupBackupPrune(fs *flag.FlagSet) runFunc {
 	for name, n := range map[string]*int{"last": &k.Last, "hourly": &k.Hourly, "daily": &k.Daily, "weekly": &k.Weekly, "monthly": &k.Monthly, "yearly": &k.Yearly} {
 		fs.IntVar(n, "keep-"+name, 0, "keep `n` "+name+" backups")
 	}
+	asJSON := fs.Bool("json", false, "print JSON")
 	return func(ctx context.Context, p *program, _ []string) error {
 		ctx, stop := interruptible(ctx)
 		defer stop()
@@ -284,6 +295,9 @@ func setupBackupPrune(fs *flag.FlagSet) runFunc {
 		if err != nil {
 			return err
 		}
+		if *asJSON {
+			return printJSONLine(p.stdout, done)
+		}
 		fmt.Fprintf(p.stdout, "%d backups removed, %d kept; %s freed, %s moved\n", done.Removed, done.Kept, size(done.Freed), size(done.Moved))
 		return nil
 	}
@@ -297,14 +311,8 @@ func setupBackupDrill(fs *flag.FlagSet) runFunc {
 	return func(ctx context.Context, p *program, _ []string) error {
 		ctx, stop := interruptible(ctx)
 		defer stop()
-		if f.repository == "" {
-			client, err := p.dial(ctx)
-			if err == nil {
-				defer client.Close()
-				return client.Stream(ctx, ctl.Request{Command: "backupdrill", Params: []string{word(*asJSON, "json")}}, nil, p.stdout)
-			} else if !errors.Is(err, ctl.ErrNotRunning) {
-				return err
-			}
+		if done, err := f.inServer(ctx, p, "backupdrill", word(*asJSON, "json")); done {
+			return err
 		}
 		pl, _, err := f.place(p)
 		if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 
 	"mox/dns"
 )
@@ -46,4 +47,45 @@ func withResolver(run runFunc) func(fs *flag.FlagSet) runFunc {
 			return run(ctx, p, args)
 		}
 	}
+}
+
+// withJSON is the setup of a command with flag -json, which its run finds as p.json.
+func withJSON(run runFunc) func(fs *flag.FlagSet) runFunc {
+	return func(fs *flag.FlagSet) runFunc {
+		asJSON := fs.Bool("json", false, "print JSON")
+		return func(ctx context.Context, p *program, args []string) error {
+			p.json = *asJSON
+			return run(ctx, p, args)
+		}
+	}
+}
+
+// diagnostic is the setup of a command with flags -resolver and -json.
+func diagnostic(run runFunc) func(fs *flag.FlagSet) runFunc {
+	return func(fs *flag.FlagSet) runFunc { return withResolver(withJSON(run)(fs))(fs) }
+}
+
+// found prints what a command has found out as JSON, and returns the error that it ends with.
+func (p *program) found(v any, err error) error {
+	if werr := printJSONLine(p.stdout, v); werr != nil {
+		return werr
+	}
+	return err
+}
+
+// errorText is the text of an error, "" for nil.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// texts are things as text.
+func texts[T fmt.Stringer](l []T) []string {
+	var out []string
+	for _, v := range l {
+		out = append(out, v.String())
+	}
+	return out
 }

@@ -49,7 +49,8 @@ everything that was replicated, and not only as of the backup.`
 
 const restoreListHelp = `
 Nothing is changed. Without account, what is in the backup; messages are shown with UID, time,
-size, flags, From and Subject.
+size, flags, From and Subject. With -json, a line each: Backup and Account or File; of an account Mailbox,
+Messages and Size; of a mailbox UID, Received, Size, Flags, From and Subject.
 `
 
 const restoreMailHelp = `
@@ -57,7 +58,7 @@ Messages are added to the account through the running server, or to its files wh
 run, with their flags and times, to the mailbox of the same name, or to that of -to; mailboxes
 that are missing are made. What the mailbox has already is left out, so that the same once more
 changes nothing. Nothing is removed. A mailbox is restored without those below it unless -below
-is given.
+is given. With -json, as "mox import mbox" prints.
 `
 
 const restoreAccountHelp = `
@@ -65,7 +66,8 @@ Adds all messages that are missing, as "restore mailbox" does for each mailbox; 
 be running. With -replace, the account becomes what it was at the time of the backup, with all
 settings and the password, and mail that came later is not in it; mailboxes get a new UIDVALIDITY, so that mail
 programs fetch them anew. The server must not be running, and the account's present files are moved to backup/replaced in the data directory. Without
--replace the account must exist.
+-replace the account must exist. With -json, as "mox import mbox" prints, or with -replace Backup, Account, and Aside: where
+what it was before is.
 `
 
 const restoreAllHelp = `
@@ -73,7 +75,8 @@ Writes destdir/config and destdir/data, which must not exist, and a manifest, as
 does. "mox verifydata destdir/data" checks it. To go on with it: stop the server, move its
 config and data directories away, move these in their place, see that they belong to the
 user that mox runs as, and start it. When mail came after the backup, run "mox bumpuidvalidity
-account" for each account before: mail programs know UIDs that will be given again.
+account" for each account before: mail programs know UIDs that will be given again. With -json, an object:
+Backup and Dir.
 `
 
 // restore is one run of a restore command.
@@ -399,23 +402,16 @@ func (r *restore) with(ctx context.Context, account string, fn func(*store.Accou
 }
 
 func (r *restore) list(ctx context.Context, args []string) error {
-	out := r.p.stdout
 	if len(args) == 0 {
-		fmt.Fprintf(out, "backup %s\n", r.src.name())
-		for _, name := range r.accounts() {
-			fmt.Fprintf(out, "account %s\n", name)
-		}
-		for _, path := range r.src.paths() {
-			if _, ok := backup.AccountOf(path); !ok {
-				fmt.Fprintf(out, "file %s\n", path)
-			}
-		}
-		return nil
+		return r.listAll()
 	}
 	return r.with(ctx, args[0], func(acc *store.Account) error {
 		if len(args) == 1 {
 			for _, m := range acc.Mailboxes() {
-				fmt.Fprintf(out, "%s: %d messages, %s\n", m.Name, m.Messages, size(m.Size))
+				text := fmt.Sprintf("%s: %d messages, %s", m.Name, m.Messages, size(m.Size))
+				if err := r.tell(text, restorableMailbox{m.Name, int64(m.Messages), m.Size}); err != nil {
+					return err
+				}
 			}
 			return nil
 		}
@@ -428,7 +424,7 @@ func (r *restore) list(ctx context.Context, args []string) error {
 			return err
 		}
 		for i := range list {
-			if err := printRestorable(ctx, out, acc, &list[i]); err != nil {
+			if err := r.tellMessage(ctx, acc, &list[i]); err != nil {
 				return err
 			}
 		}
@@ -436,11 +432,58 @@ func (r *restore) list(ctx context.Context, args []string) error {
 	})
 }
 
-// printRestorable prints a line about a message.
-func printRestorable(ctx context.Context, out io.Writer, acc *store.Account, m *store.Message) error {
-	from, subject := headerOf(ctx, acc, m.Body)
-	_, err := fmt.Fprintf(out, "%d  %s  %s  [%s]  %s  %s\n", m.UID, m.ReceivedTime().Local().Format("2006-01-02 15:04"), size(int64(m.Size)), strings.Join(append(m.Flags.Names(), acc.Keywords(m.Keywords)...), " "), from, subject)
+// Lines of JSON of "restore list".
+type (
+	restorable        struct{ Backup, Account, File string }
+	restorableMailbox struct {
+		Mailbox        string
+		Messages, Size int64
+	}
+	restorableMessage struct {
+		UID           store.UID
+		Received      time.Time
+		Size          int64
+		Flags         []string
+		From, Subject string
+	}
+)
+
+// tell prints a line, of text or of JSON.
+func (r *restore) tell(text string, v any) error {
+	if r.asJSON {
+		return printJSONLine(r.p.stdout, v)
+	}
+	_, err := fmt.Fprintln(r.p.stdout, text)
 	return err
+}
+
+// listAll prints the accounts of a backup, and its other files.
+func (r *restore) listAll() error {
+	name := r.src.name()
+	if !r.asJSON {
+		fmt.Fprintf(r.p.stdout, "backup %s\n", name)
+	}
+	for _, account := range r.accounts() {
+		if err := r.tell("account "+account, restorable{Backup: name, Account: account}); err != nil {
+			return err
+		}
+	}
+	for _, path := range r.src.paths() {
+		if _, ok := backup.AccountOf(path); ok {
+			continue
+		}
+		if err := r.tell("file "+path, restorable{Backup: name, File: path}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellMessage prints a line about a message.
+func (r *restore) tellMessage(ctx context.Context, acc *store.Account, m *store.Message) error {
+	from, subject := headerOf(ctx, acc, m.Body)
+	v := restorableMessage{m.UID, m.ReceivedTime().UTC(), int64(m.Size), append(m.Flags.Names(), acc.Keywords(m.Keywords)...), from, subject}
+	return r.tell(fmt.Sprintf("%d  %s  %s  [%s]  %s  %s", m.UID, v.Received.Local().Format("2006-01-02 15:04"), size(v.Size), strings.Join(v.Flags, " "), from, subject), v)
 }
 
 // message adds one message.
@@ -642,12 +685,21 @@ func (r *restore) swap(data, account, fresh string) error {
 	if err := os.Remove(filepath.Join(data, "shares")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if r.asJSON {
+		return printJSONLine(r.p.stdout, restored{r.src.name(), account, aside})
+	}
 	fmt.Fprintf(r.p.stdout, "account %s is restored from backup %s\n", account, r.src.name())
 	if aside != "" {
 		fmt.Fprintf(r.p.stdout, "what it was before is in %s; remove that when it is not needed any more\n", aside)
 	}
 	return nil
 }
+
+// restored is the account of a backup in place of the present one, which is in Aside if there was one.
+type restored struct{ Backup, Account, Aside string }
+
+// restoredAll is a backup that is written to a directory.
+type restoredAll struct{ Backup, Dir string }
 
 // all writes everything to a directory.
 func (r *restore) all(ctx context.Context, args []string) error {
@@ -670,6 +722,9 @@ func (r *restore) all(ctx context.Context, args []string) error {
 	}
 	if n := d.Failures(); n > 0 {
 		return fmt.Errorf("restored, but %d files are damaged in the backup and missing", n)
+	}
+	if r.asJSON {
+		return printJSONLine(r.p.stdout, restoredAll{r.src.name(), root})
 	}
 	fmt.Fprintf(r.p.stdout, "backup %s is restored to %s\ncheck it with: mox verifydata %s\n", r.src.name(), root, filepath.Join(root, "data"))
 	return nil

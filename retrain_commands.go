@@ -3,7 +3,7 @@ package main
 // retrainCommands are those for what the junk filters of accounts have learned.
 func retrainCommands() []command {
 	return []command{
-		{words: "retrain", args: "[account]", short: "learn anew, from their messages, what the junk filters of accounts know", max: 1, run: ctlOutput("retrain"), help: retrainHelp},
+		{words: "retrain", args: "[account]", prints: printsDone, short: "learn anew, from their messages, what the junk filters of accounts know", max: 1, run: ctlSimple("retrain"), help: retrainHelp},
 	}
 }
 

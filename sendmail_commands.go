@@ -29,8 +29,8 @@ import (
 
 func sendmailCommands() []command {
 	return []command{
-		{words: "sendmail", args: "[-t] [-F name] [recipient ...]", short: "send the message on standard input by a submission server, as /usr/sbin/sendmail", max: -1, raw: true, run: runSendmail, help: sendmailHelp},
-		{words: "config describe-sendmail", short: "print moxsubmit.conf, the configuration of sendmail, with every field and its documentation", max: 0, run: runDescribeSendmail},
+		{words: "sendmail", args: "[-t] [-F name] [recipient ...]", prints: printsDone, short: "send the message on standard input by a submission server, as /usr/sbin/sendmail", max: -1, raw: true, run: runSendmail, help: sendmailHelp},
+		{words: "config describe-sendmail", prints: printsText, short: "print moxsubmit.conf, the configuration of sendmail, with every field and its documentation", max: 0, run: runDescribeSendmail},
 	}
 }
 

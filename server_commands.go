@@ -7,12 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
 	"mox/admin"
 	"mox/config"
 	"mox/ctl"
+	"mox/sconf"
 	"mox/serve"
 )
 
@@ -22,6 +25,10 @@ func runDocumentReader(ctx context.Context, p *program, _ []string) error {
 }
 
 func runServe(ctx context.Context, p *program, _ []string) error {
+	feed, err := releaseFeed()
+	if err != nil {
+		return fmt.Errorf("this program was built with a feed of updates that is not valid: %w", err)
+	}
 	status, err := serve.Main(ctx, serve.MainOptions{
 		ConfigPath:       p.configPath,
 		LogLevel:         p.loglevel,
@@ -29,7 +36,11 @@ func runServe(ctx context.Context, p *program, _ []string) error {
 		CheckConsistency: p.checkConsistency,
 		Log:              p.stderr,
 		Version:          version(),
+		Feed:             feed,
 	})
+	if _, serr := os.Stat(p.configPath); errors.Is(err, fs.ErrNotExist) && errors.Is(serr, fs.ErrNotExist) {
+		return fmt.Errorf("%w; \"mox quickstart you@example.org\" makes an installation in the working directory", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -98,9 +109,6 @@ func ctlSimple(command string) runFunc {
 	return func(ctx context.Context, p *program, args []string) error { return p.request(ctx, command, args...) }
 }
 
-// ctlOutput is ctlSimple for a command with output.
-func ctlOutput(command string) runFunc { return ctlSimple(command) }
-
 // ctlWith passes its arguments on with more behind them.
 func ctlWith(command string, more ...string) runFunc {
 	return func(ctx context.Context, p *program, args []string) error {
@@ -108,11 +116,14 @@ func ctlWith(command string, more ...string) runFunc {
 	}
 }
 
-func runLogLevels(ctx context.Context, p *program, args []string) error {
-	if len(args) == 0 {
-		return p.request(ctx, "loglevels")
+func setupLogLevels(fs *flag.FlagSet) runFunc {
+	asJSON := jsonFlag(fs)
+	return func(ctx context.Context, p *program, args []string) error {
+		if len(args) == 0 {
+			return p.request(ctx, "loglevels", asJSON())
+		}
+		return p.request(ctx, "setloglevels", args...)
 	}
-	return p.request(ctx, "setloglevels", args...)
 }
 
 func setupAccountRemove(fs *flag.FlagSet) runFunc {
@@ -193,7 +204,54 @@ func runCID(_ context.Context, p *program, args []string) error {
 	return nil
 }
 
-func runConfigTest(_ context.Context, p *program, _ []string) error {
+// configProblem is an error or warning about the configuration.
+type configProblem struct {
+	File  string `json:",omitempty"`
+	Line  int    `json:",omitempty"`
+	Field string `json:",omitempty"`
+	Text  string
+}
+
+// configProblems are those of an error.
+func configProblems(err error) []configProblem {
+	errs, ok := errors.AsType[sconf.Errors](err)
+	if !ok {
+		if one, ok := errors.AsType[*sconf.Error](err); ok {
+			errs = sconf.Errors{one}
+		} else if err != nil {
+			return []configProblem{{Text: err.Error()}}
+		}
+	}
+	var l []configProblem
+	for _, e := range errs {
+		l = append(l, configProblem{e.File, e.Line, e.Path.String(), e.Msg})
+	}
+	return l
+}
+
+func setupConfigTest(fs *flag.FlagSet) runFunc {
+	asJSON := fs.Bool("json", false, "print JSON")
+	return func(_ context.Context, p *program, _ []string) error {
+		if !*asJSON {
+			return runConfigTest(p)
+		}
+		var r struct {
+			OK               bool
+			Errors, Warnings []configProblem `json:",omitempty"`
+		}
+		snap, err := config.Load(p.configPath)
+		r.OK, r.Errors = err == nil, configProblems(err)
+		if snap != nil {
+			r.Warnings = configProblems(snap.Warnings)
+		}
+		if err := printJSONLine(p.stdout, r); err != nil || r.OK {
+			return err
+		}
+		return exitStatus(1)
+	}
+}
+
+func runConfigTest(p *program) error {
 	snap, err := config.Load(p.configPath)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 
 func serviceCommands() []command {
 	return []command{
-		{words: "config printservice", short: "print the service file of systemd or of another service manager", max: 0, setup: setupPrintService, help: printServiceHelp},
+		{words: "config printservice", prints: printsText, short: "print the service file of systemd or of another service manager", max: 0, setup: setupPrintService, help: printServiceHelp},
 	}
 }
 

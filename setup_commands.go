@@ -29,7 +29,7 @@ import (
 
 func setupCommands() []command {
 	return []command{
-		{words: "setup", short: "make a new installation by pages in a browser", max: 0, setup: setupSetup, help: setupHelp},
+		{words: "setup", prints: printsDone, short: "make a new installation by pages in a browser", max: 0, setup: setupSetup, help: setupHelp},
 	}
 }
 

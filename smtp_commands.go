@@ -22,7 +22,7 @@ import (
 
 func smtpCommands() []command {
 	return []command{
-		{words: "smtp dial", args: "host[:port]", short: "speak SMTP with a server by hand, after EHLO and STARTTLS", min: 1, max: 1, setup: setupSMTPDial, help: smtpDialHelp},
+		{words: "smtp dial", args: "host[:port]", prints: printsText, short: "speak SMTP with a server by hand, after EHLO and STARTTLS", min: 1, max: 1, setup: setupSMTPDial, help: smtpDialHelp},
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 func spfCommands() []command {
 	return []command{
 		{words: "spf check", args: "domain|address ip", short: "check whether a host may send mail for a domain", min: 2, max: 2, setup: setupSPFCheck, help: spfCheckHelp},
-		{words: "spf lookup", args: "domain", short: "look up the SPF record of a domain", min: 1, max: 1, setup: withResolver(runSPFLookup), help: spfLookupHelp},
-		{words: "spf parse", args: "txtrecord", short: "explain an SPF record", min: 1, max: 1, run: runSPFParse, help: spfParseHelp},
+		{words: "spf lookup", args: "domain", short: "look up the SPF record of a domain", min: 1, max: 1, setup: diagnostic(runSPFLookup), help: spfLookupHelp},
+		{words: "spf parse", args: "txtrecord", short: "explain an SPF record", min: 1, max: 1, setup: withJSON(runSPFParse), help: spfParseHelp},
 	}
 }
 
@@ -29,19 +29,22 @@ at the IP address, as is done for incoming mail. Without a localpart the sender 
 at the domain.
 
 Exits with 1 for the results fail, softfail, temperror and permerror, and with 0 for pass,
-neutral and none.`
+neutral and none. With -json, an object: Status, Domain, Record, Mechanism, MechanismDomain, Explanation,
+Problem, Lookups, VoidLookups and DNSSEC.`
 
 const spfLookupHelp = `
 Prints the record, and what is probably not meant in it. Exits with 1 if there is no record,
-more than one, or an invalid one, or if the lookup fails.`
+more than one, or an invalid one, or if the lookup fails. With -json, an object: Record, Status (of a failure),
+DNSSEC and Warnings.`
 
 const spfParseHelp = `
 Prints the record in canonical form, each of its terms in plain words, and what is probably
-not meant. The record is one argument: quote it. Exits with 1 if it is not valid.`
+not meant. The record is one argument: quote it. Exits with 1 if it is not valid. With -json, an object:
+Record, Terms (of Term, Status and Meaning) and Warnings.`
 
 func setupSPFCheck(fs *flag.FlagSet) runFunc {
 	helo := fs.String("helo", "", "`name` that the client gives in EHLO (default the domain)")
-	return withResolver(func(ctx context.Context, p *program, args []string) error {
+	return diagnostic(func(ctx context.Context, p *program, args []string) error {
 		return runSPFCheck(ctx, p, args[0], args[1], *helo)
 	})(fs)
 }
@@ -61,12 +64,25 @@ func runSPFCheck(ctx context.Context, p *program, sender, ip, helo string) error
 		}
 	}
 	res := spf.CheckMailFrom(ctx, nil, p.resolver(), args)
-	printSPFResult(p.stdout, res)
-	switch res.Status {
-	case spf.StatusPass, spf.StatusNeutral, spf.StatusNone:
-		return nil
+	ok := res.Status == spf.StatusPass || res.Status == spf.StatusNeutral || res.Status == spf.StatusNone
+	if p.json {
+		return p.found(spfAnswer{
+			string(res.Status), res.Domain.ASCII, res.Record, res.Mechanism, res.MechanismDomain, res.Explanation, errorText(res.Err), res.Lookups, res.VoidLookups, res.Authentic,
+		}, failUnless(ok))
 	}
-	return exitStatus(1)
+	printSPFResult(p.stdout, res)
+	return failUnless(ok)
+}
+
+// spfAnswer is the result of a check.
+type spfAnswer struct {
+	Status, Domain       string
+	Record               string `json:",omitempty"`
+	Mechanism            string `json:",omitempty"` // that decided
+	MechanismDomain      string `json:",omitempty"` // whose record it is in
+	Explanation, Problem string `json:",omitempty"`
+	Lookups, VoidLookups int
+	DNSSEC               bool
 }
 
 // parseSPFSender parses an address, or a domain, whose postmaster then is the sender.
@@ -114,6 +130,15 @@ func runSPFLookup(ctx context.Context, p *program, args []string) error {
 		return usageError{err.Error()}
 	}
 	txt, rec, authentic, status, err := spf.Lookup(ctx, nil, p.resolver(), d)
+	if p.json {
+		a := spfRecord{Record: txt, DNSSEC: &authentic}
+		if err != nil {
+			a.Status = string(status)
+		} else {
+			a.Warnings = rec.Warnings(txt)
+		}
+		return p.found(a, err)
+	}
 	if txt != "" {
 		fmt.Fprintf(p.stdout, "record: %q\n", txt)
 	}
@@ -128,6 +153,39 @@ func runSPFLookup(ctx context.Context, p *program, args []string) error {
 	return nil
 }
 
+// spfRecord is a record explained.
+type spfRecord struct {
+	Record   string
+	Status   string    `json:",omitempty"` // if there is none that is valid
+	DNSSEC   *bool     `json:",omitempty"`
+	Terms    []spfTerm `json:",omitempty"`
+	Warnings []string  `json:",omitempty"`
+}
+
+// spfTerm is a mechanism or modifier, the result if a mechanism matches, and what it means.
+type spfTerm struct {
+	Term    string
+	Status  string `json:",omitempty"`
+	Meaning string
+}
+
+// spfTerms explains the terms of a record.
+func spfTerms(rec *spf.Record) (l []spfTerm) {
+	for _, d := range rec.Directives {
+		l = append(l, spfTerm{d.String(), string(d.Qualifier.Status()), describeDirective(d)})
+	}
+	for _, m := range rec.Other {
+		l = append(l, spfTerm{m.Name + "=" + m.Value, "", "unknown, ignored"})
+	}
+	if rec.Redirect != "" {
+		l = append(l, spfTerm{"redirect=" + rec.Redirect, "", "for all other clients, the SPF record of " + describeDomain(rec.Redirect) + " decides"})
+	}
+	if rec.Exp != "" {
+		l = append(l, spfTerm{"exp=" + rec.Exp, "", "a fail is explained by the text in the TXT record of " + describeDomain(rec.Exp)})
+	}
+	return l
+}
+
 func runSPFParse(_ context.Context, p *program, args []string) error {
 	rec, isSPF, err := spf.Parse(args[0])
 	if err != nil {
@@ -136,19 +194,13 @@ func runSPFParse(_ context.Context, p *program, args []string) error {
 	if !isSPF {
 		return errors.New(`not an SPF record: it does not begin with "v=spf1" and a space`)
 	}
+	if p.json {
+		return p.found(spfRecord{Record: rec.String(), Terms: spfTerms(rec), Warnings: rec.Warnings(args[0])}, nil)
+	}
 	fmt.Fprintf(p.stdout, "%s\n\n", rec)
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	for _, d := range rec.Directives {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", d, d.Qualifier.Status(), describeDirective(d))
-	}
-	for _, m := range rec.Other {
-		fmt.Fprintf(w, "%s=%s\t\tunknown, ignored\n", m.Name, m.Value)
-	}
-	if rec.Redirect != "" {
-		fmt.Fprintf(w, "redirect=%s\t\tfor all other clients, the SPF record of %s decides\n", rec.Redirect, describeDomain(rec.Redirect))
-	}
-	if rec.Exp != "" {
-		fmt.Fprintf(w, "exp=%s\t\ta fail is explained by the text in the TXT record of %s\n", rec.Exp, describeDomain(rec.Exp))
+	for _, t := range spfTerms(rec) {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", t.Term, t.Status, t.Meaning)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -25,9 +25,9 @@ func tlspubkeyCommands() []command {
 	return []command{
 		{words: "config tlspubkey list", args: "[account]", short: "list TLS public keys that log in without a password", max: 1, setup: setupTLSKeyCtl("tlspubkeylist"), help: "Of one account, or of all, with columns separated by tabs."},
 		{words: "config tlspubkey get", args: "fingerprint", short: "show a TLS public key, with its certificate", min: 1, max: 1, setup: setupTLSKeyCtl("tlspubkeyget")},
-		{words: "config tlspubkey add", args: "address [name]", short: "let the key of a TLS certificate, on standard input, log in", min: 1, max: 2, setup: setupTLSKeyAdd, help: tlsKeyAddHelp},
-		{words: "config tlspubkey rm", args: "fingerprint", short: "remove a TLS public key, which logs in no more", min: 1, max: 1, run: ctlSimple("tlspubkeyrm")},
-		{words: "config tlspubkey gen", args: "stem", short: "make a private key and certificate for a TLS client", min: 1, max: 1, run: runTLSKeyGen, help: tlsKeyGenHelp},
+		{words: "config tlspubkey add", args: "address [name]", prints: printsDone, short: "let the key of a TLS certificate, on standard input, log in", min: 1, max: 2, setup: setupTLSKeyAdd, help: tlsKeyAddHelp},
+		{words: "config tlspubkey rm", args: "fingerprint", prints: printsDone, short: "remove a TLS public key, which logs in no more", min: 1, max: 1, run: ctlSimple("tlspubkeyrm")},
+		{words: "config tlspubkey gen", args: "stem", prints: printsDone, short: "make a private key and certificate for a TLS client", min: 1, max: 1, run: runTLSKeyGen, help: tlsKeyGenHelp},
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 // tokenCommands are those for tokens with which programs use the HTTP API.
 func tokenCommands() []command {
 	return []command{
-		{words: "token add", args: "address [name]", short: "make a token for the HTTP API, and print it", min: 1, max: 2, setup: setupTokenAdd, help: tokenAddHelp},
-		{words: "token list", args: "[account]", short: "list tokens for the HTTP API", max: 1, run: ctlOutput("tokenlist"), help: "Of one account, or of all. The tokens themselves are not kept and cannot be shown."},
-		{words: "token rm", args: "account id", short: "remove a token, which works no more", min: 2, max: 2, run: ctlSimple("tokenrm")},
+		{words: "token add", args: "address [name]", prints: printsText, short: "make a token for the HTTP API, and print it", min: 1, max: 2, setup: setupTokenAdd, help: tokenAddHelp},
+		{words: "token list", args: "[account]", short: "list tokens for the HTTP API", max: 1, setup: withOptional("tokenlist"), help: "Of one account, or of all. The tokens themselves are not kept and cannot be shown.\nWith -json, a line for each: account, id, name, login, scopes, created, expires and lastUsed."},
+		{words: "token rm", args: "account id", prints: printsDone, short: "remove a token, which works no more", min: 2, max: 2, run: ctlSimple("tokenrm")},
 	}
 }
 

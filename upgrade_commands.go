@@ -23,7 +23,7 @@ func upgradeCommands() []command {
 	return []command{
 		{words: "health", short: "have the running server check itself", max: 0, setup: setupHealth, help: healthHelp},
 		{words: "upgrade", short: "go over to another program, without refused connections, and back if it fails", max: 0, setup: setupUpgrade, help: upgradeHelp},
-		{words: "copydata", args: "datadir newdir", short: "copy the databases of a data directory, for the rehearsal of an upgrade", min: 2, max: 2, run: runCopyData, unlisted: true},
+		{words: "copydata", args: "datadir newdir", prints: printsDone, short: "copy the databases of a data directory, for the rehearsal of an upgrade", min: 2, max: 2, run: runCopyData, unlisted: true},
 	}
 }
 
@@ -32,7 +32,10 @@ The server opens the account of the postmaster and the queue, reads what a login
 connects to its listeners. Prints "healthy", or a line for each problem and exits with 1.`
 
 const upgradeHelp = `
-Checks the program that -binary names: that it runs on this machine, reads mox.conf, and takes over
+Fetches the newest release, or the one that -version names, and verifies its signature, size and
+SHA-256; see "mox checkupdate" for where from. With -binary it is a program that is here already.
+
+Checks the new program: that it runs on this machine, reads mox.conf, and takes over
 a copy of all databases ("verifydata"). Then it is put in the place of the program in use, which
 stays beside it as "mox.old", and the server's parent process hands over: the old program lets
 open connections finish for three seconds and stops, the new one gets its sockets; who connects
@@ -43,6 +46,9 @@ Mail is not lost on the way back: when the new program has another schema of dat
 old one cannot use, that is found out by the rehearsal. Then databases are copied at the
 handover, and put back when the new program did not get ready; once it has accepted mail, there is
 no way back, and it is started again instead. docs/upgrade.md has the details.
+
+With -json, an object: From, To, Rehearsed, Changed, Reversible, State, Reason and Installed; with -status, ID,
+State, Reason, Version and Since.
 
 To be run by who may replace the program, usually root. Without running server, the program is
 only checked and replaced.`
@@ -95,7 +101,10 @@ func setupHealth(fs *flag.FlagSet) runFunc {
 
 func setupUpgrade(fs *flag.FlagSet) runFunc {
 	c := upgradeCommand{}
-	fs.StringVar(&c.binary, "binary", "", "`path` of the new program")
+	fs.StringVar(&c.binary, "binary", "", "`path` of the new program, in place of one that is fetched")
+	fs.StringVar(&c.version, "version", "", "`version` to fetch (default: the newest)")
+	fs.BoolVar(&c.downgrade, "downgrade", false, "allow that -version is the same as now, or older")
+	c.pubkeys = stringsFlag(fs, "pubkey", "public `key` of who releases, in base64, in place of those of this program and mox.conf; may be repeated")
 	fs.StringVar(&c.program, "program", "", "`path` of the program to replace (default: that of the running server, or this one)")
 	fs.BoolVar(&c.skip, "skip-rehearsal", false, "do not try the new program on a copy of the data")
 	fs.BoolVar(&c.status, "status", false, "only tell how far an upgrade is, or what became of the last one")
@@ -107,6 +116,9 @@ func setupUpgrade(fs *flag.FlagSet) runFunc {
 
 type upgradeCommand struct {
 	binary, program string
+	version         string
+	downgrade       bool
+	pubkeys         *[]string
 	skip, status    bool
 	watch, start    time.Duration
 	json            bool
@@ -116,8 +128,11 @@ func (c *upgradeCommand) run(ctx context.Context, p *program, _ []string) error 
 	if c.status {
 		return c.printStatus(ctx, p)
 	}
-	if c.binary == "" {
-		return usagef("-binary is needed")
+	if c.binary != "" && (c.version != "" || c.downgrade || len(*c.pubkeys) > 0) {
+		return usagef("-version, -downgrade and -pubkey are about programs that are fetched, and not for -binary")
+	}
+	if c.downgrade && c.version == "" {
+		return usagef("-downgrade needs -version")
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
@@ -129,10 +144,16 @@ func (c *upgradeCommand) run(ctx context.Context, p *program, _ []string) error 
 		return err
 	}
 	result, err := upgrade.Run(ctx, o)
+	newest := errors.Is(err, upgrade.ErrNewest)
+	if newest {
+		err = nil
+	}
 	if c.json {
 		if perr := printJSONLine(p.stdout, result); perr != nil {
 			return errors.Join(err, perr)
 		}
+	} else if newest {
+		fmt.Fprintf(p.stdout, "there is no newer version than %s\n", result.From)
 	} else if err == nil {
 		fmt.Fprintf(p.stdout, "upgraded from %s to %s\n", result.From, result.To)
 	}
@@ -152,6 +173,11 @@ func (c *upgradeCommand) options(ctx context.Context, p *program) (upgrade.Optio
 		Source: upgrade.File(c.binary), Config: path, Data: snap.DataPath("."), SkipRehearsal: c.skip, Start: c.start, Watch: c.watch,
 		Free: upgrade.FreeSpace, ID: strconv.FormatInt(time.Now().UnixNano(), 36),
 		Tell: func(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) },
+	}
+	if c.binary == "" {
+		if o.Source, err = p.feedSource(snap, c.version, c.downgrade, *c.pubkeys, o.Tell); err != nil {
+			return o, err
+		}
 	}
 	if o.As, err = upgrade.AsOwner(o.Data); err != nil {
 		return o, err

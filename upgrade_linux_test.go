@@ -85,7 +85,7 @@ func prepareMox(t *testing.T, ip string, user bool) *installed {
 			t.Fatal(err)
 		}
 	}
-	names, err := dnstest.Start(dns.MockResolver{A: map[string][]string{"remote.example": {ip}}, PTR: map[string][]string{ip: {"remote.example"}}})
+	names, err := dnstest.Start(dns.MockResolver{A: map[string][]string{"remote.example": {ip}}, PTR: map[string][]string{ip: {"remote.example"}}, TXT: map[string][]string{"_updates." + feedDomain: {"v=UPDATES0; l=v2.0.0"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

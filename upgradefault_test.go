@@ -16,6 +16,7 @@ import (
 
 	"mox/config"
 	"mox/db"
+	"mox/updates"
 )
 
 // Tests of upgrades use copies of the test program, some of which have a fault: its name is
@@ -56,6 +57,9 @@ func fault() string {
 func faultyStatus() int {
 	name := fault()
 	worker := os.Getenv("MOX_SOCKETS") != "" && slices.Contains(os.Args, "serve")
+	if _, err := updates.ParseVersion(name); err == nil {
+		release = name // no fault, but a release
+	}
 	switch {
 	case name == "":
 	case name == "version" && slices.Contains(os.Args, "version"):

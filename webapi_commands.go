@@ -14,8 +14,8 @@ import (
 // webapiCommands are those for the HTTP API and its webhooks.
 func webapiCommands() []command {
 	return []command{
-		{words: "webapi", args: "[method [baseurl-with-credentials]]", short: "show methods of the HTTP API, or call one", max: 2, run: runWebAPI, help: webapiHelp},
-		{words: "example", args: "[name]", short: "print an example, such as of a webhook call", max: 1, run: runExample, help: "Without argument, lists the names of examples."},
+		{words: "webapi", args: "[method [baseurl-with-credentials]]", short: "show methods of the HTTP API, or call one", max: 2, setup: withJSON(runWebAPI), help: webapiHelp},
+		{words: "example", args: "[name]", short: "print an example, such as of a webhook call", max: 1, setup: withJSON(runExample), help: "Without argument, lists the names of examples. With -json, an object for each, or for the one that is\nnamed: Name and Body."},
 	}
 }
 
@@ -23,6 +23,12 @@ func runWebAPI(ctx context.Context, p *program, args []string) error {
 	methods := webapi.Methods()
 	if len(args) == 0 {
 		for _, m := range methods {
+			if p.json {
+				if err := printJSONLine(p.stdout, describedMethod(m)); err != nil {
+					return err
+				}
+				continue
+			}
 			fmt.Fprintf(p.stdout, "%-19s %s\n", m.Name, m.Summary)
 		}
 		return nil
@@ -31,10 +37,28 @@ func runWebAPI(ctx context.Context, p *program, args []string) error {
 	if i < 0 {
 		return fmt.Errorf("no method %q; \"mox webapi\" lists them", args[0])
 	}
-	if len(args) == 1 {
+	if len(args) == 1 && p.json {
+		return printJSONLine(p.stdout, describedMethod(methods[i]))
+	} else if len(args) == 1 {
 		return describeMethod(p.stdout, methods[i])
 	}
 	return callMethod(ctx, p, args[0], args[1])
+}
+
+// methodJSON is a method of the HTTP API; Raw tells of a result that is no JSON.
+type methodJSON struct {
+	Name, Summary, Doc string
+	Request            any
+	Result             any    `json:",omitempty"`
+	Raw                string `json:",omitempty"`
+}
+
+func describedMethod(m webapi.Method) methodJSON {
+	d := methodJSON{m.Name, m.Summary, m.Doc, m.Request, m.Result, m.Raw}
+	if m.Raw != "" {
+		d.Result = nil
+	}
+	return d
 }
 
 func describeMethod(w io.Writer, m webapi.Method) error {
@@ -83,14 +107,29 @@ func callMethod(ctx context.Context, p *program, method, base string) error {
 }
 
 func runExample(_ context.Context, p *program, args []string) error {
+	found := false
 	for _, ex := range webapi.HookExamples() {
-		if len(args) == 0 {
-			fmt.Fprintln(p.stdout, ex.Name)
-		} else if ex.Name == args[0] {
-			return printJSON(p.stdout, ex.Body)
+		if len(args) > 0 && ex.Name != args[0] {
+			continue
+		}
+		found = true
+		var err error
+		switch {
+		case p.json:
+			err = printJSONLine(p.stdout, struct {
+				Name string
+				Body any
+			}{ex.Name, ex.Body})
+		case len(args) == 0:
+			_, err = fmt.Fprintln(p.stdout, ex.Name)
+		default:
+			err = printJSON(p.stdout, ex.Body)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	if len(args) > 0 {
+	if !found {
 		return fmt.Errorf("no example %q; \"mox example\" lists them", args[0])
 	}
 	return nil
@@ -104,4 +143,6 @@ result:
 	echo '{"To": [{"Address": "you@example.com"}], "Text": "hi"}' |
 		mox webapi Send https://me%40example.org:password@mail.example.org/webapi/
 
-For a token, the user is "token" and the password the token.`
+For a token, the user is "token" and the password the token.
+
+With -json and without URL, an object for each method: Name, Summary, Doc, Request and Result (examples), or Raw.`

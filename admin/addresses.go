@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mox/config"
+	"mox/directory"
 	"mox/smtp"
 )
 
@@ -133,4 +134,51 @@ func aliasMember(snap *config.Snapshot, s string) (config.AliasMember, bool) {
 		return config.AliasMember{}, false
 	}
 	return config.AliasMember{Address: dest.Address, Account: dest.Account, Destination: dest}, true
+}
+
+// AddressOwner is who gets mail to an address: an account, or the members of an alias.
+type AddressOwner struct {
+	Address string // as configured; a catchall is "@domain"
+	Account string `json:",omitempty"`
+	Mailbox string `json:",omitempty"` // of the account, where no ruleset says otherwise
+	Alias   bool   `json:",omitempty"`
+	// Via is how it was found: address, base (without separator and what follows), postmaster or
+	// catchall.
+	Via string
+}
+
+// String is the name of the account, and how it comes to the mail when the address is not its own.
+func (o AddressOwner) String() string {
+	switch {
+	case o.Alias:
+		return o.Address + "\t(alias)"
+	case o.Via != viaNames[directory.ViaAddress]:
+		return o.Account + "\t(" + o.Via + " " + o.Address + ")"
+	}
+	return o.Account
+}
+
+var viaNames = map[directory.Via]string{
+	directory.ViaAddress: "address", directory.ViaBase: "base", directory.ViaPostmaster: "postmaster", directory.ViaCatchall: "catchall",
+}
+
+// AddressOwner tells who gets mail to an address.
+func (a *Admin) AddressOwner(address string) (AddressOwner, error) {
+	addr, err := smtp.ParseAddressLax(address)
+	if err != nil {
+		return AddressOwner{}, fmt.Errorf("address %q: %w", address, err)
+	}
+	snap := a.Config.Snapshot()
+	r, err := directory.NewView(snap).Resolve(addr.Localpart, addr.Domain)
+	if err != nil {
+		return AddressOwner{}, err
+	}
+	o := AddressOwner{Address: r.Base.String(), Mailbox: r.Mailbox, Alias: r.Alias != nil, Via: viaNames[r.Via]}
+	if r.Via == directory.ViaCatchall {
+		o.Address = "@" + r.Domain.Domain.Name()
+	}
+	if r.Account != nil {
+		o.Account = r.Account.Name
+	}
+	return o, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -57,6 +58,8 @@ type Admin struct {
 	Invites *invite.Book
 	// Submit sends for accounts; nil: nothing can be sent.
 	Submit Submitter
+	// IMAP serves a connection, which it closes, as someone who has logged in.
+	IMAP func(ctx context.Context, conn net.Conn, account, login string)
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.
 	Inbound *inbound.Inbound
 	Door    inbound.Door

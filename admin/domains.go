@@ -191,3 +191,19 @@ func retireKey(path string) error {
 	}
 	return os.Rename(path, filepath.Join(dir, filepath.Base(path)))
 }
+
+// Domain is one line of the list of domains.
+type Domain struct {
+	Domain   string // with U-labels, as in domains.conf
+	Disabled bool
+}
+
+// Domains returns all domains of the configuration, sorted by name.
+func (a *Admin) Domains() []Domain {
+	domains := a.Config.Snapshot().Dynamic.Domains
+	var list []Domain
+	for _, name := range slices.Sorted(mapKeys(domains)) {
+		list = append(list, Domain{name, domains[name].Disabled})
+	}
+	return list
+}

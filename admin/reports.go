@@ -199,3 +199,21 @@ func (a *Admin) ReportUnsuppress(ctx context.Context, actor Actor, k reportdb.Ki
 	}
 	return err
 }
+
+// AddDMARCReport stores a report without any check, and tells whether it was not there yet.
+func (a *Admin) AddDMARCReport(ctx context.Context, actor Actor, r reportdb.DMARCReport) (added bool, rerr error) {
+	defer func() { a.audit(ctx, actor, "add DMARC report", rerr, "reporter", r.Reporter, "new", added) }()
+	if a.Reports == nil {
+		return false, errNoReports
+	}
+	return a.Reports.AddDMARCReport(ctx, r)
+}
+
+// AddTLSReport stores a report without any check, and tells whether it was not there yet.
+func (a *Admin) AddTLSReport(ctx context.Context, actor Actor, r reportdb.TLSReport) (added bool, rerr error) {
+	defer func() { a.audit(ctx, actor, "add TLS report", rerr, "reporter", r.Reporter, "new", added) }()
+	if a.Reports == nil {
+		return false, errNoReports
+	}
+	return a.Reports.AddTLSReport(ctx, r)
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+
+	"mox/lineio"
 )
 
 // readAhead bounds what is fetched at a time.
@@ -120,29 +122,15 @@ func (r *Repository) Restore(ctx context.Context, s *Snapshot, want func(path st
 		if err != nil {
 			return err
 		}
-		er := &errorReader{r: body}
+		er := &lineio.Source{R: body}
 		if err := to.File(f.Item, er); err != nil {
-			if er.err == nil || ctx.Err() != nil {
+			if er.Err == nil || ctx.Err() != nil {
 				return err
 			}
-			if err := to.Fail(er.err.Error()); err != nil {
+			if err := to.Fail(er.Err.Error()); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// errorReader remembers an error.
-type errorReader struct {
-	r   io.Reader
-	err error
-}
-
-func (e *errorReader) Read(b []byte) (int, error) {
-	n, err := e.r.Read(b)
-	if err != nil && err != io.EOF {
-		e.err = err
-	}
-	return n, err
 }

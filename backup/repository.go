@@ -308,7 +308,7 @@ func (r *Repository) decode(id ID, b []byte) ([]byte, error) {
 
 // Snapshot is one backup in a repository.
 type Snapshot struct {
-	Name     string // of the object, and for people: time and a random part
+	Name     string // of the object, and for people: time, nanoseconds and a random part
 	Time     time.Time
 	Ended    time.Time
 	Mox      string // version of the program
@@ -354,6 +354,12 @@ func (r *Repository) SnapshotNames(ctx context.Context) ([]string, error) {
 
 // snapshotTime is how names of snapshots begin.
 const snapshotTime = "20060102T150405Z"
+
+// snapshotName is a new name. Two of one second are in their order too: which is the latest is known by
+// the names.
+func snapshotName(now time.Time) string {
+	return fmt.Sprintf("%s-%08x%s", now.UTC().Format(snapshotTime), now.Nanosecond(), randomName()[:8])
+}
 
 // NameTime is the time in the name of a snapshot.
 func NameTime(name string) (time.Time, bool) {

@@ -371,3 +371,16 @@ func TestKeep(t *testing.T) {
 		}
 	}
 }
+
+// TestSnapshotName: the order of names is that of time, also within a second.
+func TestSnapshotName(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	before := ""
+	for _, d := range []time.Duration{0, 1, time.Microsecond, 300 * time.Millisecond, 999 * time.Millisecond, time.Second} {
+		name := snapshotName(now.Add(d))
+		if at, ok := NameTime(name); name <= before || !ok || !at.Equal(now.Add(d).Truncate(time.Second)) {
+			t.Errorf("%s after %s, time %v", name, before, at)
+		}
+		before = name
+	}
+}

@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"math/rand/v2"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -35,9 +31,8 @@ func (r *Repository) Run(ctx context.Context, src Sender, version string, progre
 	now := r.Now().UTC()
 	host, _ := os.Hostname()
 	w := &writer{ctx: ctx, r: r, progress: progress, fresh: map[ID]bool{}, before: map[string]*SnapshotFile{}, buf: make([]byte, chunkSize)}
-	w.snap = &Snapshot{Time: now, Mox: version, Host: host}
+	w.snap = &Snapshot{Name: snapshotName(now), Time: now, Mox: version, Host: host}
 	last, err := r.At(ctx, time.Time{})
-	w.snap.Name = nameAfter(now, last)
 	if err == nil && !r.reread(ctx, last.Time) {
 		for i := range last.Files {
 			w.before[last.Files[i].Path] = &last.Files[i]
@@ -56,21 +51,6 @@ func (r *Repository) Run(ctx context.Context, src Sender, version string, progre
 		return w.snap, fmt.Errorf("the snapshot is made, but %d things are missing in it: %s", n, w.snap.Failures[0])
 	}
 	return w.snap, nil
-}
-
-// nameAfter is a name for a snapshot. The last one by name is the newest, so it comes after that of last, if there is one,
-// also within a second.
-func nameAfter(now time.Time, last *Snapshot) string {
-	second := now.Format(snapshotTime) + "-"
-	if last != nil {
-		rest, same := strings.CutPrefix(last.Name, second)
-		n, err := strconv.ParseUint(rest, 16, 64)
-		if room := math.MaxUint64 - n; same && err == nil && room > 1<<20 {
-			// Some way on, as others may make one too, with much room left.
-			return fmt.Sprintf("%s%016x", second, n+1+rand.Uint64N(room>>10))
-		}
-	}
-	return second + randomName()
 }
 
 // writer is a Sink that writes a snapshot.

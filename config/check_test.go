@@ -83,6 +83,21 @@ func TestMinimal(t *testing.T) {
 	}
 }
 
+func TestReadRoots(t *testing.T) {
+	for static, want := range map[string]string{
+		minimalStatic: "",
+		minimalStatic + "TLS:\n\tCA:\n\t\tCertFiles:\n\t\t\t- ca.pem\n":   "",
+		minimalStatic + "TLS:\n\tCA:\n\t\tCertFiles:\n\t\t\t- nope.pem\n": "TLS.CA.CertFiles[0]: reading file",
+	} {
+		s, err := LoadOptions(makeDir(t, static, minimalDynamic), Options{SkipFiles: true})
+		check(t, err)
+		roots, err := s.ReadRoots()
+		if (roots != nil) != (want == "" && static != minimalStatic) || (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Error(roots, err)
+		}
+	}
+}
+
 func TestStaticErrors(t *testing.T) {
 	host := "Hostname: mail.example.org\n"
 	ips := "\t\tIPs:\n\t\t\t- 127.0.0.1\n"
@@ -106,6 +121,8 @@ func TestStaticErrors(t *testing.T) {
 		e(host, with("TLS:\n\tCA:§\n\t\tAdditionalToSystem: false\n"), "TLS.CA.CertFiles: no certificate files are given"),
 		e(host, with("TLS:\n\tCA:\n\t\tCertFiles:\n\t\t\t- bad.pem§\n"), "TLS.CA.CertFiles[0]: no PEM certificate in file"),
 		e(host, with("TLS:\n\tCA:\n\t\tAdditionalToSystem: true\n\t\tCertFiles:\n\t\t\t- ca.pem\n\t\t\t- nope.pem§\n"), "TLS.CA.CertFiles[1]: reading file: open nope.pem: no such file or directory"),
+		e(host, with("CheckUpdates: true\nUpdates:\n\tDomain: a..b§\n\tURL: http://x/y§\n\tPublicKeys:\n\t\t- AAAA§\n"), `Updates.Domain: bad domain "a..b": empty label`, `Updates.URL: "http://x/y" does not begin with https:// and a host`, `Updates.PublicKeys[0]: "AAAA" is not a public key: those are 32 bytes in base64, as "mox updates pubkey" prints`),
+		e(host, with("Updates:\n\tDomain: mox.example\n\tPublicKeys:\n\t\t-§\n"), `Updates.PublicKeys[0]: "" is not a public key: those are 32 bytes in base64, as "mox updates pubkey" prints`),
 		e(host, with("ACME:\n\tx:\n\t\tDirectoryURL: ftp://x§\n\t\tContactEmail: x§\n\t\tRenewBefore: -1h§\n\t\tPort: 65536§\n\t\tIssuerDomainName: -§\n"),
 			`ACME.x.DirectoryURL: bad URL "ftp://x": must start with https:// or http://`, `ACME.x.ContactEmail: bad address "x": missing domain at column 2`, "ACME.x.RenewBefore: must not be negative", "ACME.x.Port: bad port 65536, must be from 1 to 65535", `ACME.x.IssuerDomainName: bad domain "-": label with hyphen at its start or end`),
 		e(host, acme("\t\tExternalAccountBinding:\n\t\t\tKeyID:§\n\t\t\tKeyFile: cert.pem§\n"), "ACME.x.ExternalAccountBinding.KeyID: is empty", "ACME.x.ExternalAccountBinding.KeyFile: file does not hold a key in base64url"),
@@ -283,6 +300,23 @@ func TestLoadErrors(t *testing.T) {
 	if _, _, err := CheckStatic(path, Options{}); err == nil {
 		t.Error("no error")
 	}
+}
+
+// TestEnviron sets fields of mox.conf by the environment, over those of the file.
+func TestEnviron(t *testing.T) {
+	path := makeDir(t, minimalStatic, minimalDynamic)
+	load := func(env ...string) (*Snapshot, error) {
+		return LoadOptions(path, Options{Environ: func() []string { return append(env, "PATH=/bin", "MOX_CONFX=1") }})
+	}
+	s, err := load("MOX_CONF_LogLevel=trace", "MOX_CONF_Listeners__local__Hostname=mx.example.org", "MOX_CONF_Listeners__local__IPs=127.0.0.2,127.0.0.3")
+	check(t, err)
+	l := s.Listeners["local"]
+	equal(t, "set", fmt.Sprint(s.Static.LogLevel, " ", l.Hostname.ASCII, " ", l.IPs), "trace mx.example.org [127.0.0.2 127.0.0.3]")
+	_, err = load("MOX_CONF_LogLevel=loud", "MOX_CONF_Listeners__local__IPs=127.0.0.1,x")
+	equal(t, "error", strings.Count(fmt.Sprint(err), "environment variable MOX_CONF_"), 2)
+	_, err = load("MOX_CONF_Loglevel=info", "MOX_CONF_Listeners__public__IPs=::")
+	equal(t, "error", fmt.Sprint(err), "environment variable MOX_CONF_Listeners__public__IPs: Listeners.public.IPs: the file has no \"public\"\n"+
+		"environment variable MOX_CONF_Loglevel: Loglevel: unknown field \"Loglevel\"; did you mean \"LogLevel\"?")
 }
 
 func unwrapPath(err error) error {

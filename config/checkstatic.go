@@ -14,6 +14,7 @@ import (
 	"mox/mlog"
 	"mox/sconf"
 	"mox/smtp"
+	"mox/updates"
 )
 
 // checkStatic checks all that can be said without domains.conf.
@@ -45,6 +46,9 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	if s.TLS.CA != nil {
 		info.RootCAs = c.checkCA(root.Key("TLS", "CA"), s.TLS.CA)
 	}
+	if s.Updates != nil {
+		info.Updates = c.checkUpdates(root.Key("Updates"), s.Updates)
+	}
 	for _, name := range sorted(s.ACME) {
 		info.ACME[name] = c.checkACME(root.Key("ACME", name), name, s.ACME[name])
 	}
@@ -71,6 +75,9 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	}
 	if s.Backup != nil {
 		c.checkBackup(root.Key("Backup"), s.Backup)
+	}
+	if s.Tracing != nil {
+		info.TracesURL = c.checkTracing(root.Key("Tracing"), s.Tracing)
 	}
 	for _, q := range []struct {
 		name  string
@@ -128,6 +135,49 @@ func (c *checker) checkCA(p sconf.Path, ca *CA) *x509.CertPool {
 		}
 	}
 	return pool
+}
+
+// ReadRoots reads the authorities that TLS.CA names, for commands that load the configuration
+// without files. Nil: those of the system.
+func (s *Snapshot) ReadRoots() (*x509.CertPool, error) {
+	if s.Static.TLS.CA == nil {
+		return nil, nil
+	}
+	doc, err := sconf.Parse(nil, s.Path, &struct{}{}) // for errors, without lines
+	if err != nil {
+		return nil, err
+	}
+	c := checker{doc: doc, opts: Options{}.withDefaults(), dir: filepath.Dir(s.Path)}
+	pool := c.checkCA(sconf.Path(nil).Key("TLS", "CA"), s.Static.TLS.CA)
+	if len(c.errs) > 0 {
+		return nil, c.errs
+	}
+	return pool, nil
+}
+
+// checkUpdates makes the feed of Updates.
+func (c *checker) checkUpdates(p sconf.Path, u *Updates) updates.Feed {
+	d, ok := c.domain(p.Key("Domain"), u.Domain)
+	if u.URL != "" {
+		if err := updates.CheckURL(u.URL); err != nil {
+			c.errorf(p.Key("URL"), "%v", err)
+			ok = false
+		}
+	}
+	for i, k := range u.PublicKeys {
+		if _, err := updates.ParsePublicKey(k); err != nil {
+			c.errorf(p.Key("PublicKeys").Index(i), "%v", err)
+			ok = false
+		}
+	}
+	if !ok {
+		return updates.Feed{}
+	}
+	f, err := updates.NewFeed(d.ASCII, u.URL, u.PublicKeys)
+	if err != nil {
+		c.errorf(p.Key("PublicKeys"), "%v", err)
+	}
+	return f
 }
 
 // Issuer returns the name for CAA records, or "".

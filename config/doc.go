@@ -12,7 +12,8 @@
 // # Files
 //
 // mox.conf, domains.conf beside it, and the keys and certificates they name, are read.
-// Only domains.conf is written, by [Manager.Edit], with its comments kept.
+// Only domains.conf is written, by [Manager.Edit], with its comments kept. Values of mox.conf
+// are also taken from the environment ([EnvPrefix]).
 //
 // # Goroutines
 //

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"mox/dns"
@@ -23,6 +24,10 @@ type Options struct {
 	// Snapshot. For commands that only want to know what is configured.
 	SkipFiles bool
 
+	// Environ is the environment, from which fields of mox.conf may be set: see
+	// [EnvPrefix]. Nil is os.Environ.
+	Environ func() []string
+
 	// Now is for warnings about expired certificates. Nil is time.Now.
 	Now func() time.Time
 }
@@ -31,11 +36,19 @@ func (o Options) withDefaults() Options {
 	if o.ReadFile == nil {
 		o.ReadFile = os.ReadFile
 	}
+	if o.Environ == nil {
+		o.Environ = os.Environ
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	return o
 }
+
+// EnvPrefix is before the names of environment variables that set a field of mox.conf, over what
+// is in the file. Behind it is the path of the field with two underscores between names:
+// MOX_CONF_LogLevel, MOX_CONF_Listeners__public__Hostname. Items of lists are separated by commas.
+const EnvPrefix = "MOX_CONF_"
 
 // DynamicName is the name of the dynamic file, in the directory of the static one.
 const DynamicName = "domains.conf"
@@ -85,11 +98,34 @@ func loadStatic(path string, opts Options) (*staticFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.setFromEnviron(); err != nil {
+		return nil, err
+	}
 	c := checker{doc: s.doc, opts: s.opts, dir: filepath.Dir(path)}
 	s.info = c.checkStatic(s.conf)
 	sortByLine(c.errs)
 	s.errs, s.warn = c.errs, c.warnings
 	return s, nil
+}
+
+// setFromEnviron sets the fields that the environment has.
+func (s *staticFile) setFromEnviron() error {
+	vars := slices.Sorted(slices.Values(s.opts.Environ()))
+	var errs sconf.Errors
+	for _, v := range vars {
+		name, value, _ := strings.Cut(v, "=")
+		field, ok := strings.CutPrefix(name, EnvPrefix)
+		if !ok {
+			continue
+		}
+		if err := s.doc.Set(s.conf, strings.Split(field, "__"), value, "environment variable "+name); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
 }
 
 // CheckStatic reads and checks mox.conf alone, and what it needs of domains.conf not.

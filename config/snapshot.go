@@ -20,6 +20,7 @@ import (
 	"mox/mtasts"
 	"mox/sconf"
 	"mox/smtp"
+	"mox/updates"
 )
 
 // Snapshot is a valid configuration. Nothing in it changes, and nobody may change what
@@ -58,11 +59,13 @@ type StaticInfo struct {
 	PackageLogLevels map[string]slog.Level
 	Hostname         dns.Domain
 	RootCAs          *x509.CertPool // Nil for those of the system.
+	Updates          updates.Feed   // Zero without Updates.
 	Listeners        map[string]*ListenerInfo
 	Hostnames        map[dns.Domain]bool  // The global one and those of listeners.
 	OwnIPs           map[netip.Addr]bool  // Addresses and public addresses of listeners, without unspecified ones.
 	HostTLSRPT       *ReportAddress       // Nil if not set.
 	Relays           []*RelayInfo         // By name.
+	TracesURL        string               // That spans are posted to; empty for none.
 	ACME             map[string]*ACMEInfo // Providers by name.
 	// ClientCertificates are those of transports, by name.
 	ClientCertificates map[string]tls.Certificate

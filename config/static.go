@@ -13,7 +13,8 @@ type Static struct {
 	User                            string               `sconf:"optional" sconf-doc:"User to run as when started as root: privileged ports are bound and TLS keys opened as root, all else happens as this user. A name that does not exist must be a number and is used as both user and group id. Default: mox."`
 	NoFixPermissions                bool                 `sconf:"optional" sconf-doc:"When started as root, do not repair owner and mode of files in the configuration and data directories. For setups in which something else looks after them."`
 	Hostname                        string               `sconf-doc:"Full name of this machine in DNS, such as mail.example.org. Used in the SMTP greeting and EHLO, in Received headers, as target of MX records, and for TLS certificates. Forward and reverse DNS should agree with it. Names with other than ASCII characters are written in Unicode, not with xn--."`
-	CheckUpdates                    bool                 `sconf:"optional" sconf-doc:"Ask once a day (with a DNS lookup) whether there is a newer version of mox, and if so deliver the changelog to the postmaster mailbox."`
+	CheckUpdates                    bool                 `sconf:"optional" sconf-doc:"Ask once a day (with a DNS lookup) whether there is a newer version of mox, and if so deliver the changelog to the postmaster mailbox, once for each version. Where to ask and whose signature to believe is part of a release, or set by Updates; without either nothing is asked, and the log says so at the start. \"mox checkupdate\" asks now."`
+	Updates                         *Updates             `sconf:"optional" sconf-doc:"Where CheckUpdates, \"mox checkupdate\" and \"mox upgrade\" find releases, in place of what this program was built with. For programs built by yourself, and organisations that release to their own servers (\"mox updates serve\")."`
 	Pedantic                        bool                 `sconf:"optional" sconf-doc:"Refuse protocol deviations that are common and normally tolerated. For testing other software; do not use it where mail has to arrive."`
 	TLS                             GlobalTLS            `sconf:"optional" sconf-doc:"Settings for all TLS connections that mox makes."`
 	ACME                            map[string]ACME      `sconf:"optional" sconf-doc:"Providers of TLS certificates by ACME, such as Let's Encrypt. Keys are names of your choice, to be used in TLS.ACME of listeners."`
@@ -38,7 +39,15 @@ type Static struct {
 	IMAPSaveLimit                   int                  `sconf:"optional" sconf-doc:"How many messages an IMAP command may copy, move or append, announced as SAVELIMIT, or as much as IMAPMessageLimit where that is lower. Commands with more are refused as a whole. Default: 0, no limit."`
 	NoSharing                       bool                 `sconf:"optional" sconf-doc:"Do not let users share mailboxes with each other, which they do with access control lists in IMAP (RFC 4314). What is shared already stays so until this is removed again, but cannot be seen."`
 	SharingWithinDomain             bool                 `sconf:"optional" sconf-doc:"Let users share mailboxes only with accounts of the same default Domain. For servers with domains that have nothing to do with each other."`
+	Tracing                         *Tracing             `sconf:"optional" sconf-doc:"Send what took how long, from the reception of a message to its delivery, to a collector of OpenTelemetry. Default: nothing is sent."`
 	Backup                          *Backup              `sconf:"optional" sconf-doc:"Have the server make backups of itself, and prove that they can be restored. Without this, \"mox backup\" does when asked."`
+}
+
+// Tracing is Static.Tracing.
+type Tracing struct {
+	Endpoint  string            `sconf-doc:"URL of the collector, which takes OTLP by HTTP as JSON: http://127.0.0.1:4318. Without a path, /v1/traces is added. Spans have names of accounts, domains, addresses of clients and what servers answered, but no addresses of persons and nothing of messages."`
+	Headers   map[string]string `sconf:"optional" sconf-doc:"Fields added to the header of requests, such as Authorization."`
+	IMAPAfter time.Duration     `sconf:"optional" sconf-doc:"How long a command of IMAP has to take to be sent. Default: 1s."`
 }
 
 // Backup is Static.Backup.
@@ -55,6 +64,13 @@ type Backup struct {
 	DrillInterval time.Duration `sconf:"optional" sconf-doc:"Time between drills: the newest backup is restored into a scratch directory, one account after the other, checked, compared with the mail that is here, and removed. A failure is logged and mailed to postmaster. Default: 168h (a week)."`
 	NoDrill       bool          `sconf:"optional" sconf-doc:"Do not do that."`
 	Replicate     bool          `sconf:"optional" sconf-doc:"Between backups, send each commit of the databases of accounts and of the queue to the repository within a second or two, so that all can be restored as it was at any moment since the oldest backup."`
+}
+
+// Updates is Static.Updates.
+type Updates struct {
+	Domain     string   `sconf-doc:"Domain whose TXT record _updates.<domain> has the newest version."`
+	URL        string   `sconf:"optional" sconf-doc:"Where the changelog is, beginning with https://. Programs are in the directory that it is in, or below. Default: https://updates.<domain>/changelog.json"`
+	PublicKeys []string `sconf-doc:"Ed25519 public keys, in base64 as \"mox updates pubkey\" prints them: what one of them has signed is believed to be a release. Get them in another way than the changelog. \"mox upgrade\" as root does not believe a mox.conf that others than root can change, as it usually is the server's user: there, give the key as -pubkey."`
 }
 
 // GlobalTLS is Static.TLS.

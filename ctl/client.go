@@ -43,6 +43,27 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 	return c, nil
 }
 
+// ask sends a request.
+func (c *Client) ask(r Request) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encoding request: %w", err)
+	}
+	if _, err := c.conn.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("sending request: %w", err)
+	}
+	return nil
+}
+
+// answer reads the line "ok", or returns the error that the server answers.
+func (c *Client) answer() error {
+	line, err := readLine(c.r)
+	if err != nil {
+		return fmt.Errorf("reading answer: %w", err)
+	}
+	return parseAnswer(string(line))
+}
+
 // Do sends a request and copies its output to w. An error that the server answers is
 // returned with its text.
 func (c *Client) Do(r Request, w io.Writer) error { return c.DoInput(r, nil, w) }
@@ -50,12 +71,8 @@ func (c *Client) Do(r Request, w io.Writer) error { return c.DoInput(r, nil, w) 
 // DoInput is Do with input for the command, at most 32 MiB; nil for none.
 func (c *Client) DoInput(r Request, in io.Reader, w io.Writer) error {
 	r.Input = in != nil
-	b, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encoding request: %w", err)
-	}
-	if _, err := c.conn.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("sending request: %w", err)
+	if err := c.ask(r); err != nil {
+		return err
 	}
 	if in != nil {
 		cw := chunkWriter{bufio.NewWriter(c.conn)}
@@ -66,11 +83,7 @@ func (c *Client) DoInput(r Request, in io.Reader, w io.Writer) error {
 			return fmt.Errorf("sending input: %w", err)
 		}
 	}
-	line, err := readLine(c.r)
-	if err != nil {
-		return fmt.Errorf("reading answer: %w", err)
-	}
-	if err := parseAnswer(string(line)); err != nil {
+	if err := c.answer(); err != nil {
 		return err
 	}
 	if err := readChunks(c.r, w); err != nil {
@@ -94,27 +107,17 @@ func (c *Client) Stream(ctx context.Context, r Request, send func(io.Writer) err
 }
 
 func (c *Client) stream(r Request, send func(io.Writer) error, w io.Writer) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encoding request: %w", err)
+	if err := c.ask(r); err != nil {
+		return err
 	}
-	if _, err := c.conn.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("sending request: %w", err)
-	}
-	line, err := readLine(c.r)
-	if err != nil {
-		return fmt.Errorf("reading answer: %w", err)
-	}
-	if err := parseAnswer(string(line)); err != nil {
+	if err := c.answer(); err != nil {
 		return err
 	}
 	sent := make(chan error, 1)
 	go func() { sent <- c.send(send) }()
-	err = readChunks(c.r, w)
+	err := readChunks(c.r, w)
 	if err == nil {
-		if line, err = readLine(c.r); err == nil {
-			err = parseAnswer(string(line))
-		}
+		err = c.answer()
 	}
 	if err != nil {
 		c.conn.Close() // ends what is being sent

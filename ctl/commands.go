@@ -25,31 +25,31 @@ var commands = map[string]commandEntry{
 		return nil
 	}},
 	"backupstatus": {1, 1, backupStatus},
-	"loglevels": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, out io.Writer) error {
-		for _, l := range a.LogLevels() {
-			fmt.Fprintf(out, "%s: %s\n", l.Package, l.Level)
-		}
-		return nil
+	"loglevels": {0, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
+		return printLines(out, p[0], a.LogLevels(), func(l admin.PackageLevel) string { return l.Package + ": " + l.Level })
 	}},
 	"setloglevels": {1, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
 		return a.SetLogLevel(ctx, actor, p[1], p[0])
 	}},
-	"accountlist": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, out io.Writer) error {
-		for _, acc := range a.Accounts() {
-			disabled := ""
-			if acc.Disabled {
-				disabled = "\t(disabled)"
-			}
-			fmt.Fprintf(out, "%s%s\n", acc.Name, disabled)
-		}
-		return nil
+	"accountlist": {0, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
+		return printLines(out, p[0], a.Accounts(), func(acc admin.Account) string { return acc.Name + disabledMark(acc.Disabled) })
 	}},
-	"accountaddresses": {1, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
+	"accountaddresses": {1, 2, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
 		addresses, err := a.AccountAddresses(p[0])
-		for _, addr := range addresses {
-			fmt.Fprintln(out, addr)
+		if err != nil {
+			return err
 		}
-		return err
+		return printLines(out, p[1], addresses, func(s string) string { return s })
+	}},
+	"addressaccount": {1, 2, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
+		owner, err := a.AddressOwner(p[0])
+		if err != nil {
+			return err
+		}
+		return printLines(out, p[1], []admin.AddressOwner{owner}, admin.AddressOwner.String)
+	}},
+	"domainlist": {0, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
+		return printLines(out, p[0], a.Domains(), func(d admin.Domain) string { return d.Domain + disabledMark(d.Disabled) })
 	}},
 	"accountadd": {2, 2, func(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) error {
 		return a.AccountAdd(ctx, actor, p[0], p[1])
@@ -85,7 +85,7 @@ var commands = map[string]commandEntry{
 	"certificaterenew": {1, 2, renewCertificate},
 	"tokenadd":         {3, 4, addToken},
 	"tokenrm":          {2, 2, removeToken},
-	"tokenlist":        {0, 1, listTokens},
+	"tokenlist":        {0, 2, listTokens},
 	"acllist":          {0, 2, listACLs},
 	"aclset":           {4, 4, setACL},
 	"trace":            {1, 5, findTraces},
@@ -105,3 +105,23 @@ var commands = map[string]commandEntry{
 
 // actor is who the audit lines name for what comes through the socket.
 const actor = admin.Actor("ctl")
+
+// printLines prints a line for each thing, of JSON if format says so.
+func printLines[T any](out io.Writer, format string, l []T, line func(T) string) error {
+	if format == "json" {
+		return printJSON(out, l...)
+	}
+	for _, v := range l {
+		if _, err := fmt.Fprintln(out, line(v)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func disabledMark(disabled bool) string {
+	if disabled {
+		return "\t(disabled)"
+	}
+	return ""
+}

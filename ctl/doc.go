@@ -13,6 +13,8 @@
 // comes a line "ok" or "error" that says how it ended. After an error, and when the client is
 // gone, the connection ends, and with it the command.
 //
+// After "ok" to the request "imapserve" the connection is one of IMAP, of a user who has logged in.
+//
 // A Server has one goroutine that accepts and one for each connection; Close ends them
 // and waits.
 package ctl

@@ -21,6 +21,7 @@ import (
 var reportWords = map[string]commandEntry{
 	"dmarcreportlist":      reportList("reports (id, period, domain, reporter, messages, passed, failed)", (*admin.Admin).DMARCReports, dmarcReportLine),
 	"dmarcreportprint":     {1, 2, printDMARCReport},
+	"dmarcreportadd":       addReport((*admin.Admin).AddDMARCReport),
 	"dmarcreportsources":   reportList("sources (domain, address, messages, passed, by DKIM, by SPF, failed, quarantined, rejected)", (*admin.Admin).DMARCSources, dmarcSourceLine),
 	"dmarcreportdays":      reportList("days (day, domain, reports, messages, passed, by DKIM, by SPF, failed, quarantined, rejected)", (*admin.Admin).DMARCSummaries, dmarcDayLine),
 	"dmarcevaluationlist":  {1, 2, evaluations},
@@ -29,6 +30,7 @@ var reportWords = map[string]commandEntry{
 	"dmarcsuppressremove":  reportSuppressRemove(reportdb.KindDMARC),
 	"tlsrptreportlist":     reportList("reports (id, period, domains, reporter, sessions, failed)", (*admin.Admin).TLSReports, tlsReportLine),
 	"tlsrptreportprint":    {1, 2, printTLSReport},
+	"tlsrptreportadd":      addReport((*admin.Admin).AddTLSReport),
 	"tlsrptreportdays":     reportList("days (day, domain, reports, sessions, failed, by type)", (*admin.Admin).TLSSummaries, tlsDayLine),
 	"tlsrptresultlist":     {1, 2, tlsResults},
 	"tlsrptsuppresslist":   reportSuppressList(reportdb.KindTLS),
@@ -49,6 +51,31 @@ func reportList[T any](heading string, list func(*admin.Admin, context.Context, 
 		}
 		return printList(out, heading, p[1] == "json", l, line)
 	}}
+}
+
+// addReport makes a command that stores a report. Parameter: the report as JSON, as input.
+func addReport[T any](add func(*admin.Admin, context.Context, admin.Actor, T) (bool, error)) commandEntry {
+	return commandEntry{1, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
+		var r T
+		if err := decode(p[0], &r); err != nil {
+			return err
+		}
+		added, err := add(a, ctx, actor, r)
+		if err != nil {
+			return err
+		}
+		return PrintReportAdded(out, added)
+	}}
+}
+
+// PrintReportAdded tells whether a report is new.
+func PrintReportAdded(out io.Writer, added bool) error {
+	text := "added"
+	if !added {
+		text = "there already"
+	}
+	_, err := fmt.Fprintln(out, text)
+	return err
 }
 
 // word is text of strangers as a column: a word, safe for a terminal.

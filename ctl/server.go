@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mox/admin"
@@ -27,6 +28,7 @@ type Server struct {
 	wg       sync.WaitGroup
 	ctx      context.Context // of requests; ends with Close
 	cancel   context.CancelFunc
+	imaps    atomic.Int64 // sessions of IMAP
 
 	mu     sync.Mutex // guards the below
 	conns  map[net.Conn]bool
@@ -145,6 +147,9 @@ func (s *Server) serve(conn net.Conn) {
 func (s *Server) answer(ctx context.Context, line []byte, conn net.Conn, r *bufio.Reader, w *bufio.Writer) error {
 	var out bytes.Buffer
 	req, err := parseRequest(line)
+	if err == nil && req.Command == imapWord {
+		return s.serveIMAP(ctx, req, conn, r, w)
+	}
 	if err == nil && req.Stream {
 		return s.stream(ctx, req, conn, r, w)
 	}

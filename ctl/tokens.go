@@ -42,12 +42,32 @@ func removeToken(ctx context.Context, a *admin.Admin, p []string, _ io.Writer) e
 	return a.TokenRemove(ctx, actor, p[0], id)
 }
 
+// tokenLine is a token as a line of JSON, without its hash.
+type tokenLine struct {
+	Account string `json:"account"`
+	auth.Token
+	Hash []byte `json:"hash,omitempty"` // never set
+}
+
+func printTokens(out io.Writer, l []admin.AccountTokens) error {
+	var lines []tokenLine
+	for _, acc := range l {
+		for _, t := range acc.Tokens {
+			lines = append(lines, tokenLine{Account: acc.Account, Token: t})
+		}
+	}
+	return printJSON(out, lines...)
+}
+
+// listTokens parameters: account or empty for all, and "json" for a line of JSON for each token.
 func listTokens(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
 	l, err := a.Tokens(ctx, p[0])
 	if err != nil {
 		return err
 	}
-	if len(l) == 0 {
+	if p[1] == "json" {
+		return printTokens(out, l)
+	} else if len(l) == 0 {
 		fmt.Fprintln(out, "(none)")
 		return nil
 	}

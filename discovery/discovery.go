@@ -74,8 +74,8 @@ func (d *Discovery) Endpoints() []Endpoint {
 		e("autodiscover", "/Autodiscover/Autodiscover.xml", d.autodiscover),
 		e("autodiscover", "/autodiscover/autodiscover.json", d.autodiscoverJSON),
 		e("autodiscover", "/autodiscover/autodiscover.json/", d.autodiscoverJSON), // with v1.0/<address>
-		e("mobileconfig", "/profile.mobileconfig", d.profile),
-		e("mobileconfigqrcodepng", "/profile.mobileconfig.qrcode.png", d.profileQR),
+		e("mobileconfig", "/profile.mobileconfig", d.withProfile(d.profile)),
+		e("mobileconfigqrcodepng", "/profile.mobileconfig.qrcode.png", d.withProfile(d.profileQR)),
 	}
 }
 

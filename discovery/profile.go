@@ -31,16 +31,23 @@ type profileRequest struct {
 	name      string
 }
 
+// withProfile answers a request about a profile by serve, if it is a good one.
+func (d *Discovery) withProfile(serve func(w http.ResponseWriter, r *http.Request, p *profileRequest)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if allow(w, r, http.MethodGet, http.MethodHead) {
+			return
+		}
+		p, err := d.parseProfile(r)
+		if err != nil {
+			bad(w, err.Error())
+			return
+		}
+		serve(w, r, p)
+	}
+}
+
 // profile serves a profile for Apple's mail programs.
-func (d *Discovery) profile(w http.ResponseWriter, r *http.Request) {
-	if allow(w, r, http.MethodGet, http.MethodHead) {
-		return
-	}
-	p, err := d.parseProfile(r)
-	if err != nil {
-		bad(w, err.Error())
-		return
-	}
+func (d *Discovery) profile(w http.ResponseWriter, r *http.Request, p *profileRequest) {
 	body, err := p.plist()
 	if err != nil {
 		bad(w, err.Error())
@@ -69,15 +76,7 @@ func (d *Discovery) signed(r *http.Request, body []byte) []byte {
 }
 
 // profileQR serves a QR code with the URL of a profile.
-func (d *Discovery) profileQR(w http.ResponseWriter, r *http.Request) {
-	if allow(w, r, http.MethodGet, http.MethodHead) {
-		return
-	}
-	p, err := d.parseProfile(r)
-	if err != nil {
-		bad(w, err.Error())
-		return
-	}
+func (d *Discovery) profileQR(w http.ResponseWriter, r *http.Request, p *profileRequest) {
 	query := url.Values{"addresses": {strings.Join(p.addresses, ",")}}
 	if p.name != "" {
 		query.Set("name", p.name)

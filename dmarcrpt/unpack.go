@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"mox/lineio"
 )
 
 // Errors of parsing.
@@ -27,23 +29,9 @@ const (
 	maxZipFiles = 100
 )
 
-// source remembers how its reader failed, so that damage can be told from that.
-type source struct {
-	r   io.Reader
-	err error // not EOF
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
-}
-
 // unpack returns the XML of a report, however it is packed.
 func unpack(r io.Reader) ([]byte, error) {
-	src := &source{r: r}
+	src := &lineio.Source{R: r}
 	br := bufio.NewReader(src)
 	magic, _ := br.Peek(4)
 	var b []byte
@@ -57,8 +45,8 @@ func unpack(r io.Reader) ([]byte, error) {
 		b, err = readBounded(br, MaxSize)
 	}
 	switch {
-	case src.err != nil:
-		return nil, fmt.Errorf("reading DMARC report: %w", src.err)
+	case src.Err != nil:
+		return nil, fmt.Errorf("reading DMARC report: %w", src.Err)
 	case err != nil && !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrReport):
 		return nil, fmt.Errorf("%w: compressed data is damaged: %w", ErrReport, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"mox/otlp"
 	"mox/queue"
 	"mox/webapi"
 )
@@ -186,6 +188,7 @@ func (h *Hooks) call(ctx context.Context, hook queue.Hook) queue.HookResult {
 	default:
 		r.Success = true
 	}
+	h.traced(hook, r)
 	if h.c.Metrics.Request != nil {
 		h.c.Metrics.Request(r.Duration)
 	}
@@ -193,6 +196,17 @@ func (h *Hooks) call(ctx context.Context, hook queue.Hook) queue.HookResult {
 		h.c.Metrics.Result(code)
 	}
 	return r
+}
+
+// traced sends a call.
+func (h *Hooks) traced(hook queue.Hook, r queue.HookResult) {
+	if h.c.Spans == nil {
+		return
+	}
+	h.c.Spans.Done(otlp.Span{
+		Trace: otlp.MessageTrace(hook.MessageID), Name: "webhook " + hook.Event, Kind: otlp.Client, Start: r.Start, End: r.Start.Add(r.Duration), Err: r.Error,
+		Attrs: []slog.Attr{slog.Int64("webhookid", hook.ID), slog.String("account", hook.Account), slog.Int("http.response.status_code", r.Code), slog.Int("attempt", hook.Attempts+1)},
+	}, 0)
 }
 
 // plainError is the text of an error without the URL, which may have a secret in it.

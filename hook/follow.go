@@ -14,6 +14,7 @@ import (
 	"mox/queue"
 	"mox/store"
 	"mox/trace"
+	"mox/upkeep"
 )
 
 // Settings of an account that have the last body that was looked at: for webhooks of what
@@ -45,15 +46,7 @@ func (h *Hooks) follow(ctx context.Context) {
 func (h *Hooks) nextTouched() (string, time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now, wait := h.c.Now(), idle
-	for name, at := range h.touched {
-		if !at.After(now) {
-			delete(h.touched, name)
-			return name, 0
-		}
-		wait = min(wait, at.Sub(now))
-	}
-	return "", wait
+	return upkeep.Due(h.touched, h.c.Now(), idle)
 }
 
 // followOne looks at what is new in an account.

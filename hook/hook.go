@@ -16,6 +16,7 @@ import (
 
 	"mox/config"
 	"mox/mlog"
+	"mox/otlp"
 	"mox/queue"
 	"mox/store"
 )
@@ -49,6 +50,7 @@ type Config struct {
 	Random  func() float64   // in [0, 1); nil: math/rand
 	Limits  Limits
 	Metrics Metrics
+	Spans   *otlp.Exporter // is sent each call; nil: nobody is
 }
 
 // Limits bound calls. Zero fields have the defaults.

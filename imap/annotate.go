@@ -148,11 +148,11 @@ func (p *scanner) oneOrMore(item func()) {
 // annotationValues: "(" entry SP "(" attrib SP value *(SP attrib SP value) ")" *(SP ...) ")".
 func (p *scanner) annotationValues() (list []AnnotationValue) {
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		entry := p.annotationEntry(false)
 		p.space()
 		p.expect('(')
-		for p.err == nil {
+		for first := true; p.nextItem(&first); {
 			a := p.annotationAttribute()
 			// RFC 5257 3.2.2: the size is read-only, and it must be clear whose value it is.
 			if p.err == nil && (a.Size || a.Scope == AnnotationBoth) {
@@ -160,15 +160,7 @@ func (p *scanner) annotationValues() (list []AnnotationValue) {
 			}
 			p.space()
 			list = append(list, AnnotationValue{entry, a.Scope, p.value()})
-			if p.accept(')') {
-				break
-			}
-			p.space()
 		}
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return list
 }

@@ -72,7 +72,7 @@ func parseGetMetadata(d *Decoder, _ *Request) any {
 // metadataOptions: "(" getmetadata-option *(SP getmetadata-option) ")".
 func (p *scanner) metadataOptions(g *GetMetadata) {
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		switch name := p.keyword("GETMETADATA option"); name {
 		case "MAXSIZE":
 			p.space()
@@ -89,22 +89,14 @@ func (p *scanner) metadataOptions(g *GetMetadata) {
 		default:
 			p.fail("unknown GETMETADATA option %q", clip(name))
 		}
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 }
 
 // entryList: "(" entry *(SP entry) ")".
 func (p *scanner) entryList() (names []string) {
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		names = append(names, p.entryName())
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return names
 }
@@ -136,15 +128,11 @@ func parseSetMetadata(d *Decoder, _ *Request) any {
 	m := &SetMetadata{Mailbox: p.mailbox()}
 	p.space()
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		v := MetadataValue{Name: p.entryName()}
 		p.space()
 		v.Value = p.value()
 		m.Values = append(m.Values, v)
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return m
 }
@@ -185,16 +173,12 @@ func readMetadata(p *scanner, _ string) Response {
 		return m
 	}
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		p.count()
 		v := MetadataValue{Name: p.astring("entry name")}
 		p.space()
 		v.Value = p.value()
 		m.Values = append(m.Values, v)
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return m
 }

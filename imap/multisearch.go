@@ -43,7 +43,7 @@ func parseMultiSearch(d *Decoder, _ *Request) any {
 // searchSources reads filter-mailboxes *(SP filter-mailboxes) up to ")". Scope options may
 // follow by the grammar; there are none.
 func (p *scanner) searchSources() (list []SearchSource) {
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		p.count()
 		name := p.keyword("source option")
 		src := SearchSource{Filter: notifyFilters[name]}
@@ -59,10 +59,6 @@ func (p *scanner) searchSources() (list []SearchSource) {
 			src.Mailboxes = p.oneOrMoreMailboxes()
 		}
 		list = append(list, src)
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return list
 }

@@ -123,12 +123,8 @@ func (p *scanner) notifyGroup(n *Notify) (g NotifyGroup) {
 	if bare && p.acceptWord("NONE)") {
 		return g
 	}
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		p.notifyEvent(n, &g)
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	if !bare {
 		p.expect(')')
@@ -141,13 +137,9 @@ func (p *scanner) oneOrMoreMailboxes() (names []string) {
 	if !p.accept('(') {
 		return []string{p.mailbox()}
 	}
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		p.count()
 		names = append(names, p.mailbox())
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return names
 }
@@ -172,15 +164,11 @@ func (p *scanner) notifyEvent(n *Notify, g *NotifyGroup) {
 
 // notifyFetch reads fetch items up to ")".
 func (p *scanner) notifyFetch() (atts []FetchAtt) {
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		atts = append(atts, p.fetchAtt(p.fetchName()))
 		if len(atts) > maxFetchAtts {
 			p.fail("too many fetch items")
 		}
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return atts
 }

@@ -70,7 +70,7 @@ func parseID(d *Decoder, _ *Request) any {
 	if p.accept(')') {
 		return id
 	}
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		var f IDParam
 		var ok bool
 		f.Key = p.string("field name")
@@ -81,10 +81,6 @@ func parseID(d *Decoder, _ *Request) any {
 		if len(id.Params) > maxIDParams {
 			p.fail("too many fields")
 		}
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return id
 }

@@ -197,15 +197,11 @@ func parseFetch(d *Decoder, r *Request) any {
 	f := &Fetch{Set: p.numSet()}
 	p.space()
 	if p.accept('(') {
-		for p.err == nil {
+		for first := true; p.nextItem(&first); {
 			f.Atts = append(f.Atts, p.fetchAtt(p.fetchName()))
 			if len(f.Atts) > maxFetchAtts {
 				p.fail("too many fetch items")
 			}
-			if p.accept(')') {
-				break
-			}
-			p.space()
 		}
 	} else {
 		name := p.fetchName()
@@ -333,15 +329,11 @@ func (p *scanner) sectionText(s *Section) {
 	}
 	p.space()
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		s.Fields = append(s.Fields, p.astring("header field name"))
 		if len(s.Fields) > maxHeaderFields {
 			p.fail("too many header fields")
 		}
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 }
 
@@ -364,7 +356,7 @@ func (p *scanner) partial() *Partial {
 // VANISHED (RFC 7162), PARTIAL (RFC 9394).
 func (p *scanner) fetchModifiers(f *Fetch, uid bool) {
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		switch name := p.keyword("FETCH modifier"); name {
 		case "CHANGEDSINCE":
 			p.space()
@@ -384,10 +376,6 @@ func (p *scanner) fetchModifiers(f *Fetch, uid bool) {
 		default:
 			p.fail("unknown FETCH modifier %q", clip(name))
 		}
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	// RFC 7162 3.2.6: only for UID FETCH, and only together with CHANGEDSINCE.
 	if f.Vanished && (!uid || f.ChangedSince == nil) {

@@ -45,7 +45,7 @@ func parseSelect(d *Decoder, _ *Request) any {
 		return s
 	}
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		switch name := p.keyword("select parameter"); name {
 		case "CONDSTORE":
 			s.CondStore = true
@@ -60,10 +60,6 @@ func parseSelect(d *Decoder, _ *Request) any {
 		default:
 			p.fail("unknown select parameter %q", clip(name))
 		}
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return s
 }
@@ -145,7 +141,7 @@ var statusAtts = func() map[string]StatusAtt {
 // statusAtts: "(" status-att *(SP status-att) ")".
 func (p *scanner) statusAtts() (atts []StatusAtt) {
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		name := p.keyword("status item")
 		a, ok := statusAtts[name]
 		if !ok {
@@ -153,10 +149,6 @@ func (p *scanner) statusAtts() (atts []StatusAtt) {
 		}
 		p.count()
 		atts = append(atts, a)
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return atts
 }
@@ -194,13 +186,9 @@ func parseList(d *Decoder, _ *Request) any {
 	p.space()
 	if p.accept('(') {
 		l.Extended = true
-		for p.err == nil {
+		for first := true; p.nextItem(&first); {
 			p.count()
 			l.Patterns = append(l.Patterns, p.pattern())
-			if p.accept(')') {
-				break
-			}
-			p.space()
 		}
 	} else {
 		l.Patterns = []string{p.pattern()}

@@ -32,7 +32,7 @@ func parseSort(d *Decoder, _ *Request) any {
 // sortCriteria: RFC 5256 5: "(" sort-criterion *(SP sort-criterion) ")".
 func (p *scanner) sortCriteria() (criteria []SortCriterion) {
 	p.expect('(')
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		var c SortCriterion
 		name := p.keyword("sort key")
 		if name == "REVERSE" {
@@ -51,10 +51,6 @@ func (p *scanner) sortCriteria() (criteria []SortCriterion) {
 		if criteria = append(criteria, c); len(criteria) > maxSortCriteria {
 			p.fail("too many sort keys")
 		}
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return criteria
 }

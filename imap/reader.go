@@ -376,7 +376,7 @@ func (p *scanner) scores() []uint8 {
 
 // searchCorrelators: RFC 7377 4, up to ")".
 func (p *scanner) searchCorrelators(e *ESearch) {
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		name := p.keyword("search correlator")
 		p.space()
 		switch name {
@@ -389,10 +389,6 @@ func (p *scanner) searchCorrelators(e *ESearch) {
 		default:
 			p.fail("unknown search correlator %q", clip(name))
 		}
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 }
 

@@ -106,6 +106,20 @@ func (p *scanner) expect(c byte) {
 
 func (p *scanner) space() { p.expect(' ') }
 
+// nextItem tells whether there is another item of a list in parentheses, of which the opening one
+// is consumed, and consumes the space before it, or the closing parenthesis.
+func (p *scanner) nextItem(first *bool) bool {
+	if *first {
+		*first = false
+		return p.err == nil
+	}
+	if p.accept(')') {
+		return false
+	}
+	p.space()
+	return p.err == nil
+}
+
 // acceptWord consumes word, given in upper case, if it is next in any case.
 func (p *scanner) acceptWord(word string) bool {
 	if p.err != nil || len(p.line)-p.pos < len(word) {
@@ -370,12 +384,8 @@ func (p *scanner) flagList() (flags []string) {
 	if p.accept(')') {
 		return nil
 	}
-	for p.err == nil {
+	for first := true; p.nextItem(&first); {
 		flags = append(flags, p.flag())
-		if p.accept(')') {
-			break
-		}
-		p.space()
 	}
 	return flags
 }

@@ -97,6 +97,34 @@ func TestImplicitTLS(t *testing.T) {
 	}
 }
 
+// TestLoggedIn: RFC 9051 7.1.4: a connection of someone whom others have authenticated, which
+// stays theirs.
+func TestLoggedIn(t *testing.T) {
+	ts := newTestServer(t, testOptions{})
+	ctx := testContext(t)
+	c, err := imapclient.Dial(ctx, ts.tcp(Listener{Service: "ctl", LoggedIn: &Principal{Account: "mjl", Login: testUser}}), imapclient.Plain, nil, imapclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := c.Greeting(); got.Type != imap.PREAUTH || c.Has("AUTH=PLAIN") || c.Has("UNAUTHENTICATE") || !c.Has("IDLE") {
+		t.Errorf("greeting %v", got)
+	}
+	if _, err := c.Select(ctx, "INBOX", ""); err != nil {
+		t.Error(err)
+	}
+	if err := c.Authenticate(ctx, "PLAIN", sasl.Credentials{Authcid: testUser, Password: testPassword}); err == nil {
+		t.Error("logged in twice")
+	}
+
+	// An account that is not there.
+	c, err = imapclient.Dial(ctx, ts.tcp(Listener{Service: "ctl", LoggedIn: &Principal{Account: "no/body"}}), imapclient.Plain, nil, imapclient.Options{})
+	if err == nil {
+		t.Errorf("greeting %v", c.Greeting())
+		c.Close()
+	}
+}
+
 // TestPreauth: RFC 9051 7.1.4: with TLS from the start, a certificate may log in before the
 // greeting.
 func TestPreauth(t *testing.T) {

@@ -140,7 +140,10 @@ type Hooks struct {
 	// Command is called after each command: result is ok, badsyntax, usererror,
 	// servererror, ioerror, panic or error.
 	Command func(command, result string, d time.Duration)
-	Panic   func()
+	// Slow is called after each command but IDLE that took at least SlowAfter, of the connection with this id.
+	Slow      func(cid int64, command, result string, start time.Time, d time.Duration)
+	SlowAfter time.Duration
+	Panic     func()
 	// ClientID is called with the fields of the ID command.
 	ClientID func(ctx context.Context, p Principal, fields []imap.IDParam)
 }
@@ -214,7 +217,10 @@ func setDefault[T comparable](v *T, def T) {
 
 // Listener says how the connections of one listener are served.
 type Listener struct {
-	Service string // "imap" or "imaps", for metrics and logs
+	Service string // "imap", "imaps" or "ctl", for metrics and logs
+	// LoggedIn is who all connections are logged in as from the start, with PREAUTH (RFC 9051
+	// 7.1.4), and without being limited by address: others have made sure of it. Nil: clients log in.
+	LoggedIn *Principal
 	// TLS is the configuration for STARTTLS, or with Implicit for the start of the
 	// connection. Nil: no TLS.
 	TLS      *tls.Config

@@ -63,6 +63,9 @@ func (s *session) disable(account string) {
 	if s.isDisabled("CONDSTORE") {
 		s.disabled = append(slices.Clone(s.disabled), "QRESYNC")
 	}
+	if s.listener.LoggedIn != nil {
+		s.disabled = append(slices.Clone(s.disabled), "UNAUTHENTICATE") // nobody else may log in
+	}
 }
 
 // checkDisabled refuses commands and arguments of capabilities that are switched off.

@@ -153,7 +153,7 @@ func (s *Server) serveConn(ctx context.Context, nc net.Conn, l *Listener) {
 func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) *session {
 	sess := newSession(s, nc, l)
 	sess.release = func() {}
-	if s.cfg.Limiter != nil {
+	if s.cfg.Limiter != nil && l.LoggedIn == nil {
 		release, ok := s.cfg.Limiter.Accept(sess.remote)
 		if !ok {
 			refuse(nc, l, "LIMIT", "too many connections from your address")

@@ -125,7 +125,11 @@ func newSession(srv *Server, nc net.Conn, l *Listener) *session {
 // logger returns a logger that names the connection and, after login, the account. It is
 // made when there is something to log: most sessions log nothing.
 func (s *session) logger() *slog.Logger {
-	log := s.srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", s.remote.String())
+	remote := s.listener.Service // of a connection without addresses
+	if s.remote.IsValid() {
+		remote = s.remote.String()
+	}
+	log := s.srv.cfg.Log.With("cid", fmt.Sprintf("%x", s.cid), "remote", remote)
 	if s.principal.Account != "" {
 		log = log.With("account", s.principal.Account)
 	}
@@ -230,7 +234,13 @@ func (s *session) greet(ctx context.Context) error {
 		}
 	}
 	status := imap.OK
-	if s.preauth(ctx) {
+	if p := s.listener.LoggedIn; p != nil {
+		if err := s.authenticated(ctx, *p, nil); err != nil {
+			return &errClose{bye: "[UNAVAILABLE] cannot open the account, reference " + s.reference(), err: err}
+		}
+		s.reply = reply{}
+		status = imap.PREAUTH
+	} else if s.preauth(ctx) {
 		status = imap.PREAUTH
 	}
 	s.out = imap.AppendStatus(s.output(), "*", status, s.capabilityCode(), s.srv.cfg.Hostname+" mox imap ready")
@@ -419,6 +429,11 @@ func (s *session) respond(ctx context.Context, r *imap.Request, err error, start
 	}
 	if s.srv.cfg.Hooks.Command != nil {
 		s.srv.cfg.Hooks.Command(metricName(r), result, s.srv.cfg.Now().Sub(start))
+	}
+	if f := s.srv.cfg.Hooks.Slow; f != nil && r.Name != "IDLE" {
+		if took := s.srv.cfg.Now().Sub(start); took >= s.srv.cfg.Hooks.SlowAfter {
+			f(s.cid, metricName(r), result, start, took)
+		}
 	}
 	if fatal != nil {
 		return fatal

@@ -15,6 +15,7 @@ import (
 	"mox/junk"
 	"mox/mlog"
 	"mox/msgauth"
+	"mox/otlp"
 	"mox/report"
 	"mox/smtp"
 	"mox/store"
@@ -44,6 +45,8 @@ type Config struct {
 	// Trace gets the decision about each message for each account; nil: nobody. It must
 	// not change it.
 	Trace func(*trace.Trace)
+	// Spans is sent what took how long; nil: nobody is.
+	Spans *otlp.Exporter
 	// ID makes of a connection's id what is shown of it; nil: nothing is shown.
 	ID func(cid int64) string
 	// Recipients is the most recipients of a message; 0: 1000.
@@ -112,13 +115,14 @@ type Transaction struct {
 	// recipients.
 	original smtp.Path
 	check    *msgauth.Check // nil: the sender is not checked
+	root     *otlp.Root     // nil: nobody wants to know
 
 	suspicious bool
 }
 
 // Begin starts a transaction for a client.
 func (in *Inbound) Begin(_ context.Context, peer smtp.Peer, door Door) (*Transaction, error) {
-	return &Transaction{in: in, dir: in.c.Directory.View(), peer: peer, door: door}, nil
+	return &Transaction{in: in, dir: in.c.Directory.View(), peer: peer, door: door, root: in.c.Spans.Begin("receive", otlp.Server, peer.CID)}, nil
 }
 
 // Mail takes the reverse-path, and begins to find out about the sender.
@@ -131,7 +135,7 @@ func (tx *Transaction) Mail(ctx context.Context, from smtp.Path, p smtp.MailPara
 	tx.from, tx.params = from, p
 	// A program on our network, which LMTP is for, has checked whom it will.
 	if tx.in.c.Checker != nil && !tx.peer.LMTP {
-		tx.check = tx.in.c.Checker.Begin(ctx, tx.peer, from)
+		tx.check = tx.in.c.Checker.Begin(tx.root.In(ctx), tx.peer, from)
 	}
 	return nil
 }
@@ -187,6 +191,9 @@ func (tx *Transaction) refused(to smtp.Path, target deliver.Target, err error) {
 		Action: trace.Reject, Reason: reason, Code: e.Code, Enhanced: e.Enhanced, Text: e.Text, Unkept: true,
 		Steps: []trace.Step{{Check: reason, Effect: "-", Text: "refused at RCPT, before the message came"}},
 	}
+	if tx.root != nil {
+		tx.root.Event("recipient refused", t.Attrs()...)
+	}
 	tx.in.c.Trace(t)
 }
 
@@ -219,6 +226,7 @@ func (tx *Transaction) Abort() {
 	if tx.spool != nil {
 		tx.spool.Close()
 	}
+	tx.root.End(otlp.TraceID{}, "")
 }
 
 // Suspicious tells, after Finish, whether the client seems to be sending junk.
@@ -229,6 +237,7 @@ func (tx *Transaction) Suspicious() bool { return tx.suspicious }
 // others.
 func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	defer tx.Abort()
+	ctx = tx.root.In(ctx)
 	if err := tx.filter.Flush(); err != nil {
 		return nil, err
 	}
@@ -248,6 +257,7 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 		return nil, tx.passBack(ctx, m)
 	}
 	j := tx.judge(ctx, m)
+	defer tx.traced(j)
 	m.Judge, m.Unjudged = j.judge, j.unjudged
 	results := make([]error, len(tx.rcpts))
 	var rcpts []deliver.Recipient
@@ -258,12 +268,23 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 			rcpts, index = append(rcpts, r), append(index, i)
 		}
 	}
+	part := otlp.Start(ctx, "deliver")
 	for i, err := range tx.in.c.Deliverer.Deliver(ctx, m, rcpts) {
 		results[index[i]] = err
 	}
+	part.End("")
 	tx.evaluated(ctx, j)
 	tx.suspicious = j.suspicious.Load()
 	return results, tx.notify(ctx, m, j, results)
+}
+
+// traced ends the span of a message with what was found.
+func (tx *Transaction) traced(j *judge) {
+	if tx.root == nil {
+		return
+	}
+	tx.root.Set(j.facts.Attrs()...)
+	tx.root.End(otlp.MessageTrace(j.facts.MessageID), "")
 }
 
 // message is what is to be delivered.

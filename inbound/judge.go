@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"mox/junk"
 	"mox/message"
 	"mox/msgauth"
+	"mox/otlp"
 	"mox/policy"
 	"mox/smtp"
 	"mox/store"
@@ -31,6 +33,7 @@ type judge struct {
 	check *msgauth.Check   // nil: the sender is not checked
 	res   *msgauth.Results // nil likewise
 	facts trace.Facts      // that are the same for all accounts
+	root  *otlp.Root       // nil: nobody wants to know
 
 	subject    string         // decoded
 	recipients []smtp.Address // in To and Cc
@@ -44,7 +47,7 @@ type judge struct {
 // judge finds out all about the message that does not depend on the account, and fills
 // in what is delivered with it.
 func (tx *Transaction) judge(ctx context.Context, m *deliver.Message) *judge {
-	j := &judge{in: tx.in, dir: tx.dir, door: tx.door, m: m, check: tx.check}
+	j := &judge{in: tx.in, dir: tx.dir, door: tx.door, m: m, check: tx.check, root: tx.root}
 	j.facts = tx.newTrace().Facts
 	j.messageFacts()
 	switch {
@@ -53,7 +56,9 @@ func (tx *Transaction) judge(ctx context.Context, m *deliver.Message) *judge {
 	case tx.check == nil:
 		j.facts.Trusted = "local"
 	default:
+		part := otlp.Start(ctx, "checks")
 		j.res = tx.check.Message(ctx, m.Spool.Part(), m.Spool)
+		part.End("")
 		j.res.Facts(&j.facts)
 		m.Reverse, m.Verified = j.res.ReverseName, j.res.Verified()
 		m.Fields = j.res.Fields(m.SMTPUTF8)
@@ -127,6 +132,9 @@ func (j *judge) report(t *trace.Trace, err error) {
 		reason = ""
 	}
 	j.in.count(err, reason)
+	if j.root != nil {
+		j.root.Event("decision", t.Attrs()...)
+	}
 	if j.in.c.Trace != nil {
 		j.in.c.Trace(t)
 	}
@@ -152,7 +160,9 @@ func (j *judge) judge(ctx context.Context, c deliver.Case) deliver.Judgment {
 	if filter != nil {
 		defer filter.Release()
 	}
+	part := otlp.Start(ctx, "judge")
 	d := j.decide(ctx, &t.Facts, j.settings(info, c), &recipient{c.Account, filter, info, c.Target.Base})
+	part.End("", slog.String("account", account), slog.String("verdict.reason", d.Verdict.Reason))
 	t.Verdict = d.Verdict
 	out := j.judgment(ctx, t, d, c, info)
 	out.Fields = append(out.Fields, rec.Fields()...)

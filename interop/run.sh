@@ -12,6 +12,8 @@
 #	interop/run.sh e2e        from an empty machine to trusted mail; the same
 #	interop/run.sh sending    mox and other servers send each other mail; the same
 #	interop/run.sh metrics    Prometheus with the alert rules and the dashboard
+#	interop/run.sh packages   the packages for Debian and Red Hat, installed, upgraded, removed
+#	interop/run.sh container  the container image, by Podman
 #	interop/run.sh acme       certificates from Pebble, and from files; the same
 set -u
 cd "$(dirname "$0")/.."
@@ -440,6 +442,8 @@ run quickstart case_quickstart
 . "$here/sending.sh"
 . "$here/e2e.sh"
 . "$here/acme.sh"
+. "$here/packages.sh"
+. "$here/container.sh"
 
 if grep -E 'panic|m="unhandled' "$work/server.log"; then
 	echo "FAIL  the server logged a panic"

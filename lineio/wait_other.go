@@ -2,23 +2,14 @@
 
 package lineio
 
-import (
-	"net"
-	"syscall"
-)
+import "net"
 
 // waitReadable waits until nc has input, has ended, or its read deadline has
 // passed, without a buffer. It reports false, at once, where nc is not a socket
 // itself (TLS, a pipe in a test).
 func waitReadable(nc net.Conn) (bool, error) {
-	// Whoever wraps a socket and has this method promises that its Read is that of the
-	// socket, as of a connection that only has other addresses.
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return false, nil
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
+	raw, err := rawConn(nc)
+	if raw == nil {
 		return false, err
 	}
 	// Between two calls of the function, Windows waits with a read of no octets,

@@ -11,14 +11,8 @@ import (
 // passed, without a buffer. It reports false, at once, where nc is not a socket
 // itself (TLS, a pipe in a test).
 func waitReadable(nc net.Conn) (bool, error) {
-	// Whoever wraps a socket and has this method promises that its Read is that of the
-	// socket, as of a connection that only has other addresses.
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return false, nil
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
+	raw, err := rawConn(nc)
+	if raw == nil {
 		return false, err
 	}
 	// The poller tells about edges only, so that an octet that came earlier has to

@@ -60,7 +60,7 @@ var (
 
 // IMAP server.
 var (
-	IMAPConnection = CounterDef{Name: "mox_imap_connection_total", Help: "Connections accepted, by service: imap, imaps.", Labels: []string{"service"}}
+	IMAPConnection = CounterDef{Name: "mox_imap_connection_total", Help: "Connections accepted, by service: imap, imaps, ctl.", Labels: []string{"service"}}
 	IMAPCommand    = HistogramDef{Name: "mox_imap_command_duration_seconds", Help: "Duration of commands, by result: ok, panic, ioerror, badsyntax, servererror, usererror, error.", Labels: []string{"cmd", "result"}, Buckets: bucketsA}
 )
 
@@ -114,6 +114,7 @@ var (
 	SearchIndexed            = GaugeDef{Name: "mox_search_indexed_messages_total", Help: "Messages taken into full-text indexes since the start."}
 	SearchRebuilds           = GaugeDef{Name: "mox_search_rebuilds_total", Help: "Full-text indexes that were found damaged in use and made anew, since the start."}
 	SearchFailures           = GaugeDef{Name: "mox_search_failures_total", Help: "Attempts to bring a full-text index up to date that failed, since the start."}
+	TracingSpans             = CounterDef{Name: "mox_tracing_spans_total", Help: "Spans for the collector of OpenTelemetry: sent, refused (by it), dropped (too many waited, or it could not be reached).", Labels: []string{"result"}}
 	TraceDropped             = GaugeDef{Name: "mox_trace_dropped_total", Help: "Decisions about messages that could not be logged."}
 	SubjectPassGenerate      = CounterDef{Name: "mox_subjectpass_generate_total", Help: "Subjectpass tokens made."}
 	SubjectPassVerify        = CounterDef{Name: "mox_subjectpass_verify_total", Help: "Subjectpass tokens checked: ok, fail.", Labels: []string{"result"}}
@@ -142,13 +143,14 @@ var (
 	LoggingWarn               = CounterDef{Name: "mox_logging_level_warn_total", Help: "Lines logged at level warn."}
 	LoggingError              = CounterDef{Name: "mox_logging_level_error_total", Help: "Lines logged at level error."}
 	HTTPClientRequest         = HistogramDef{Name: "mox_httpclient_request_duration_seconds", Help: "Outgoing HTTP requests.", Labels: []string{"pkg", "method", "code", "result"}, Buckets: bucketsB}
-	UpdatesLookup             = HistogramDef{Name: "mox_updates_lookup_duration_seconds", Help: "Lookups of the newest version.", Labels: []string{"result"}, Buckets: bucketsA30}
+	UpdatesLookup             = HistogramDef{Name: "mox_updates_lookup_duration_seconds", Help: "Lookups of the newest version: ok, notfound, badrecord, temperror.", Labels: []string{"result"}, Buckets: bucketsA30}
+	UpdatesNewer              = GaugeDef{Name: "mox_updates_newer", Help: "1 when there is a newer version than the one that runs, with CheckUpdates in mox.conf."}
 	BackupLast                = GaugeDef{Name: "mox_backup_last_timestamp_seconds", Help: "When the last backup was made that has everything, in seconds since 1970; 0: there was none."}
 	BackupProven              = GaugeDef{Name: "mox_backup_last_proven_timestamp_seconds", Help: "When a backup was last restored by a drill and found to be whole, in seconds since 1970; 0: there was none."}
 	BackupFailing             = GaugeDef{Name: "mox_backup_failing", Help: "1 when the last attempt has failed, by what: backup, drill.", Labels: []string{"what"}}
 	ReplicaLag                = GaugeDef{Name: "mox_replica_lag_seconds", Help: "How long the oldest commit waits that is not in the replica yet."}
 	ReplicaSnapshots          = GaugeDef{Name: "mox_replica_snapshots_total", Help: "Databases that were copied whole for the replica, since the start: to begin with, or because it had fallen too far behind."}
-	UpdatesFetchChangelog     = HistogramDef{Name: "mox_updates_fetchchangelog_duration_seconds", Help: "Fetches of the changelog.", Labels: []string{"result"}, Buckets: bucketsA30}
+	UpdatesFetchChangelog     = HistogramDef{Name: "mox_updates_fetchchangelog_duration_seconds", Help: "Fetches of the changelog: ok, notmodified, unsigned, error.", Labels: []string{"result"}, Buckets: bucketsA30}
 )
 
 // All returns the definitions of every metric of mox itself, by kind.
@@ -159,13 +161,13 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, QueueBounces, WebhookResults,
 		IMAPConnection,
 		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
-		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, JunkRebuilt, SubjectPassGenerate, SubjectPassVerify,
+		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, JunkRebuilt, TracingSpans, SubjectPassGenerate, SubjectPassVerify,
 		DMARCDBPolicyEvaluated, DMARCDBDKIMResult, DMARCDBSPFResult, DMARCDBReportQueued, DMARCDBReportError, TLSRPTDBSession, TLSRPTSendReportQueued, TLSRPTSendReportError,
 		Authentication, AuthenticationRateLimited, Panic, LoggingInfo, LoggingWarn, LoggingError,
 	}
 	gauges = []GaugeDef{
 		SMTPServerSlowSessions, SearchLag, SearchWaiting, SearchIndexed, SearchRebuilds, SearchFailures,
-		BackupLast, BackupProven, BackupFailing, ReplicaLag, ReplicaSnapshots, QueueHold,
+		UpdatesNewer, BackupLast, BackupProven, BackupFailing, ReplicaLag, ReplicaSnapshots, QueueHold,
 		WebmailSSEConnections,
 		DNSBLIPsSuccess, TLSCertificateExpiry,
 		TraceDropped,

@@ -13,6 +13,7 @@ import (
 	"mox/dnsbl"
 	"mox/iprev"
 	"mox/mlog"
+	"mox/otlp"
 	"mox/smtp"
 	"mox/spf"
 )
@@ -115,7 +116,9 @@ func start[T any](ctx context.Context, k *Check, name string, failed T, f func(c
 				p.v = failed
 			}
 		}()
+		part := otlp.Start(ctx, name)
 		p.v = f(ctx)
+		part.End("")
 	})
 	return p
 }

@@ -57,6 +57,9 @@ func dialName(ctx context.Context, resolver dns.Resolver, dial func(ctx context.
 	if err != nil {
 		return nil, err
 	}
+	if net.ParseIP(host) != nil {
+		return dial(ctx, network, address)
+	}
 	ips, _, err := resolver.LookupIP(ctx, "ip", host)
 	if err != nil {
 		return nil, err

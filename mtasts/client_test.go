@@ -180,3 +180,20 @@ func TestGet(t *testing.T) {
 		t.Error(results)
 	}
 }
+
+// A host that is an address is not looked up.
+func TestTransportAddress(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "yes") }))
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	client := http.Client{Transport: NewTransport(dns.MockResolver{}, roots, nil)}
+	resp, err := client.Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "yes" {
+		t.Error(string(b), err)
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"mox/config"
 	"mox/dns"
 	"mox/mlog"
+	"mox/otlp"
 	"mox/queue"
 	"mox/smtpclient"
 )
@@ -84,6 +85,7 @@ type Config struct {
 	Limits  Limits
 	Client  smtpclient.Limits // of sessions; zero fields have the defaults
 	Metrics Metrics
+	Spans   *otlp.Exporter   // is sent each attempt; nil: nobody is
 	Log     *slog.Logger     // nil: none
 	Now     func() time.Time // nil: time.Now
 	Random  io.Reader        // seed of jitter and order, and message ids; nil: crypto/rand

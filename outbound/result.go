@@ -3,10 +3,12 @@ package outbound
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"time"
 
+	"mox/otlp"
 	"mox/queue"
 )
 
@@ -78,6 +80,7 @@ func (o *Outbound) outcome(t *transaction, i int, now time.Time) (queue.Outcome,
 	if f := o.c.Metrics.Delivery; f != nil {
 		f(attempt, t.b.route.name, t.mode(), v.fail.result(), now.Sub(t.start))
 	}
+	o.traced(t, i, attempt, now)
 	if v.fail == nil {
 		out.Action = queue.Delivered
 		out.Result.Success, out.Result.Code, out.Result.Secure = true, 250, v.secure
@@ -101,6 +104,28 @@ func (o *Outbound) outcome(t *transaction, i int, now time.Time) (queue.Outcome,
 		return out, &notified{i: i, out: out, until: now.Add(p.rest(attempt))}
 	}
 	return out, nil
+}
+
+// traced sends the attempt for a recipient.
+func (o *Outbound) traced(t *transaction, i, attempt int, now time.Time) {
+	if o.c.Spans == nil {
+		return
+	}
+	m, v := &t.msgs[i], t.verdicts[i]
+	s := otlp.Span{
+		Trace: otlp.MessageTrace(m.MessageID), Name: "send", Kind: otlp.Client, Start: t.start, End: now,
+		Attrs: []slog.Attr{
+			slog.Int64("queueid", m.ID), slog.String("account", m.Account), slog.String("recipient.domain", m.RecipientDomain.ASCII), slog.Int("attempt", attempt),
+			slog.String("transport", t.b.route.name), slog.String("tlsmode", t.mode()), slog.String("result", v.fail.result()),
+		},
+	}
+	host, ip := v.host, v.ip
+	if v.fail != nil {
+		s.Err, host, ip = v.fail.text, v.fail.host, v.fail.ip
+		s.Attrs = append(s.Attrs, slog.Int("smtp.code", v.fail.code), slog.String("smtp.ecode", v.fail.enhanced), slog.Bool("permanent", v.fail.permanent))
+	}
+	s.Attrs = append(s.Attrs, slog.String("server.address", host), slog.String("network.peer.address", ip))
+	o.c.Spans.Done(s, 0)
 }
 
 // mode is tlsmode of the metrics.

@@ -176,6 +176,9 @@ func timePtr(t time.Time) *time.Time {
 	return &t
 }
 
+// MessageJSON is what a [Message] is as JSON.
+type MessageJSON = wireMessage
+
 // MarshalJSON writes addresses as text, and leaves out what is not set.
 func (m Message) MarshalJSON() ([]byte, error) {
 	w := wireMessage{

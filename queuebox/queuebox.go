@@ -16,6 +16,7 @@ import (
 	"mox/mlog"
 	"mox/queue"
 	"mox/store"
+	"mox/upkeep"
 )
 
 // Queue is what is needed of a *queue.Queue.
@@ -199,15 +200,7 @@ const idle = time.Hour
 func (b *Boxes) next() (string, time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now, wait := b.c.Now(), idle
-	for name, at := range b.touched {
-		if !at.After(now) {
-			delete(b.touched, name)
-			return name, 0
-		}
-		wait = min(wait, at.Sub(now))
-	}
-	return "", wait
+	return upkeep.Due(b.touched, b.c.Now(), idle)
 }
 
 // look brings the mailboxes of an account up to date.

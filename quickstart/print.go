@@ -170,12 +170,12 @@ func (r *Result) Steps() []Step {
 		l = append(l, Step{Text: fmt.Sprintf("Remedy the %d %s found above, as far as they keep you from starting.", problems, plural(problems, "problem", "problems"))})
 	}
 	if p.Options.ExistingWebserver {
-		l = append(l, Step{Text: "Replace the paths in TLS.KeyCerts of config/mox.conf by those of your certificates, restart mox when they are renewed, and set up the web server as shown above.", Commands: []string{"./mox config test"}})
+		l = append(l, Step{Text: "Replace the paths in TLS.KeyCerts of config/mox.conf by those of your certificates, restart mox when they are renewed, and set up the web server as shown above.", Commands: []string{p.command("config test")}})
 	}
 	l = append(l, Step{Text: "Add the DNS records."})
 	l = append(l, r.startSteps()...)
 	return append(l,
-		Step{Text: "Look whether DNS and the way to this server are as they should be, some minutes later.", Commands: []string{"./mox config dnscheck " + p.Address.Domain.ASCII}},
+		Step{Text: "Look whether DNS and the way to this server are as they should be, some minutes later.", Commands: []string{p.command("config dnscheck " + p.Address.Domain.ASCII)}},
 		Step{Text: "Services for you alone are on port " + fmt.Sprint(p.internalPort()) + " of this machine only. From elsewhere they are reached through a tunnel, here at http://localhost:8080/webapi/ in a browser:",
 			Commands: []string{fmt.Sprintf("ssh -L 8080:localhost:%d %s", p.internalPort(), p.Hostname.ASCII)}},
 	)
@@ -188,11 +188,20 @@ func (p *Plan) internalPort() int {
 	return 80
 }
 
+// command is how a command of mox is given from the directory of the installation.
+func (p *Plan) command(args string) string {
+	if p.Options.Docker {
+		return "docker compose run --rm mox " + args
+	}
+	return "./mox " + args
+}
+
 // startSteps are how the server is started.
 func (r *Result) startSteps() []Step {
 	p := r.Plan
 	if p.Options.Docker {
-		return []Step{{Text: "Start the container with this directory as its working directory, on the network of the host, so that the addresses of others are seen.", Commands: []string{"docker compose up -d", "docker compose logs -f"}}}
+		return []Step{{Text: "Start the container with this directory as its working directory, on the network of the host, so that the addresses of others are seen.",
+			Commands: []string{"docker compose up -d", "docker compose logs -f"}}}
 	}
 	var l []Step
 	if dir := filepath.Dir(p.Options.Machine.Program); p.Options.Machine.Program != "" && dir != p.Dir() {

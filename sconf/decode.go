@@ -14,8 +14,9 @@ var ErrType = errors.New("sconf: unsupported type")
 // Doc is a parsed file: it knows where values stood. Its methods may be used
 // concurrently.
 type Doc struct {
-	file string
-	tree *tree
+	file    string
+	tree    *tree
+	sources map[string]string // of values that [Doc.Set] has given, by path
 }
 
 // Parse parses data into dst, a non-nil pointer to a struct that is best zero. File is
@@ -45,7 +46,7 @@ func Parse(data []byte, file string, dst any) (*Doc, error) {
 	}
 	// Concurrent use of Line needs all indexes made.
 	prepare(t.root)
-	return &Doc{file, t}, nil
+	return &Doc{file: file, tree: t}, nil
 }
 
 func prepare(n *node) {
@@ -94,6 +95,9 @@ func (d *Doc) Line(path Path) int {
 
 // Errorf returns an error about the value at this path, with its line.
 func (d *Doc) Errorf(path Path, format string, args ...any) *Error {
+	if source := d.source(path); source != "" {
+		return &Error{source, 0, path, fmt.Sprintf(format, args...)}
+	}
 	return &Error{d.file, d.Line(path), path, fmt.Sprintf(format, args...)}
 }
 

@@ -312,3 +312,70 @@ func BenchmarkRewrite(b *testing.B) {
 		}
 	}
 }
+
+// extent returns the lines of a text before those about an account and its comments, and those behind.
+func extent(t *testing.T, text, account string) (before, after []string) {
+	t.Helper()
+	var c conf
+	doc, err := Parse([]byte(text), "", &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rewriter{t: doc.tree}
+	n := doc.tree.root.child("Accounts").child(account)
+	lines := strings.SplitAfter(text, "\n")
+	return lines[:r.attached(n)], lines[r.after(n):]
+}
+
+// TestRewriteUntouched: a change of one entry leaves every line that is not about it as it is, and
+// adding one takes nothing away, whatever comments and blank lines there are.
+func TestRewriteUntouched(t *testing.T) {
+	for seed := range uint64(400) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		text := comment(r, sample)
+		for range 2 {
+			text = comment(r, text)
+		}
+		c := parse(t, text)
+		name := []string{"mjl", "ä"}[r.IntN(2)]
+		before, after := extent(t, text, name)
+		switch r.IntN(3) {
+		case 0: // changed
+			a := c.Accounts[name]
+			a.Domain, a.Destinations = "changed.example", map[string]dest{"new@changed.example": {Mailbox: "x"}}
+			c.Accounts[name] = a
+		case 1: // removed
+			delete(c.Accounts, name)
+		default: // another added
+			c.Accounts[fmt.Sprint("new", seed)] = account{Domain: "added.example"}
+			keepsAll(t, text, rewrite(t, text, c))
+			continue
+		}
+		out := strings.SplitAfter(rewrite(t, text, c), "\n")
+		if len(out) < len(before) || strings.Join(out[:len(before)], "") != strings.Join(before, "") {
+			t.Fatalf("seed %d: lines before %s have changed:\n%s", seed, name, cmp.Diff(text, strings.Join(out, "")))
+		}
+		// Of two blank lines that come together, one goes.
+		if len(after) > 0 && after[0] == "\n" {
+			after = after[1:]
+		}
+		if len(out) < len(after) || strings.Join(out[len(out)-len(after):], "") != strings.Join(after, "") {
+			t.Fatalf("seed %d: lines behind %s have changed:\n%s", seed, name, cmp.Diff(text, strings.Join(out, "")))
+		}
+	}
+}
+
+// keepsAll checks that the lines of old are all in the new text, in their order.
+func keepsAll(t *testing.T, old, text string) {
+	t.Helper()
+	lines := strings.SplitAfter(text, "\n")
+	for line := range strings.Lines(old) {
+		for len(lines) > 0 && lines[0] != line {
+			lines = lines[1:]
+		}
+		if len(lines) == 0 {
+			t.Fatalf("lost line %q:\n%s", line, cmp.Diff(old, text))
+		}
+		lines = lines[1:]
+	}
+}

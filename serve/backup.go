@@ -80,7 +80,7 @@ func (s *Server) buildBackups(snap *config.Snapshot) {
 		Made:    func(r backup.Result) { set("backup", r.Err != "") },
 		Drilled: func(p backup.Proven) { set("drill", !p.OK) },
 		Alarm: func(ctx context.Context, subject, text string) {
-			if err := s.mailPostmaster(ctx, subject, text); err != nil {
+			if err := s.mailPostmaster(ctx, ownMail{subject: subject, text: text}); err != nil {
 				log.ErrorContext(ctx, "mail to postmaster", "err", err)
 			}
 		},
@@ -150,8 +150,17 @@ func (s *Server) startBackups() {
 	}
 }
 
-// mailPostmaster puts a message about this server into the postmaster's mailbox.
-func (s *Server) mailPostmaster(ctx context.Context, subject, text string) error {
+// ownMail is a message about this server to the postmaster.
+type ownMail struct {
+	subject, text string
+	// id is the part of the Message-ID before the host: a message that the account has is not put there
+	// again. "": any.
+	id    string
+	flags store.Flags
+}
+
+// mailPostmaster puts a message into the postmaster's mailbox.
+func (s *Server) mailPostmaster(ctx context.Context, m ownMail) error {
 	snap := s.Config.Snapshot()
 	to := snap.Static.Postmaster
 	acc, err := s.Store.Account(ctx, to.Account)
@@ -160,7 +169,12 @@ func (s *Server) mailPostmaster(ctx context.Context, subject, text string) error
 	}
 	defer acc.Release()
 	host := snap.Hostname.ASCII
-	id, err := message.NewMessageID(host, nil)
+	id := m.id + "@" + host
+	if m.id == "" {
+		id, err = message.NewMessageID(host, nil)
+	} else if has, herr := hasMessage(ctx, acc, "<"+id+">"); has || herr != nil {
+		return herr
+	}
 	if err != nil {
 		return err
 	}
@@ -168,11 +182,11 @@ func (s *Server) mailPostmaster(ctx context.Context, subject, text string) error
 	c := message.NewComposer(&b, message.ComposeOptions{})
 	c.Raw("From", "mox <postmaster@"+host+">")
 	c.Raw("To", "postmaster@"+host)
-	c.Text("Subject", subject)
+	c.Text("Subject", m.subject)
 	c.Date(s.Now())
 	c.MessageIDs("Message-ID", id)
 	c.Raw("Auto-Submitted", "auto-generated") // RFC 3834 5
-	if err := c.WriteBody(message.TextBody(text, false)); err != nil {
+	if err := c.WriteBody(message.TextBody(m.text, false)); err != nil {
 		return err
 	}
 	spool := acc.NewSpool()
@@ -183,6 +197,16 @@ func (s *Server) mailPostmaster(ctx context.Context, subject, text string) error
 	if err := spool.Finish(); err != nil {
 		return err
 	}
-	_, err = acc.Deliver(ctx, to.Mailbox, store.NewMessage{Spool: spool, Own: true})
+	_, err = acc.Deliver(ctx, to.Mailbox, store.NewMessage{Spool: spool, Own: true, Flags: m.flags})
 	return err
+}
+
+// hasMessage tells whether an account has a message with a Message-ID.
+func hasMessage(ctx context.Context, acc *store.Account, id string) (bool, error) {
+	for _, box := range acc.Mailboxes() {
+		if uids, err := acc.FindMessageID(ctx, box.ID, id); err != nil || len(uids) > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }

@@ -25,7 +25,8 @@
 //
 // One per listening socket, owned by the door that serves it; the control socket's; the
 // configuration watcher's; the systemd watchdog's; the one that answers the parent; one that looks
-// for our own addresses in blocklists (ownlistings.go). Stop ends them in the order in which
+// for our own addresses in blocklists (ownlistings.go); one that looks for newer versions
+// (updates.go). Stop ends them in the order in which
 // [Server.Stop] lists them and waits.
 //
 // Submission and IMAP on ports of HTTPS (web.go) run in the goroutines that package

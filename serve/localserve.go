@@ -77,7 +77,7 @@ func Local(ctx context.Context, o LocalOptions) (int, error) {
 
 // initOnly makes the account's data, for a later start, and reports.
 func (p *process) initOnly(ctx context.Context, o LocalOptions) error {
-	s, err := New(Options{Config: p.manager, Log: p.log, Levels: p.levels, Registry: p.registry, Local: true, Listen: noListen})
+	s, err := New(Options{Config: p.manager, Log: p.log, Levels: p.levels, Registry: p.registry, Local: true, Listen: NoListen})
 	if err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func (p *process) initOnly(ctx context.Context, o LocalOptions) error {
 	return nil
 }
 
-// noListen stands in for sockets that will not be served.
-func noListen(string, string) (net.Listener, error) { return closedListener{}, nil }
+// NoListen stands in for sockets that will not be served, as Options.Listen.
+func NoListen(string, string) (net.Listener, error) { return closedListener{}, nil }
 
 // closedListener is a socket that nobody can connect to.
 type closedListener struct{}

@@ -14,6 +14,7 @@ import (
 	"mox/logfile"
 	"mox/metrics"
 	"mox/mlog"
+	"mox/updates"
 )
 
 // MainOptions are what the command line gives to a server.
@@ -24,6 +25,7 @@ type MainOptions struct {
 	CheckConsistency bool   // check all accounts when the server stops
 	Log              io.Writer
 	Version          string
+	Feed             updates.Feed // of the release; zero: none
 }
 
 // LogDir is the directory with the log, in the data directory.
@@ -141,7 +143,7 @@ func (p *process) keepLines() {
 // serve runs a server until it is asked to stop, and returns the exit status. started is
 // called once it serves.
 func (p *process) serve(ctx context.Context, o Options, started func()) (int, error) {
-	o.Config, o.Log, o.Levels, o.Registry, o.Version = p.manager, p.log, p.levels, p.registry, p.Version
+	o.Config, o.Log, o.Levels, o.Registry, o.Version, o.Feed = p.manager, p.log, p.levels, p.registry, p.Version, p.Feed
 	p.keepLines()
 	defer p.lines.Close()
 	o.Pedantic = p.Pedantic || p.manager.Snapshot().Static.Pedantic

@@ -55,7 +55,7 @@ func (s *Server) buildOutbound() {
 		Local: func(ctx context.Context, m queue.Message, c outbound.Content) error {
 			return s.submit.DeliverLocal(ctx, m, c)
 		},
-		HTTP: s.tokenClient(), Sign: s.sign, Metrics: s.outboundMetrics(), Log: s.Log, Now: s.Now, Loopback: s.Loopback,
+		HTTP: s.tokenClient(), Sign: s.sign, Metrics: s.outboundMetrics(), Spans: s.spans, Log: s.Log, Now: s.Now, Loopback: s.Loopback,
 	})
 }
 

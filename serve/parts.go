@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"mox/admin"
@@ -36,6 +37,9 @@ func (s *Server) build() error {
 	s.Admin.Put, s.Admin.Submit = s.submit.Put, s.submit
 	s.Admin.Inbound, s.Admin.Door = s.inbound, s.publicDoor()
 	s.buildIMAP()
+	s.Admin.IMAP = func(ctx context.Context, conn net.Conn, account, login string) {
+		s.imap.ServeConn(ctx, conn, imapserver.Listener{Service: "ctl", LoggedIn: &imapserver.Principal{Account: account, Login: login}})
+	}
 	return s.buildWeb()
 }
 
@@ -91,6 +95,8 @@ func (s *Server) buildIMAP() {
 			Connection: func(service string) { connections.Inc(service) },
 			Command:    func(cmd, result string, d time.Duration) { commands.Observe(d, cmd, result) },
 			Panic:      func() { s.Registry.Panic("imapserver") },
+			Slow:       s.traceIMAP(),
+			SlowAfter:  s.imapAfter(),
 		},
 	})
 }

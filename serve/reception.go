@@ -143,7 +143,7 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer, forwarder *submit.Fo
 	s.inbound = inbound.New(inbound.Config{
 		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Reports: s.receiver, Trace: s.Traces.Add,
 		Notifier: s.submit, Returner: forwarder,
-		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
+		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now, Spans: s.spans,
 		Metrics: inbound.Metrics{
 			Delivery: func(result, reason string) { deliveries.Inc(result, reason) },
 			Error:    func(kind string) { s.Registry.Counter(metrics.SMTPServerErrors).Inc(kind) },

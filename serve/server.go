@@ -31,6 +31,7 @@ import (
 	"mox/metrics"
 	"mox/mlog"
 	"mox/mtastsdb"
+	"mox/otlp"
 	"mox/outbound"
 	"mox/queue"
 	"mox/queuebox"
@@ -43,6 +44,7 @@ import (
 	"mox/store"
 	"mox/submit"
 	"mox/tracelog"
+	"mox/updates"
 	"mox/upkeep"
 	"mox/webapiserver"
 	"mox/webhandler"
@@ -61,6 +63,7 @@ type Options struct {
 	Resolver  dns.Resolver      // nil: the system's
 	Now       func() time.Time  // nil: time.Now
 	Version   string
+	Feed      updates.Feed // of newer versions, unless mox.conf has one; zero: none
 
 	// Dial makes connections to other mail servers, from source unless that is invalid. Nil:
 	// over the network.
@@ -105,6 +108,7 @@ type Server struct {
 	// Certificates are those gotten by ACME; nil: no listener has such.
 	Certificates *autotls.Manager
 
+	spans        *otlp.Exporter      // nil: nobody wants to know what took how long
 	replica      *replica.Replicator // nil: there is none
 	endReplica   func()              // ends and waits for it; nil: it does not run
 	certFiles    *autotls.Files      // certificates from files
@@ -148,8 +152,9 @@ type Server struct {
 	drain     atomic.Pointer[linkMessage]   // set when another program takes over
 	upgrade   atomic.Pointer[UpgradeStatus] // of the last one
 	started   time.Time
-	watch     watch       // what "mox status" tells of
-	begun     atomic.Bool // set when all sockets are served
+	watch     watch                           // what "mox status" tells of
+	begun     atomic.Bool                     // set when all sockets are served
+	newer     atomic.Pointer[updates.Version] // that there is, as was last heard; zero or nil: none
 	readiness readiness
 	serving   sync.WaitGroup // goroutines that accept connections
 	following sync.WaitGroup // the one that answers the parent
@@ -184,6 +189,7 @@ func New(o Options) (_ *Server, rerr error) {
 	if s.srsKey, err = loadSRSKey(snap.DataPath(srsKeyFile)); err != nil {
 		return nil, err
 	}
+	s.openTracing(snap)
 	s.newReplicator(snap)
 	if s.Store, err = store.Open(snap.DataPath("."), s.storeOptions()); err != nil {
 		return nil, fmt.Errorf("opening data directory: %w", err)
@@ -336,7 +342,7 @@ func (s *Server) openSockets(snap *config.Snapshot) error {
 // Start serves on all sockets and the control socket.
 func (s *Server) Start() error {
 	snap := s.Config.Snapshot()
-	control, err := ctl.Listen(snap.DataPath("ctl"))
+	control, err := s.listenControl(snap)
 	if err != nil {
 		return err
 	}
@@ -365,6 +371,7 @@ func (s *Server) Start() error {
 		s.Certificates.Start()
 	}
 	s.startBackups()
+	s.startUpdates()
 	s.begun.Store(true)
 	notify("READY=1\nSTATUS=serving mail")
 	if s.parent != nil {
@@ -489,12 +496,15 @@ func (s *Server) checkAccount(ctx context.Context, name string) ([]store.Problem
 }
 
 // abandon gives up what a New that failed has opened.
-func (s *Server) abandon() {
+func (s *Server) abandon() { _ = s.Close() }
+
+// Close ends a Server that was not started.
+func (s *Server) Close() error {
 	s.cancel()
 	for _, o := range s.opened {
 		o.Close()
 	}
-	s.closeState()
+	return s.closeState()
 }
 
 // closeState closes what New opened, in the reverse order.
@@ -518,5 +528,6 @@ func (s *Server) closeState() error {
 	if s.endReplica != nil {
 		s.endReplica()
 	}
+	s.closeTracing()
 	return errors.Join(errs...)
 }

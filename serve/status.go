@@ -112,6 +112,9 @@ func (s *Server) Facts(ctx context.Context) status.Facts {
 	}
 	// Where it is not known, FreeSpace tells of more than there can be.
 	f.Disk.Free, f.Disk.Known = free, err == nil && free < 1<<60
+	if v := s.newer.Load(); v != nil {
+		f.Newer = v.String()
+	}
 	if s.replica != nil {
 		f.ReplicaLag = s.replica.Lag()
 	}

@@ -55,7 +55,7 @@ func (s *Server) buildSubmit(deliverer *deliver.Deliverer, forwarder *submit.For
 	s.submit = submit.New(submit.Config{
 		Hostname: s.Config.Snapshot().Hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Queue: s.Queue, Forwarder: forwarder,
 		Junk: s.Junk, Trace: s.Traces.Add,
-		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now,
+		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now, Spans: s.spans,
 		Metrics: submit.Metrics{
 			Submission: func(result string) { submissions.Inc(result) },
 			Error:      func(kind string) { failures.Inc(kind) },

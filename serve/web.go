@@ -175,6 +175,7 @@ func (s *Server) webRouter(o openSocket) webserver.Router {
 			code := strconv.Itoa(o.Code)
 			requests.Observe(o.Header, o.Handler, o.Proto, o.Method, code)
 			responses.Observe(o.Done, o.Handler, o.Proto, o.Method, code)
+			s.traceRequest(o)
 		},
 	}
 	s.addApplications(&p, l, port)
@@ -264,7 +265,7 @@ func (s *Server) newHooks(snap *config.Snapshot) *hook.Hooks {
 	bounces := s.Registry.Counter(metrics.QueueBounces)
 	return hook.New(hook.Config{
 		Queue: s.Queue, Store: s.Store, Config: s.Config.Snapshot, Version: s.Version, Log: s.Log, Now: s.Now,
-		TLS: &tls.Config{RootCAs: snap.RootCAs},
+		TLS: &tls.Config{RootCAs: snap.RootCAs}, Spans: s.spans,
 		Metrics: hook.Metrics{
 			Request: func(d time.Duration) { durations.Observe(d) },
 			Result:  func(status int) { results.Inc(statusLabel(status)) },

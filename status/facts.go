@@ -29,6 +29,7 @@ type Facts struct {
 	SearchLag    time.Duration
 	Warnings     []string // about the configuration
 	Upgrade      Upgrade
+	Newer        string // version that is newer than the one that runs, if one is known
 
 	Panics int // since the start
 	// Within the last day, or since the start if that is later.

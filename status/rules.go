@@ -52,6 +52,7 @@ var rules = []rule{
 	{"configuration", judgeWarnings},
 	{kindErrors, judgeErrors},
 	{"nobackup", judgeNoBackup},
+	{"newer", judgeNewer},
 }
 
 func say(level Level, command, format string, args ...any) (Sentence, bool) {
@@ -364,4 +365,11 @@ func (f *Facts) firstEnd() (end time.Time) {
 		}
 	}
 	return end
+}
+
+func judgeNewer(f *Facts) (Sentence, bool) {
+	if f.Newer == "" {
+		return nothing()
+	}
+	return say(Hint, "mox checkupdate", "Version %s of mox is available.", f.Newer)
 }

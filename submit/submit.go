@@ -18,6 +18,7 @@ import (
 	"mox/dns"
 	"mox/junk"
 	"mox/mlog"
+	"mox/otlp"
 	"mox/queue"
 	"mox/smtp"
 	"mox/store"
@@ -41,6 +42,8 @@ type Config struct {
 	// Trace gets the decision about each message for each account; nil: nobody. It must
 	// not change it.
 	Trace func(*trace.Trace)
+	// Spans is sent what took how long; nil: nobody is.
+	Spans *otlp.Exporter
 	// ID makes of a connection's id what is shown of it; nil: nothing is shown.
 	ID func(cid int64) string
 	// Recipients is the most recipients of a message; 0: 1000.
@@ -140,6 +143,8 @@ type Transaction struct {
 	wantTLS   *bool
 	once      *queue.Once
 
+	root *otlp.Root // nil: nobody wants to know
+
 	// Of the header, once checked.
 	authors    []smtp.Address // of From
 	messageID  string
@@ -154,7 +159,9 @@ func (s *Submit) Begin(_ context.Context, peer smtp.Peer, sender Sender) (*Trans
 	if sender.Account == "" && sender.Relay == nil {
 		return nil, smtp.Errorf(530, "5.7.0", "authentication required")
 	}
-	return &Transaction{s: s, dir: s.c.Directory.View(), peer: peer, sender: sender}, nil
+	root := s.c.Spans.Begin("submit", otlp.Server, peer.CID)
+	root.Set(slog.String("account", sender.Account))
+	return &Transaction{s: s, dir: s.c.Directory.View(), peer: peer, sender: sender, root: root}, nil
 }
 
 // Mail takes the reverse-path, which must be one of the user's addresses or null (for
@@ -293,13 +300,16 @@ func (tx *Transaction) Abort() {
 	if tx.spool != nil {
 		tx.spool.Close()
 	}
+	tx.root.End(otlp.MessageTrace(tx.messageID), "")
 }
 
 // Finish checks, completes and signs the message, delivers it here and queues the rest. When
 // it returns nil, all of that is durable: the message is with every recipient or in the
 // queue, or the sender has a notification about those that it could not be delivered to.
-func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
+func (tx *Transaction) Finish(ctx context.Context) (results []error, rerr error) {
 	defer tx.Abort()
+	defer func() { tx.traced(rerr) }()
+	ctx = tx.root.In(ctx)
 	if err := tx.spool.Finish(); err != nil {
 		tx.count("badmessage")
 		return nil, deliver.Error(err)
@@ -331,7 +341,10 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 		tx.count("badheader")
 		return nil, err
 	}
-	if err := tx.sign(ctx, m); err != nil {
+	part := otlp.Start(ctx, "sign")
+	err = tx.sign(ctx, m)
+	part.End("")
+	if err != nil {
 		return nil, err
 	}
 	if err := tx.maySend(ctx); err != nil {
@@ -342,11 +355,29 @@ func (tx *Transaction) Finish(ctx context.Context) ([]error, error) {
 	return tx.dispatch(ctx, m)
 }
 
+// traced ends the span of the message.
+func (tx *Transaction) traced(err error) {
+	if tx.root == nil {
+		return
+	}
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	tx.root.Set(slog.Int("recipients", len(tx.rcpts)))
+	tx.root.End(otlp.MessageTrace(tx.messageID), text)
+}
+
 // dispatch brings the message to its recipients.
 func (tx *Transaction) dispatch(ctx context.Context, m *deliver.Message) ([]error, error) {
 	d := &dispatch{results: make([]error, len(tx.rcpts)), queued: make([]bool, len(tx.rcpts))}
+	part := otlp.Start(ctx, "deliver")
 	tx.deliver(ctx, m, d)
-	if err := tx.enqueue(ctx, m, d); err != nil {
+	part.End("")
+	part = otlp.Start(ctx, "queue")
+	err := tx.enqueue(ctx, m, d)
+	part.End("")
+	if err != nil {
 		tx.count("queueerror")
 		return nil, err
 	}
@@ -355,7 +386,7 @@ func (tx *Transaction) dispatch(ctx context.Context, m *deliver.Message) ([]erro
 	}
 	tx.logQueued(ctx)
 	tx.sent(ctx, d.results)
-	err := tx.report(ctx, m, d)
+	err = tx.report(ctx, m, d)
 	tx.done(ctx, m, d, err)
 	if err == nil && d.any() {
 		tx.s.c.Deliverer.Settle(m, tx.here())

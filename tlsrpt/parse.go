@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mox/lineio"
 )
 
 // Errors of parsing.
@@ -41,11 +43,11 @@ func Parse(r io.Reader) (*Report, error) {
 
 // read returns the JSON text.
 func read(r io.Reader) ([]byte, error) {
-	src := &source{r: r}
+	src := &lineio.Source{R: r}
 	br := bufio.NewReader(src)
 	if magic, _ := br.Peek(2); string(magic) == "\x1f\x8b" {
 		text, err := gunzip(br)
-		if err != nil && src.err == nil && !errors.Is(err, ErrTooLarge) {
+		if err != nil && src.Err == nil && !errors.Is(err, ErrTooLarge) {
 			err = fmt.Errorf("%w: compressed data is damaged: %w", ErrReport, err)
 		}
 		return text, err
@@ -61,20 +63,6 @@ func gunzip(r io.Reader) ([]byte, error) {
 	// Octets after the compressed data are of no concern.
 	z.Multistream(false)
 	return readBounded(z)
-}
-
-// source remembers how its reader failed, so that damage can be told from that.
-type source struct {
-	r   io.Reader
-	err error // not EOF
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
 }
 
 func readBounded(r io.Reader) ([]byte, error) {

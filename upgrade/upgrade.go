@@ -23,16 +23,26 @@ import (
 
 // Source gets a new program.
 type Source interface {
-	// Fetch returns the path of the program, on this machine, that is to be upgraded to. Whoever
-	// implements it has verified that the program is to be trusted.
-	Fetch(ctx context.Context) (path string, err error)
+	// Fetch writes the program that is to be upgraded to, and returns its version, "" if that is not
+	// known before it was asked. from is what the program in use says its version is. When there is no
+	// error, whoever implements it has verified that what was written is to be trusted; nothing of it
+	// is executed before.
+	Fetch(ctx context.Context, from string, w io.Writer) (version string, err error)
 }
 
-// File is a Source: a program that somebody put there.
+// File is a Source: a program that somebody put there, at a path.
 type File string
 
-// Fetch returns the path.
-func (f File) Fetch(context.Context) (string, error) { return string(f), nil }
+// Fetch copies the file.
+func (f File) Fetch(_ context.Context, _ string, w io.Writer) (string, error) {
+	in, err := os.Open(string(f))
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	_, err = io.Copy(w, in)
+	return "", err
+}
 
 // Server is the running server.
 type Server interface {
@@ -105,16 +115,18 @@ func Run(ctx context.Context, o Options) (Result, error) {
 }
 
 func (r *runner) run(ctx context.Context) error {
-	path, err := r.Source.Fetch(ctx)
+	from, err := r.output(ctx, commandTime, r.Program, "version")
 	if err != nil {
-		return fmt.Errorf("getting the new program: %w", err)
+		return fmt.Errorf("the program in use: %w", err)
 	}
+	r.result.From, _, _ = strings.Cut(from, "\n")
 	next := r.Program + ".new"
-	if err := stage(path, next, r.Program); err != nil {
+	version, err := r.stage(ctx, next)
+	if err != nil {
 		return err
 	}
 	defer os.Remove(next)
-	if err := r.check(ctx, next); err != nil {
+	if err := r.check(ctx, next, version); err != nil {
 		return fmt.Errorf("%w: %w", ErrProgram, err)
 	}
 	if err := r.rehearse(ctx, next); err != nil {
@@ -131,43 +143,37 @@ func (r *runner) run(ctx context.Context) error {
 	return r.handOver(ctx)
 }
 
-// stage copies the new program beside the old one, with its mode.
-func stage(path, next, program string) error {
-	info, err := os.Stat(program)
+// stage puts the new program beside the old one, with its mode, and returns its version as the
+// source has it. It cannot be executed before all of it is there and verified.
+func (r *runner) stage(ctx context.Context, next string) (version string, err error) {
+	info, err := os.Stat(r.Program)
 	if err != nil {
-		return fmt.Errorf("the program in use: %w", err)
+		return "", fmt.Errorf("the program in use: %w", err)
 	}
-	in, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("the new program: %w", err)
-	}
-	defer in.Close()
 	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return "", err
 	}
-	out, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
+	out, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("%w: upgrades must be run by who may replace %s", err, program)
+		return "", fmt.Errorf("%w: upgrades must be run by who may replace %s", err, r.Program)
 	}
-	_, err = io.Copy(out, in)
-	if err == nil {
+	if version, err = r.Source.Fetch(ctx, r.result.From, out); err != nil {
+		err = fmt.Errorf("getting the new program: %w", err)
+	} else {
 		err = errors.Join(keepOwner(out, info), out.Chmod(info.Mode().Perm()|0o100), out.Sync())
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
 		os.Remove(next)
 	}
-	return err
+	return version, err
 }
 
 // commandTime is for a program to say its version or check a configuration.
 const commandTime = 30 * time.Second
 
-// check has both programs say their version, and the new one check the configuration.
-func (r *runner) check(ctx context.Context, next string) error {
-	from, err := r.output(ctx, commandTime, r.Program, "version")
-	if err != nil {
-		return fmt.Errorf("the program in use: %w", err)
-	}
+// check has the new program say its version, which has to be version unless that is "", and check
+// the configuration.
+func (r *runner) check(ctx context.Context, next, version string) error {
 	to, err := r.output(ctx, commandTime, next, "version")
 	if err != nil {
 		return err
@@ -176,8 +182,10 @@ func (r *runner) check(ctx context.Context, next string) error {
 	if want := runtime.GOOS + "/" + runtime.GOARCH; len(lines) != 2 || lines[1] != want {
 		return fmt.Errorf("it answers %.200q for its version, and not a version and %s", to, want)
 	}
-	r.result.From, _, _ = strings.Cut(from, "\n")
 	r.result.To = lines[0]
+	if v, _, _ := strings.Cut(lines[0], " "); version != "" && v != version {
+		return fmt.Errorf("it says that it is %.100q, and was released as %s", lines[0], version)
+	}
 	if _, err := r.outputAs(ctx, nil, commandTime, next, "-config", r.Config, "config", "test"); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 // script writes a program that answers commands, as a shell script.
 func script(t *testing.T, path, version string, commands string) {
 	t.Helper()
-	text := fmt.Sprintf("#!/bin/sh\ncase $1 in\nversion) echo %s; echo %s/%s;;\n%s*) ;;\nesac\n", version, runtime.GOOS, runtime.GOARCH, commands)
+	text := fmt.Sprintf("#!/bin/sh\ncase $1 in\nversion) echo '%s'; echo %s/%s;;\n%s*) ;;\nesac\n", version, runtime.GOOS, runtime.GOARCH, commands)
 	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -124,10 +124,10 @@ func TestRun(t *testing.T) {
 				t.Errorf("%+v", result)
 			}
 			now, _ := os.ReadFile(o.Program)
-			if strings.Contains(string(now), "echo v2") != tc.installed {
+			if strings.Contains(string(now), "echo 'v2'") != tc.installed {
 				t.Errorf("program in place is\n%s", now)
 			}
-			if old, err := os.ReadFile(o.Program + ".old"); tc.installed && (err != nil || !strings.Contains(string(old), "echo v1")) {
+			if old, err := os.ReadFile(o.Program + ".old"); tc.installed && (err != nil || !strings.Contains(string(old), "echo 'v1'")) {
 				t.Errorf("program from before: %v\n%s", err, old)
 			}
 			if tc.server != nil && strings.Join(tc.server.got.Snapshot, " ") != tc.snapshot {

@@ -78,6 +78,9 @@ type Observation struct {
 	Method       string // lower case; "(unknown)" for uncommon ones
 	Code         int
 	Header, Done time.Duration
+	Start        time.Time
+	Remote       netip.Addr
+	CID          int64 // of the log line; 0: none
 }
 
 // NewRouter returns the handler of a port.
@@ -141,6 +144,10 @@ func (p *Router) observe(rec *recorder, r *http.Request, name, path string) {
 	name = cmp.Or(name, rec.handler, "(panic)")
 	o := Observation{Handler: name, Proto: r.URL.Scheme, Method: "(unknown)", Code: cmp.Or(rec.code, http.StatusOK), Done: p.Now().Sub(rec.start)}
 	o.Header = cmp.Or(rec.header, o.Done)
+	o.Start, o.Remote = rec.start, remote(r)
+	if p.NextID != nil {
+		o.CID = p.NextID()
+	}
 	if slices.Contains(methods, r.Method) {
 		o.Method = strings.ToLower(r.Method)
 	}
@@ -162,12 +169,12 @@ func (p *Router) observe(rec *recorder, r *http.Request, name, path string) {
 		path = p.Systems[i].Path + "..."
 	}
 	attrs := []slog.Attr{
-		slog.String("handler", name), slog.String("remote", remote(r).String()), slog.String("proto", o.Proto), slog.String("version", r.Proto),
+		slog.String("handler", name), slog.String("remote", o.Remote.String()), slog.String("proto", o.Proto), slog.String("version", r.Proto),
 		slog.String("method", r.Method), slog.String("host", r.Host), slog.String("path", path), slog.Int("code", o.Code),
 		slog.Int64("received", rec.received.Load()), slog.Int64("sent", rec.sent.Load()), slog.Duration("header", o.Header), slog.Duration("duration", o.Done),
 	}
 	if p.NextID != nil {
-		attrs = append(attrs, slog.Int64("cid", p.NextID()))
+		attrs = append(attrs, slog.Int64("cid", o.CID))
 	}
 	p.Log.LogAttrs(context.WithoutCancel(r.Context()), level, "http request", attrs...)
 }

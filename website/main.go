@@ -68,7 +68,7 @@ var titles = []struct{ group, name string }{
 	{"Start", "index"}, {"Start", "quickstart"}, {"Start", "dns"}, {"Start", "clients"}, {"Start", "faq"},
 	{"Mail", "reception"}, {"Mail", "junk"}, {"Mail", "sending"}, {"Mail", "imap"}, {"Mail", "search"}, {"Mail", "import"},
 	{"Web", "tls"}, {"Web", "webserver"}, {"Web", "webapi"},
-	{"Run", "service"}, {"Run", "upgrade"}, {"Run", "backup"}, {"Run", "maintenance"}, {"Run", "monitoring"}, {"Run", "performance"}, {"Run", "security"},
+	{"Run", "service"}, {"Run", "upgrade"}, {"Run", "releases"}, {"Run", "backup"}, {"Run", "maintenance"}, {"Run", "monitoring"}, {"Run", "performance"}, {"Run", "security"},
 	{"Reference", "commands"}, {"Reference", "mox.conf"}, {"Reference", "domains.conf"}, {"Reference", "rfcs"}, {"Reference", "changelog"}, {"Reference", "architecture"},
 }
 

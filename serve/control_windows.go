@@ -1,0 +1,6 @@
+package serve
+
+import "syscall"
+
+// errNoUnixSockets is WSAEAFNOSUPPORT.
+const errNoUnixSockets = syscall.Errno(10047)
