@@ -27,7 +27,7 @@ import (
 func doctorCommands() []command {
 	return []command{
 		{words: "doctor", short: "look for anything that is wrong with the installation, and repair it", max: 0, setup: setupDoctor, help: doctorHelp},
-		{words: "doctorfiles", short: "look at files as the user whom they belong to, for doctor", max: 0, setup: setupDoctorFiles, unlisted: true},
+		{words: "doctorfiles", prints: printsJSON, short: "look at files as the user whom they belong to, for doctor", max: 0, setup: setupDoctorFiles, unlisted: true},
 	}
 }
 

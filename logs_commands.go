@@ -39,6 +39,9 @@ With -scrub, lines can be given to others: what is before the @ of addresses, ac
 are short hashes, the same for the same thing within one run; subjects and lines of protocols are left
 out. Domains and names of hosts stay. Read them before you give them away all the same.
 
+With -json, each line is an object with t (time), l (level), m (message), err, pkg (a list), and the
+other fields of the line by their names, as text.
+
 -file reads lines from elsewhere, - from standard input:
 
 	journalctl -u mox -o cat | mox logs -file - -scrub -since 0`

@@ -18,7 +18,7 @@ func userCommands() []command {
 		{words: "user invite", args: "address", short: "make an account, with a link by which its user chooses a password", min: 1, max: 1, setup: setupUserInvite, help: userInviteHelp},
 		{words: "user list", short: "list accounts, their addresses, and whether they can be used", max: 0, setup: setupUserList, help: userListHelp},
 		{words: "user invites", short: "list invitations", max: 0, setup: setupUserInvites, help: userInvitesHelp},
-		{words: "user revoke", args: "id", short: "end an invitation", min: 1, max: 1, run: ctlSimple("inviterevoke"), help: "The id is that of \"mox user invites\". The account stays as it is."},
+		{words: "user revoke", args: "id", short: "end an invitation", min: 1, max: 1, prints: printsDone, run: ctlSimple("inviterevoke"), help: "The id is that of \"mox user invites\". The account stays as it is."},
 	}
 }
 
