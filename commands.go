@@ -35,9 +35,11 @@ func commands() []command {
 		dkimCommands(),
 		dmarcCommands(),
 		dnsCommands(),
+		doctorCommands(),
 		imapImportCommands(),
 		imapServeCommands(),
 		junkCommands(),
+		logsCommands(),
 		maintainCommands(),
 		manCommands(),
 		messageCommands(),
@@ -49,6 +51,7 @@ func commands() []command {
 		restoreCommands(),
 		retrainCommands(),
 		sampleCommands(),
+		sendCommands(),
 		sendmailCommands(),
 		serviceCommands(),
 		setupCommands(),
@@ -64,6 +67,7 @@ func commands() []command {
 		undeleteCommands(),
 		updatesCommands(),
 		upgradeCommands(),
+		userCommands(),
 		webapiCommands(),
 	)
 }

@@ -11,6 +11,7 @@ import (
 	"mox/auth"
 	"mox/autotls"
 	"mox/backup"
+	"mox/doctor"
 	"mox/imapimport"
 	"mox/queue"
 	"mox/reportdb"
@@ -31,6 +32,11 @@ func oneOf(v any) jsonShape  { return jsonShape{false, v} }
 // jsonShapes are those of commands whose help does not say it in words.
 func jsonShapes() map[string]jsonShape {
 	m := map[string]jsonShape{
+		"doctor":                oneOf(doctor.Report{}),
+		"send":                  oneOf(sendReport{}),
+		"user invite":           oneOf(admin.Invited{}),
+		"user list":             eachOf(admin.User{}),
+		"user invites":          eachOf(admin.InviteState{}),
 		"acl list":              eachOf(admin.SharedMailbox{}),
 		"config alias list":     eachOf(admin.Alias{}),
 		"config alias print":    oneOf(admin.Alias{}),

@@ -19,12 +19,12 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"base", []string{"licenses", "mlog", "otlp", "metrics", "ratelimit", "atomicfile", "lineio", "deflate", "proxyproto", "sconf", "db", "chunk", "upkeep", "ownership"}},
-	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "mbox", "maildir", "authres", "dsn", "trace", "ical", "vcard", "jmap", "dav", "webapi"}},
+	{"base", []string{"licenses", "mlog", "otlp", "metrics", "ratelimit", "atomicfile", "lineio", "deflate", "proxyproto", "sconf", "db", "chunk", "upkeep", "logfile", "ownership"}},
+	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "mbox", "maildir", "authres", "dsn", "refusal", "trace", "ical", "vcard", "jmap", "dav", "webapi"}},
 	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "srs", "classifier", "dane", "mtasts", "tlsrpt", "dmarcrpt", "arf", "doctext", "sieve", "smtpclient", "imapclient", "acme", "rdap", "updates", "milter"}},
-	{"state", []string{"config", "directory", "store", "queue", "auth", "junk", "search", "tracelog", "reportdb", "mtastsdb", "ban", "autotls"}},
-	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "backup", "replica", "account", "dnsrecords", "clientconf", "dnscheck", "status", "admin", "service", "upgrade", "quickstart"}},
-	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "setup", "adminapi", "accountapi", "mailapi", "webadmin", "webaccount", "webmail"}},
+	{"state", []string{"config", "directory", "store", "queue", "auth", "invite", "junk", "search", "tracelog", "reportdb", "mtastsdb", "ban", "autotls"}},
+	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "backup", "replica", "account", "dnsrecords", "clientconf", "dnscheck", "status", "admin", "service", "upgrade", "quickstart", "doctor", "reportcard"}},
+	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "page", "setup", "welcome", "adminapi", "accountapi", "mailapi", "webadmin", "webaccount", "webmail"}},
 	// The root package is between: it composes all doors, and moxtest embeds it.
 	{"serving", []string{"serve", "sampledata"}},
 	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration", "interop", "rfc"}},

@@ -108,7 +108,7 @@ func firstWords() []string {
 func TestComplete(t *testing.T) {
 	for _, tc := range []struct{ typed, want string }{
 		{"", strings.Join(firstWords(), " ")},
-		{"se", "serve setaccountpassword setadminpassword sendmail setup"},
+		{"se", "serve setaccountpassword setadminpassword send sendmail setup"},
 		{"config acc", "account"},
 		{"config account ", "list addresses add rm disable enable"},
 		{"localserve -", "-dir -initonly -ip"},

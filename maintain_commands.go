@@ -232,7 +232,7 @@ func (c *verifyCommand) run(ctx context.Context, p *program, args []string) erro
 	if err := p.withStore(dir, nil, func(s *store.Store) error { return c.accounts(ctx, p, s, problem) }); err != nil {
 		return err
 	}
-	if err := errors.Join(c.databases(ctx, dir, problem), c.failed); err != nil {
+	if err := errors.Join(checkDatabases(ctx, dir, problem), c.failed); err != nil {
 		return err
 	}
 	if c.errors > 0 {
@@ -313,9 +313,9 @@ var schemas = map[string]fs.FS{
 	mtastsdb.FileName: mtastsdb.Schema(), tracelog.FileName: tracelog.Schema(), ban.FileName: ban.Schema(),
 }
 
-// databases checks the files of databases other than accounts, and brings them to the version of
+// checkDatabases checks the files of databases other than accounts, and brings them to the version of
 // this program.
-func (c *verifyCommand) databases(ctx context.Context, dir string, problem func(path, text string)) error {
+func checkDatabases(ctx context.Context, dir string, problem func(path, text string)) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())

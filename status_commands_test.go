@@ -48,3 +48,33 @@ func TestStatusCommands(t *testing.T) {
 		t.Errorf("only %d commands found", n)
 	}
 }
+
+// TestRemedies: commands within texts that tell people what to do exist.
+func TestRemedies(t *testing.T) {
+	p, _, _ := testProgram()
+	n := 0
+	for _, dir := range []string{"doctor", "refusal", "reportcard"} {
+		files, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			src, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			for _, m := range regexp.MustCompile(`(?:[:(,"]|run|with) ?"?mox ([a-z]+[a-z0-9 -]*)`).FindAllStringSubmatch(string(src), -1) {
+				n++
+				if cmd, _ := p.find(strings.Fields(m[1])); cmd == nil {
+					t.Errorf("%s: no command %q", file, m[1])
+				}
+			}
+		}
+	}
+	if n < 25 {
+		t.Errorf("only %d commands found", n)
+	}
+}

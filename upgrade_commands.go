@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,16 +70,7 @@ func (p *program) ask(ctx context.Context, answer any, command string, params ..
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { c.Close() })() // a server that hangs
-	var out bytes.Buffer
-	if err := c.Do(ctl.Request{Command: command, Params: params}, &out); err != nil {
-		return err
-	}
-	if answer == nil {
-		return nil
-	}
-	return json.Unmarshal(out.Bytes(), answer)
+	return askClient(ctx, c, answer, command, params...)
 }
 
 func setupHealth(fs *flag.FlagSet) runFunc {

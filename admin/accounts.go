@@ -122,6 +122,11 @@ func (a *Admin) AccountRemove(ctx context.Context, actor Actor, account string) 
 	if err := a.removeData(ctx, account); err != nil {
 		return fmt.Errorf("account is no longer configured, but its data could not be removed: %w", err)
 	}
+	if a.Invites != nil {
+		if err := a.Invites.Forget(account); err != nil {
+			return fmt.Errorf("account is gone, but an invitation to it stays on file, of no use: %w", err)
+		}
+	}
 	if a.Queue != nil {
 		if err := a.Queue.Forget(ctx, account); err != nil {
 			return fmt.Errorf("account is gone, but its suppression list and history of sent messages could not be removed: %w", err)

@@ -20,6 +20,7 @@ import (
 	"mox/ban"
 	"mox/config"
 	"mox/inbound"
+	"mox/invite"
 	"mox/mlog"
 	"mox/queue"
 	"mox/reportdb"
@@ -57,6 +58,10 @@ type Admin struct {
 
 	// Put delivers to an address of this server without checks.
 	Put func(ctx context.Context, to smtp.Address, message io.Reader) error
+	// Invites are links by which users set their password; nil: there are none.
+	Invites *invite.Book
+	// Submit sends for accounts; nil: nothing can be sent.
+	Submit Submitter
 	// IMAP serves a connection, which it closes, as someone who has logged in.
 	IMAP func(ctx context.Context, conn net.Conn, account, login string)
 	// Inbound and Door are for simulations, see [Admin.Simulate]; nil: there are none.

@@ -20,7 +20,8 @@ func BackupSource(snap *config.Snapshot) *backup.Source {
 		s.Accounts[name] = true
 	}
 	// What "mox restore account -replace" has put aside.
-	s.Exclude = []string{filepath.Join(s.DataDir, "backup", "replaced")}
+	// The log is of this server only.
+	s.Exclude = []string{filepath.Join(s.DataDir, "backup", "replaced"), filepath.Join(s.DataDir, "log")}
 	if p, ok := BackupPlace(snap); ok && p.IsDirectory() {
 		s.Exclude = append(s.Exclude, p.Repository)
 	}

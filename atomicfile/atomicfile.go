@@ -180,22 +180,32 @@ func (f *File) Abort() {
 
 const tempSuffix = ".tmp"
 
-// Clean removes temporary files in dir that were left by a process that died more
-// than an hour ago.
-func Clean(dir string) error {
+// Leftovers returns the names of temporary files in dir that were left by a process that
+// died more than an hour ago.
+func Leftovers(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("cleaning temporary files: %w", err)
+		return nil, fmt.Errorf("looking for temporary files: %w", err)
 	}
+	var names []string
 	for _, e := range entries {
-		name := e.Name()
-		if !e.Type().IsRegular() || !isTemp(name) {
+		if !e.Type().IsRegular() || !isTemp(e.Name()) {
 			continue
 		}
-		fi, err := e.Info()
-		if err != nil || time.Since(fi.ModTime()) < time.Hour {
-			continue
+		if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) >= time.Hour {
+			names = append(names, e.Name())
 		}
+	}
+	return names, nil
+}
+
+// Clean removes [Leftovers].
+func Clean(dir string) error {
+	names, err := Leftovers(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cleaning temporary files: %w", err)
 		}

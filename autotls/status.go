@@ -3,9 +3,12 @@ package autotls
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"mox/config"
 )
 
 // CertStatus is a certificate, or the lack of one that is to be.
@@ -56,6 +59,35 @@ func (m *Manager) Status() []CertStatus {
 		return strings.Compare(a.Kind, b.Kind)
 	})
 	return all
+}
+
+// StoredStatus returns what a server that does not run has in its directory of certificates, and
+// the certificates from files of a configuration. It does what a start does with files that are damaged.
+func StoredStatus(dir string, snap *config.Snapshot, now func() time.Time) ([]CertStatus, error) {
+	files := NewFiles(FilesOptions{Now: now})
+	o := Options{Now: now}
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(snap.Listeners)) {
+		l := snap.Listeners[name]
+		for i := range l.Certificates {
+			kc := l.TLS.KeyCerts[i]
+			files.Add(FilePair{Cert: snap.ConfigPath(kc.CertFile), Key: snap.ConfigPath(kc.KeyFile)}, &l.Certificates[i])
+		}
+		if l.TLS != nil && l.TLS.ACME != "" && !seen[l.TLS.ACME] {
+			seen[l.TLS.ACME] = true
+			o.Providers = append(o.Providers, Provider{Name: l.TLS.ACME, RenewBefore: snap.ACME[l.TLS.ACME].RenewBefore})
+		}
+	}
+	all := files.Status()
+	if err := files.Close(); err != nil || len(o.Providers) == 0 {
+		return all, err
+	}
+	m, err := Open(dir, o)
+	if err != nil {
+		return all, err
+	}
+	m.SetNames(NamesOf(snap))
+	return append(m.Status(), all...), m.Close()
 }
 
 // status needs the lock for reading.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -85,11 +84,8 @@ func (d *Drill) State() DrillState {
 	defer d.mu.Unlock()
 	if !d.read {
 		d.read = true
-		b, err := os.ReadFile(d.StateFile)
-		if err == nil {
-			err = json.Unmarshal(b, &d.state)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		var err error
+		if d.state, err = ReadDrillState(d.StateFile); err != nil {
 			d.Log.Error("reading outcome of the last drill", "err", err)
 		}
 	}

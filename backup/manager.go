@@ -68,17 +68,39 @@ func NewManager(c ManagerConfig) *Manager { return &Manager{c: c} }
 // Drill is what does drills.
 func (m *Manager) Drill() *Drill { return m.c.Drill }
 
+// ReadState reads what a Manager keeps in its StateFile; nothing, if there is none.
+func ReadState(path string) (st ManagerState, err error) {
+	err = readState(path, &st)
+	return st, err
+}
+
+// ReadDrillState reads what a Drill keeps in its StateFile; nothing, if there is none.
+func ReadDrillState(path string) (st DrillState, err error) {
+	err = readState(path, &st)
+	return st, err
+}
+
+func readState(path string, to any) error {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, to); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
 // State returns the outcomes of the last backups, also of earlier processes.
 func (m *Manager) State() ManagerState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.read {
 		m.read = true
-		b, err := os.ReadFile(m.c.StateFile)
-		if err == nil {
-			err = json.Unmarshal(b, &m.state)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		var err error
+		if m.state, err = ReadState(m.c.StateFile); err != nil {
 			m.c.Log.Error("reading when the last backup was made", "err", err)
 		}
 	}

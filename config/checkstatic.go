@@ -32,6 +32,12 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	for _, pkg := range sorted(s.PackageLogLevels) {
 		info.PackageLogLevels[pkg] = c.logLevel(root.Key("PackageLogLevels", pkg), s.PackageLogLevels[pkg])
 	}
+	if s.LogFormat != "" {
+		c.oneOf(root.Key("LogFormat"), s.LogFormat, "logfmt", "json")
+	}
+	if s.LogFileSize > 0 && s.LogFileSize < 1<<20 {
+		c.errorf(root.Key("LogFileSize"), "must be at least 1048576 (1 MiB), or negative for none")
+	}
 	info.Hostname, _ = c.domain(root.Key("Hostname"), s.Hostname)
 	if s.User == "root" || s.User == "0" {
 		c.errorf(root.Key("User"), "must not be root, from which the server gets away after its start")

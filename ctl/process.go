@@ -19,8 +19,9 @@ var processWords = map[string]commandEntry{
 		}
 		return json.NewEncoder(out).Encode(h)
 	}},
-	"status": {0, 0, func(ctx context.Context, a *admin.Admin, _ []string, out io.Writer) error {
-		r, err := a.Status(ctx)
+	// With parameter "all", nothing is left out.
+	"status": {0, 1, func(ctx context.Context, a *admin.Admin, p []string, out io.Writer) error {
+		r, err := a.Status(ctx, p[0] == "all")
 		if err != nil {
 			return err
 		}

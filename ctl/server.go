@@ -241,7 +241,7 @@ func (d deadlineWriter) Write(p []byte) (int, error) {
 
 func (s *Server) run(ctx context.Context, req Request, out io.Writer) error {
 	c, ok := commands[req.Command]
-	for _, more := range []map[string]commandEntry{queueWords, reportWords, importWords, aliasWords, processWords} {
+	for _, more := range []map[string]commandEntry{queueWords, reportWords, importWords, aliasWords, processWords, sendWords, userWords} {
 		if !ok {
 			c, ok = more[req.Command]
 		}

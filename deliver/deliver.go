@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -273,6 +274,9 @@ func (d *Deliverer) deliver(ctx context.Context, m *Message, j *job) {
 		defer func() { m.Unjudged(j.target.Account, j.to, j.err) }()
 	}
 	attrs := []any{"account", j.target.Account, "from", m.From.LogString(), "to", j.to.LogString(), "size", m.Spool.Size()}
+	if e := m.Spool.Part().Envelope; e != nil {
+		attrs = append(attrs, "messageid", strings.Trim(e.MessageID, "<>"))
+	}
 	switch {
 	case err == nil && !refused:
 		d.c.Log.InfoContext(ctx, "delivered", append(attrs, "mailbox", j.Mailbox)...)

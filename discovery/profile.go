@@ -86,12 +86,21 @@ func (d *Discovery) profileQR(w http.ResponseWriter, r *http.Request, p *profile
 		bad(w, "the URL of the profile is too long for a QR code")
 		return
 	}
-	code, err := qr.Encode(u.String(), qr.M)
+	png, err := QR(u.String())
 	if err != nil {
 		d.fail(r.Context(), w, "making QR code", err)
 		return
 	}
-	send(w, "image/png", http.StatusOK, code.PNG())
+	send(w, "image/png", http.StatusOK, png)
+}
+
+// QR makes a QR code of a text, as PNG.
+func QR(text string) ([]byte, error) {
+	code, err := qr.Encode(text, qr.M)
+	if err != nil {
+		return nil, err
+	}
+	return code.PNG(), nil
 }
 
 func (d *Discovery) parseProfile(r *http.Request) (*profileRequest, error) {

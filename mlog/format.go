@@ -38,17 +38,17 @@ func (l *line) appendLogfmt(b []byte) []byte {
 	b = strconv.AppendQuote(b, l.msg)
 	if l.hasErr {
 		b = append(b, " err="...)
-		b = appendQuoted(b, l.err)
+		b = AppendQuoted(b, l.err)
 	}
 	for _, pkg := range l.pkgs {
 		b = append(b, " pkg="...)
-		b = appendQuoted(b, pkg)
+		b = AppendQuoted(b, pkg)
 	}
 	for _, f := range l.fields {
 		b = append(b, ' ')
 		b = appendKey(b, f.key)
 		b = append(b, '=')
-		b = appendQuoted(b, valueString(f.key, f.value))
+		b = AppendQuoted(b, valueString(f.key, f.value))
 	}
 	return b
 }
@@ -63,13 +63,13 @@ func (l *line) appendCLI(b []byte) []byte {
 	}
 	for _, pkg := range l.pkgs {
 		b = append(b, "; pkg="...)
-		b = appendQuoted(b, pkg)
+		b = AppendQuoted(b, pkg)
 	}
 	for _, f := range l.fields {
 		b = append(b, "; "...)
 		b = appendKey(b, f.key)
 		b = append(b, '=')
-		b = appendQuoted(b, valueString(f.key, f.value))
+		b = AppendQuoted(b, valueString(f.key, f.value))
 	}
 	return b
 }
@@ -197,7 +197,8 @@ func plain(s string) bool {
 	return true
 }
 
-func appendQuoted(b []byte, s string) []byte {
+// AppendQuoted appends a value as logfmt has it: quoted where that is needed.
+func AppendQuoted(b []byte, s string) []byte {
 	if plain(s) {
 		return append(b, s...)
 	}

@@ -51,6 +51,7 @@ type Handler struct {
 
 type sharedHandler struct {
 	opts   Options
+	format atomic.Int32 // a Format
 	levels *Levels
 	mu     sync.Mutex // Guards writing to w.
 	w      io.Writer
@@ -69,8 +70,13 @@ func NewHandler(w io.Writer, opts Options) *Handler {
 	if levels == nil {
 		levels = &Levels{}
 	}
-	return &Handler{shared: &sharedHandler{opts: opts, levels: levels, w: w}, cache: new(atomic.Uint64)}
+	s := &sharedHandler{opts: opts, levels: levels, w: w}
+	s.format.Store(int32(opts.Format))
+	return &Handler{shared: s, cache: new(atomic.Uint64)}
 }
+
+// SetFormat changes how lines are written from now on, also by handlers made of this one.
+func (h *Handler) SetFormat(f Format) { h.shared.format.Store(int32(f)) }
 
 // Enabled tells whether a line of this level would be written. It neither locks nor
 // allocates.
@@ -180,7 +186,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	l.collect(ctx, h, r)
 
 	bp := bufPool.Get().(*[]byte)
-	buf := l.append((*bp)[:0], s.opts.Format)
+	buf := l.append((*bp)[:0], Format(s.format.Load()))
 	s.mu.Lock()
 	_, err := s.w.Write(buf)
 	s.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 // statusOf returns the kinds of what is told, the worst first.
 func statusOf(t *testing.T, mox *moxtest.Server) (state.Report, string) {
 	t.Helper()
-	r, err := mox.Admin.Status(t.Context())
+	r, err := mox.Admin.Status(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func resultOf(r queue.Result, f *failure) queue.Result {
 // logVerdict logs a result.
 func (o *Outbound) logVerdict(t *transaction, i int) {
 	m, v := &t.msgs[i], &t.verdicts[i]
-	log := o.log.With("queueid", m.ID, "account", m.Account, "recipient", m.Recipient.LogString(), "attempt", m.Attempts+1, "host", v.host, "ip", v.ip)
+	log := o.log.With("queueid", m.ID, "messageid", m.MessageID, "account", m.Account, "recipient", m.Recipient.LogString(), "attempt", m.Attempts+1, "host", v.host, "ip", v.ip)
 	if v.fail == nil {
 		log.Info("delivered", "tls", t.tlsMode, "secure", v.secure)
 		return

@@ -45,6 +45,13 @@ func routeOf(s *config.Snapshot, m *queue.Message) route {
 	return route{}
 }
 
+// Transport returns the name of the transport that a message would go by; "": it goes to the servers of
+// its recipient directly.
+func Transport(s *config.Snapshot, m *queue.Message) string {
+	r := routeOf(s, m)
+	return r.name
+}
+
 func newRoute(i *config.RouteInfo) route {
 	r := route{name: i.Config.Transport, transport: *i.Transport, waits: i.Config.Retry, conns: i.Config.MaxConnections}
 	if r.waits == nil {

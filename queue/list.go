@@ -279,6 +279,27 @@ func (q *Queue) RetiredGet(ctx context.Context, id int64) (RetiredMessage, error
 	return l[0], nil
 }
 
+// Ended returns what became of a message that is not in the queue any more, if it was watched, or is in
+// the history, or is kept for notifications that may come. ErrNotFound when it is not known.
+func (q *Queue) Ended(ctx context.Context, id int64) (RetiredMessage, error) {
+	if r := q.watched.get(id); r != nil {
+		return *r, nil
+	}
+	w := &where{}
+	w.ids([]int64{id})
+	var r RetiredMessage
+	found := false
+	err := q.each(ctx, w, "SELECT "+retiredColumns+" FROM retired WHERE "+w.String(), func(st *db.Stmt) (err error) {
+		found = true
+		r, err = scanRetired(st)
+		return err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("message %d: %w", id, ErrNotFound)
+	}
+	return r, err
+}
+
 // Stats returns numbers for metrics and pages.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	var s Stats

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -94,6 +95,19 @@ func Open(path string, o Options) (*Queue, error) {
 	}
 	q.working.Go(q.work)
 	return q, nil
+}
+
+// Look opens the queue at path for f, which may call List, Count and Stats only: nothing is recorded,
+// tried or removed. No server may use it. There is nothing to see where there is no file.
+func Look(path string, f func(q *Queue) error) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	d, err := db.Open(path, db.Options{Migrations: schema()})
+	if err != nil {
+		return openError(path, err)
+	}
+	return errors.Join(f(&Queue{db: d}), d.Close())
 }
 
 // openError says what to do about a damaged file. To begin with an empty queue is for a

@@ -131,4 +131,5 @@ type Queue struct {
 	noted   chan struct{} // 1: an attempt began
 	working sync.WaitGroup
 	once    sync.Once
+	watched watched
 }

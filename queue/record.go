@@ -236,6 +236,7 @@ func (t *tx) done(m *Message, event string, res Result, suppressing bool) error 
 // retire keeps a message for review, as long as its account wants that, and for
 // notifications that come later.
 func (t *tx) retire(m *Message, event string, success bool) error {
+	t.q.watched.end(m, event, success)
 	show, _ := t.q.o.Retired(m.Account)
 	shown, until := int64(0), t.now
 	if show > 0 {

@@ -60,6 +60,8 @@ type survey struct {
 	*Plan
 	o Options
 
+	installed bool // there is an installation: this is for Examine
+
 	planned  chan struct{} // closed when the plan is made
 	resolved chan struct{} // closed when resolver is known
 	resolver error         // DNS gives no answers
@@ -72,6 +74,56 @@ type survey struct {
 	elsewhere    []netip.Addr   // of hostAddrs, those that do not lead here
 	unused       []netip.Addr   // public ones of this machine without DNS
 	dateReceived chan ageAnswer // of the RDAP server, for two checks
+}
+
+// Installed is what an installation has: the questions to the machine are about that.
+type Installed struct {
+	Hostname dns.Domain
+	Domain   dns.Domain       // for its age
+	IPs      []netip.Addr     // by which the world reaches it; none: not known
+	Listen   []netip.AddrPort // what it is to listen on; none: it listens already
+	Lists    []dns.Domain     // block lists that it asks, besides those that all ask
+}
+
+// examined are the checks of [Examine].
+var examined = []string{"resolver", "host-dns", "reverse-dns", "ports", "port25", "blocklists", "clock", "memory", "disk", "files", "user"}
+
+// Examine looks at a machine that has an installation, and returns what it finds in the order of
+// [Checks]. Of the options, User, SkipDial, Offline, Dir (of the data), Resolver, Machine, Timeout and Now count.
+func Examine(ctx context.Context, o Options, in Installed) []Finding {
+	o.setDefaults()
+	o.wanted, o.lists = in.Listen, in.Lists
+	s := &survey{Plan: &Plan{Options: o, Hostname: in.Hostname, IPs: in.IPs}, o: o, installed: true, planned: make(chan struct{}), resolved: make(chan struct{}), dateReceived: make(chan ageAnswer, 1)}
+	s.Address.Domain = in.Domain
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	var run []step
+	for _, st := range steps {
+		// The age of the domain is no fault of an installation; its registry also tells the time.
+		if slices.Contains(examined, st.Name) || st.Name == "domain-age" {
+			run = append(run, st)
+		}
+	}
+	found := make([]chan []Finding, len(run))
+	for i, st := range run {
+		found[i] = make(chan []Finding, 1)
+		go func() { found[i] <- s.one(ctx, st) }()
+	}
+	go func() {
+		defer close(s.planned)
+		<-s.resolved
+		s.lookUpHost(ctx)
+	}()
+	var all []Finding
+	for i, st := range run {
+		for _, f := range <-found[i] {
+			f.Check = st.Name
+			if st.Name != "domain-age" {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
 }
 
 // Survey looks at the machine and proposes what to write. Nothing is written. Errors are
@@ -153,18 +205,28 @@ func (s *survey) plan(ctx context.Context) {
 	s.osHostname, _ = s.o.Machine.Hostname()
 	s.interfaces, _ = s.o.Machine.Interfaces()
 	<-s.resolved
-	online := !s.o.Offline && s.resolver == nil
+	hctx, cancel := context.WithTimeout(ctx, resolverTimeout)
+	defer cancel()
+	s.chooseHostname(hctx, s.online())
+	s.lookUpHost(hctx)
+	s.chooseAddresses()
+}
+
+// online tells whether DNS may be asked, and answers. It needs resolved.
+func (s *survey) online() bool { return !s.o.Offline && s.resolver == nil }
+
+// lookUpHost finds the addresses of the host name.
+func (s *survey) lookUpHost(ctx context.Context) {
+	if !s.online() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, resolverTimeout)
 	defer cancel()
-	s.chooseHostname(ctx, online)
-	if online {
-		ips, res, err := s.o.Resolver.LookupIP(ctx, "ip", s.Hostname.ASCII)
-		s.hostErr, s.Authentic = err, res.Authentic
-		for _, ip := range ips {
-			s.hostAddrs = append(s.hostAddrs, ip.Unmap().WithZone(""))
-		}
+	ips, res, err := s.o.Resolver.LookupIP(ctx, "ip", s.Hostname.ASCII)
+	s.hostErr, s.Authentic = err, res.Authentic
+	for _, ip := range ips {
+		s.hostAddrs = append(s.hostAddrs, ip.Unmap().WithZone(""))
 	}
-	s.chooseAddresses()
 }
 
 // chooseHostname: cli reference, section 3, step 4.

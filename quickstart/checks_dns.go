@@ -108,7 +108,7 @@ func checkHostDNS(_ context.Context, s *survey) []Finding {
 		return []Finding{problem("Remove "+host.ASCII+" from the local zone of the resolver of this machine (and from /etc/hosts, if the resolver takes it from there).",
 			"%s is looked up as a loopback address here, which others do not see.", host)}
 	case !s.Authentic:
-		return []Finding{warning("Switch DNSSEC on where you have the domain (the registrar or DNS provider). The TLSA records below wait for that.",
+		return []Finding{warning("Switch DNSSEC on where you have the domain (the registrar or DNS provider). TLSA records wait for that.",
 			"The addresses of %s are not signed by DNSSEC. Others cannot verify with DANE that they deliver to this server; MTA-STS protects against most, less well.", host)}
 	}
 	return []Finding{ok("%s is %s, signed by DNSSEC.", host, list(s.hostAddrs))}
@@ -176,7 +176,10 @@ func checkIPv6(_ context.Context, s *survey) []Finding {
 	return []Finding{note("Nothing has to be done: mail works with IPv4 alone. Some providers give IPv6 for the asking.", "The machine has no public IPv6 address.")}
 }
 
-// DNSBLs are the lists that the own addresses are looked for in: cli reference, section 3,
+// BlockLists are the DNS block lists that own addresses are looked for in.
+func BlockLists() []string { return slices.Clone(dnsbls) }
+
+// dnsbls are the lists that the own addresses are looked for in: cli reference, section 3,
 // step 8.
 var dnsbls = []string{"sbl.spamhaus.org", "bl.spamcop.net"}
 
@@ -190,7 +193,13 @@ func checkBlocklists(ctx context.Context, s *survey) []Finding {
 	}
 	var all []*lookup
 	var wg sync.WaitGroup
-	for _, zone := range dnsbls {
+	lists := slices.Clone(dnsbls)
+	for _, d := range s.o.lists {
+		if !slices.Contains(lists, d.ASCII) {
+			lists = append(lists, d.ASCII)
+		}
+	}
+	for _, zone := range lists {
 		d, _ := dns.ParseDomain(zone)
 		for _, ip := range s.WorldIPs() {
 			if !isPublic(ip) {
@@ -226,7 +235,7 @@ func checkBlocklists(ctx context.Context, s *survey) []Finding {
 		}
 	}
 	if len(found) == 0 {
-		return []Finding{ok("The addresses are not on %s.", join(dnsbls))}
+		return []Finding{ok("The addresses are not on %s.", join(lists))}
 	}
 	return found
 }

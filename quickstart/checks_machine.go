@@ -67,7 +67,7 @@ func checkUser(_ context.Context, s *survey) []Finding {
 		found = append(found, warning(fmt.Sprintf("groupadd --system %[1]s; usermod -g %[1]s %[1]s", user),
 			"The group of user %s has other members, who can read the configuration: %s.", user, strings.Join(u.Sharers(), ", ")))
 	}
-	if !s.o.Machine.IsRoot() {
+	if !s.installed && !s.o.Machine.IsRoot() {
 		found = append(found, note("Start the server as root later, it gives up all rights but that to its own files; files will then belong to user "+user+".", "This does not run as root, so only part of what other programs listen on may be seen."))
 	}
 	if len(found) == 0 {

@@ -95,6 +95,9 @@ func checkPorts(_ context.Context, s *survey) []Finding {
 
 // wantedPorts are the addresses and ports that the configuration to be written has.
 func (s *survey) wantedPorts() []netip.AddrPort {
+	if s.installed {
+		return s.o.wanted
+	}
 	static := s.staticConfig(nil)
 	var all []netip.AddrPort
 	for _, l := range static.Listeners {
@@ -131,6 +134,8 @@ func (s *survey) portTaken(sock Socket, ports []uint16) Finding {
 	}
 	remedy := "Find it as root with \"ss -ltnp\" and stop it before mox starts."
 	switch {
+	case sock.Process == "mox" && s.installed:
+		remedy = fmt.Sprintf("If that is another installation of mox, stop it: mox stop, in its directory. If it is a server of this one that hangs: kill %d", sock.PID)
 	case sock.Process == "mox":
 		remedy = "If that is an installation of mox in another directory, stop it first: mox stop, there."
 	case sock.Unit != "":
@@ -139,7 +144,9 @@ func (s *survey) portTaken(sock Socket, ports []uint16) Finding {
 		remedy = fmt.Sprintf("Stop it before mox starts, and keep it from starting again: process %d.", sock.PID)
 	}
 	web := func(p uint16) bool { return p == 80 || p == 443 || p == 81 || p == 1080 }
-	if slices.ContainsFunc(ports, web) && !s.o.ExistingWebserver {
+	if slices.ContainsFunc(ports, web) && s.installed {
+		remedy = strings.TrimSuffix(remedy, ".") + ". Or let it stay, and have mox listen on other ports (Port in sections HTTP of mox.conf) to which it passes on what is for mox."
+	} else if slices.ContainsFunc(ports, web) && !s.o.ExistingWebserver {
 		remedy = strings.TrimSuffix(remedy, ".") + ". Or let it stay, and let it pass on to mox what is for mox: run again with -existing-webserver."
 	}
 	return problem(remedy, "%s already has %s %s, which mox needs.", name, plural(len(ports), "port", "ports"), join(text))

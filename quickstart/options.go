@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"mox/admin"
 	"mox/dns"
 	"mox/smtp"
 )
@@ -35,6 +36,9 @@ type Options struct {
 	Timeout  time.Duration // for all checks together; 0: 20 seconds
 	Now      func() time.Time
 	Rand     io.Reader // for passwords; nil: crypto/rand
+
+	wanted []netip.AddrPort // to listen on, of an installation
+	lists  []dns.Domain     // further block lists to ask
 
 	// Found, if not nil, is told what each check found, in the order of [Checks], as soon as
 	// it and those before it are done. From one goroutine.
@@ -113,18 +117,7 @@ func parseAddress(s string) (smtp.Address, string, error) {
 			return a, "", fmt.Errorf("%w %q: %s is for reports of other servers, give another", ErrAddress, s, taken)
 		}
 	}
-	return a, accountName(a.Localpart), nil
-}
-
-// accountName makes the name of an account of a localpart: it is a directory too.
-func accountName(l smtp.Localpart) string {
-	name := strings.Map(func(r rune) rune {
-		if r < ' ' || strings.ContainsRune(`/\:*?"<>| `, r) {
-			return '-'
-		}
-		return r
-	}, strings.ToLower(string(l)))
-	return strings.Trim(name, ".")
+	return a, admin.AccountName(a.Localpart), nil
 }
 
 func (o *Options) path(elem ...string) string {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"mox/admin"
 	"mox/config"
 	"mox/dns"
 	"mox/dnsrecords"
@@ -530,7 +531,7 @@ func TestPassword(t *testing.T) {
 // TestAccountNames: names of accounts are names of directories.
 func TestAccountNames(t *testing.T) {
 	for localpart, want := range map[string]string{"You": "you", "a.b": "a.b", "o/c": "o-c", "jürgen": "jürgen", ".x.": "x"} {
-		if got := accountName(smtp.Localpart(localpart)); got != want {
+		if got := admin.AccountName(smtp.Localpart(localpart)); got != want {
 			t.Errorf("%s: %q, want %q", localpart, got, want)
 		}
 	}

@@ -53,7 +53,7 @@ func (s *Server) buildBackups(snap *config.Snapshot) {
 	log := mlog.New("backup", s.Log)
 	drill := &backup.Drill{
 		Open:    func(ctx context.Context) (*backup.Repository, error) { return place.Open(ctx, false) },
-		Scratch: snap.DataPath("tmp"), StateFile: snap.DataPath("backup/drill.json"), Live: s.Store, Now: s.Now, Log: log,
+		Scratch: snap.DataPath("tmp"), StateFile: snap.DataPath(admin.DrillStateFile), Live: s.Store, Now: s.Now, Log: log,
 		More: func(ctx context.Context, r *backup.Repository, problem func(string)) error {
 			_, err := replica.Check(ctx, r, problem)
 			return err
@@ -76,7 +76,7 @@ func (s *Server) buildBackups(snap *config.Snapshot) {
 		Source:   s.Admin.BackupSource,
 		Keep:     admin.BackupKeep(snap),
 		Interval: cmp.Or(c.Interval, 24*time.Hour), Drill: drill, DrillInterval: every,
-		StateFile: snap.DataPath("backup/last.json"), Version: s.Version, Now: s.Now, Log: log,
+		StateFile: snap.DataPath(admin.BackupStateFile), Version: s.Version, Now: s.Now, Log: log,
 		Made:    func(r backup.Result) { set("backup", r.Err != "") },
 		Drilled: func(p backup.Proven) { set("drill", !p.OK) },
 		Alarm: func(ctx context.Context, subject, text string) {

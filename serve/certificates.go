@@ -27,8 +27,8 @@ import (
 	"mox/webserver"
 )
 
-// acmeDir is where keys and certificates gotten by ACME are, in the data directory.
-const acmeDir = "acme"
+// ACMEDir is where keys and certificates gotten by ACME are, in the data directory.
+const ACMEDir = "acme"
 
 // commandRunnerArg is the command of this program that runs [CommandRunner].
 const commandRunnerArg = "acmecommand"
@@ -37,7 +37,7 @@ const commandRunnerArg = "acmecommand"
 func (s *Server) openCertificates(snap *config.Snapshot) error {
 	s.certFiles = autotls.NewFiles(autotls.FilesOptions{
 		Log: s.Log, Now: s.Now, ReadFile: s.Inherited.fresh, Alarm: s.certificateAlarm, Metrics: s.certificateMetrics(),
-		AlarmedPath: snap.DataPath(filepath.Join(acmeDir, "alarmed-files")),
+		AlarmedPath: snap.DataPath(filepath.Join(ACMEDir, "alarmed-files")),
 	})
 	used := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(snap.Listeners)) {
@@ -65,7 +65,7 @@ func (s *Server) openCertificates(snap *config.Snapshot) error {
 		o.Providers = append(o.Providers, p)
 	}
 	var err error
-	if s.Certificates, err = autotls.Open(snap.DataPath(acmeDir), o); err != nil {
+	if s.Certificates, err = autotls.Open(snap.DataPath(ACMEDir), o); err != nil {
 		return fmt.Errorf("certificates: %w", err)
 	}
 	s.Certificates.SetNames(autotls.NamesOf(snap))

@@ -174,6 +174,7 @@ func localConfig(ips []string) (*config.Dynamic, *config.Static) {
 	l.IMAP = config.IMAP{Enabled: true, Port: localPorts.imap, NoRequireSTARTTLS: true}
 	l.IMAPS = config.IMAPS{Enabled: true, Port: localPorts.imaps}
 	l.WebserverHTTP = config.WebserverService{Enabled: true, Port: localPorts.http}
+	l.AutoconfigHTTPS = config.DiscoveryService{Enabled: true, Port: localPorts.http, NonTLS: true}
 	l.WebAPIHTTP = config.WebService{Enabled: true, Port: localPorts.http}
 	l.MetricsHTTP = config.PlainService{Enabled: true, Port: localPorts.metrics}
 	static := &config.Static{
@@ -316,9 +317,10 @@ func printLocal(w io.Writer, o *webserver.Overview) {
 
 // ControlPath is where the control socket of a configuration is.
 func ControlPath(configPath string) (string, error) {
-	snap, err := config.LoadOptions(configPath, config.Options{SkipFiles: true})
+	// A server that runs is to be reached while domains.conf has errors.
+	static, _, err := config.CheckStatic(configPath, config.Options{SkipFiles: true})
 	if err != nil {
 		return "", err
 	}
-	return snap.DataPath("ctl"), nil
+	return (&config.Snapshot{Path: configPath, Static: static}).DataPath("ctl"), nil
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"mox/config"
+	"mox/logfile"
 	"mox/metrics"
 	"mox/mlog"
 	"mox/updates"
@@ -27,6 +28,9 @@ type MainOptions struct {
 	Feed             updates.Feed // of the release; zero: none
 }
 
+// LogDir is the directory with the log, in the data directory.
+const LogDir = "log"
+
 // selfExe is the running program on Linux, also where its path is not the worker's to enter
 // (as that of "go run"), or has a newer program since.
 const selfExe = "/proc/self/exe"
@@ -37,6 +41,7 @@ type process struct {
 	levels   *mlog.Levels
 	registry *metrics.Registry
 	log      *slog.Logger
+	lines    *logfile.Tee // what log writes to
 	manager  *config.Manager
 }
 
@@ -100,7 +105,9 @@ func (p *process) restore() error {
 // newProcess is of a worker: it reads the configuration and sets up logging.
 func newProcess(o MainOptions, inherited *Inherited) (*process, error) {
 	p := &process{MainOptions: o, registry: metrics.New(), levels: mlog.NewLevels(mlog.LevelInfo, nil)}
-	p.log = slog.New(mlog.NewHandler(o.Log, mlog.Options{Levels: p.levels, Count: p.registry.Log}))
+	p.lines = logfile.New(o.Log, toJournal(o.Log))
+	handler := mlog.NewHandler(p.lines, mlog.Options{Levels: p.levels, Count: p.registry.Log})
+	p.log = slog.New(handler)
 	var err error
 	p.manager, err = config.Open(o.ConfigPath, p.log, config.Options{ReadFile: inherited.ReadFile})
 	if err != nil {
@@ -114,13 +121,39 @@ func newProcess(o MainOptions, inherited *Inherited) (*process, error) {
 		}
 	}
 	p.levels.Replace(level, info.PackageLogLevels)
+	if p.manager.Snapshot().Static.LogFormat == "json" {
+		handler.SetFormat(mlog.JSON)
+	}
 	return p, nil
+}
+
+// toJournal tells whether lines go to the journal of systemd, which then can have their priority: systemd.exec(5),
+// JOURNAL_STREAM.
+func toJournal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	return isStream(f, os.Getenv("JOURNAL_STREAM"))
+}
+
+// keepLines begins to keep the log in files, where that is wanted. The server is good without.
+func (p *process) keepLines() {
+	snap := p.manager.Snapshot()
+	if snap.Static.LogFileSize < 0 {
+		return
+	}
+	if err := p.lines.Open(snap.DataPath(LogDir), snap.Static.LogFileSize); err != nil {
+		p.log.Error("keeping the log in files", "err", err)
+	}
 }
 
 // serve runs a server until it is asked to stop, and returns the exit status. started is
 // called once it serves.
 func (p *process) serve(ctx context.Context, o Options, started func()) (int, error) {
 	o.Config, o.Log, o.Levels, o.Registry, o.Version, o.Feed = p.manager, p.log, p.levels, p.registry, p.Version, p.Feed
+	p.keepLines()
+	defer p.lines.Close()
 	o.Pedantic = p.Pedantic || p.manager.Snapshot().Static.Pedantic
 	o.CheckConsistency = p.CheckConsistency
 	opened := make(chan struct{})

@@ -21,3 +21,6 @@ func adopt(MainOptions) (int, error) { return 1, errUnsupported }
 
 // CheckPlace does nothing.
 func CheckPlace(*config.Snapshot) error { return nil }
+
+// FindPermissions is for unix; elsewhere files belong to whom they belong.
+func FindPermissions(*config.Snapshot, bool, func(path, text string)) error { return nil }

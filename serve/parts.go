@@ -36,7 +36,7 @@ func (s *Server) build() error {
 	s.buildReports()
 	s.buildSMTP()
 	s.buildOutbound()
-	s.Admin.Put = s.submit.Put
+	s.Admin.Put, s.Admin.Submit = s.submit.Put, s.submit
 	s.Admin.Inbound, s.Admin.Door = s.inbound, s.publicDoor()
 	s.buildIMAP()
 	s.Admin.IMAP = func(ctx context.Context, conn net.Conn, account, login string) {

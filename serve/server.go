@@ -50,6 +50,7 @@ import (
 	"mox/webapiserver"
 	"mox/webhandler"
 	"mox/webserver"
+	"mox/welcome"
 )
 
 // Options are what a Server is composed from. Config, Log and Levels are needed.
@@ -137,6 +138,7 @@ type Server struct {
 	web          *webserver.Server
 	webapi       *webapiserver.Server
 	discovery    *discovery.Discovery
+	welcome      *welcome.Server
 	sites        *webhandler.Sites  // nil: no listener has web sites
 	webLimiter   *ratelimit.Limiter // of HTTP requests; nil: no limit
 	// webConnections are those of HTTP; nil: no limit.

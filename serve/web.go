@@ -34,6 +34,9 @@ func (s *Server) buildWeb() error {
 	}
 	s.buildWebAPI()
 	s.buildDiscovery()
+	if err := s.buildWelcome(); err != nil {
+		return err
+	}
 	return s.buildSites()
 }
 

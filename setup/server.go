@@ -1,7 +1,6 @@
 package setup
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"mox/dns"
+	"mox/page"
 	"mox/quickstart"
 )
 
@@ -90,7 +90,7 @@ type recordLooked struct {
 //go:embed pages
 var pageFiles embed.FS
 
-var pages = template.Must(template.New("").Funcs(template.FuncMap{"join": strings.Join}).ParseFS(pageFiles, "pages/*.html"))
+var pages = page.Templates(pageFiles, template.FuncMap{"join": strings.Join})
 
 // New returns a Server, whose link ends with [Server.Path].
 func New(c Config) *Server {
@@ -132,10 +132,7 @@ func (s *Server) Close() {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
+	page.Private(w)
 	switch {
 	case !s.Now().Before(s.end):
 		s.refuse(w, http.StatusGone, "The link has expired: it worked for half an hour. Start mox setup again for another.")
@@ -200,16 +197,8 @@ func (s *Server) refuse(w http.ResponseWriter, status int, text string) {
 
 // render writes a page.
 func (s *Server) render(w http.ResponseWriter, status int, name string, v view) {
-	v.Nonce, v.Form, v.End = random(), s.form, s.end.Format("15:04")
-	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, v); err != nil {
+	v.Nonce, v.Form, v.End = page.Nonce(), s.form, s.end.Format("15:04")
+	if err := page.Write(w, status, pages, name, v.Nonce, v); err != nil {
 		s.Log.Error("making page of setup", "err", err)
-		http.Error(w, "internal error", http.StatusInternalServerError)
-		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+v.Nonce+"'; script-src 'nonce-"+v.Nonce+"'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-	w.WriteHeader(status)
-	w.Write(b.Bytes())
 }

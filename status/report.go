@@ -41,15 +41,7 @@ type Report struct {
 
 // Report judges the facts.
 func (f *Facts) Report() Report {
-	var all []Sentence
-	for _, r := range rules {
-		if s, ok := r.judge(f); ok {
-			s.Kind, s.Text = r.kind, line(s.Text, maxText)
-			all = append(all, s)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b Sentence) int { return slices.Index(levels, a.Level) - slices.Index(levels, b.Level) })
-	all = withoutErrors(all)
+	all := f.sentences()
 	hints := slices.IndexFunc(all, func(s Sentence) bool { return s.Level == Hint })
 	if hints < 0 {
 		hints = len(all)
@@ -66,6 +58,26 @@ func (f *Facts) Report() Report {
 	// Hints that there is no room for are not missed.
 	r.More = max(hints-room, 0)
 	return r
+}
+
+// All judges the facts and leaves nothing out, for who goes through everything.
+func (f *Facts) All() Report {
+	r := f.Report()
+	r.Sentences, r.More = f.sentences(), 0
+	return r
+}
+
+// sentences are those of all rules, the worst first.
+func (f *Facts) sentences() []Sentence {
+	var all []Sentence
+	for _, r := range rules {
+		if s, ok := r.judge(f); ok {
+			s.Kind, s.Text = r.kind, line(s.Text, maxText)
+			all = append(all, s)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Sentence) int { return slices.Index(levels, a.Level) - slices.Index(levels, b.Level) })
+	return withoutErrors(all)
 }
 
 // withoutErrors leaves out that errors were logged where another problem is told: nearly all problems

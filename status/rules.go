@@ -288,7 +288,7 @@ func judgePanics(f *Facts) (Sentence, bool) {
 	if f.Panics == 0 {
 		return nothing()
 	}
-	return say(Problem, "journalctl -u mox --grep panic", "The program has hit %s in itself since it was started %s ago: please report what the log has about it.", number(f.Panics, "bug", "bugs"), span(f.Uptime))
+	return say(Problem, "mox logs -level error -scrub", "The program has hit %s in itself since it was started %s ago: please report what the log has about it.", number(f.Panics, "bug", "bugs"), span(f.Uptime))
 }
 
 func judgeUpgrade(f *Facts) (Sentence, bool) {
@@ -341,7 +341,7 @@ func judgeErrors(f *Facts) (Sentence, bool) {
 	if f.Errors == 0 {
 		return nothing()
 	}
-	return say(Problem, "journalctl -u mox --since -1d --grep l=error", "%s logged within the last day.", number(f.Errors, "error was", "errors were"))
+	return say(Problem, "mox logs -level error -since 24h", "%s logged within the last day.", number(f.Errors, "error was", "errors were"))
 }
 
 func judgeNoBackup(f *Facts) (Sentence, bool) {

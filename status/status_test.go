@@ -130,7 +130,7 @@ func TestFaults(t *testing.T) {
 		{"blocklist", func(t *testing.T, f *Facts) {
 			f.Listings = []Listing{{"bl.example", netip.MustParseAddr("192.0.2.1")}, {"other.example", netip.MustParseAddr("192.0.2.1")}}
 		}, Problem, "blocklist", "192.0.2.1 is in the blocklist bl.example, so that others may refuse our mail (and 1 more listing)", "mox dnsbl check bl.example 192.0.2.1"},
-		{"panic", func(t *testing.T, f *Facts) { f.Panics = 1 }, Problem, "panic", "1 bug in itself", "journalctl -u mox --grep panic"},
+		{"panic", func(t *testing.T, f *Facts) { f.Panics = 1 }, Problem, "panic", "1 bug in itself", "mox logs -level error -scrub"},
 		{"upgrade undone", func(t *testing.T, f *Facts) {
 			f.Upgrade = Upgrade{Failed: true, Undone: true, Reason: "it panicked"}
 		}, Problem, "upgrade", "was undone, and the program before serves: it panicked.", "mox upgrade -status"},
@@ -146,7 +146,7 @@ func TestFaults(t *testing.T) {
 		{"configuration", func(t *testing.T, f *Facts) {
 			f.Warnings = []string{"Listeners.public: no TLS", "x"}
 		}, Problem, "configuration", "meant: Listeners.public: no TLS (and 1 more warning).", "mox config test"},
-		{"errors", func(t *testing.T, f *Facts) { f.Errors = 7 }, Problem, "errors", "7 errors were logged", "journalctl -u mox --since -1d --grep l=error"},
+		{"errors", func(t *testing.T, f *Facts) { f.Errors = 7 }, Problem, "errors", "7 errors were logged", "mox logs -level error -since 24h"},
 		{"newer version", func(t *testing.T, f *Facts) { f.Newer = "v1.2.3" }, Hint, "newer", "Version v1.2.3 of mox is available", "mox checkupdate"},
 		{"no backup", func(t *testing.T, f *Facts) { f.Backup = nil }, Hint, "nobackup", "No backups are configured", "mox config describe-static"},
 	} {

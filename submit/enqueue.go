@@ -273,6 +273,22 @@ func (tx *Transaction) fromIDLogin() bool {
 	return d != nil && info.FromIDLogins[d.Key(login.Localpart)]
 }
 
+// logQueued logs the ids that a message has in the queue, by which its way can be followed.
+func (tx *Transaction) logQueued(ctx context.Context) {
+	var ids []int64
+	for _, q := range tx.queued {
+		if q.ID != 0 {
+			ids = append(ids, q.ID)
+		}
+	}
+	if len(ids) > 0 {
+		tx.s.c.Log.InfoContext(ctx, "queued", "account", tx.sender.Account, "messageid", tx.messageID, "queueids", ids[:min(len(ids), maxLogged)], "recipients", len(ids))
+	}
+}
+
+// maxLogged bounds ids in a line of the log.
+const maxLogged = 100
+
 // note keeps the IDs of messages that are queued.
 func (tx *Transaction) note(msgs []queue.Message, index []int) {
 	for k, q := range msgs {

@@ -384,6 +384,7 @@ func (tx *Transaction) dispatch(ctx context.Context, m *deliver.Message) ([]erro
 	if tx.again != nil {
 		return nil, nil
 	}
+	tx.logQueued(ctx)
 	tx.sent(ctx, d.results)
 	err = tx.report(ctx, m, d)
 	tx.done(ctx, m, d, err)

@@ -27,6 +27,8 @@ type Service struct {
 	Handler http.Handler
 	// Host tells for which hosts of requests it is, in lower case, without port; nil: for all.
 	Host func(host string) bool
+	// Secret: what follows Path is, and is not logged.
+	Secret bool
 	// Body is the most octets of a request; 0: 1 MiB; negative: Handler has its own limit.
 	Body int64
 }
@@ -168,6 +170,9 @@ func (p *Router) observe(rec *recorder, r *http.Request, name, path string) {
 		return
 	}
 	// Without query: what is in there is often secret.
+	if i := slices.IndexFunc(p.Systems, func(s Service) bool { return s.Secret && s.Name == name }); i >= 0 {
+		path = p.Systems[i].Path + "..."
+	}
 	attrs := []slog.Attr{
 		slog.String("handler", name), slog.String("remote", o.Remote.String()), slog.String("proto", o.Proto), slog.String("version", r.Proto),
 		slog.String("method", r.Method), slog.String("host", r.Host), slog.String("path", path), slog.Int("code", o.Code),
