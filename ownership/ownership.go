@@ -15,6 +15,7 @@ import (
 type User struct {
 	UID, GID uint32
 	Groups   []uint32 // further ones that the system knows for the user
+	Believed bool     // taken to change nothing: what the user could change is believed all the same
 }
 
 // Errors of Lookup.
@@ -46,12 +47,12 @@ func Lookup(name string) (User, error) {
 	case uid == 0:
 		return User{}, ErrRoot
 	}
-	return User{uint32(uid), uint32(gid), groups(uidText)}, nil
+	return User{UID: uint32(uid), GID: uint32(gid), Groups: groups(uidText)}, nil
 }
 
 // ByID is the user with an id, as which a server works already.
 func ByID(uid, gid uint32) User {
-	return User{uid, gid, groups(strconv.FormatUint(uint64(uid), 10))}
+	return User{UID: uid, GID: gid, Groups: groups(strconv.FormatUint(uint64(uid), 10))}
 }
 
 // groups are those of a user, as far as the system knows the user.

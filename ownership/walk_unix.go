@@ -289,6 +289,8 @@ func (w *walk) follow(name, at string, link *unix.Stat_t) error {
 // mayReplace tells whether u could have put entry into a directory.
 func (u *User) mayReplace(dir, entry *unix.Stat_t) bool {
 	switch {
+	case u.Believed:
+		return false
 	case dir.Uid == u.UID:
 		return true
 	case !u.mayWrite(dir):
@@ -301,7 +303,9 @@ func (u *User) mayReplace(dir, entry *unix.Stat_t) bool {
 }
 
 // mayChange tells whether u can write to a file or directory, or let itself do so.
-func (u *User) mayChange(st *unix.Stat_t) bool { return st.Uid == u.UID || u.mayWrite(st) }
+func (u *User) mayChange(st *unix.Stat_t) bool {
+	return !u.Believed && (st.Uid == u.UID || u.mayWrite(st))
+}
 
 // mayWrite tells whether permissions for groups and others let u write.
 func (u *User) mayWrite(st *unix.Stat_t) bool {

@@ -61,7 +61,7 @@ func checkUser(_ context.Context, s *survey) []Finding {
 	}
 	if err := s.place(); err != nil {
 		found = append(found, problem(fmt.Sprintf("chown root %[1]s; chmod go-w %[1]s", err.At),
-			"User %s can change directory %s, and so put another configuration into the place of that which root believes: mox does not start as root then.", user, err.At))
+			"User %s can change directory %s, and so put another configuration into the place of that which root believes: whoever takes over the server would be root.", user, err.At))
 	}
 	if u, err := s.o.Machine.UserID(user); err == nil && len(u.Sharers()) > 0 {
 		found = append(found, warning(fmt.Sprintf("groupadd --system %[1]s; usermod -g %[1]s %[1]s", user),

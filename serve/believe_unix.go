@@ -42,7 +42,8 @@ func setLevels(o MainOptions, snap *config.Snapshot, levels *mlog.Levels) {
 }
 
 // believedConfig reads mox.conf, which as root it makes root's if it is that of an installation
-// where it was not yet, and repairs owners and modes. The user is nil if this is not root.
+// where it was not yet, and repairs owners and modes. The user is nil if this is not root. If the user could
+// change mox.conf by a directory above, or because nothing is to be repaired, the log tells so, and it is believed.
 func believedConfig(o MainOptions) (*slog.Logger, *config.Snapshot, *ownership.User, error) {
 	log, levels := parentLog(o)
 	snap, err := readConfig(o.ConfigPath, nil)
@@ -57,7 +58,15 @@ func believedConfig(o MainOptions) (*slog.Logger, *config.Snapshot, *ownership.U
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if snap, err = fixConfig(log, snap, &user); err != nil {
+	first := snap
+	snap, err = fixConfig(log, first, &user)
+	if changeable, ok := errors.AsType[*ownership.ChangeableError](err); ok {
+		// An update of mox must not end the mail of who has it so.
+		log.Error("whoever takes over the unprivileged process of this server could become root by changing mox.conf", "err", changeable)
+		user.Believed = true
+		snap, err = fixConfig(log, first, &user)
+	}
+	if err != nil {
 		return nil, nil, nil, err
 	}
 	return log, snap, &user, nil
@@ -106,9 +115,8 @@ func guardConfig(log *slog.Logger, path string, user *ownership.User) error {
 	return nil
 }
 
-// CheckPlace tells, for root, whether "mox serve" would refuse to start as root, because the user of
-// mox.conf can put another directory into the place of that of mox.conf. What else is wrong with owners
-// is repaired.
+// CheckPlace tells, for root, whether the user of mox.conf can put another directory into the place of that of
+// mox.conf: "mox serve" as root would have to believe that user. What else is wrong with owners is repaired.
 func CheckPlace(snap *config.Snapshot) error {
 	if os.Geteuid() != 0 {
 		return nil

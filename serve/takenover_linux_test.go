@@ -201,32 +201,37 @@ func TestTakenOverKeys(t *testing.T) {
 	r.wantExit(15, "mox has stopped")
 }
 
-// TestTakenOverPlace: where the worker's user can put another configuration, root does not start.
+// TestTakenOverPlace: where the worker's user can put another configuration, root starts, and tells.
 func TestTakenOverPlace(t *testing.T) {
 	needRoot(t)
 	in := installUser(t, "127.0.77.40", nil)
-	in.start(nil).wantExit(1, "chown root "+in.dir)
+	serving := func(complaint string) {
+		t.Helper()
+		r := in.serving()
+		if text := r.text(); complaint != "" && !strings.Contains(text, complaint) || complaint == "" && strings.Contains(text, "could become root") {
+			t.Errorf("want %q in the log:\n%s", complaint, text)
+		}
+		r.signal(syscall.SIGTERM)
+		r.wantExit(15, "mox has stopped")
+	}
+	serving("chown root " + in.dir)
 	in.rootsDir()
+	serving("")
+	for _, name := range []string{"config", "config/mox.conf"} {
+		if err := os.Chown(filepath.Join(in.dir, name), testUID, testUID); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := replaceIn(in.path, "DataDir:", "NoFixPermissions: true\nDataDir:"); err != nil {
 		t.Fatal(err)
 	}
-	in.start(nil).wantExit(1, "chown root "+in.config(""))
+	serving("chown root " + in.config(""))
 	for _, name := range []string{"", "config", "config/mox.conf"} {
 		if err := os.Chown(filepath.Join(in.dir, name), 0, testUID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"data", "config/dkim"} {
-		if err := os.Mkdir(filepath.Join(in.dir, name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(filepath.Join(in.dir, name), testUID, testUID); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r := in.serving()
-	r.signal(syscall.SIGTERM)
-	r.wantExit(15, "mox has stopped")
+	serving("")
 }
 
 // TestTakenOverProgram: root does not replace itself by a program that the worker's user can change.
