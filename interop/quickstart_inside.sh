@@ -9,7 +9,7 @@ for addr in 192.0.2.1 $client; do
 	ip addr add $addr/32 dev lo
 done
 chmod 755 .
-die() { echo "FAILED: $*"; tail -5 mox/mox.log 2>/dev/null || true; exit 1; }
+die() { echo "FAILED: $*"; tail -5 mox.log mox/mox.log 2>/dev/null || true; exit 1; }
 
 # wait_for PORT ADDRESS
 wait_for() {
