@@ -500,6 +500,9 @@ func TestUpgradeFaults(t *testing.T) {
 			if left, _ := filepath.Glob(in.path("data/upgrade/*")); len(left) > 0 && !tc.forward {
 				t.Errorf("left behind: %v", left)
 			}
+			if aside, _ := filepath.Glob(in.path("data/*.aside")); len(aside) > 0 {
+				t.Errorf("databases were given up: %v", aside)
+			}
 			// The next one that is good is taken.
 			if !tc.forward {
 				if out, err := in.upgrade("good"); err != nil {

@@ -298,7 +298,7 @@ func (r *runner) remove(dir string) error {
 	return nil
 }
 
-// output runs a program as the owner of the data, and returns what it prints.
+// output runs a program as the user of the data, and returns what it prints.
 func (r *runner) output(ctx context.Context, limit time.Duration, program string, args ...string) (string, error) {
 	return r.outputAs(ctx, r.As, limit, program, args...)
 }
