@@ -271,7 +271,7 @@ func TestBanMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantGreeting("imap", "198.51.100.77", "* BYE [CONTACTADMIN] your network 198.51.100.0/24 is banned by the administrator: ask")
-	r, err := s.Admin.Status(t.Context())
+	r, err := s.Admin.Status(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
