@@ -179,7 +179,7 @@ func (c *upgradeCommand) options(ctx context.Context, p *program) (upgrade.Optio
 			return o, err
 		}
 	}
-	if o.As, err = upgrade.AsOwner(o.Data); err != nil {
+	if o.As, o.Data, err = upgrade.DataUser(path, snap.Static.User, o.Data); err != nil {
 		return o, err
 	}
 	running, err := p.control(ctx)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"mox/config"
 	"mox/dns"
@@ -449,6 +452,48 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// TestUpgradeCapability: a server without root whose program may bind ports by its file (setcap) is upgraded by
+// root, and the parent has that capability still.
+func TestUpgradeCapability(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	in := prepareMox(t, "127.0.81.4", true)
+	data := make([]byte, 20)
+	binary.LittleEndian.PutUint32(data, 0x02000001) // vfs_cap_data, version 2, in effect
+	binary.LittleEndian.PutUint32(data[4:], 1<<unix.CAP_NET_BIND_SERVICE)
+	for _, err := range []error{os.Mkdir(in.path("data"), 0o750), os.Chown(in.path("data"), upgradeUser, upgradeUser), os.Chown(in.dir, 0, 0), os.Chown(in.path("mox"), 0, 0)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Setxattr(in.path("mox"), "security.capability", data, 0); err != nil {
+		t.Skipf("capabilities of files cannot be set here: %v", err)
+	}
+	in.start()
+	capable := func() {
+		t.Helper()
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", in.server.Process.Pid))
+		for _, f := range files {
+			if b, _ := os.ReadFile(f); bytes.Contains(b, []byte("\nCapEff:\t0000000000000400\n")) {
+				return
+			}
+		}
+		t.Error("the parent has lost its capability")
+	}
+	capable()
+	in.user = false
+	for _, fault := range []string{"good", "better"} {
+		if out, err := in.upgrade(fault); err != nil || !strings.Contains(out, "upgraded from") {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if exe, err := os.ReadFile(fmt.Sprintf("/proc/%d/exe", in.server.Process.Pid)); err != nil || !bytes.HasSuffix(exe, []byte(faultMark+fault)) {
+			t.Errorf("parent is another program: %v", err)
+		}
+		capable()
+	}
+}
+
 // TestUpgradeFaults goes over to programs that fail at each stage: users keep their mail, and the
 // program from before serves, but where only the new one can use the data.
 func TestUpgradeFaults(t *testing.T) {
@@ -499,6 +544,9 @@ func TestUpgradeFaults(t *testing.T) {
 			tr.check()
 			if left, _ := filepath.Glob(in.path("data/upgrade/*")); len(left) > 0 && !tc.forward {
 				t.Errorf("left behind: %v", left)
+			}
+			if aside, _ := filepath.Glob(in.path("data/*.aside")); len(aside) > 0 {
+				t.Errorf("databases were given up: %v", aside)
 			}
 			// The next one that is good is taken.
 			if !tc.forward {

@@ -83,9 +83,16 @@ func faultyStatus() int {
 }
 
 // faultySchema gives the account databases of a data directory another version: one that only
-// the new program knows (own-...), or one that it says the old one can use (shared-...).
+// the new program knows (own-...), or one that it says the old one can use (shared-...). own-start does so
+// with all others too.
 func faultySchema(name, data string) {
 	paths, _ := filepath.Glob(filepath.Join(data, "accounts", "*", "account.db"))
+	if name == "own-start" {
+		for _, pattern := range []string{"*.db", "accounts/*/junk.db"} {
+			more, _ := filepath.Glob(filepath.Join(data, pattern))
+			paths = append(paths, more...)
+		}
+	}
 	for _, path := range paths {
 		v, err := db.FileVersion(path)
 		if err != nil {

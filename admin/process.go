@@ -51,12 +51,15 @@ type UpgradeRequest struct {
 	// it can be gone back to even after mail came in.
 	Reversible bool
 	// Snapshot are the names of databases ("account.db") to copy after the last commit of this
-	// program, because the next one changes their schema.
+	// program, because the next one changes their schema; or AllDatabases, where that is not known.
 	Snapshot []string `json:",omitempty"`
 
 	Start time.Duration // for the next one to be ready; 0: 15 minutes
 	Watch time.Duration // that it has to stay healthy; 0: 3 minutes
 }
+
+// AllDatabases in Snapshot are all but search indexes.
+const AllDatabases = "*.db"
 
 // States of an upgrade.
 const (

@@ -31,7 +31,7 @@
 //
 // # Files
 //
-// "ban.db" in the data directory, a database of package db; a file that is damaged is renamed to
+// "ban.db" in the data directory, a database of package db; a file that is damaged or of a newer release is renamed to
 // "ban.db.aside" and begun anew. Options.Export names a file with the bans for a packet filter, see
 // [Format]. It is written again (atomically) after changes, two seconds later or, when it is large, later.
 //

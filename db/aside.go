@@ -35,16 +35,19 @@ func Remove(path string) error {
 	return nil
 }
 
-// OpenAnew is [Open] for data that can be done without: a file that is damaged is set aside
-// as path+".aside", which is logged, and begun anew.
+// OpenAnew is [Open] for data that can be done without: a file that is damaged, or that a newer
+// release wrote, is set aside as path+".aside", which is logged, and begun anew.
 func OpenAnew(path string, o Options) (*DB, error) {
 	d, err := Open(path, o)
-	if !errors.Is(err, ErrCorrupt) {
+	what := "database is damaged"
+	if errors.Is(err, ErrNewer) {
+		what = "database is of a newer version"
+	} else if !errors.Is(err, ErrCorrupt) {
 		return d, err
 	}
 	aside := path + ".aside"
 	if o.Log != nil {
-		o.Log.Error("database is damaged: it is set aside and begun anew", "path", path, "aside", aside, "err", err)
+		o.Log.Error(what+": it is set aside and begun anew", "path", path, "aside", aside, "err", err)
 	}
 	if err := SetAside(path, aside); err != nil {
 		return nil, err

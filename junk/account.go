@@ -113,13 +113,13 @@ func (a *account) unlock() { <-a.token }
 
 func (a *account) path() string { return filepath.Join(a.acc.Dir(), FileName) }
 
-// openFile opens junk.db. A damaged one is set aside and made anew.
+// openFile opens junk.db. One that is damaged or of a newer release is set aside and made anew.
 func (a *account) openFile(ctx context.Context) error {
 	err := a.tryOpen(ctx)
 	if !isDamage(err) {
 		return err
 	}
-	a.m.c.Log.Error("junk database is damaged: it is made anew of the messages", "account", a.name, "err", err)
+	a.m.c.Log.Error("junk database cannot be used: it is made anew of the messages", "account", a.name, "err", err)
 	a.m.c.Metrics.Rebuilt("damage")
 	if err := a.setAside(); err != nil {
 		return err
@@ -214,7 +214,8 @@ func (a *account) repair(ctx context.Context) error {
 func (a *account) setAside() error { return db.SetAside(a.path(), a.path()+".damaged") }
 
 func isDamage(err error) bool {
-	return errors.Is(err, errDamaged) || errors.Is(err, db.ErrCorrupt) && !errors.Is(err, store.ErrCorrupt)
+	return errors.Is(err, errDamaged) || errors.Is(err, db.ErrCorrupt) && !errors.Is(err, store.ErrCorrupt) ||
+		errors.Is(err, db.ErrNewer) && !errors.Is(err, store.ErrNewer)
 }
 
 // note looks at an error: after damage the file is made anew in the background.

@@ -195,6 +195,18 @@ func TestDamage(t *testing.T) {
 		t.Error(err)
 	}
 
+	// Of a newer release.
+	d, err := db.Open(path, db.Options{})
+	must(t, err)
+	must(t, d.Write(t.Context(), func(c *db.Conn) error { return c.Script("PRAGMA user_version=999") }))
+	must(t, d.Close())
+	f.start()
+	f.check()
+	f.stop()
+	if v, err := db.FileVersion(path + ".damaged"); err != nil || v.Schema != 999 {
+		t.Errorf("newer file is not set aside: %+v, %v", v, err)
+	}
+
 	// Pages of a file in use.
 	f.start()
 	x := f.filter()

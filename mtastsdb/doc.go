@@ -13,7 +13,7 @@
 // # Files
 //
 // "mtasts.db" in the data directory, a database of package db. Domains without a record
-// leave nothing in it. A file that is damaged is renamed to "mtasts.db.aside" and begun anew:
+// leave nothing in it. A file that is damaged or of a newer release is renamed to "mtasts.db.aside" and begun anew:
 // that the next deliveries are protected less is better than that there are none.
 //
 // Files: db.go opening, options; get.go; rows.go; run.go.

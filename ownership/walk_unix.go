@@ -63,6 +63,22 @@ func CheckDir(dir string, u User) error {
 	return err
 }
 
+// CheckData is CheckDir where directories of u are good, wherever they are, as those of the server's data: whoever
+// works there as u has no more rights than u. It refuses where u could lead elsewhere by a link. The path
+// that is returned has no links.
+func CheckData(dir string, u User) (string, error) {
+	w := walk{user: &u, flags: searchOnly | unix.O_DIRECTORY, own: true}
+	f, st, err := w.open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if st.Uid != u.UID {
+		return "", fmt.Errorf("%s belongs to the user with id %d, and not to the User of mox.conf (id %d)", dir, st.Uid, u.UID)
+	}
+	return f.Name(), nil
+}
+
 // CheckPlace returns a [*ChangeableError] if u can replace what root puts into dir, or dir itself.
 func CheckPlace(dir string, u User) error {
 	w := walk{user: &u, flags: searchOnly | unix.O_DIRECTORY}

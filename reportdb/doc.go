@@ -12,7 +12,7 @@
 // # Files
 //
 // "report.db" in the data directory, a database of package db; schema in schema/*.sql. A file
-// that is damaged is renamed to "report.db.aside" and begun anew: no mail depends on it.
+// that is damaged or of a newer release is renamed to "report.db.aside" and begun anew: no mail depends on it.
 //
 // # Bounds
 //

@@ -222,7 +222,7 @@ func (p *parent) tryConfig() error {
 	cmd.Env = append(env, envTry+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.credential()}
 	cmd.WaitDelay = 5 * time.Second
-	if err := startWithoutRights(cmd); err != nil {
+	if err := startWithoutRights(cmd, exe); err != nil {
 		return fmt.Errorf("checking configuration: %w", err)
 	}
 	defer time.AfterFunc(tryTime, func() { cmd.Process.Kill() }).Stop()

@@ -417,11 +417,11 @@ func (p *parent) spawn(exe string, link, keys *os.File, restore bool) (*exec.Cmd
 		return cmd
 	}
 	cmd := command(exe)
-	err = startWithoutRights(cmd)
+	err = startWithoutRights(cmd, exe)
 	switch {
 	case (errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist)) && p.status.State == "" && selfThere():
 		cmd = command(selfExe) // the path is not the worker's to enter, or not there any more
-		err = startWithoutRights(cmd)
+		err = startWithoutRights(cmd, selfExe)
 	case errors.Is(err, fs.ErrPermission) && selfThere():
 		// A new program in such a place.
 		f, ferr := ownership.OpenRoots(exe, p.user)
@@ -433,7 +433,7 @@ func (p *parent) spawn(exe string, link, keys *os.File, restore bool) (*exec.Cmd
 		cmd = command(exe)
 		cmd.Path = fmt.Sprintf("/proc/self/fd/%d", firstFD+len(cmd.ExtraFiles))
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
-		err = startWithoutRights(cmd)
+		err = startWithoutRights(cmd, exe)
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w: the user of mox.conf must be allowed to execute %s", err, exe)
@@ -454,13 +454,13 @@ func selfThere() bool {
 	return err == nil
 }
 
-// startWithoutRights starts a command from a thread that gives up what it could pass on, and
-// ends with that.
-func startWithoutRights(cmd *exec.Cmd) error {
+// startWithoutRights starts a command, whose program is at exe, from a thread that gives up what it could
+// pass on, and ends with that. This process keeps its rights.
+func startWithoutRights(cmd *exec.Cmd, exe string) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // not unlocked: the thread is of no use to others
-		if err := dropInheritable(); err != nil {
+		if err := dropRights(exe); err != nil {
 			done <- fmt.Errorf("giving up capabilities: %w", err)
 			return
 		}

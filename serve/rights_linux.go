@@ -3,19 +3,31 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"mox/ownership"
 )
 
-// dropInheritable takes from the calling thread what a program that it executes would get: the
-// inheritable and ambient capabilities, and, where we are allowed to, the bounding set. Those
-// that are in effect stay: to become another user needs them.
-func dropInheritable() error {
+// dropRights takes from the calling thread what a program at exe that it executes would get: new
+// privileges of its file (no_new_privs), the inheritable and ambient capabilities, and, where we are allowed
+// to, the bounding set, but for what the file has: without, such a file could not be executed (capabilities(7),
+// "Safety checking for capability-dumb binaries"). Without root all others go too. Those of root that are in
+// effect stay: to become another user needs them.
+func dropRights(exe string) error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
 	}
+	keep := ownership.FileCapabilities(exe)
 	for c := range uintptr(64) {
+		if keep&(1<<c) != 0 {
+			continue
+		}
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
 		if errors.Is(err, unix.EINVAL) {
 			break // there are no more
@@ -28,10 +40,17 @@ func dropInheritable() error {
 	if err := unix.Capget(&h, &data[0]); err != nil {
 		return err
 	}
-	if data[0].Inheritable|data[1].Inheritable == 0 {
+	before := data
+	for i := range data {
+		data[i].Inheritable = 0
+		// What a thread has permitted, no_new_privs lets the file give again.
+		if os.Geteuid() != 0 {
+			data[i] = unix.CapUserData{}
+		}
+	}
+	if data == before {
 		return nil // and where there are no rights at all, the call may be forbidden
 	}
-	data[0].Inheritable, data[1].Inheritable = 0, 0
 	return unix.Capset(&h, &data[0])
 }
 

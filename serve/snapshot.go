@@ -8,8 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"mox/admin"
 	"mox/atomicfile"
+	"mox/search"
 )
 
 // What a snapshot before an upgrade is: copies of closed databases, below "upgrade" in the data
@@ -24,7 +27,8 @@ const (
 	envRestore = "MOX_RESTORE"
 )
 
-// takeSnapshot copies the databases with the given names, which nobody may have open.
+// takeSnapshot copies the databases with the given names, or all for [admin.AllDatabases], which nobody may
+// have open.
 func takeSnapshot(data string, names []string) error {
 	dir := filepath.Join(data, snapshotDir)
 	if err := os.RemoveAll(dir); err != nil {
@@ -49,8 +53,17 @@ func takeSnapshot(data string, names []string) error {
 	return atomicfile.Write(filepath.Join(dir, snapshotComplete), nil, 0o640)
 }
 
-// eachDatabase calls do for files of the data directory that have one of the names.
+// eachDatabase calls do for files of the data directory that have one of the names. All databases are without
+// search indexes, which are made anew where they cannot be used.
 func eachDatabase(data string, names []string, do func(rel string) error) error {
+	all := slices.Contains(names, admin.AllDatabases)
+	wanted := func(name string) bool {
+		return slices.Contains(names, name) || all && strings.HasSuffix(name, ".db") && name != search.FileName
+	}
+	data, err := filepath.EvalSymlinks(data) // the directory itself may be behind a link
+	if err != nil {
+		return err
+	}
 	return filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -62,7 +75,7 @@ func eachDatabase(data string, names []string, do func(rel string) error) error 
 		if d.IsDir() && (rel == "tmp" || rel == "upgrade") {
 			return filepath.SkipDir
 		}
-		if d.Type().IsRegular() && slices.Contains(names, d.Name()) {
+		if d.Type().IsRegular() && wanted(d.Name()) {
 			return do(rel)
 		}
 		return nil

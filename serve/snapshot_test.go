@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mox/admin"
 	"mox/db"
 )
 
@@ -112,6 +113,33 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("the rest: %d, %v", n, err)
 	}
 	want("mail since", "old", "newer")
+
+	// All databases, as where it is not known which of them the next program changes; not search indexes.
+	others := []string{"report.db", "mtasts.db", "ban.db", "trace.db", "accounts/one/junk.db", "accounts/one/search.db"}
+	for _, name := range others {
+		makeDatabase(t, filepath.Join(data, name), "old")
+	}
+	write("old")
+	link := filepath.Join(t.TempDir(), "data")
+	if err := os.Symlink(data, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := takeSnapshot(link, []string{admin.AllDatabases}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range others {
+		makeDatabase(t, filepath.Join(data, name), "new")
+	}
+	write("new")
+	if n, err := restoreSnapshot(data, true); n != 8 || err != nil {
+		t.Errorf("all put back: %d, %v", n, err)
+	}
+	want("old", "old", "old")
+	for _, name := range others {
+		if got := databaseValue(t, filepath.Join(data, name)); (got == "old") != (filepath.Base(name) != "search.db") {
+			t.Errorf("%s has %q", name, got)
+		}
+	}
 
 	// One that was not finished is not put back.
 	if err := os.MkdirAll(filepath.Join(dir, "files"), 0o755); err != nil {

@@ -8,10 +8,12 @@
 //     checks the copy ("verifydata"), which brings it to its own schema. If that changes a schema,
 //     the running program checks the copy too: can it use the data, the upgrade is reversible.
 //  3. Install: the new program takes the place of the running one by rename; that stays as
-//     "mox.old".
+//     "mox.old". It has owner, mode and capabilities of that.
 //  4. Hand over: the server's parent process has the old program stop, start the new one, which
 //     gets the listening sockets, and watches it (package serve). Connections wait meanwhile.
 //  5. If the parent went back to the old program, it takes its place again.
+//
+// As root, commands on the data run as the user of mox.conf ([DataUser]).
 //
 // docs/upgrade.md tells what is promised for mail that comes in meanwhile.
 //

@@ -10,8 +10,8 @@ import (
 
 func keepOwner(*os.File, fs.FileInfo) error { return nil }
 
-// AsOwner returns nil: commands run as this process.
-func AsOwner(string) (func(*exec.Cmd), error) { return nil, nil }
+// DataUser returns nil and data: commands run as this process.
+func DataUser(_, _, data string) (func(*exec.Cmd), string, error) { return nil, data, nil }
 
 // OnlyRoots returns nil: there is no root.
 func OnlyRoots(string) error { return nil }

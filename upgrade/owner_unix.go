@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
+
+	"mox/ownership"
 )
 
 // keepOwner gives a file the owner and group of another, where we are allowed to.
@@ -22,27 +22,34 @@ func keepOwner(f *os.File, like fs.FileInfo) error {
 	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
-// AsOwner returns what makes a command run as the owner of a directory; nil if that is who runs
-// this, or not ours to choose.
-func AsOwner(dir string) (func(*exec.Cmd), error) {
-	info, err := os.Stat(dir)
+// DataUser returns what makes a command run as the user of mox.conf, to whom the data belongs, and the data
+// directory without links. Nil: this is not root, and commands run as who runs this.
+//
+// As root it refuses a directory that is not the user's, or in whose place the user could put another
+// by a link; and a mox.conf that somebody other than root and the user wrote, who could name any user.
+func DataUser(conf, name, data string) (func(*exec.Cmd), string, error) {
+	if os.Geteuid() != 0 {
+		return nil, data, nil
+	}
+	u, err := ownership.Lookup(name)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || os.Geteuid() != 0 || st.Uid == 0 {
-		return nil, nil
+	if data, err = ownership.CheckData(data, u); err != nil {
+		return nil, "", fmt.Errorf("data directory: %w", err)
 	}
-	cred := &syscall.Credential{Uid: st.Uid, Gid: st.Uid}
-	if u, err := user.LookupId(strconv.Itoa(int(st.Uid))); err == nil {
-		if gid, err := strconv.ParseUint(u.Gid, 10, 32); err == nil {
-			cred.Gid = uint32(gid)
-		}
+	info, err := os.Stat(conf)
+	if err != nil {
+		return nil, "", err
 	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 0 && st.Uid != u.UID {
+		return nil, "", fmt.Errorf("%s belongs to neither root nor its User (id %d): chown it to root", conf, u.UID)
+	}
+	cred := &syscall.Credential{Uid: u.UID, Gid: u.GID}
 	return func(cmd *exec.Cmd) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
 		cmd.Dir = "/" // the directory of this process may not be theirs to enter
-	}, nil
+	}, data, nil
 }
 
 // OnlyRoots returns an error when root is to replace and execute a program that others than root

@@ -19,6 +19,7 @@ import (
 	"mox/admin"
 	"mox/atomicfile"
 	"mox/db"
+	"mox/ownership"
 )
 
 // Source gets a new program.
@@ -66,8 +67,8 @@ type Options struct {
 	Tell func(format string, args ...any)
 	// Free tells how many bytes there are for a copy in a directory. Nil: that is not checked.
 	Free func(dir string) (uint64, error)
-	// SkipRehearsal leaves out the second step; then the upgrade is not reversible, and databases of
-	// accounts and of the queue are copied at the handover.
+	// SkipRehearsal leaves out the second step; then the upgrade is not reversible, and all databases
+	// but search indexes are copied at the handover.
 	SkipRehearsal bool
 	// Start and Watch are the times of the handover; 0: the server's defaults.
 	Start, Watch time.Duration
@@ -143,7 +144,7 @@ func (r *runner) run(ctx context.Context) error {
 	return r.handOver(ctx)
 }
 
-// stage puts the new program beside the old one, with its mode, and returns its version as the
+// stage puts the new program beside the old one, with its mode and capabilities, and returns its version as the
 // source has it. It cannot be executed before all of it is there and verified.
 func (r *runner) stage(ctx context.Context, next string) (version string, err error) {
 	info, err := os.Stat(r.Program)
@@ -157,10 +158,14 @@ func (r *runner) stage(ctx context.Context, next string) (version string, err er
 	if err != nil {
 		return "", fmt.Errorf("%w: upgrades must be run by who may replace %s", err, r.Program)
 	}
-	if version, err = r.Source.Fetch(ctx, r.result.From, out); err != nil {
+	// Whether capabilities can be kept is known before anything is fetched; a change of content takes them away.
+	if err = ownership.KeepCapabilities(out, r.Program); err != nil {
+		err = fmt.Errorf("nothing was changed: %w", err)
+	} else if version, err = r.Source.Fetch(ctx, r.result.From, out); err != nil {
 		err = fmt.Errorf("getting the new program: %w", err)
 	} else {
-		err = errors.Join(keepOwner(out, info), out.Chmod(info.Mode().Perm()|0o100), out.Sync())
+		err = errors.Join(keepOwner(out, info), out.Chmod(info.Mode().Perm()|0o100))
+		err = errors.Join(err, ownership.KeepCapabilities(out, r.Program), out.Sync())
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
 		os.Remove(next)
@@ -199,8 +204,7 @@ const rehearseTime = 6 * time.Hour
 // rehearse has the new program take over a copy of the data.
 func (r *runner) rehearse(ctx context.Context, next string) error {
 	if r.SkipRehearsal {
-		r.result.Changed = []string{"account.db", "queue.db"}
-		return nil
+		return nil // what changes is not known
 	}
 	dir := filepath.Join(r.Data, Dir, "rehearsal")
 	if err := r.space(); err != nil {
@@ -280,8 +284,11 @@ func (r *runner) remove(dir string) error {
 		return nil
 	}
 	// As that user, so that links in it lead nowhere else.
-	cmd := exec.Command("rm", "-rf", dir)
+	cmd := exec.Command("rm", "-rf", "--", dir)
 	if r.As == nil {
+		if err := OnlyRoots(dir); err != nil {
+			return err
+		}
 		return os.RemoveAll(dir)
 	}
 	r.As(cmd)
@@ -291,7 +298,7 @@ func (r *runner) remove(dir string) error {
 	return nil
 }
 
-// output runs a program as the owner of the data, and returns what it prints.
+// output runs a program as the user of the data, and returns what it prints.
 func (r *runner) output(ctx context.Context, limit time.Duration, program string, args ...string) (string, error) {
 	return r.outputAs(ctx, r.As, limit, program, args...)
 }
@@ -361,6 +368,9 @@ func (r *runner) handOver(ctx context.Context) error {
 	request := admin.UpgradeRequest{ID: r.ID, Reversible: r.result.Reversible, Start: r.Start, Watch: r.Watch}
 	if !r.result.Reversible {
 		request.Snapshot = r.result.Changed
+		if !r.result.Rehearsed {
+			request.Snapshot = []string{admin.AllDatabases}
+		}
 	}
 	if err := r.Server.Upgrade(ctx, request); err != nil {
 		r.result.Installed = false

@@ -92,7 +92,7 @@ func TestRun(t *testing.T) {
 		"fails on the copy": {next: "verifydata) echo missing message; exit 1;;\n", err: ErrProgram, text: "missing message"},
 		"reversible":        {next: newSchema, server: &fakeServer{state: admin.UpgradeDone}, installed: true, revers: true},
 		"not reversible":    {next: newSchema, old: "verifydata) exit 1;;\n", server: &fakeServer{state: admin.UpgradeDone}, installed: true, snapshot: "account.db"},
-		"not rehearsed":     {next: newSchema, skip: true, server: &fakeServer{state: admin.UpgradeDone}, installed: true, snapshot: "account.db queue.db"},
+		"not rehearsed":     {next: newSchema, skip: true, server: &fakeServer{state: admin.UpgradeDone}, installed: true, snapshot: admin.AllDatabases},
 		"no room":           {free: 1 << 20, text: "1 MB left: make room"},
 		"rolled back":       {server: &fakeServer{state: admin.UpgradeRolledBack, reason: "crashed"}, err: ErrRolledBack, text: "crashed", revers: true},
 		"forward":           {server: &fakeServer{state: admin.UpgradeForward, reason: "crashed"}, err: ErrForward, installed: true, revers: true},
