@@ -11,6 +11,7 @@ import (
 	"mox/auth"
 	"mox/autotls"
 	"mox/backup"
+	"mox/ban"
 	"mox/doctor"
 	"mox/imapimport"
 	"mox/queue"
@@ -42,6 +43,10 @@ func jsonShapes() map[string]jsonShape {
 		"config alias print":    oneOf(admin.Alias{}),
 		"config tlspubkey list": eachOf(auth.TLSKey{}),
 		"config tlspubkey get":  oneOf(auth.TLSKey{}),
+		"ban list":              eachOf(ban.Ban{}),
+		"ban add":               eachOf(ban.Ban{}),
+		"ban remove":            eachOf(ban.Ban{}),
+		"ban test":              oneOf(ban.Verdict{}),
 		"certificates list":     oneOf([]autotls.CertStatus{}),
 		"backup run":            oneOf(backup.Result{}),
 		"backup list":           eachOf(backup.Snapshot{}),

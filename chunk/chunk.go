@@ -35,6 +35,10 @@ const (
 	packed     = 2 // see base64.go
 )
 
+// Kinds is the number of them. Programs from before a new one cannot read it: whatever keeps chunks
+// needs a new version of its schema with it.
+const Kinds = 3
+
 // ID is the key of chunk n of the content with an id.
 func ID(content int64, n int) int64 { return content*Max + int64(n) }
 

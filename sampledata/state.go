@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mox/auth"
+	"mox/ban"
 	"mox/dmarcrpt"
 	"mox/dns"
 	"mox/junk"
@@ -158,6 +159,13 @@ func (w *writer) reports() error {
 	steps = append(steps, err)
 	_, err = db.Suppress(w.ctx, reportdb.Suppression{Kind: reportdb.KindDMARC, Address: "reports@there.example", Until: w.now.Add(retiredPeriod), Comment: "bounced"})
 	return errors.Join(append(steps, err)...)
+}
+
+// bans has a network banned, and one that somebody logs in from.
+func (w *writer) bans() error {
+	w.s.Bans.LoginSucceeded(netip.AddrFrom4([4]byte{198, 51, 100, 7}))
+	_, err := w.s.Bans.Add(w.ctx, netip.MustParsePrefix("192.0.2.0/24"), []ban.Door{ban.Mail, ban.Logins}, retiredPeriod, "sample")
+	return err
 }
 
 // traces logs decisions about messages.

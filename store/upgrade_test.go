@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"mox/chunk"
 	"mox/db/dbtest"
 	"mox/imap"
 )
@@ -205,4 +207,14 @@ func writeUpgrade(t *testing.T) (path, text string) {
 	a.Release()
 	must(s.Close())
 	return filepath.Join(dir, "accounts", "old", "account.db"), text
+}
+
+// TestChunkKinds: a new kind of chunk needs a new version of the schema, which tells older programs
+// that they cannot read it.
+func TestChunkKinds(t *testing.T) {
+	for kinds, version := range map[int]string{3: "0004_packed.sql"} {
+		if _, err := fs.Stat(schema(), version); chunk.Kinds != kinds || err != nil {
+			t.Errorf("there are %d kinds of chunks, and %v: add a migration and a row here", chunk.Kinds, err)
+		}
+	}
 }
