@@ -61,5 +61,6 @@ const banRemoveHelp = `
 That the network was banned is forgotten too. With an address, all bans that it is in end.`
 
 const banTestHelp = `
-Also tells when somebody has last logged in from its network, and what counts towards a ban.
+Also tells when somebody has last logged in or sent verified mail from its network, and what counts
+towards a ban.
 ` + banHelp

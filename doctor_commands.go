@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"mox/config"
 	"mox/ctl"
 	"mox/doctor"
+	"mox/ownership"
 	"mox/queue"
 	"mox/serve"
 	"mox/status"
@@ -92,7 +94,7 @@ func (p *program) doctorOptions(o *doctor.Options, resolver string) error {
 		o.Machine = *p.machine
 	}
 	files := &doctorFilesOf{p: p}
-	o.Tools = doctor.Tools{Status: doctorStatus, Accounts: files.accounts, Stopped: files.stopped, Permissions: doctorPermissions, Listen: doctorListen}
+	o.Tools = doctor.Tools{Status: doctorStatus, Accounts: files.accounts, Stopped: files.stopped, Permissions: doctorPermissions, MakeDirectory: doctorMakeDirectory, Listen: doctorListen}
 	return nil
 }
 
@@ -275,6 +277,18 @@ func doctorPermissions(snap *config.Snapshot, fix bool) ([]doctor.Fault, error) 
 		}
 	})
 	return all, err
+}
+
+// doctorMakeDirectory makes a directory; root does so for the user of the server.
+func doctorMakeDirectory(snap *config.Snapshot, path string) error {
+	if os.Geteuid() != 0 {
+		return os.MkdirAll(path, 0o700)
+	}
+	u, err := ownership.Lookup(snap.Static.User)
+	if err != nil {
+		return err
+	}
+	return ownership.MakeDir(path, u)
 }
 
 func doctorListen(snap *config.Snapshot) []netip.AddrPort {

@@ -145,7 +145,8 @@ type Options struct {
 	Manual bool
 	Limits Limits
 	// Durations are those of the first, second, ... ban; the last is that of all further ones. Nil:
-	// DefaultDurations.
+	// DefaultDurations. Those at the door of mail take an hour at most: senders try again for days, not
+	// for weeks (RFC 5321 4.5.4.1).
 	Durations []time.Duration
 	// Exempt are networks that are never banned.
 	Exempt []netip.Prefix
@@ -157,16 +158,17 @@ type Options struct {
 	Held   func(door Door, n int)
 
 	Delay time.Duration // how long changes wait to be written; 0: 2 seconds
-	Max   int           // bans, counters, networks of logins, each; 0: 100,000
+	Max   int           // bans, counters, networks of logins, and of senders, each; 0: 100,000
 }
 
 // Times that are not for anyone to choose.
 const (
 	window     = 24 * time.Hour      // in which offences count
 	remembered = 30 * 24 * time.Hour // that a network was banned, after the end
-	trusted    = 30 * 24 * time.Hour // a network of a login is not banned
+	trusted    = 30 * 24 * time.Hour // a network of a login, or of verified mail, is not banned
 	knownFor   = 90 * 24 * time.Hour // ... and is known, for [Bans.Users]
-	seenEvery  = time.Hour           // a login is noted again after that
+	seenEvery  = time.Hour           // a login, or verified mail, is noted again after that
+	mailAtMost = time.Hour           // ban from port 25 that was made by counting
 )
 
 // Bans are the bans of a server. It is safe for concurrent use. Lookups in, and offences to, a nil
@@ -181,11 +183,11 @@ type Bans struct {
 	mu       sync.RWMutex // guards the below
 	sets     [doors]set   // bans in force
 	past     map[key]*Ban // those that are over
-	known    map[netip.Prefix]time.Time
+	users    visitors     // who has logged in
+	senders  visitors     // whose mail was accepted
 	offences map[offenceKey]*offence
-	changed  map[key]bool          // rows to write
-	logins   map[netip.Prefix]bool // likewise
-	stale    bool                  // the export is not what it should be
+	changed  map[key]bool // rows to write
+	stale    bool         // the export is not what it should be
 	closed   bool
 
 	wake  chan struct{} // 1: something is to be written
@@ -213,8 +215,8 @@ func Open(path string, o Options) (*Bans, error) {
 		return nil, fmt.Errorf("opening database of bans: %w", err)
 	}
 	b := &Bans{
-		o: o, db: file, past: map[key]*Ban{}, known: map[netip.Prefix]time.Time{}, offences: map[offenceKey]*offence{},
-		changed: map[key]bool{}, logins: map[netip.Prefix]bool{}, stale: true,
+		o: o, db: file, past: map[key]*Ban{}, users: newVisitors("known"), senders: newVisitors("sender"), offences: map[offenceKey]*offence{},
+		changed: map[key]bool{}, stale: true,
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 	for i := range b.sets {

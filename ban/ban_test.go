@@ -130,13 +130,69 @@ func TestUsers(t *testing.T) {
 		}
 		// What is neither banned nor known any more leaves nothing.
 		time.Sleep(knownFor + 2*time.Hour)
-		if len(b.known)+len(b.past)+len(b.offences) != 0 {
-			t.Error(b.known, b.past, b.offences)
+		if len(b.users.seen)+len(b.past)+len(b.offences) != 0 {
+			t.Error(b.users.seen, b.past, b.offences)
 		}
 		closed(t, b)
 		b = open(t, path, Options{})
-		if len(b.known)+len(b.past) != 0 {
-			t.Error("left in the database", b.known, b.past)
+		if len(b.users.seen)+len(b.past) != 0 {
+			t.Error("left in the database", b.users.seen, b.past)
+		}
+		closed(t, b)
+	})
+}
+
+// TestMail has a mail server that sends notifications about forged mail, and one that tries addresses: it is
+// never banned for more than an hour, and not at all where verified mail has come from it.
+func TestMail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), FileName)
+		b := open(t, path, Options{Durations: []time.Duration{time.Minute, 24 * time.Hour, 7 * 24 * time.Hour}})
+		offend := func(addr string, r Reason) {
+			for range 100 {
+				b.Offence(ip(addr), Mail, r)
+			}
+		}
+		for i, d := range []time.Duration{time.Minute, time.Hour, time.Hour, time.Hour} {
+			for j, r := range []Reason{Recipients, Protocol} {
+				addr := fmt.Sprintf("192.0.2.%d", 1+64*j)
+				offend(addr, r)
+				if x, ok := b.Lookup(ip(addr), Mail); !ok || x.Times != i+1 || x.Expires.Sub(x.Since) != d {
+					t.Errorf("ban %d for %s: %v %+v", i+1, r, ok, x)
+				}
+			}
+			time.Sleep(d)
+		}
+		// Mail of a verified sender keeps the door of mail open, also after a restart, but no other.
+		b.MailVerified(ip("198.51.100.1"))
+		closed(t, b)
+		b = open(t, path, Options{})
+		offend("198.51.100.1", Recipients)
+		offend("198.51.100.1", Protocol)
+		want(t, b, "198.51.100.1", false, false)
+		for i := range 20 {
+			offend(fmt.Sprintf("198.51.100.%d", 2+i), Recipients)
+		}
+		want(t, b, "198.51.100.2", true, false)
+		want(t, b, "198.51.100.63", false, false) // the wider network has a server that is trusted
+		guess(b, "198.51.100.1", 20)
+		want(t, b, "198.51.100.1", false, true)
+		if v := b.Test(ip("198.51.100.1")); v.Mail.IsZero() || !v.Login.IsZero() {
+			t.Errorf("%+v", v)
+		}
+		if b.Users() != nil {
+			t.Error("a mail server is told of as a user")
+		}
+		time.Sleep(trusted + 2*time.Hour)
+		if len(b.senders.seen) != 0 {
+			t.Error(b.senders.seen)
+		}
+		offend("198.51.100.1", Recipients)
+		want(t, b, "198.51.100.1", true, false)
+		closed(t, b)
+		b = open(t, path, Options{})
+		if len(b.senders.seen) != 0 {
+			t.Error("left in the database", b.senders.seen)
 		}
 		closed(t, b)
 	})
@@ -301,10 +357,11 @@ func TestFlood(t *testing.T) {
 			guess(b, addr(i), 2)
 			b.Offence(ip(addr(i)), Mail, Protocol)
 			b.LoginSucceeded(ip(addr(100_000 + i)))
+			b.MailVerified(ip(addr(200_000 + i)))
 			time.Sleep(time.Millisecond)
 		}
-		if b.size() > most || len(b.offences) > most+1 || len(b.known) > most {
-			t.Error(b.size(), len(b.offences), len(b.known))
+		if b.size() > most || len(b.offences) > most+1 || len(b.users.seen) > most || len(b.senders.seen) > most {
+			t.Error(b.size(), len(b.offences), len(b.users.seen), len(b.senders.seen))
 		}
 		want(t, b, addr(10*most-1), false, true)
 		want(t, b, addr(0), false, false) // the oldest has gone

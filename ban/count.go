@@ -57,7 +57,7 @@ func (b *Bans) offend(ip netip.Addr, door Door, r Reason, guess uint64) {
 	networks := ratelimit.Networks(ip)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.trusts(networks[0], now) {
+	if b.trusts(networks[0], door, now) {
 		return
 	}
 	if b.offence(offenceKey{key{networks[0], door}, r}, now).repeated(guess) {
@@ -71,7 +71,7 @@ func (b *Bans) offend(ip netip.Addr, door Door, r Reason, guess uint64) {
 			continue
 		}
 		delete(b.offences, k)
-		if class == 0 || !b.inhabited(networks[class], now) {
+		if class == 0 || !b.inhabited(networks[class], door, now) {
 			b.banNow(k, o.n, now)
 		}
 	}
@@ -94,13 +94,30 @@ func (b *Bans) Accepted(ip netip.Addr, door Door, r Reason) {
 
 // LoginSucceeded notes that somebody has logged in from an address.
 func (b *Bans) LoginSucceeded(ip netip.Addr) {
-	if b == nil || !ip.IsValid() || b.exempt(plain(ip)) {
+	if b == nil {
+		return
+	}
+	b.visit(&b.users, ip, Logins, Authentication)
+}
+
+// MailVerified notes that mail from an address was accepted whose sender was verified. It does not
+// count for the door of logins.
+func (b *Bans) MailVerified(ip netip.Addr) {
+	if b == nil {
+		return
+	}
+	b.visit(&b.senders, ip, Mail, Recipients)
+}
+
+// visit notes somebody welcome, whose offences for a reason are taken back.
+func (b *Bans) visit(v *visitors, ip netip.Addr, door Door, r Reason) {
+	if !ip.IsValid() || b.exempt(plain(ip)) {
 		return
 	}
 	network, now := own(ip), b.o.Now()
-	failed := offenceKey{key{network, Logins}, Authentication}
+	failed := offenceKey{key{network, door}, r}
 	b.mu.RLock()
-	recent := now.Sub(b.known[network]) < seenEvery && b.offences[failed] == nil
+	recent := now.Sub(v.seen[network]) < seenEvery && b.offences[failed] == nil
 	b.mu.RUnlock()
 	if recent {
 		return
@@ -108,51 +125,19 @@ func (b *Bans) LoginSucceeded(ip netip.Addr) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.offences, failed)
-	if len(b.known) >= b.o.Max {
-		b.forgetLogins(now)
-	}
-	b.known[network] = now
-	b.logins[network] = true
+	v.note(network, now, b.o.Max)
 	b.wakeUp()
 }
 
-// forgetLogins makes room in known: for those that were not seen for long, or a tenth. mu is held.
-func (b *Bans) forgetLogins(now time.Time) {
-	var times []time.Time
-	for _, seen := range b.known {
-		times = append(times, seen)
-	}
-	slices.SortFunc(times, time.Time.Compare)
-	oldest := times[len(times)/10]
-	if long := now.Add(-knownFor); oldest.Before(long) {
-		oldest = long
-	}
-	for network, seen := range b.known {
-		if !seen.After(oldest) {
-			delete(b.known, network)
-			b.logins[network] = true
-		}
-	}
-}
-
-// trusts tells whether somebody has logged in from a network lately. mu is held.
-func (b *Bans) trusts(network netip.Prefix, now time.Time) bool {
-	seen, ok := b.known[network]
-	return ok && now.Sub(seen) < trusted
+// trusts tells whether somebody welcome at a door has come from a network lately. mu is held.
+func (b *Bans) trusts(network netip.Prefix, door Door, now time.Time) bool {
+	return b.users.lately(network, now) || door == Mail && b.senders.lately(network, now)
 }
 
 // inhabited tells whether a wide network has addresses that must not be banned with it. mu is
 // held.
-func (b *Bans) inhabited(wide netip.Prefix, now time.Time) bool {
-	if slices.ContainsFunc(b.o.Exempt, wide.Overlaps) {
-		return true
-	}
-	for network := range b.known {
-		if covers(wide, network) && b.trusts(network, now) {
-			return true
-		}
-	}
-	return false
+func (b *Bans) inhabited(wide netip.Prefix, door Door, now time.Time) bool {
+	return slices.ContainsFunc(b.o.Exempt, wide.Overlaps) || b.users.within(wide, now) || door == Mail && b.senders.within(wide, now)
 }
 
 // offence returns the counter of a network, a new one when its time is over. mu is held.
@@ -196,6 +181,9 @@ func (b *Bans) banNow(k offenceKey, events int, now time.Time) {
 		times += old.Times // it is over, but was not moved yet
 	}
 	d := b.o.Durations[min(times, len(b.o.Durations))-1]
+	if k.door == Mail {
+		d = min(d, mailAtMost) // longer ones outlast the queues of senders, and mail is lost
+	}
 	x := &Ban{Network: k.network, Door: k.door, Reason: k.reason, Times: times, Events: events, Since: now, Expires: now.Add(d)}
 	if !b.put(x, now) {
 		return

@@ -147,7 +147,9 @@ type Verdict struct {
 	// Allowed is why no ban holds for it; empty: they hold.
 	Allowed string `json:",omitempty"`
 	// Login is when somebody has last logged in from its network, within an hour. Zero: nobody has.
-	Login  time.Time `json:",omitzero"`
+	Login time.Time `json:",omitzero"`
+	// Mail is likewise when mail of a verified sender has last come from its network, within 30 days.
+	Mail   time.Time `json:",omitzero"`
 	Counts []Count   // of offences that count towards a ban
 }
 
@@ -178,7 +180,8 @@ func (b *Bans) Test(ip netip.Addr) Verdict {
 			return true
 		})
 	}
-	v.Login = b.known[own(ip)]
+	v.Login = b.users.seen[own(ip)]
+	v.Mail = b.senders.seen[own(ip)]
 	for k, o := range b.offences {
 		if k.network.Contains(ip) && o.n > 0 && now.Sub(o.start) < window {
 			limit := b.o.Limits.of(k.reason)
@@ -211,7 +214,7 @@ func (b *Bans) Users() []User {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	last := map[netip.Prefix]User{}
-	for network, seen := range b.known {
+	for network, seen := range b.users.seen {
 		b.sets[Logins].find(network.Addr(), func(x *Ban) bool {
 			if x.Active(now) && covers(x.Network, network) && seen.After(last[x.Network].Login) {
 				last[x.Network] = User{*x, seen}

@@ -2,6 +2,7 @@ package ban
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -52,13 +53,7 @@ func (b *Bans) load(ctx context.Context) error {
 				b.o.Held(Door(i), len(b.sets[i].bans))
 			}
 		}
-		q = c.Query("SELECT network, seen FROM known ORDER BY seen DESC LIMIT ?", int64(b.o.Max))
-		for q.Next() {
-			if network, err := netip.ParsePrefix(q.Text(0)); err == nil {
-				b.known[network] = fromSeconds(q.Int64(1))
-			}
-		}
-		return q.Close()
+		return errors.Join(b.users.load(c, b.o.Max), b.senders.load(c, b.o.Max))
 	})
 }
 
@@ -67,22 +62,16 @@ func (b *Bans) flush(ctx context.Context) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	b.mu.Lock()
-	changed, logins := b.changed, b.logins
-	b.changed, b.logins = map[key]bool{}, map[netip.Prefix]bool{}
+	changed, users, senders := b.changed, b.users.take(), b.senders.take()
+	b.changed = map[key]bool{}
 	rows := map[key]Ban{}
 	for k := range changed {
 		if x := b.record(k); x != nil {
 			rows[k] = *x
 		}
 	}
-	seen := map[netip.Prefix]time.Time{}
-	for network := range logins {
-		if t, ok := b.known[network]; ok {
-			seen[network] = t
-		}
-	}
 	b.mu.Unlock()
-	if len(changed) == 0 && len(logins) == 0 {
+	if len(changed)+len(users.rows)+len(senders.rows) == 0 {
 		return nil
 	}
 	err := b.db.Write(ctx, func(c *db.Conn) error {
@@ -91,18 +80,14 @@ func (b *Bans) flush(ctx context.Context) error {
 				return err
 			}
 		}
-		for network := range logins {
-			if err := writeLogin(c, network, seen); err != nil {
-				return err
-			}
-		}
-		return nil
+		return errors.Join(users.write(c), senders.write(c))
 	})
 	if err != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		maps.Copy(b.changed, changed)
-		maps.Copy(b.logins, logins)
+		b.users.untake(users)
+		b.senders.untake(senders)
 		return fmt.Errorf("writing: %w", err)
 	}
 	return nil
@@ -123,12 +108,4 @@ func writeBan(c *db.Conn, k key, rows map[key]Ban) error {
 	}
 	return c.Exec("INSERT OR REPLACE INTO ban (network, door, reason, comment, times, events, since, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		x.Network.String(), x.Door.String(), string(x.Reason), x.Comment, int64(x.Times), int64(x.Events), seconds(x.Since), seconds(x.Expires))
-}
-
-func writeLogin(c *db.Conn, network netip.Prefix, seen map[netip.Prefix]time.Time) error {
-	t, ok := seen[network]
-	if !ok {
-		return c.Exec("DELETE FROM known WHERE network = ?", network.String())
-	}
-	return c.Exec("INSERT OR REPLACE INTO known (network, seen) VALUES (?, ?)", network.String(), t.Unix())
 }

@@ -62,12 +62,8 @@ func (b *Bans) sweep() time.Time {
 			b.drop(k)
 		}
 	}
-	for network, seen := range b.known {
-		if now.Sub(seen) >= knownFor {
-			delete(b.known, network)
-			b.logins[network] = true
-		}
-	}
+	b.users.forget(func(seen time.Time) bool { return now.Sub(seen) >= knownFor })
+	b.senders.forget(func(seen time.Time) bool { return now.Sub(seen) >= trusted })
 	for k, o := range b.offences {
 		if now.Sub(o.start) >= window {
 			delete(b.offences, k)

@@ -32,6 +32,9 @@ func listing(b *Bans) string {
 		fmt.Fprintf(&s, "%s %s %s %q %d %d %d %d\n", x.Network, x.Door, x.Reason, x.Comment, x.Times, x.Events, seconds(x.Since), seconds(x.Expires))
 	}
 	fmt.Fprintf(&s, "login %d\n", seconds(b.Test(ip("198.51.100.1")).Login))
+	if sender := b.Test(ip("198.51.100.65")).Mail; !sender.IsZero() { // since version 2
+		fmt.Fprintf(&s, "mail %d\n", seconds(sender))
+	}
 	return s.String()
 }
 
@@ -44,6 +47,7 @@ func writeUpgrade(t *testing.T) (path, text string) {
 		t.Fatal(err)
 	}
 	b.LoginSucceeded(ip("198.51.100.1"))
+	b.MailVerified(ip("198.51.100.65"))
 	text = listing(b)
 	closed(t, b)
 	return path, text

@@ -54,10 +54,10 @@ type Tracing struct {
 // AutoBan is Static.AutoBan.
 type AutoBan struct {
 	Disabled      bool            `sconf:"optional" sconf-doc:"Ban nobody but those whom \"mox ban add\" does."`
-	Allow         []string        `sconf:"optional" sconf-doc:"Addresses or networks (as in 192.0.2.0/24) that are never banned, such as those of offices. Networks from which somebody has logged in within 30 days need not be here, nor private networks, addresses of this server, and those in ProxyProtocol and Relay."`
+	Allow         []string        `sconf:"optional" sconf-doc:"Addresses or networks (as in 192.0.2.0/24) that are never banned, such as those of offices. Networks from which somebody has logged in within 30 days need not be here, nor, for port 25, those from which verified mail was accepted, nor private networks, addresses of this server, and those in ProxyProtocol and Relay."`
 	BanPrivate    bool            `sconf:"optional" sconf-doc:"Ban addresses of private networks (such as 192.168.0.0/16) too, when they attack. Only for networks with many machines of others: a router, proxy or container network that hides the addresses of clients behind its own would be banned with all of them."`
 	LoginFailures int             `sconf:"optional" sconf-doc:"With how many different wrong passwords within a day an address is banned from submission, IMAP and HTTP. For networks that are a step wider (/26, of IPv6 /48) it is five times as many. Default: 20."`
-	Durations     []time.Duration `sconf:"optional" sconf-doc:"How long a network is banned for the first time, the second, and so on; the last is for all further times. Default: 1h, 24h, 168h (a week)."`
+	Durations     []time.Duration `sconf:"optional" sconf-doc:"How long a network is banned for the first time, the second, and so on; the last is for all further times. From port 25 it is never longer than an hour, so that no mail is lost. Default: 1h, 24h, 168h (a week)."`
 	ExportFile    string          `sconf:"optional" sconf-doc:"Name of a file in DataDir that always has the networks that are banned, for a packet filter: one that ends in .nft is for \"nft -f\", one in .ipset for \"ipset restore\". The server does not load it, as it has no right to: docs/ban.md tells how the system does."`
 }
 

@@ -84,6 +84,9 @@ func testBan(_ context.Context, a *admin.Admin, p []string, out io.Writer) error
 	if !v.Login.IsZero() {
 		fmt.Fprintf(out, "last login from its network: %s\n", v.Login.UTC().Format(time.RFC3339))
 	}
+	if !v.Mail.IsZero() {
+		fmt.Fprintf(out, "last mail of a verified sender from its network: %s\n", v.Mail.UTC().Format(time.RFC3339))
+	}
 	for _, c := range v.Counts {
 		fmt.Fprintf(out, "offences of %s for %s: %s, %d of %d\n", c.Network, c.Door, c.Reason, c.Events, c.Limit)
 	}

@@ -85,6 +85,8 @@ type Tools struct {
 	Stopped func(ctx context.Context, snap *config.Snapshot, now time.Time, problem func(path, text string)) (status.Facts, error)
 	// Permissions finds files of the server with a wrong owner or mode, and sets them right with fix.
 	Permissions func(snap *config.Snapshot, fix bool) ([]Fault, error)
+	// MakeDirectory makes a directory that is missing, with those above it, for the user of the server.
+	MakeDirectory func(snap *config.Snapshot, path string) error
 	// Listen are the addresses that a server would bind.
 	Listen func(snap *config.Snapshot) []netip.AddrPort
 }

@@ -161,6 +161,7 @@ func (w *world) examine() *Report {
 			w.fixed = w.fixed || fix
 			return w.faults, nil
 		},
+		MakeDirectory: func(_ *config.Snapshot, path string) error { return os.MkdirAll(path, 0o700) },
 		Listen: func(*config.Snapshot) []netip.AddrPort {
 			return []netip.AddrPort{netip.MustParseAddrPort("192.0.2.10:25")}
 		},
@@ -203,7 +204,7 @@ func TestFaults(t *testing.T) {
 		{"key missing", func(w *world) {
 			w.write("config/domains.conf", strings.Replace(testDynamic, "example.org: nil", "example.org:\n\t\tDKIM:\n\t\t\tSelectors:\n\t\t\t\ts1:\n\t\t\t\t\tPrivateKeyFile: s1.pem", 1))
 		}, "config", Urgent, "s1.pem", "run: mox config test"},
-		{"data directory missing", func(w *world) { os.Remove(filepath.Join(w.dir, "data")) }, "files", Problem, "data does not exist", "mkdir -p"},
+		{"data directory missing", func(w *world) { os.Remove(filepath.Join(w.dir, "data")) }, "files", Problem, "data does not exist", "run: mox doctor -fix"},
 		{"data is a file", func(w *world) {
 			os.Remove(filepath.Join(w.dir, "data"))
 			w.write("data", "x")

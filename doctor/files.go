@@ -24,7 +24,7 @@ func (x *examination) files() {
 	}
 }
 
-// directories makes those that are missing.
+// directories makes those that are missing. They have to belong to the user of the server.
 func (x *examination) directories() {
 	want := []string{filepath.Dir(x.snap.Path), x.dataDir}
 	if place, ok := admin.BackupPlace(x.snap); ok && place.IsDirectory() {
@@ -34,9 +34,9 @@ func (x *examination) directories() {
 		info, err := os.Stat(dir)
 		switch {
 		case os.IsNotExist(err):
-			f := Finding{Check: "files", Level: Problem, Text: fmt.Sprintf("Directory %s does not exist.", dir), Remedy: run("mkdir -p -m 700 " + quote(dir)), CanFix: true}
+			f := Finding{Check: "files", Level: Problem, Text: fmt.Sprintf("Directory %s does not exist.", dir), Remedy: run("mox doctor -fix"), CanFix: true}
 			if x.Fix {
-				if err := os.MkdirAll(dir, 0o700); err != nil {
+				if err := x.Tools.MakeDirectory(x.snap, dir); err != nil {
 					f.Text += " It could not be made: " + err.Error() + "."
 				} else {
 					f.Fixed = "The directory was made."

@@ -284,8 +284,44 @@ func TestBanMail(t *testing.T) {
 	}
 }
 
+// TestBanSenders has a server return forged mail to addresses that are not there, and one that sends
+// verified mail.
+func TestBanSenders(t *testing.T) {
+	s := newBans(t)
+	const returner, sender, forger = "192.0.2.1", "192.0.2.65", "192.0.2.129"
+	s.DNS.TXT["remote.example"] = []string{"v=spf1 ip4:" + sender + " -all"}
+	for from, code := range map[string]string{sender: "250 ", forger: "451 "} {
+		conn := s.dial("smtp", from)
+		fmt.Fprintf(conn, "HELO remote.example\r\nMAIL FROM:<a@remote.example>\r\nRCPT TO:<mox@%s>\r\nDATA\r\nFrom: a@remote.example\r\nSubject: hello\r\n\r\nhello\r\n.\r\nQUIT\r\n", moxtest.Domain)
+		b, err := io.ReadAll(conn)
+		lines := strings.Split(string(b), "\r\n")
+		if err != nil || len(lines) < 4 || !strings.HasPrefix(lines[len(lines)-3], code) {
+			t.Fatalf("%s: %q %v", from, b, err)
+		}
+	}
+	for range 40 {
+		s.rcptFrom(returner, "", "nobody", "nobody1", "nobody2")
+		s.rcpt(sender, "nobody", "nobody1", "nobody2")
+		s.rcpt(forger, "nobody", "nobody1", "nobody2")
+	}
+	s.wantGreeting("smtp", returner, "220 ")
+	s.wantGreeting("smtp", sender, "220 ")
+	s.wantGreeting("smtp", forger, "421 4.7.0 your network "+forger+"/32 is banned for too many unknown recipients until ")
+	for from, known := range map[string]bool{returner: false, sender: true, forger: false} {
+		if v, err := s.Admin.BanTest(from); err != nil || v.Mail.IsZero() == known || len(v.Counts) > 0 && v.Counts[0].Network.Bits() == 32 {
+			t.Errorf("%s: %+v %v", from, v, err)
+		}
+	}
+}
+
 // rcpt gives recipients to port 25, and leaves; it does nothing when it is refused.
 func (s bans) rcpt(from string, to ...string) {
+	s.t.Helper()
+	s.rcptFrom(from, "a@remote.example", to...)
+}
+
+// rcptFrom is rcpt with a reverse-path.
+func (s bans) rcptFrom(from, reversePath string, to ...string) {
 	s.t.Helper()
 	conn := s.dial("smtp", from)
 	defer conn.Close()
@@ -293,7 +329,7 @@ func (s bans) rcpt(from string, to ...string) {
 	if line, _ := r.ReadString('\n'); !strings.HasPrefix(line, "220") {
 		return
 	}
-	fmt.Fprint(conn, "HELO remote.example\r\nMAIL FROM:<a@remote.example>\r\n")
+	fmt.Fprintf(conn, "HELO remote.example\r\nMAIL FROM:<%s>\r\n", reversePath)
 	for _, localpart := range to {
 		fmt.Fprintf(conn, "RCPT TO:<%s@%s>\r\n", localpart, moxtest.Domain)
 	}

@@ -21,3 +21,6 @@ func Guard(Layout) error { return nil }
 
 // Fix does nothing.
 func Fix(Layout) error { return nil }
+
+// MakeDir makes a directory.
+func MakeDir(path string, _ User) error { return os.MkdirAll(path, 0o700) }

@@ -161,9 +161,10 @@ func (w *writer) reports() error {
 	return errors.Join(append(steps, err)...)
 }
 
-// bans has a network banned, and one that somebody logs in from.
+// bans has a network banned, one that somebody logs in from, and one that verified mail comes from.
 func (w *writer) bans() error {
 	w.s.Bans.LoginSucceeded(netip.AddrFrom4([4]byte{198, 51, 100, 7}))
+	w.s.Bans.MailVerified(netip.AddrFrom4([4]byte{198, 51, 100, 8}))
 	_, err := w.s.Bans.Add(w.ctx, netip.MustParsePrefix("192.0.2.0/24"), []ban.Door{ban.Mail, ban.Logins}, retiredPeriod, "sample")
 	return err
 }

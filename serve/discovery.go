@@ -59,7 +59,7 @@ func (s *Server) addDiscovery(p *webserver.Router, l *config.ListenerInfo, port 
 			p.System(e.Name, e.Path, e.Host, e.Handler)
 		}
 		host := func(h string) bool { return s.isServiceHost(l, h, false) }
-		p.Systems = append(p.Systems, webserver.Service{Name: "invite", Path: welcome.Path, Host: host, Handler: s.welcome, Secret: true})
+		p.Systems = append(p.Systems, webserver.Service{Name: "invite", Path: welcome.Path, Host: host, Handler: s.welcome})
 		p.Forwarded = p.Forwarded || a.Forwarded
 	}
 }

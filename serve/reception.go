@@ -18,6 +18,7 @@ import (
 	"mox/publicsuffix"
 	"mox/store"
 	"mox/submit"
+	"mox/trace"
 	"mox/tracelog"
 )
 
@@ -141,7 +142,7 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer, forwarder *submit.Fo
 	})
 	deliveries, given, checked := s.Registry.Counter(metrics.SMTPServerDelivery), s.Registry.Counter(metrics.SubjectPassGenerate), s.Registry.Counter(metrics.SubjectPassVerify)
 	s.inbound = inbound.New(inbound.Config{
-		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Reports: s.receiver, Trace: s.Traces.Add,
+		Hostname: hostname, Directory: s.dir, Deliverer: deliverer, Store: s.Store, Resolver: s.Resolver, Checker: checker, Junk: s.Junk, Reports: s.receiver, Trace: s.judged,
 		Notifier: s.submit, Returner: forwarder,
 		ID: s.receivedID.Encode, Local: s.Local, Log: s.Log, Now: s.Now, Spans: s.spans,
 		Metrics: inbound.Metrics{
@@ -157,6 +158,15 @@ func (s *Server) buildInbound(deliverer *deliver.Deliverer, forwarder *submit.Fo
 			},
 		},
 	})
+}
+
+// judged keeps what was decided about a message from outside, and notes who sends mail that is
+// verified and wanted.
+func (s *Server) judged(t *trace.Trace) {
+	s.Traces.Add(t)
+	if t.Facts.Trusted == "" && t.Verdict.Action == trace.Accept && t.Facts.Verified() {
+		s.Bans.MailVerified(t.Facts.Remote)
+	}
 }
 
 // newBlocklists makes what asks DNS blocklists.

@@ -454,6 +454,7 @@ func (s *Server) Stop() error {
 		all = append(all, s.checkAccounts(context.Background()), s.checkQueue(context.Background()))
 	}
 	all = append(all, s.closeState(), s.drained())
+	s.closeTracing() // a collector may keep us waiting, and nobody else
 	// Last: whoever waits for "mox stop" hears by the end of its connection.
 	all = append(all, s.ctl.Close())
 	if s.parent != nil {
@@ -509,6 +510,7 @@ func (s *Server) Close() error {
 	for _, o := range s.opened {
 		o.Close()
 	}
+	defer s.closeTracing()
 	return s.closeState()
 }
 
@@ -536,6 +538,5 @@ func (s *Server) closeState() error {
 	if s.endReplica != nil {
 		s.endReplica()
 	}
-	s.closeTracing()
 	return errors.Join(errs...)
 }

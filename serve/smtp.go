@@ -124,8 +124,12 @@ func (s *Server) limit(c *smtpserver.Config) {
 	}
 	if c.Kind == smtpserver.Deliver {
 		c.Accepted = func(remote netip.Addr) { s.Bans.Accepted(remote, ban.Mail, ban.Recipients) }
-		c.Refused = func(remote netip.Addr) error {
-			s.Bans.Offence(remote, ban.Mail, ban.Recipients)
+		c.Refused = func(remote netip.Addr, from smtp.Path) error {
+			// With the null reverse-path come the notifications about spam that others have sent with our
+			// addresses: the servers that send them do what they must (RFC 5321 6.1).
+			if !from.IsZero() {
+				s.Bans.Offence(remote, ban.Mail, ban.Recipients)
+			}
 			if !l.Refused(remote) {
 				harvest.Inc("rcpt")
 				return errHarvest

@@ -23,6 +23,7 @@ import (
 	"mox/webapiserver"
 	"mox/webhandler"
 	"mox/webserver"
+	"mox/welcome"
 )
 
 // buildWeb makes the servers of HTTP.
@@ -178,7 +179,7 @@ func (s *Server) webRouter(o openSocket) webserver.Router {
 	requests, responses := s.Registry.Histogram(metrics.HTTPServerRequest), s.Registry.Histogram(metrics.HTTPServerResponse)
 	p := webserver.Router{
 		Limiter: s.webLimiter, Banned: s.bannedWeb, Now: s.Now, Log: mlog.New("webserver", s.Log), NextID: s.cids.Next,
-		Panic: func() { s.Registry.Panic("webserver") },
+		Panic: func() { s.Registry.Panic("webserver") }, Secrets: []string{welcome.Path},
 		Observe: func(o webserver.Observation) {
 			s.probed(o)
 			code := strconv.Itoa(o.Code)

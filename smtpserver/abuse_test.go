@@ -114,8 +114,8 @@ func TestRates(t *testing.T) {
 				}
 				return nil
 			}
-			c.Refused = func(ip netip.Addr) error {
-				if refused++; refused > 2 || ip != from {
+			c.Refused = func(ip netip.Addr, reversePath smtp.Path) error {
+				if refused++; refused > 2 || ip != from || reversePath.XString(true) != "a@b" {
 					return smtp.Errorf(421, "4.7.0", "too many unknown recipients")
 				}
 				return nil

@@ -88,9 +88,9 @@ type Config struct {
 	// Transaction, when set, decides about each MAIL of an address, before Begin: its
 	// error is the reply.
 	Transaction func(remote netip.Addr) error
-	// Refused, when set, is told of each recipient that was refused for good. An error is
-	// the reply instead: 421 for who has tried too many.
-	Refused func(remote netip.Addr) error
+	// Refused, when set, is told of each recipient that was refused for good, and of the
+	// reverse-path of its transaction. An error is the reply instead: 421 for who has tried too many.
+	Refused func(remote netip.Addr, from smtp.Path) error
 	// Accepted, when set, is told of each recipient that was accepted.
 	Accepted func(remote netip.Addr)
 	// Nonsense, when set, is told of each session that is ended for commands that make no sense.

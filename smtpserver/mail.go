@@ -32,7 +32,7 @@ func (s *session) mail(ctx context.Context, c smtp.Mail) (smtp.Reply, error) {
 		tx.Abort()
 		return smtp.Reply{}, s.suspectTransaction(ctx, tx, err)
 	}
-	s.tx, s.utf8, s.binary = tx, c.Params.SMTPUTF8, c.Params.Body == smtp.BodyBinaryMIME
+	s.tx, s.from, s.utf8, s.binary = tx, c.From, c.Params.SMTPUTF8, c.Params.Body == smtp.BodyBinaryMIME
 	return ok("2.1.0", "sender ok"), nil
 }
 

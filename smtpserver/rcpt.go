@@ -43,7 +43,7 @@ func (s *session) refuseRecipient(ctx context.Context, err error) (smtp.Reply, e
 		f(s.srv.c.Kind.String())
 	}
 	if f := s.srv.c.Refused; f != nil {
-		if ferr := f(s.peer.Remote.Addr()); ferr != nil {
+		if ferr := f(s.peer.Remote.Addr(), s.from); ferr != nil {
 			return smtp.Reply{}, ferr
 		}
 	}

@@ -29,6 +29,7 @@ type session struct {
 
 	principal any         // nil: not authenticated
 	tx        Transaction // nil: none
+	from      smtp.Path   // reverse-path of the transaction
 	utf8      bool        // the transaction has SMTPUTF8
 	binary    bool        // the transaction has BODY=BINARYMIME
 	accepted  int         // recipients of the transaction
@@ -306,7 +307,7 @@ func ok(enhanced, text string) smtp.Reply {
 // endTransaction forgets the transaction, telling it unless it is finished.
 func (s *session) endTransaction() {
 	tx := s.tx
-	s.tx, s.utf8, s.binary, s.accepted, s.refused, s.bdat = nil, false, false, 0, 0, nil
+	s.tx, s.from, s.utf8, s.binary, s.accepted, s.refused, s.bdat = nil, smtp.Path{}, false, false, 0, 0, nil
 	if tx != nil {
 		tx.Abort()
 	}

@@ -23,6 +23,13 @@ type Sender struct {
 // Validated tells whether From is who it says.
 func (s Sender) Validated() bool { return s.Validation != ValidationNone }
 
+// Verified tells whether SPF, DKIM or DMARC passed, for any domain: somebody stands for the message.
+func (f *Facts) Verified() bool {
+	return f.DMARC != nil && f.DMARC.Status == "pass" ||
+		slices.ContainsFunc(f.SPF, func(s SPF) bool { return s.Status == "pass" }) ||
+		slices.ContainsFunc(f.DKIM, func(d DKIM) bool { return d.Status == "pass" })
+}
+
 // Sender returns who the message is from. Of a message that was forwarded, nothing of
 // the forwarder is in it.
 func (f *Facts) Sender() Sender {

@@ -197,6 +197,45 @@ func TestRequests(t *testing.T) {
 	resp.Body.Close()
 }
 
+// TestHandlerBad: a changelog that cannot be used is read once, and the one before served until there is another.
+func TestHandlerBad(t *testing.T) {
+	path := filepath.Join(feedDir(t, testChangelog(t, 1, "v1.2.3")), ChangelogName)
+	h, err := NewHandler(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	get := func() string {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest("GET", "/"+ChangelogName, nil))
+		return rec.Body.String()
+	}
+	for i, data := range []string{"{", "[]", string(testChangelog(t, 1, "v1.2.4"))} {
+		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		stamp := time.Unix(1_800_000_000+int64(i), 0)
+		if err := os.Chtimes(path, stamp, stamp); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			want := "v1.2.3"
+			if len(data) > 2 {
+				want = "v1.2.4"
+			}
+			if got := get(); !strings.Contains(got, want) || h.reads != i+1 {
+				t.Errorf("%d reads of %.20q: %.200s", h.reads, data, got)
+			}
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(); !strings.Contains(got, "v1.2.4") {
+		t.Errorf("without a file: %.200s", got)
+	}
+}
+
 func TestHandlerRefuses(t *testing.T) {
 	entry := testEntry(t, "v1.2.3", 1)
 	entry.Release = strings.Replace(entry.Release, "v1.2.3", "v1.2.4", 1)

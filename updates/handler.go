@@ -28,7 +28,9 @@ type Handler struct {
 
 	mu      sync.Mutex
 	served  served
-	problem string // of the file as it is now, logged already
+	bad     os.FileInfo // the file that cannot be used, as it was read; nil: none
+	problem string      // of it, logged already
+	reads   int         // of the file
 }
 
 // served is a changelog as it was read.
@@ -117,20 +119,28 @@ func (h *Handler) current() served {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	info, err := os.Stat(h.path)
-	if err == nil && os.SameFile(info, h.served.info) && info.ModTime().Equal(h.served.info.ModTime()) && info.Size() == h.served.info.Size() {
+	// Checking what is signed takes long: a file that cannot be used is not read again either.
+	if err == nil && (unchanged(info, h.served.info) || unchanged(info, h.bad)) {
 		return h.served
 	}
+	h.reads++
 	s, err := readServed(h.path)
 	if err != nil {
+		h.bad = info
 		if h.problem != err.Error() {
 			h.problem = err.Error()
 			h.log.Error("changelog cannot be used, still serving the one before", "err", err)
 		}
 		return h.served
 	}
-	h.served, h.problem = s, ""
+	h.served, h.bad, h.problem = s, nil, ""
 	h.log.Info("changelog was read", "entries", bytes.Count(s.data, []byte(`"Release"`)), "bytes", len(s.data))
 	return s
+}
+
+// unchanged tells whether a file is what it was before; nil: there was none.
+func unchanged(now, before os.FileInfo) bool {
+	return before != nil && os.SameFile(now, before) && now.ModTime().Equal(before.ModTime()) && now.Size() == before.Size()
 }
 
 // ServeHTTP implements http.Handler.

@@ -58,7 +58,8 @@ type WatchOptions struct {
 // Watcher looks once a day whether there is a newer version. It belongs to one goroutine.
 type Watcher struct {
 	o        WatchOptions
-	etag     string    // of a changelog that had not what DNS says
+	etag     string    // of a changelog that had not the version wanted
+	wanted   Version   // what DNS said then
 	failures int       // in a row
 	failed   time.Time // when they began
 	warned   bool      // of them
@@ -161,6 +162,9 @@ func (w *Watcher) Check(ctx context.Context) error {
 
 // fetch gets what is new since a version.
 func (w *Watcher) fetch(ctx context.Context, latest, since Version) (Notice, error) {
+	if w.wanted != latest {
+		w.etag, w.wanted = "", latest // a changelog without one version may have another
+	}
 	f, err := w.o.Client.Changelog(ctx, w.etag)
 	if err != nil && !errors.Is(err, ErrNotModified) {
 		return Notice{}, err

@@ -198,6 +198,28 @@ func TestWatcherFailures(t *testing.T) {
 	})
 }
 
+// TestWatcherWithdrawn: DNS says a version that the changelog never gets, then one that it has.
+func TestWatcherWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatched(t, "v1.2.0 go1.26.1")
+		w.changelog = testChangelog(t, 1, "v1.3.0", "v1.2.0")
+		o := w.watcher()
+		w.record = "v=UPDATES0; l=v1.4.0"
+		for range 2 {
+			if err := o.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "no entry of it") {
+				t.Error(err)
+			}
+		}
+		if w.full != 1 {
+			t.Errorf("changelog that was the same was sent %d times", w.full)
+		}
+		w.record = "v=UPDATES0; l=v1.3.0"
+		if err := o.Check(t.Context()); err != nil || len(w.told) != 1 || w.state() != "v1.3.0" {
+			t.Error(err, w.told, w.state())
+		}
+	})
+}
+
 // TestWatcherDevelopment: a build that is no release is told of what comes after its first start.
 func TestWatcherDevelopment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -27,8 +27,6 @@ type Service struct {
 	Handler http.Handler
 	// Host tells for which hosts of requests it is, in lower case, without port; nil: for all.
 	Host func(host string) bool
-	// Secret: what follows Path is, and is not logged.
-	Secret bool
 	// Body is the most octets of a request; 0: 1 MiB; negative: Handler has its own limit.
 	Body int64
 }
@@ -57,6 +55,9 @@ type Router struct {
 	// Forwarded: requests come through a proxy that sets X-Forwarded-For and X-Forwarded-Proto.
 	Forwarded bool
 	Limiter   *ratelimit.Limiter // of requests, by address; nil: no limit
+	// Secrets are paths after which secrets follow, such as of invitations: the rest is not logged, whoever
+	// answers. A port that has no such service may get such requests all the same.
+	Secrets []string
 	// Banned tells which clients get 403 only; nil: none.
 	Banned func(client netip.Addr) bool
 	Now    func() time.Time // nil: time.Now
@@ -170,9 +171,7 @@ func (p *Router) observe(rec *recorder, r *http.Request, name, path string) {
 		return
 	}
 	// Without query: what is in there is often secret.
-	if i := slices.IndexFunc(p.Systems, func(s Service) bool { return s.Secret && s.Name == name }); i >= 0 {
-		path = p.Systems[i].Path + "..."
-	}
+	path = p.withoutSecret(path)
 	attrs := []slog.Attr{
 		slog.String("handler", name), slog.String("remote", o.Remote.String()), slog.String("proto", o.Proto), slog.String("version", r.Proto),
 		slog.String("method", r.Method), slog.String("host", r.Host), slog.String("path", path), slog.Int("code", o.Code),
@@ -182,6 +181,18 @@ func (p *Router) observe(rec *recorder, r *http.Request, name, path string) {
 		attrs = append(attrs, slog.Int64("cid", o.CID))
 	}
 	p.Log.LogAttrs(context.WithoutCancel(r.Context()), level, "http request", attrs...)
+}
+
+// withoutSecret is a path for the log.
+func (p *Router) withoutSecret(path string) string {
+	// Slashes that are doubled, and upper case, are mistakes of somebody who has a secret.
+	clean := "/" + strings.ToLower(strings.TrimLeft(path, "/"))
+	for _, s := range p.Secrets {
+		if strings.HasPrefix(clean, strings.ToLower(s)) {
+			return s + "..."
+		}
+	}
+	return path
 }
 
 func (p *Router) serve(w *recorder, r *http.Request) string {
