@@ -4,6 +4,7 @@
 # Sourced by run.sh.
 
 case_quickstart() {
+	chmod 755 "$work" # the user of the server has to come to its files
 	install nginx-light apache2 haproxy caddy openssl
 	timeout -k 5 240 unshare --net --mount --pid --fork --kill-child --mount-proc bash "$here/quickstart_inside.sh" "$work/mox"
 }
