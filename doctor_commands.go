@@ -10,7 +10,9 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mox/admin"
@@ -141,7 +143,7 @@ func (d *doctorFilesOf) get(ctx context.Context, snap *config.Snapshot, m admin.
 	if !m.Quick {
 		args = append(args, "-deep")
 	}
-	out, err := runAsOwner(ctx, snap.DataPath(""), args...)
+	out, err := runAsUser(ctx, snap, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +153,34 @@ func (d *doctorFilesOf) get(ctx context.Context, snap *config.Snapshot, m admin.
 	}
 	d.f = f
 	return f, nil
+}
+
+// ownerTimeout bounds what is done as another user.
+const ownerTimeout = 6 * time.Hour
+
+// runAsUser runs this program as the user of mox.conf, and returns what it prints.
+func runAsUser(ctx context.Context, snap *config.Snapshot, args ...string) ([]byte, error) {
+	as, _, err := upgrade.DataUser(snap.Path, snap.Static.User, snap.DataPath("."))
+	if err != nil {
+		return nil, err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, ownerTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, exe, args...)
+	if as != nil {
+		as(cmd)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("looking at files as user %s of mox.conf: %w: %.500s", snap.Static.User, err, strings.TrimSpace(stderr.String()))
+	}
+	return out, nil
 }
 
 // setupDoctorFiles is the command that runs as the owner of the files.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -216,7 +217,7 @@ func machineLevel(f quickstart.Finding) Level {
 
 // installed is what the configuration says.
 func (x *examination) installed() quickstart.Installed {
-	in := quickstart.Installed{Hostname: x.snap.Hostname, Lists: x.snap.MonitorDNSBLs}
+	in := quickstart.Installed{Config: filepath.Dir(x.snap.Path), Hostname: x.snap.Hostname, Lists: x.snap.MonitorDNSBLs}
 	for ip := range x.snap.OwnIPs {
 		if ip.IsGlobalUnicast() && !ip.IsPrivate() {
 			in.IPs = append(in.IPs, ip)

@@ -78,6 +78,7 @@ type survey struct {
 
 // Installed is what an installation has: the questions to the machine are about that.
 type Installed struct {
+	Config   string // directory of mox.conf
 	Hostname dns.Domain
 	Domain   dns.Domain       // for its age
 	IPs      []netip.Addr     // by which the world reaches it; none: not known
@@ -92,7 +93,7 @@ var examined = []string{"resolver", "host-dns", "reverse-dns", "ports", "port25"
 // [Checks]. Of the options, User, SkipDial, Offline, Dir (of the data), Resolver, Machine, Timeout and Now count.
 func Examine(ctx context.Context, o Options, in Installed) []Finding {
 	o.setDefaults()
-	o.wanted, o.lists = in.Listen, in.Lists
+	o.wanted, o.lists, o.config = in.Listen, in.Lists, in.Config
 	s := &survey{Plan: &Plan{Options: o, Hostname: in.Hostname, IPs: in.IPs}, o: o, installed: true, planned: make(chan struct{}), resolved: make(chan struct{}), dateReceived: make(chan ageAnswer, 1)}
 	s.Address.Domain = in.Domain
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)

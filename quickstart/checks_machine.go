@@ -77,13 +77,18 @@ func checkUser(_ context.Context, s *survey) []Finding {
 }
 
 // place looks whether the user of the server could put another configuration in place of what is
-// made.
+// made, or is installed.
 func (p *Plan) place() *ownership.ChangeableError {
 	u, err := p.Options.Machine.UserID(p.Options.User)
 	if err != nil || !p.Options.Machine.IsRoot() {
 		return nil
 	}
-	changeable, _ := errors.AsType[*ownership.ChangeableError](ownership.CheckPlace(p.Dir(), u))
+	if dir := p.Options.config; dir != "" {
+		err = ownership.CheckDir(dir, u)
+	} else {
+		err = ownership.CheckPlace(p.Dir(), u)
+	}
+	changeable, _ := errors.AsType[*ownership.ChangeableError](err)
 	return changeable
 }
 

@@ -38,6 +38,7 @@ type Options struct {
 	Rand     io.Reader // for passwords; nil: crypto/rand
 
 	wanted []netip.AddrPort // to listen on, of an installation
+	config string           // directory of mox.conf, of an installation
 	lists  []dns.Domain     // further block lists to ask
 
 	// Found, if not nil, is told what each check found, in the order of [Checks], as soon as

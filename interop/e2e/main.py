@@ -205,7 +205,7 @@ http {{
             have = {c["Names"][0] for c in json.loads(self.mox("certificates", "list", "-json")) if c.get("NotAfter") and c["NotAfter"][0] != "0"}
             time.sleep(1)
             return {HOST, "autoconfig." + DOMAIN} <= have and have
-        have = wait("certificates", 120, certificates)
+        have = wait("certificates", 240, certificates)  # a name is looked at again after two minutes
         users = sorted(self.users())
         check(len(users) == 2 and users[0] == "0", f"users of the processes: {users}")
         return f"certificates of {', '.join(sorted(have))}"
