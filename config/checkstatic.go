@@ -28,16 +28,7 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 		Hostnames:          map[dns.Domain]bool{},
 	}
 	c.filePath(root.Key("DataDir"), s.DataDir)
-	info.LogLevel = c.logLevel(root.Key("LogLevel"), s.LogLevel)
-	for _, pkg := range sorted(s.PackageLogLevels) {
-		info.PackageLogLevels[pkg] = c.logLevel(root.Key("PackageLogLevels", pkg), s.PackageLogLevels[pkg])
-	}
-	if s.LogFormat != "" {
-		c.oneOf(root.Key("LogFormat"), s.LogFormat, "logfmt", "json")
-	}
-	if s.LogFileSize > 0 && s.LogFileSize < 1<<20 {
-		c.errorf(root.Key("LogFileSize"), "must be at least 1048576 (1 MiB), or negative for none")
-	}
+	c.checkLogging(root, s, info)
 	info.Hostname, _ = c.domain(root.Key("Hostname"), s.Hostname)
 	if s.User == "root" || s.User == "0" {
 		c.errorf(root.Key("User"), "must not be root, from which the server gets away after its start")
@@ -80,6 +71,26 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 	if s.Tracing != nil {
 		info.TracesURL = c.checkTracing(root.Key("Tracing"), s.Tracing)
 	}
+	c.checkLimits(root, s)
+	return info
+}
+
+// checkLogging sets what is logged.
+func (c *checker) checkLogging(root sconf.Path, s *Static, info *StaticInfo) {
+	info.LogLevel = c.logLevel(root.Key("LogLevel"), s.LogLevel)
+	for _, pkg := range sorted(s.PackageLogLevels) {
+		info.PackageLogLevels[pkg] = c.logLevel(root.Key("PackageLogLevels", pkg), s.PackageLogLevels[pkg])
+	}
+	if s.LogFormat != "" {
+		c.oneOf(root.Key("LogFormat"), s.LogFormat, "logfmt", "json")
+	}
+	if s.LogFileSize > 0 && s.LogFileSize < 1<<20 {
+		c.errorf(root.Key("LogFileSize"), "must be at least 1048576 (1 MiB), or negative for none")
+	}
+}
+
+// checkLimits refuses limits below zero.
+func (c *checker) checkLimits(root sconf.Path, s *Static) {
 	for _, q := range []struct {
 		name  string
 		limit int64
@@ -88,7 +99,6 @@ func (c *checker) checkStatic(s *Static) *StaticInfo {
 			c.errorf(root.Key(q.name), "must not be negative; leave it out for no limit")
 		}
 	}
-	return info
 }
 
 func (c *checker) logLevel(p sconf.Path, name string) slog.Level {
