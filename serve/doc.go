@@ -4,7 +4,7 @@
 //
 // # Processes
 //
-// "mox serve" is two processes. The parent (parent_unix.go) repairs permissions if it is root,
+// "mox serve" is two processes. The parent (parent_unix.go; adopt_unix.go for when it becomes a new program) repairs permissions if it is root,
 // binds the sockets or takes them from systemd (LISTEN_FDS), opens the TLS key files, and executes
 // its program again, as the configured user if it is root, with those as inherited file descriptors
 // (sockets.go: MOX_SOCKETS, MOX_FILES). It stays to wait, to pass signals on, to read renewed key
