@@ -27,6 +27,8 @@ func backupCommands() []command {
 		{words: "backup drill", short: "restore the newest backup into a scratch directory and check it", max: 0, setup: setupBackupDrill, help: backupDrillHelp},
 		{words: "backup status", short: "tell of the last backup and the last proven restore", max: 0, setup: setupBackupStatus},
 		{words: "backup key", args: "file", prints: printsDone, short: "make the key of an encrypted repository", min: 1, max: 1, setup: setupBackupKey, help: backupKeyHelp},
+		{words: "backup sshkey", args: "file", short: "make the SSH key for a repository by SFTP, and print its public half", min: 1, max: 1, setup: setupBackupSSHKey, help: backupSSHKeyHelp},
+		{words: "backup hostkeys", args: "host[:port]", short: "print the host keys that an SSH server shows", min: 1, max: 1, setup: setupBackupHostKeys, help: backupHostKeysHelp},
 	}
 }
 

@@ -17,11 +17,12 @@ import (
 	"mox/config"
 	"mox/ctl"
 	"mox/replica"
+	"mox/sftp"
 )
 
 const backupPlaceHelp = `
-The repository is that of Backup in mox.conf, unless -repository names another one: a directory
-or s3://host/bucket/prefix.`
+The repository is that of Backup in mox.conf, unless -repository names another one: a directory,
+s3://host/bucket/prefix with -accesskeyfile, or sftp://user@host[:port]/directory with -sshkeyfile and -hostkey.`
 
 const backupRunHelp = `
 Stores what has changed since the last backup. Databases of which nothing was written are not
@@ -56,19 +57,35 @@ Backup in mox.conf, before the first backup. Keep a copy of it, or the passphras
 not lost together with the server: without it nothing can be restored.`
 
 // placeFlags are flags that say which repository is meant.
-type placeFlags struct{ repository, region, accessKey, key string }
+type placeFlags struct {
+	repository, region, accessKey, sshKey, key string
+	hostKeys                                   []string
+}
 
 func (f *placeFlags) define(fs *flag.FlagSet) {
 	fs.StringVar(&f.repository, "repository", "", "`place` of the repository, in place of that of mox.conf")
 	fs.StringVar(&f.region, "region", "", "`region` of an object store")
 	fs.StringVar(&f.accessKey, "accesskeyfile", "", "`file` with the access key of an object store")
+	fs.StringVar(&f.sshKey, "sshkeyfile", "", "`file` with the private SSH key for SFTP")
+	fs.Func("hostkey", "`key` of the SFTP server or its fingerprint, as in HostKeys of mox.conf; can be repeated", func(s string) error {
+		f.hostKeys = append(f.hostKeys, s)
+		_, err := sftp.ParseHostKeys(f.hostKeys)
+		return err
+	})
 	fs.StringVar(&f.key, "keyfile", "", "`file` with the key of an encrypted repository")
 }
 
 // place returns the repository's place; nil configuration: -repository is given.
 func (f *placeFlags) place(p *program) (backup.Place, *config.Snapshot, error) {
 	if f.repository != "" {
-		pl := backup.Place{Repository: f.repository, Region: f.region, AccessKeyFile: f.accessKey, KeyFile: f.key}
+		pl := backup.Place{Repository: f.repository, Region: f.region, AccessKeyFile: f.accessKey, SSHKeyFile: f.sshKey, HostKeys: f.hostKeys, KeyFile: f.key}
+		if strings.HasPrefix(pl.Repository, "sftp:") && len(pl.HostKeys) == 0 {
+			at, err := sftp.ParseURL(pl.Repository)
+			if err != nil {
+				return pl, nil, usagef("-repository %v", err)
+			}
+			return pl, nil, usagef("-hostkey is needed: \"mox backup hostkeys %s\" prints the keys that the server shows, to be compared with what its operator says", at.Address())
+		}
 		if pl.IsDirectory() {
 			abs, err := filepath.Abs(pl.Repository)
 			if err != nil {
@@ -352,15 +369,20 @@ func setupBackupKey(fs *flag.FlagSet) runFunc {
 				return err
 			}
 		}
-		f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
-		if err != nil {
-			return err
-		}
-		_, err = f.WriteString(text)
-		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		if err := writeKeyFile(args[0], text); err != nil {
 			return err
 		}
 		fmt.Fprintf(p.stderr, "%s is made. Keep a copy of it where it is not lost together with this machine: without it nothing can be restored.\n", args[0])
 		return nil
 	}
+}
+
+// writeKeyFile makes a file with a secret, which must not exist.
+func writeKeyFile(name, text string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }

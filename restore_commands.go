@@ -41,7 +41,7 @@ func restoreCommands() []command {
 
 const restoreHelp = `
 The backup is the newest of the repository in mox.conf. With -from it is that of another
-repository (a directory or s3://host/bucket/prefix), or a directory that "mox backup" has
+repository (a directory, s3:// or sftp:// URL), or a directory that "mox backup" has
 written. With -at it is the newest that is not younger than a time, as 2026-01-31,
 "2026-01-31 14:05" (local time) or in RFC 3339, or the backup of that name. Where databases are
 replicated (Replicate of Backup in mox.conf), accounts and the queue are as of that time, or with

@@ -40,7 +40,7 @@ func BackupPlace(snap *config.Snapshot) (backup.Place, bool) {
 		}
 		return snap.ConfigPath(path)
 	}
-	p := backup.Place{Repository: b.Repository, Region: b.Region, AccessKeyFile: file(b.AccessKeyFile), KeyFile: file(b.KeyFile)}
+	p := backup.Place{Repository: b.Repository, Region: b.Region, AccessKeyFile: file(b.AccessKeyFile), SSHKeyFile: file(b.SSHKeyFile), HostKeys: b.HostKeys, KeyFile: file(b.KeyFile)}
 	if p.IsDirectory() {
 		p.Repository = absolute(snap.ConfigPath(p.Repository))
 	}

@@ -13,7 +13,7 @@
 //
 // # Repositories
 //
-// Objects of a [Storage], a directory or an S3-compatible store:
+// Objects of a [Storage]: a directory, here or by SFTP on another machine, or an S3-compatible store:
 //
 //	mox-repository.json    version, salt, and a sealed text by which a wrong key is known
 //	packs/xx/NAME          chunks of up to 64 KiB, each compressed and sealed; 8 MiB together

@@ -9,18 +9,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"mox/sftp"
 )
 
 // Place says where a repository is and how to get at it, as the configuration and flags do.
 type Place struct {
-	// Repository is an absolute directory, or s3://host[:port]/bucket[/prefix]; s3+http:// for a
-	// store without TLS.
+	// Repository is an absolute directory; s3://host[:port]/bucket[/prefix], or s3+http:// for a
+	// store without TLS; or sftp://user@host[:port]/directory.
 	Repository string
 	Region     string // of an object store
 	// AccessKeyFile has the id of an access key and its secret, a line each. Empty: environment
 	// variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 	AccessKeyFile string
-	KeyFile       string // with the key of an encrypted repository; empty: not encrypted
+	SSHKeyFile    string   // with the private key for SFTP
+	HostKeys      []string // of the SFTP server, as sftp.ParseHostKeys reads them
+	KeyFile       string   // with the key of an encrypted repository; empty: not encrypted
 }
 
 // IsDirectory tells whether the repository is in a directory.
@@ -33,9 +37,12 @@ func (p Place) Storage() (Storage, error) {
 	}
 	if p.IsDirectory() {
 		if !filepath.IsAbs(p.Repository) {
-			return nil, fmt.Errorf("repository %q: must be an absolute directory or an s3:// URL", p.Repository)
+			return nil, fmt.Errorf("repository %q: must be an absolute directory, or an s3:// or sftp:// URL", p.Repository)
 		}
 		return Directory(p.Repository), nil
+	}
+	if strings.HasPrefix(p.Repository, "sftp:") {
+		return p.sftp()
 	}
 	u, err := url.Parse(p.Repository)
 	if err != nil {
@@ -48,7 +55,7 @@ func (p Place) Storage() (Storage, error) {
 	case "s3+http":
 		s.Endpoint = "http://" + u.Host
 	default:
-		return nil, fmt.Errorf("repository %q: neither a directory nor s3:// nor s3+http://", p.Repository)
+		return nil, fmt.Errorf("repository %q: neither a directory nor s3://, s3+http:// or sftp://", p.Repository)
 	}
 	s.Bucket, s.Prefix, _ = strings.Cut(strings.Trim(u.Path, "/"), "/")
 	if s.Prefix != "" {
@@ -86,6 +93,30 @@ func (p Place) accessKey() (id, secret string, err error) {
 	return lines[0], lines[1], nil
 }
 
+// sftp is a directory of another machine.
+func (p Place) sftp() (Storage, error) {
+	at, err := sftp.ParseURL(p.Repository)
+	if err != nil {
+		return nil, fmt.Errorf("repository %w", err)
+	}
+	if p.SSHKeyFile == "" {
+		return nil, errors.New("repository: SFTP needs a file with an SSH key: \"mox backup sshkey\" makes one")
+	}
+	file, err := os.ReadFile(p.SSHKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("SSH key: %w", err)
+	}
+	key, err := sftp.ParseKey(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.SSHKeyFile, err)
+	}
+	hosts, err := sftp.ParseHostKeys(p.HostKeys)
+	if err != nil {
+		return nil, err
+	}
+	return SFTP(sftp.New(sftp.Config{Place: at, Key: key, HostKeys: hosts})), nil
+}
+
 // Open opens the repository; where there is none, it is made if create is set.
 func (p Place) Open(ctx context.Context, create bool) (*Repository, error) {
 	s, err := p.Storage()
@@ -96,8 +127,13 @@ func (p Place) Open(ctx context.Context, create bool) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
+	open := OpenRepository
 	if create {
-		return OpenOrCreate(ctx, s, key)
+		open = OpenOrCreate
 	}
-	return OpenRepository(ctx, s, key)
+	r, err := open(ctx, s, key)
+	if err != nil {
+		disconnect(s)
+	}
+	return r, err
 }

@@ -150,8 +150,9 @@ func OpenOrCreate(ctx context.Context, s Storage, key Key) (*Repository, error) 
 	return r, err
 }
 
-// Close gives memory back.
+// Close gives memory back, and ends the connection of the storage, if it has one.
 func (r *Repository) Close() {
+	disconnect(r.store)
 	r.enc.Close()
 	r.dec.Close()
 }

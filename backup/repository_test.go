@@ -112,6 +112,10 @@ func storages(t *testing.T, f func(t *testing.T, s Storage, key Key)) {
 		_, s := newFakeS3(t)
 		f(t, s, key)
 	})
+	t.Run("sftp encrypted", func(t *testing.T) {
+		_, s := newSFTP(t)
+		f(t, s, key)
+	})
 }
 
 // TestRepository takes snapshots of a database that changes, restores all of them, and prunes.

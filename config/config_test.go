@@ -28,6 +28,7 @@ import (
 
 	"mox/dns"
 	"mox/sconf"
+	"mox/sftp"
 	"mox/smtp"
 )
 
@@ -90,6 +91,9 @@ func makeDir(t *testing.T, static, dynamic string) string {
 		files[name] = data
 	}
 	files["s3key"], files["backup.key"] = []byte("id\nsecret\n"), []byte("key\n")
+	sshKey, err := sftp.NewKey("")
+	check(t, err)
+	files["sshkey"] = sshKey
 	for name, data := range files {
 		check(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
 	}
@@ -151,6 +155,7 @@ func TestFull(t *testing.T) {
 		"mox.conf 116 Listeners.internal.IPsNATed: is deprecated, use NATIPs",
 		"mox.conf 63 Listeners.public.TLS.HostPrivateKeyFiles[2]: key is not used: only the first RSA key of 2048 bits and the first ECDSA P-256 key are",
 		"mox.conf 88 Listeners.public.AdminHTTPS: can be reached from everywhere; better on a listener of its own with loopback or private addresses",
+		"mox.conf 312 Backup.Repository: is an object store: SSHKeyFile and HostKeys are of no use",
 		"domains.conf 122 Accounts.mjl.Destinations.info: an address without domain is deprecated, write info@example.org",
 	}, warnings); d != "" {
 		t.Error(d)

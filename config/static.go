@@ -63,9 +63,11 @@ type AutoBan struct {
 
 // Backup is Static.Backup.
 type Backup struct {
-	Repository    string        `sconf-doc:"Where backups are kept: a directory, relative to that of this file, better on another disk and made before the server starts; or s3://host/bucket/prefix for an object store with the API of S3 (s3+http:// for one without TLS). Made when there is none."`
+	Repository    string        `sconf-doc:"Where backups are kept: a directory, relative to that of this file, better on another disk and made before the server starts; s3://host/bucket/prefix for an object store with the API of S3 (s3+http:// for one without TLS); or sftp://user@host/directory for a directory of another machine by SFTP, with :port behind the host when it is not 22, and sftp://user@host/~/directory for one below that in which one is after the login. Made when there is none."`
 	Region        string        `sconf:"optional" sconf-doc:"Region of the object store. Default: us-east-1, which stores other than that of AWS mostly take."`
 	AccessKeyFile string        `sconf:"optional" sconf-doc:"File with the id of an access key of the object store and its secret, a line each, relative to the directory of this file."`
+	SSHKeyFile    string        `sconf:"optional" sconf-doc:"File with the private SSH key for SFTP, without passphrase, relative to the directory of this file. \"mox backup sshkey\" makes one, and prints the line for the file authorized_keys of the account at the other end."`
+	HostKeys      []string      `sconf:"optional" sconf-doc:"SSH keys of the SFTP server, one of which it must show: like \"ssh-ed25519 AAAA...\" in its files /etc/ssh/ssh_host_*_key.pub; or lines of a file known_hosts; or fingerprints, like \"SHA256:...\". \"mox backup hostkeys\" prints those that a server shows: compare them with what its operator says."`
 	KeyFile       string        `sconf:"optional" sconf-doc:"File with the key that backups are encrypted with, made by \"mox backup key\", relative to the directory of this file. Keep a copy of it elsewhere: without it, nothing can be restored. Default: not encrypted."`
 	Interval      time.Duration `sconf:"optional" sconf-doc:"Time between backups. Default: 24h."`
 	KeepDaily     int           `sconf:"optional" sconf-doc:"For how many days the last backup of the day is kept. Default, when none of the fields Keep is set: 7 daily, 5 weekly and 12 monthly ones. The last three backups are kept in any case."`

@@ -17,6 +17,7 @@
 #	interop/run.sh arm64      the program for the other processor, by QEMU
 #	interop/run.sh acme       certificates from Pebble, and from files; the same
 #	interop/run.sh ban       bans in the packet filter of the kernel, by nft and ipset
+#	interop/run.sh sftp       backups to the SFTP server of OpenSSH
 set -u
 cd "$(dirname "$0")/.."
 here=$PWD/interop
@@ -435,6 +436,7 @@ run node case_node
 run dkim case_dkim
 . "$here/service.sh"
 . "$here/metrics.sh"
+. "$here/sftp.sh"
 . "$here/ban.sh"
 run ban case_ban
 . "$here/quickstart.sh"

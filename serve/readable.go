@@ -27,6 +27,11 @@ func readablePaths(snap *config.Snapshot) []string {
 		}
 	}
 	file(snap.Static.AdminPasswordFile)
+	if b := snap.Static.Backup; b != nil {
+		file(b.AccessKeyFile)
+		file(b.SSHKeyFile)
+		file(b.KeyFile)
+	}
 	if ca := snap.Static.TLS.CA; ca != nil {
 		for _, path := range ca.CertFiles {
 			file(path)
