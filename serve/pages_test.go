@@ -836,6 +836,14 @@ func TestAdminWebserver(t *testing.T) {
 			t.Errorf("%s: %s", bad.config, a.text)
 		}
 	}
+	// The pages themselves below a path of a site.
+	internal := fields{"WebHandlers": []any{fields{"Domain": "www.mox.example", "PathRegexp": "^/manage/", "DontRedirectPlainHTTP": true, "WebInternal": fields{"BasePath": "/manage/", "Service": "admin"}}}}
+	saved = b.ok("WebserverConfigSave", fields{"Old": saved["Config"], "New": internal})
+	m := p.browser("http://www.mox.example/manage/")
+	if a := m.login("", pagesAdminPassword); a.status != 200 || !strings.Contains(a.header.Get("Set-Cookie"), "Path=/manage/") {
+		t.Errorf("below a path: %d %s %v", a.status, a.text, a.header)
+	}
+	m.ok("Version", fields{})
 	// Back to what was.
 	b.ok("WebserverConfigSave", fields{"Old": saved["Config"], "New": old["Config"]})
 	if a := p.browser("http://www.mox.example/").do("GET", "", ""); a.status != 404 {
