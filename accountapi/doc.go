@@ -1,0 +1,2 @@
+// Package accountapi is the API of the account pages.
+package accountapi

@@ -1,0 +1,2 @@
+// Package adminapi is the API of the admin pages.
+package adminapi

@@ -1,0 +1,2 @@
+// Package loginlog records logins.
+package loginlog

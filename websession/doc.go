@@ -1,0 +1,2 @@
+// Package websession has the sessions of browsers.
+package websession
