@@ -60,7 +60,7 @@ function NewToken({ onDone, onCancel }: { onDone: (secret: string) => Promise<vo
 function TokenRow({ token: t, onRemove }: { token: Token; onRemove: () => void }) {
 	const may = scopes.filter(([scope]) => t.Scopes.includes(scope)).map(([, title]) => title.toLowerCase()).join(', ')
 	const over = t.Expires !== null && Date.parse(t.Expires) < Date.now()
-	return <li class="row"><div>
+	return <li class="row long"><div>
 		<h3>{t.Name || `Token ${t.ID}`}{over && <> <span class="tag warn">Expired</span></>}</h3>
 		<p class="soft">May {may || 'do nothing'}, as {t.LoginAddress}. Last used: <When time={t.LastUsed} />. {t.Expires ? over ? <>Expired <When time={t.Expires} />.</> : <>Works until <When time={t.Expires} />.</> : 'Works for ever.'}</p>
 	</div><Button small label={`Remove token ${t.Name}`} onClick={onRemove}>Remove</Button></li>
@@ -88,7 +88,7 @@ function Tokens() {
 		setSecret('')
 		setAdding(true)
 	}}>New token</Button>}>
-		<p class="soft">For programs that send or read mail through the <a href="webapi/">HTTP API</a> without knowing your password.</p>
+		<p class="soft">For programs that send or read mail through the HTTP API without knowing your password.</p>
 		{secret && <div class="note">
 			<p><strong>This is the token.</strong> Put it into the program now: it cannot be shown again.</p>
 			<Command text={secret} what="token" />

@@ -25,7 +25,7 @@ function Settings({ d }: { d: ClientConfigResult }) {
 				? <p>Add an account in the program, with your name, the address <strong>{d.Username}</strong> and your password. Most programs, such as Thunderbird and Outlook, find the rest. If one does not, choose “manual setup” or “IMAP”, and type what stands below.</p>
 				: <p>Add an account in the program, choose “manual setup” or “IMAP”, and type what stands below.</p>}
 		</Section>
-		<ClientSettings settings={d} />
+		<ClientSettings settings={d} title="Settings to type in" />
 	</>
 }
 

@@ -40,6 +40,11 @@ export function resultText(result: string): string {
 	return results[result] ?? result
 }
 
+// tlsVersion leaves out the cipher suite.
+function tlsVersion(tls: string): string {
+	return tls.split(' ').slice(0, 2).join(' ')
+}
+
 function Result({ a }: { a: Attempt }) {
 	return <>
 		<span class={a.Result === 'ok' ? 'ok' : 'bad'}>{resultText(a.Result)}</span>
@@ -54,7 +59,7 @@ export function Attempts({ rows, accounts }: { rows: Attempt[]; accounts?: boole
 		{ head: 'When', cell: a => <When time={a.Last} /> },
 		{ head: 'Result', cell: a => <Result a={a} /> },
 		{ head: 'For', cell: a => <>{protocols[a.Protocol] ?? a.Protocol}{a.UserAgent && <span class="sub">{browser(a.UserAgent)}</span>}</> },
-		{ head: 'From', cell: a => <>{a.RemoteIP}<span class="sub">{a.TLS || 'without TLS'}</span></> },
+		{ head: 'From', cell: a => <>{a.RemoteIP}<span class="sub" title={a.TLS}>{tlsVersion(a.TLS) || 'without TLS'}</span></> },
 	]
 	if (accounts) columns.splice(1, 0, { head: 'Account', cell: a => <>{a.Account === '-' ? <span class="soft">unknown name</span> : a.Account === '(admin)' ? 'administrator' : a.Account}{a.LoginAddress && <span class="sub">{a.LoginAddress}</span>}</> })
 	return <Table caption="Attempts to sign in, newest first" columns={columns} rows={rows} rowKey={(a, i) => `${a.Last} ${i}`} />

@@ -38,7 +38,8 @@ export function useLoad<T>(fetch: () => Promise<T>, ...keys: unknown[]): Loaded<
 
 export interface Action {
 	busy: boolean
-	error?: string
+	error?: string // as one or two sentences
+	cause?: unknown // what the error is of
 	// run does one thing at a time, and tells whether it succeeded.
 	run: (fn: () => Promise<void>) => Promise<boolean>
 	clear: () => void
@@ -47,24 +48,24 @@ export interface Action {
 // useAction keeps what became of the last thing that was done.
 export function useAction(): Action {
 	const [busy, setBusy] = useState(false)
-	const [error, setError] = useState<string>()
+	const [failure, setFailure] = useState<{ error?: string; cause?: unknown }>({})
 	const running = useRef(false)
 	const run = useCallback(async (fn: () => Promise<void>) => {
 		if (running.current) return false
 		running.current = true
 		setBusy(true)
-		setError(undefined)
+		setFailure({})
 		try {
 			await guard(fn())
 			return true
 		} catch (err) {
-			if (!signedOut(err)) setError(explain(err))
+			if (!signedOut(err)) setFailure({ error: explain(err), cause: err })
 			return false
 		} finally {
 			running.current = false
 			setBusy(false)
 		}
 	}, [])
-	const clear = useCallback(() => setError(undefined), [])
-	return { busy, error, run, clear }
+	const clear = useCallback(() => setFailure({}), [])
+	return { busy, ...failure, run, clear }
 }
