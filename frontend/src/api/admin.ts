@@ -392,7 +392,7 @@ export interface Attempt {
 	RemoteIP: string
 	/** submission, imap, webapi, webaccount or webadmin. */
 	Protocol: string
-	/** Mechanism: a SASL mechanism in lower case, login, httpbasic, token, tlsclientauth, or weblogin for the form of the pages. */
+	/** Mechanism: a SASL mechanism in lower case (external: the certificate of a TLS client), login, httpbasic, token, or weblogin for the form of the pages. */
 	AuthMech: string
 	/** Version of TLS and cipher suite, such as "TLS 1.3 TLS_AES_128_GCM_SHA256"; empty without. */
 	TLS: string
