@@ -16,6 +16,7 @@ import (
 	"mox/config"
 	"mox/jsoncall"
 	"mox/moxtest"
+	"mox/websession"
 )
 
 // TestPages: users and administrators log in to pages on ports of their own, with TLS, and what a user changes there
@@ -64,9 +65,9 @@ func TestPages(t *testing.T) {
 		return resp.StatusCode
 	}
 	const account, admin = "https://" + moxtest.Hostname + "/api/", "http://" + moxtest.Hostname + "/admin/api/"
-	var prep accountapi.LoginPrepResult
+	var prep websession.LoginPrepResult
 	var login accountapi.LoginResult
-	call(account+"LoginPrep", accountapi.LoginPrepRequest{}, &prep)
+	call(account+"LoginPrep", websession.LoginPrepRequest{}, &prep)
 	if status := call(account+"Login", accountapi.LoginRequest{Token: prep.Token, Username: "mox@" + moxtest.Domain, Password: moxtest.Password}, &login); status != 200 || login.Account != "mox" {
 		t.Fatalf("login: %d %+v", status, login)
 	}
@@ -92,8 +93,8 @@ func TestPages(t *testing.T) {
 		}
 	}
 
-	var aprep adminapi.LoginPrepResult
-	call(admin+"LoginPrep", adminapi.LoginPrepRequest{}, &aprep)
+	var aprep websession.LoginPrepResult
+	call(admin+"LoginPrep", websession.LoginPrepRequest{}, &aprep)
 	var failed struct{ Code, Message string }
 	if status := call(admin+"Login", adminapi.LoginRequest{Token: aprep.Token, Password: password}, &failed); status != 400 || failed.Code != string(jsoncall.CodeLoginFailed) {
 		t.Errorf("without password: %d %+v", status, failed)
