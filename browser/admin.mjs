@@ -122,8 +122,8 @@ async function handler(kind, fields, bad) {
 }
 await handler('Serve files', { domain: 'files.example', root: '/srv/www' }, {
 	pathregexp: ['/x', '^/files/', 'Must start with ^'],
-	headers: ['nonsense', 'Cache-Control: max-age=60', 'is not of the form'],
 	stripprefix: ['x', '/files', 'Must start with a slash'],
+	headers: ['nonsense', 'Cache-Control: max-age=60', 'is not of the form'],
 })
 await handler('Redirect', { domain: 'old.example', origpathregexp: '^/old/(.*)$', replacepath: '/new/$1', logname: 'old' }, {
 	statuscode: ['200', '307', 'must be from 300 to 399'],

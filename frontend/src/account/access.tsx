@@ -44,7 +44,7 @@ function NewToken({ onDone, onCancel }: { onDone: (secret: string) => Promise<vo
 		})
 	}
 	return <div class="panel"><Form label="New token" onSubmit={send}>
-		<Field label="Name" name="token-name" hint="To know it by, such as the program that uses it." value={name} maxLength={100} onInput={setName} error={tried && !name.trim() ? 'Give it a name.' : undefined} />
+		<Field label="Name" name="token-name" hint="To know it by, such as the program that uses it." value={name} onInput={setName} error={tried && !name.trim() ? 'Give it a name.' : undefined} />
 		<fieldset>
 			<legend>It may</legend>
 			{scopes.map(([scope, title, hint]) => <Tick key={scope} label={title} hint={hint} checked={chosen.includes(scope)} onChange={on => setChosen(on ? [...chosen, scope] : chosen.filter(s => s !== scope))} />)}
@@ -127,7 +127,7 @@ function KeyForm({ of, onDone, onCancel }: { of?: TLSPublicKey; onDone: () => Pr
 		})
 	}
 	return <div class="panel"><Form label={of ? 'Change the key' : 'New key'} onSubmit={send}>
-		<Field label="Name" name="key-name" hint="To know it by, such as the device that has it." value={name} maxLength={100} onInput={setName} />
+		<Field label="Name" name="key-name" hint="To know it by, such as the device that has it." value={name} onInput={setName} />
 		{!of && <Field label="Certificate" name="key-pem" hint="The certificate in PEM, from BEGIN CERTIFICATE to END CERTIFICATE. Never the private key." code rows={6} value={pem} onInput={setPEM} error={tried && !pem.trim() ? 'Paste the certificate here.' : undefined} />}
 		{!of && addresses.length > 1 && <Choice label="It logs in as" value={login} options={addresses} onChange={setLogin} />}
 		<Tick label="IMAP sessions begin logged in" hint="Switch it off for mail programs that do not cope with that." checked={preauth} onChange={setPreauth} />

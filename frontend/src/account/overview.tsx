@@ -29,7 +29,7 @@ function Name({ name }: { name: string }) {
 		document.querySelector('h1')?.focus()
 	}
 	return <Form label="Name" onSubmit={() => void save()}>
-		<Field label="Name" hint="As others see it beside your address." autocomplete="name" name="name" value={value} maxLength={200} onInput={setValue} />
+		<Field label="Name" hint="As others see it beside your address." autocomplete="name" name="name" value={value} onInput={setValue} />
 		<Problem text={action.error} />
 		<div class="buttons"><Button type="submit" main busy={action.busy}>Save</Button><Button onClick={() => setEditing(false)}>Cancel</Button></div>
 	</Form>

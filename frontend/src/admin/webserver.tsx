@@ -106,6 +106,13 @@ function HandlerCard({ handler: h, index, last, busy, onEdit, onMove, onRemove }
 	</>
 }
 
+// follow puts the focus on the button that moves a handler on, or another one of it where there is none.
+function follow(index: number, by: number): void {
+	const at = `[data-handler="${index}"] button`
+	const next = document.querySelector<HTMLElement>(`${at}[aria-label$="${by < 0 ? 'up' : 'down'}"]`) ?? document.querySelector<HTMLElement>(at)
+	next?.focus()
+}
+
 function Handlers({ changing }: { changing: Changing }) {
 	const list = changing.config.WebHandlers
 	const [form, setForm] = useState<{ index: number; of: WebHandler } | null>(null) // index -1: a new one
@@ -120,8 +127,7 @@ function Handlers({ changing }: { changing: Changing }) {
 			const l = moved(c.WebHandlers, h, index, by)
 			return l && { ...c, WebHandlers: l }
 		})
-		// The focus stays with the handler, so that it can be moved on.
-		if (done) setTimeout(() => document.querySelector<HTMLElement>(`[data-handler="${index + by}"] button[aria-label$="${by < 0 ? 'up' : 'down'}"], [data-handler="${index + by}"] button`)?.focus(), 50)
+		if (done) setTimeout(() => follow(index + by, by), 50)
 	}
 	return <Section title="Handlers" actions={form?.index !== -1 && <Button small onClick={() => setForm({ index: -1, of: blank() })}>Add a handler</Button>}>
 		<p class="soft">The first one whose domain and path fit serves a request: put special paths before general ones.</p>

@@ -64,7 +64,6 @@ interface FieldProps {
 	rows?: number // of a text
 	placeholder?: string
 	readonly?: boolean
-	maxLength?: number
 }
 
 // machine has attributes for what is not of a language.
@@ -87,7 +86,7 @@ function Around({ id, label, hint, error, children }: { id: string; label: strin
 export function Field(p: FieldProps) {
 	const id = useId()
 	const common: object = {
-		id, name: p.name, value: p.value, required: p.required, readOnly: p.readonly, placeholder: p.placeholder, maxLength: p.maxLength,
+		id, name: p.name, value: p.value, required: p.required, readOnly: p.readonly, placeholder: p.placeholder,
 		class: p.code ? 'code' : undefined,
 		autocomplete: p.autocomplete ?? 'off',
 		...(p.code ? machine : {}),
