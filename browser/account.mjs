@@ -240,10 +240,10 @@ done('signout')
 
 // Too many wrong passwords.
 for (let i = 0; i < 2; i++) {
-	await Promise.all(Array.from({ length: 8 }, async () => {
+	await Promise.all(Array.from({ length: 8 }, async (_, k) => {
 		const t = await (await browser.newContext()).request
 		const { Token } = await (await t.post(new URL('api/LoginPrep', link).href, { data: {} })).json()
-		await t.post(new URL('api/Login', link).href, { data: { Token, Username: address, Password: 'wrong' } })
+		await t.post(new URL('api/Login', link).href, { data: { Token, Username: address, Password: `wrong ${i} ${k}` } })
 	}))
 }
 await signIn(tab, second)
