@@ -40,13 +40,18 @@ type App struct {
 	api   http.Handler
 }
 
-// appFile is one that is served.
+// appFile is one that is served. What is made of it is made when somebody asks for it first.
 type appFile struct {
 	contentType string
 	caching     string // Cache-Control
-	etag        string
-	content     []byte
+	load        func() (appContent, error)
 	gzipped     func() []byte // nil if that is not smaller
+}
+
+// appContent is what is in a file.
+type appContent struct {
+	bytes []byte
+	etag  string
 }
 
 // NewApp returns an App of the files of a build. It is an error if there is no index.html.
@@ -56,15 +61,11 @@ func NewApp(files fs.FS, api http.Handler) (*App, error) {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
 		caching := "no-cache"
 		if strings.HasPrefix(name, "assets/") {
 			caching = "public, max-age=31536000, immutable"
 		}
-		a.add("/"+name, caching, b)
+		a.add("/"+name, caching, func() ([]byte, error) { return fs.ReadFile(files, name) })
 		return nil
 	})
 	if err != nil {
@@ -75,33 +76,42 @@ func NewApp(files fs.FS, api http.Handler) (*App, error) {
 	}
 	a.files["/"] = a.files["/index.html"]
 	delete(a.files, "/index.html") // it has one address
-	var b bytes.Buffer
-	if err := licenses.Write(&b); err != nil {
-		return nil, err
-	}
-	a.add("/licenses.txt", "no-cache", b.Bytes())
+	a.add("/licenses.txt", "no-cache", func() ([]byte, error) {
+		var b bytes.Buffer
+		err := licenses.Write(&b)
+		return b.Bytes(), err
+	})
 	return a, nil
 }
 
-func (a *App) add(name, caching string, content []byte) {
+func (a *App) add(name, caching string, read func() ([]byte, error)) {
 	typ := appTypes[path.Ext(name)]
 	if typ == "" {
 		typ = mime.TypeByExtension(path.Ext(name))
 	}
-	hash := sha256.Sum256(content)
-	f := &appFile{contentType: typ, caching: caching, etag: base64.RawURLEncoding.EncodeToString(hash[:12]), content: content}
-	f.gzipped = sync.OnceValue(f.compress) // nobody may ever ask for it
-	a.files[name] = f
+	load := sync.OnceValues(func() (appContent, error) {
+		b, err := read()
+		hash := sha256.Sum256(b)
+		return appContent{b, base64.RawURLEncoding.EncodeToString(hash[:12])}, err
+	})
+	gzipped := sync.OnceValue(func() []byte {
+		c, err := load()
+		if err != nil {
+			return nil
+		}
+		return compress(c.bytes)
+	})
+	a.files[name] = &appFile{typ, caching, load, gzipped}
 }
 
 // compress returns the content compressed, or nil if that does not make it smaller.
-func (f *appFile) compress() []byte {
+func compress(content []byte) []byte {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {
 		return nil
 	}
-	if _, err := w.Write(f.content); err != nil || w.Close() != nil || b.Len() >= len(f.content) {
+	if _, err := w.Write(content); err != nil || w.Close() != nil || b.Len() >= len(content) {
 		return nil
 	}
 	return b.Bytes()
@@ -127,13 +137,18 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *appFile) serve(w http.ResponseWriter, r *http.Request) {
+	c, err := f.load()
+	if err != nil {
+		http.Error(w, "500 - internal error", http.StatusInternalServerError)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", f.contentType)
 	h.Set("Cache-Control", f.caching)
 	h.Set("Content-Security-Policy", appCSP)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Accept-Encoding")
-	content, etag := f.content, f.etag
+	content, etag := c.bytes, c.etag
 	// RFC 9110 12.5.3: "gzip;q=0" refuses it, but no browser says that.
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && r.Header.Get("Range") == "" {
 		if b := f.gzipped(); b != nil {
