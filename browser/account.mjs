@@ -195,7 +195,7 @@ await tab.fill('input[name=current-password]', 'not the password')
 await tab.fill('input[name=new-password]', 'short')
 await wants(tab, '.strength', 'needed')
 await tab.click('button:text-is("Change password")')
-await check('password-short', '3 more characters needed.')
+await check('password-short', 'This is too short.')
 await tab.fill('input[name=new-password]', 'password1')
 await wants(tab, '.strength', 'Weak')
 await tab.fill('input[name=new-password]', second)
@@ -238,15 +238,9 @@ await wants(tab, 'h1', 'Sign in to your account')
 if ((await tab.content()).includes('Jo Döe')) problems.push('the page still has data of the account')
 done('signout')
 
-// Too many wrong passwords.
-for (let i = 0; i < 2; i++) {
-	await Promise.all(Array.from({ length: 8 }, async (_, k) => {
-		const t = await (await browser.newContext()).request
-		const { Token } = await (await t.post(new URL('api/LoginPrep', link).href, { data: {} })).json()
-		await t.post(new URL('api/Login', link).href, { data: { Token, Username: address, Password: `wrong ${i} ${k}` } })
-	}))
-}
+// Too many wrong passwords: localserve does not count them, so the answer is made here; tests of serve see to the server's.
+await tab.route('**/api/Login', r => r.fulfill({ status: 429, headers: { 'Retry-After': '60' }, json: { Code: 'user:tooMany', Message: 'There were too many.' } }))
 await signIn(tab, second)
-await wants(tab, '[role=alert]', 'again')
+await wants(tab, '[role=alert]', 'Try again in 1 minute.')
 await check('signin-toomany', 'Sign in to your account')
 await end(browser)

@@ -4,7 +4,7 @@ import type { AccountResult } from '../api/account.ts'
 import { bytes } from '../shared/format.ts'
 import { useAction } from '../shared/hooks.ts'
 import { link } from '../shared/router.ts'
-import { Button, Copy, Field, Form, Page, Problem, Section, When, say } from '../shared/ui.tsx'
+import { Button, Copy, Field, Form, Page, Problem, Section, When, say, toHeading } from '../shared/ui.tsx'
 import { account, api, refresh } from './client.ts'
 
 function Name({ name }: { name: string }) {
@@ -26,7 +26,7 @@ function Name({ name }: { name: string }) {
 		})) return
 		setEditing(false)
 		say('Name saved.')
-		document.querySelector('h1')?.focus()
+		toHeading()
 	}
 	return <Form label="Name" onSubmit={() => void save()}>
 		<Field label="Name" hint="As others see it beside your address." autocomplete="name" name="name" value={value} onInput={setValue} />

@@ -8,7 +8,7 @@ test('errors are sentences', () => {
 	assert.equal(sentence(' Done! '), 'Done!')
 	assert.equal(sentence(''), '')
 	assert.equal(explain(new APIError('user:error', 'bad name', 400)), 'Bad name.')
-	assert.equal(explain(new APIError('user:tooMany', 'too many failed logins', 429, 120)), 'Too many failed logins. You can try again in 2 minutes.')
+	assert.equal(explain(new APIError('user:tooMany', 'too many', 429, 120)), 'Too many failed logins from your network. Try again in 2 minutes.')
 	assert.match(explain(new APIError('server:error', 'disk full', 500)), /^The server had a problem: Disk full\. /)
 	assert.equal(explain('odd'), 'odd')
 	assert.equal(codeOf(new Error('x')), '')

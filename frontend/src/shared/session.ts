@@ -26,7 +26,7 @@ export function explain(err: unknown): string {
 	if (!(err instanceof Error)) return String(err)
 	const text = sentence(err.message)
 	if (!(err instanceof APIError)) return text
-	if (err.status === 429 && err.retryAfter > 0) return `${text} You can try again in ${span(err.retryAfter)}.`
+	if (err.code === 'user:tooMany' && err.retryAfter > 0) return `Too many failed logins from your network. Try again in ${span(err.retryAfter)}.`
 	if (err.status >= 500) return `The server had a problem: ${text} Try again; if it stays, its log has more.`
 	return text
 }

@@ -22,6 +22,12 @@ export function say(text: string): void {
 	}, 6000)
 }
 
+// hush takes it away, when another page is opened.
+export function hush(): void {
+	clearTimeout(saidTimer)
+	said.value = ''
+}
+
 export function Said() {
 	return <div class="said" role="status" aria-live="polite">{said.value && <p>{said.value}</p>}</div>
 }
@@ -290,6 +296,16 @@ export function Table<R>({ caption, columns, rows, rowKey }: { caption: string; 
 			</td>)}
 		</tr>)}</tbody>
 	</table>
+}
+
+// toInvalid puts the focus on the first field with an error, once it is shown.
+export function toInvalid(): void {
+	setTimeout(() => document.querySelector<HTMLElement>('[aria-invalid]')?.focus(), 50)
+}
+
+// toHeading is where the focus goes when what had it is gone.
+export function toHeading(): void {
+	document.querySelector('h1')?.focus({ preventScroll: true })
 }
 
 // Form sends by button and by Enter.
