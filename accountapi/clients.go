@@ -37,7 +37,7 @@ func (s *Server) clientConfig(_ context.Context, c *call, r *ClientConfigRequest
 	}
 	settings, err := clientconf.For(s.c.Admin.Config.Snapshot(), address)
 	if err != nil {
-		return ClientConfigResult{}, userError(err, clientconf.ErrAddress, clientconf.ErrNoDomain)
+		return ClientConfigResult{}, jsoncall.ForUser(err, clientconf.ErrAddress, clientconf.ErrNoDomain)
 	}
 	result := ClientConfigResult{Description: settings.Describe()}
 	base, err := s.c.Admin.DiscoveryURL(settings.Domain)
@@ -106,12 +106,12 @@ func (s *Server) tlsPublicKeyAdd(ctx context.Context, c *call, r *TLSPublicKeyAd
 		return TLSPublicKeyAddResult{}, err
 	}
 	k, err := s.c.Admin.TLSKeyAdd(ctx, actor(c), auth.TLSKey{Login: login, Name: strings.TrimSpace(r.Name), NoIMAPPreauth: r.NoIMAPPreauth}, cert)
-	return TLSPublicKeyAddResult{tlsPublicKey(k)}, userError(err, auth.ErrBadTLSKey)
+	return TLSPublicKeyAddResult{tlsPublicKey(k)}, jsoncall.ForUser(err, auth.ErrBadTLSKey)
 }
 
 func (s *Server) tlsPublicKeyUpdate(ctx context.Context, c *call, r *TLSPublicKeyUpdateRequest) (TLSPublicKeyUpdateResult, error) {
 	k := auth.TLSKey{Account: c.Who.Account, Fingerprint: r.Fingerprint, Name: strings.TrimSpace(r.Name), NoIMAPPreauth: r.NoIMAPPreauth}
-	return TLSPublicKeyUpdateResult{}, userError(s.c.Admin.TLSKeyUpdate(ctx, actor(c), k), auth.ErrBadTLSKey, admin.ErrNotFound)
+	return TLSPublicKeyUpdateResult{}, jsoncall.ForUser(s.c.Admin.TLSKeyUpdate(ctx, actor(c), k), auth.ErrBadTLSKey, admin.ErrNotFound)
 }
 
 func (s *Server) tlsPublicKeyRemove(ctx context.Context, c *call, r *TLSPublicKeyRemoveRequest) (TLSPublicKeyRemoveResult, error) {
@@ -122,22 +122,15 @@ func (s *Server) tlsPublicKeyRemove(ctx context.Context, c *call, r *TLSPublicKe
 	} else if err != nil {
 		return TLSPublicKeyRemoveResult{}, err
 	}
-	return TLSPublicKeyRemoveResult{}, userError(s.c.Admin.TLSKeyRemove(ctx, actor(c), r.Fingerprint), admin.ErrNotFound)
+	return TLSPublicKeyRemoveResult{}, jsoncall.ForUser(s.c.Admin.TLSKeyRemove(ctx, actor(c), r.Fingerprint), admin.ErrNotFound)
 }
 
 func token(t auth.Token) Token {
-	r := Token{ID: t.ID, Name: t.Name, LoginAddress: t.Login, Created: t.Created, Expires: orNull(t.Expires), LastUsed: orNull(t.LastUsed)}
+	r := Token{ID: t.ID, Name: t.Name, LoginAddress: t.Login, Created: t.Created, Expires: jsoncall.OrNull(t.Expires), LastUsed: jsoncall.OrNull(t.LastUsed)}
 	for _, scope := range t.Scopes {
 		r.Scopes = append(r.Scopes, string(scope))
 	}
 	return r
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 func (s *Server) tokens(ctx context.Context, c *call, _ *TokensRequest) (TokensResult, error) {
@@ -169,11 +162,11 @@ func (s *Server) tokenAdd(ctx context.Context, c *call, r *TokenAddRequest) (Tok
 	}
 	secret, t, err := s.c.Admin.TokenAdd(ctx, actor(c), login, strings.TrimSpace(r.Name), scopes, time.Duration(r.ExpireDays)*24*time.Hour)
 	if err != nil {
-		return TokenAddResult{}, userError(err, auth.ErrBadToken)
+		return TokenAddResult{}, jsoncall.ForUser(err, auth.ErrBadToken)
 	}
 	return TokenAddResult{Secret: secret, Token: token(t)}, nil
 }
 
 func (s *Server) tokenRemove(ctx context.Context, c *call, r *TokenRemoveRequest) (TokenRemoveResult, error) {
-	return TokenRemoveResult{}, userError(s.c.Admin.TokenRemove(ctx, actor(c), c.Who.Account, r.ID), admin.ErrNotFound)
+	return TokenRemoveResult{}, jsoncall.ForUser(s.c.Admin.TokenRemove(ctx, actor(c), c.Who.Account, r.ID), admin.ErrNotFound)
 }

@@ -1,24 +1,21 @@
 package accountapi
 
-import "mox/jsoncall"
+import (
+	"mox/jsoncall"
+	"mox/websession"
+)
 
 // Describe returns the description of the API.
 func Describe() jsoncall.API {
 	return jsoncall.API{
 		Class: "AccountAPI", Title: "mox account API", Cookie: "webaccountsession",
 		Description: "What users do with their own account in the account pages. A session begins with LoginPrep and Login.",
-		Functions: []jsoncall.Function{
-			{Name: "LoginPrep", Request: LoginPrepRequest{}, Result: LoginPrepResult{}, Access: jsoncall.NeedsNothing, Summary: "Return a token that Login needs.", Doc: "It is also set as a cookie, which shows that both are of one browser."},
+		Functions: append(websession.Functions(), []jsoncall.Function{
 			{Name: "Login", Request: LoginRequest{}, Result: LoginResult{}, Access: jsoncall.NeedsNothing, Summary: "Begin a session, which is set as a cookie.", Doc: "A wrong address or password is answered after a second, with the code user:loginFailed; too many of them from a network with 429 and user:tooMany. A session lasts 24 hours from when it was last used; an account can have 100."},
-			{Name: "Logout", Request: LogoutRequest{}, Result: LogoutResult{}, Summary: "End the session."},
-			{Name: "Version", Request: VersionRequest{}, Result: VersionResult{}, Summary: "Tell which mox this is."},
 			{Name: "Account", Request: AccountRequest{}, Result: AccountResult{}, Access: jsoncall.NeedsSession, Summary: "Return the account of the session.", Doc: "It needs no CSRF token, but returns it: a page that was loaded anew begins with this call."},
 			{Name: "AccountSaveFullName", Request: AccountSaveFullNameRequest{}, Result: AccountSaveFullNameResult{}, Summary: "Change the name of the user."},
 			{Name: "SetPassword", Request: SetPasswordRequest{}, Result: SetPasswordResult{}, Summary: "Change the password.", Doc: "All other sessions of the account pages end. A wrong current password is answered like one at Login."},
 			{Name: "GeneratePassword", Request: GeneratePasswordRequest{}, Result: GeneratePasswordResult{}, Summary: "Return a random password, for SetPassword."},
-			{Name: "Sessions", Request: SessionsRequest{}, Result: SessionsResult{}, Summary: "List the sessions of the account pages."},
-			{Name: "SessionEnd", Request: SessionEndRequest{}, Result: SessionEndResult{}, Summary: "End a session, as Logout would in its browser."},
-			{Name: "SessionsEndOthers", Request: SessionsEndOthersRequest{}, Result: SessionsEndOthersResult{}, Summary: "End all sessions but this one."},
 			{Name: "LoginAttempts", Request: LoginAttemptsRequest{}, Result: LoginAttemptsResult{}, Summary: "List logins, and attempts, to the account by all protocols."},
 			{Name: "ClientConfig", Request: ClientConfigRequest{}, Result: ClientConfigResult{}, Summary: "Return the settings for mail programs."},
 			{Name: "TLSPublicKeys", Request: TLSPublicKeysRequest{}, Result: TLSPublicKeysResult{}, Summary: "List the keys of TLS client certificates that log in without a password."},
@@ -28,6 +25,6 @@ func Describe() jsoncall.API {
 			{Name: "Tokens", Request: TokensRequest{}, Result: TokensResult{}, Summary: "List the tokens for the HTTP API."},
 			{Name: "TokenAdd", Request: TokenAddRequest{}, Result: TokenAddResult{}, Summary: "Make a token for the HTTP API."},
 			{Name: "TokenRemove", Request: TokenRemoveRequest{}, Result: TokenRemoveResult{}, Summary: "Make a token useless."},
-		},
+		}...),
 	}
 }

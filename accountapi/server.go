@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
-	"runtime"
 	"strings"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"mox/auth"
 	"mox/jsoncall"
 	"mox/mlog"
-	"mox/webapi"
 	"mox/websession"
 )
 
@@ -60,18 +57,13 @@ func New(c Config) (*Server, error) {
 }
 
 func (s *Server) handlers() map[string]jsoncall.Handler[websession.Current] {
-	return map[string]jsoncall.Handler[websession.Current]{
-		"LoginPrep":           jsoncall.Handle(s.loginPrep),
+	all := s.c.Sessions.Handlers(s.c.Version)
+	maps.Copy(all, map[string]jsoncall.Handler[websession.Current]{
 		"Login":               jsoncall.Handle(s.login),
-		"Logout":              jsoncall.Handle(s.logout),
-		"Version":             jsoncall.Handle(s.version),
 		"Account":             jsoncall.Handle(s.account),
 		"AccountSaveFullName": jsoncall.Handle(s.accountSaveFullName),
 		"SetPassword":         jsoncall.Handle(s.setPassword),
 		"GeneratePassword":    jsoncall.Handle(s.generatePassword),
-		"Sessions":            jsoncall.Handle(s.sessions),
-		"SessionEnd":          jsoncall.Handle(s.sessionEnd),
-		"SessionsEndOthers":   jsoncall.Handle(s.sessionsEndOthers),
 		"LoginAttempts":       jsoncall.Handle(s.loginAttempts),
 		"ClientConfig":        jsoncall.Handle(s.clientConfig),
 		"TLSPublicKeys":       jsoncall.Handle(s.tlsPublicKeys),
@@ -81,25 +73,12 @@ func (s *Server) handlers() map[string]jsoncall.Handler[websession.Current] {
 		"Tokens":              jsoncall.Handle(s.tokens),
 		"TokenAdd":            jsoncall.Handle(s.tokenAdd),
 		"TokenRemove":         jsoncall.Handle(s.tokenRemove),
-	}
+	})
+	return all
 }
 
 // actor names who does something, in audit lines.
 func actor(c *call) admin.Actor { return admin.Actor("account " + c.Who.Login) }
-
-// userError returns an error for the user if it is one of those, else as it is.
-func userError(err error, known ...error) error {
-	for _, k := range known {
-		if errors.Is(err, k) {
-			return jsoncall.UserError("%v", err)
-		}
-	}
-	return err
-}
-
-func (s *Server) loginPrep(_ context.Context, c *call, _ *LoginPrepRequest) (LoginPrepResult, error) {
-	return LoginPrepResult{s.c.Sessions.Prepare(c.W, c.R)}, nil
-}
 
 func (s *Server) login(ctx context.Context, c *call, r *LoginRequest) (LoginResult, error) {
 	if err := s.c.Sessions.CheckPrepared(c.R, r.Token); err != nil {
@@ -118,14 +97,6 @@ func (s *Server) login(ctx context.Context, c *call, r *LoginRequest) (LoginResu
 	return LoginResult{CSRFToken: csrf, Account: who.Account, LoginAddress: who.Login}, err
 }
 
-func (s *Server) logout(ctx context.Context, c *call, _ *LogoutRequest) (LogoutResult, error) {
-	return LogoutResult{}, s.c.Sessions.Logout(ctx, c.W, c.R, c.Who)
-}
-
-func (s *Server) version(context.Context, *call, *VersionRequest) (VersionResult, error) {
-	return VersionResult{Version: s.c.Version, GoVersion: fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)}, nil
-}
-
 func (s *Server) account(ctx context.Context, c *call, _ *AccountRequest) (AccountResult, error) {
 	r := AccountResult{CSRFToken: c.Who.CSRFToken, Account: c.Who.Account, LoginAddress: c.Who.Login}
 	var err error
@@ -137,9 +108,7 @@ func (s *Server) account(ctx context.Context, c *call, _ *AccountRequest) (Accou
 	if err != nil {
 		return r, err
 	}
-	if !changed.IsZero() {
-		r.PasswordChanged = &changed
-	}
+	r.PasswordChanged = jsoncall.OrNull(changed)
 	acc, err := s.c.Admin.Store.Account(ctx, c.Who.Account)
 	if err != nil {
 		return r, err
@@ -152,7 +121,7 @@ func (s *Server) account(ctx context.Context, c *call, _ *AccountRequest) (Accou
 
 func (s *Server) accountSaveFullName(ctx context.Context, c *call, r *AccountSaveFullNameRequest) (AccountSaveFullNameResult, error) {
 	err := s.c.Admin.AccountSaveFullName(ctx, actor(c), c.Who.Account, r.FullName)
-	return AccountSaveFullNameResult{}, userError(err, admin.ErrBadName)
+	return AccountSaveFullNameResult{}, jsoncall.ForUser(err, admin.ErrBadName)
 }
 
 func (s *Server) setPassword(ctx context.Context, c *call, r *SetPasswordRequest) (SetPasswordResult, error) {
@@ -160,14 +129,11 @@ func (s *Server) setPassword(ctx context.Context, c *call, r *SetPasswordRequest
 		_, err := a.Web(ctx, c.Who.Login, r.CurrentPassword)
 		return err
 	})
-	var e *webapi.Error
-	if errors.As(err, &e) && e.Code == jsoncall.CodeLoginFailed {
-		return SetPasswordResult{}, &webapi.Error{Code: e.Code, Message: "The current password is wrong."}
-	} else if err != nil {
-		return SetPasswordResult{}, err
+	if err != nil {
+		return SetPasswordResult{}, websession.CurrentPassword(err)
 	}
 	if err := s.c.Admin.SetAccountPassword(ctx, actor(c), c.Who.Account, r.Password); err != nil {
-		return SetPasswordResult{}, userError(err, auth.ErrBadPassword)
+		return SetPasswordResult{}, jsoncall.ForUser(err, auth.ErrBadPassword)
 	}
 	return SetPasswordResult{}, s.c.Sessions.Renew(ctx, c.Who)
 }
@@ -177,23 +143,9 @@ func (s *Server) generatePassword(context.Context, *call, *GeneratePasswordReque
 	return GeneratePasswordResult{p}, err
 }
 
-func (s *Server) sessions(ctx context.Context, c *call, _ *SessionsRequest) (SessionsResult, error) {
-	l, err := s.c.Sessions.List(ctx, c.Who)
-	return SessionsResult{l}, err
-}
-
-func (s *Server) sessionEnd(ctx context.Context, c *call, r *SessionEndRequest) (SessionEndResult, error) {
-	return SessionEndResult{}, userError(s.c.Sessions.End(ctx, c.Who.Account, r.ID), websession.ErrNotFound)
-}
-
-func (s *Server) sessionsEndOthers(ctx context.Context, c *call, _ *SessionsEndOthersRequest) (SessionsEndOthersResult, error) {
-	n, err := s.c.Sessions.EndOthers(ctx, c.Who)
-	return SessionsEndOthersResult{n}, err
-}
-
 func (s *Server) loginAttempts(ctx context.Context, c *call, r *LoginAttemptsRequest) (LoginAttemptsResult, error) {
 	l, err := s.c.Admin.LoginAttempts(ctx, c.Who.Account, r.Limit)
-	return LoginAttemptsResult{l}, userError(err, admin.ErrLimit)
+	return LoginAttemptsResult{l}, jsoncall.ForUser(err, admin.ErrLimit)
 }
 
 // dataURL returns a QR code of a text.

@@ -5,16 +5,7 @@ import (
 
 	"mox/clientconf"
 	"mox/loginlog"
-	"mox/websession"
 )
-
-// LoginPrepRequest is for LoginPrep.
-type LoginPrepRequest struct{}
-
-// LoginPrepResult has what Login needs.
-type LoginPrepResult struct {
-	Token string `doc:"For Login, within 30 seconds. The cookie webaccountlogin has it too."`
-}
 
 // LoginRequest is for Login.
 type LoginRequest struct {
@@ -28,21 +19,6 @@ type LoginResult struct {
 	CSRFToken    string `doc:"For header x-mox-csrf of other calls."`
 	Account      string `doc:"Name of the account."`
 	LoginAddress string `doc:"Address that was logged in with."`
-}
-
-// LogoutRequest is for Logout.
-type LogoutRequest struct{}
-
-// LogoutResult has nothing.
-type LogoutResult struct{}
-
-// VersionRequest is for Version.
-type VersionRequest struct{}
-
-// VersionResult says what runs.
-type VersionResult struct {
-	Version   string `doc:"Of mox."`
-	GoVersion string `doc:"Of Go that it was built with, with operating system and machine."`
 }
 
 // AccountRequest is for Account.
@@ -83,30 +59,6 @@ type GeneratePasswordRequest struct{}
 // GeneratePasswordResult has a password, which is not in use.
 type GeneratePasswordResult struct {
 	Password string `doc:"A random password, easy to type."`
-}
-
-// SessionsRequest is for Sessions.
-type SessionsRequest struct{}
-
-// SessionsResult has the sessions of the account.
-type SessionsResult struct {
-	Sessions []websession.Session `doc:"Of the account pages, that last used first."`
-}
-
-// SessionEndRequest is for SessionEnd.
-type SessionEndRequest struct {
-	ID string `doc:"Of the session." required:"true"`
-}
-
-// SessionEndResult has nothing.
-type SessionEndResult struct{}
-
-// SessionsEndOthersRequest is for SessionsEndOthers.
-type SessionsEndOthersRequest struct{}
-
-// SessionsEndOthersResult says what was done.
-type SessionsEndOthersResult struct {
-	Ended int `doc:"How many sessions."`
 }
 
 // LoginAttemptsRequest is for LoginAttempts.

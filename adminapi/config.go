@@ -21,7 +21,7 @@ import (
 func (s *Server) status(ctx context.Context, _ *call, _ *StatusRequest) (StatusResult, error) {
 	report, err := s.c.Admin.Status(ctx, true)
 	if err != nil {
-		return StatusResult{}, userError(err, admin.ErrNoProcess)
+		return StatusResult{}, jsoncall.ForUser(err, admin.ErrNoProcess)
 	}
 	r := StatusResult{OK: report.OK, Summary: report.Summary}
 	for _, t := range report.Sentences {
@@ -30,17 +30,10 @@ func (s *Server) status(ctx context.Context, _ *call, _ *StatusRequest) (StatusR
 	for _, c := range s.c.Admin.CertificateList() {
 		r.Certificates = append(r.Certificates, Certificate{
 			Names: c.Names, Source: c.Source, Provider: c.Provider, File: c.File, Kind: c.Kind, Issuer: c.Issuer, Fingerprint: c.Fingerprint,
-			NotBefore: orNull(c.NotBefore), NotAfter: orNull(c.NotAfter), NextRenewal: orNull(c.NextRenewal), Soon: c.Soon, LastError: c.LastError,
+			NotBefore: jsoncall.OrNull(c.NotBefore), NotAfter: jsoncall.OrNull(c.NotAfter), NextRenewal: jsoncall.OrNull(c.NextRenewal), Soon: c.Soon, LastError: c.LastError,
 		})
 	}
 	return r, nil
-}
-
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 func (s *Server) domains(context.Context, *call, *DomainsRequest) (DomainsResult, error) {
@@ -71,7 +64,7 @@ func (s *Server) domainRecords(ctx context.Context, _ *call, r *DomainRecordsReq
 	}
 	records, err := dnsrecords.For(snap, d.Name(), o)
 	if err != nil {
-		return DomainRecordsResult{}, userError(err, dnsrecords.ErrNoDomain)
+		return DomainRecordsResult{}, jsoncall.ForUser(err, dnsrecords.ErrNoDomain)
 	}
 	var result DomainRecordsResult
 	for _, r := range records {
@@ -92,7 +85,7 @@ func (s *Server) clientConfigsDomain(_ context.Context, _ *call, r *ClientConfig
 	}
 	settings, err := clientconf.For(s.c.Admin.Config.Snapshot(), d.Name())
 	if err != nil {
-		return ClientConfigsDomainResult{}, userError(err, clientconf.ErrAddress, clientconf.ErrNoDomain)
+		return ClientConfigsDomainResult{}, jsoncall.ForUser(err, clientconf.ErrAddress, clientconf.ErrNoDomain)
 	}
 	return ClientConfigsDomainResult{settings.Describe()}, nil
 }
@@ -188,7 +181,7 @@ func (s *Server) logLevelSet(ctx context.Context, c *call, r *LogLevelSetRequest
 	if err := s.packageName(r.Package); err != nil {
 		return LogLevelSetResult{}, err
 	}
-	return LogLevelSetResult{}, userError(s.c.Admin.SetLogLevel(ctx, actor(c), r.Package, r.Level), mlog.ErrLevel)
+	return LogLevelSetResult{}, jsoncall.ForUser(s.c.Admin.SetLogLevel(ctx, actor(c), r.Package, r.Level), mlog.ErrLevel)
 }
 
 // packageName checks one that levels are set for.

@@ -1,20 +1,18 @@
 package adminapi
 
-import "mox/jsoncall"
+import (
+	"mox/jsoncall"
+	"mox/websession"
+)
 
 // Describe returns the description of the API.
 func Describe() jsoncall.API {
 	return jsoncall.API{
 		Class: "AdminAPI", Title: "mox admin API", Cookie: "webadminsession",
 		Description: "What administrators do in the admin pages. A session begins with LoginPrep and Login.",
-		Functions: []jsoncall.Function{
-			{Name: "LoginPrep", Request: LoginPrepRequest{}, Result: LoginPrepResult{}, Access: jsoncall.NeedsNothing, Summary: "Return a token that Login needs.", Doc: "It is also set as a cookie, which shows that both are of one browser."},
+		Functions: append(websession.Functions(), []jsoncall.Function{
 			{Name: "Login", Request: LoginRequest{}, Result: LoginResult{}, Access: jsoncall.NeedsNothing, Summary: "Begin a session, which is set as a cookie.", Doc: "A wrong password is answered after a second, with the code user:loginFailed; too many of them from a network with 429 and user:tooMany. A session lasts 12 hours from when it was last used, at most until the server stops; there can be 10."},
-			{Name: "Logout", Request: LogoutRequest{}, Result: LogoutResult{}, Summary: "End the session."},
 			{Name: "Admin", Request: AdminRequest{}, Result: AdminResult{}, Access: jsoncall.NeedsSession, Summary: "Return what the session is for.", Doc: "It needs no CSRF token, but returns it: a page that was loaded anew begins with this call."},
-			{Name: "Version", Request: VersionRequest{}, Result: VersionResult{}, Summary: "Tell which mox this is."},
-			{Name: "Sessions", Request: SessionsRequest{}, Result: SessionsResult{}, Summary: "List the sessions of the admin pages."},
-			{Name: "SessionEnd", Request: SessionEndRequest{}, Result: SessionEndResult{}, Summary: "End a session, as Logout would in its browser."},
 			{Name: "AdminSetPassword", Request: AdminSetPasswordRequest{}, Result: AdminSetPasswordResult{}, Summary: "Change the password for administration.", Doc: "All other sessions of the admin pages end. A wrong current password is answered like one at Login."},
 			{Name: "Status", Request: StatusRequest{}, Result: StatusResult{}, Summary: "Tell how the server is, as \"mox status -all\" does, and which certificates it has."},
 			{Name: "Domains", Request: DomainsRequest{}, Result: DomainsResult{}, Summary: "List the domains."},
@@ -27,6 +25,6 @@ func Describe() jsoncall.API {
 			{Name: "LogLevelSet", Request: LogLevelSetRequest{}, Result: LogLevelSetResult{}, Summary: "Change the level of a package, or the default, until the server stops."},
 			{Name: "LogLevelRemove", Request: LogLevelRemoveRequest{}, Result: LogLevelRemoveResult{}, Summary: "Let the default level count for a package."},
 			{Name: "LoginAttempts", Request: LoginAttemptsRequest{}, Result: LoginAttemptsResult{}, Summary: "List logins, and attempts, by all protocols."},
-		},
+		}...),
 	}
 }

@@ -3,10 +3,9 @@ package adminapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
-	"runtime"
 	"time"
 
 	"mox/admin"
@@ -57,14 +56,10 @@ func New(c Config) (*Server, error) {
 }
 
 func (s *Server) handlers() map[string]jsoncall.Handler[websession.Current] {
-	return map[string]jsoncall.Handler[websession.Current]{
-		"LoginPrep":           jsoncall.Handle(s.loginPrep),
+	all := s.c.Sessions.Handlers(s.c.Version)
+	maps.Copy(all, map[string]jsoncall.Handler[websession.Current]{
 		"Login":               jsoncall.Handle(s.login),
-		"Logout":              jsoncall.Handle(s.logout),
 		"Admin":               jsoncall.Handle(s.admin),
-		"Version":             jsoncall.Handle(s.version),
-		"Sessions":            jsoncall.Handle(s.sessions),
-		"SessionEnd":          jsoncall.Handle(s.sessionEnd),
 		"AdminSetPassword":    jsoncall.Handle(s.adminSetPassword),
 		"Status":              jsoncall.Handle(s.status),
 		"Domains":             jsoncall.Handle(s.domains),
@@ -77,26 +72,13 @@ func (s *Server) handlers() map[string]jsoncall.Handler[websession.Current] {
 		"LogLevelSet":         jsoncall.Handle(s.logLevelSet),
 		"LogLevelRemove":      jsoncall.Handle(s.logLevelRemove),
 		"LoginAttempts":       jsoncall.Handle(s.loginAttempts),
-	}
+	})
+	return all
 }
 
 // actor names who does something, in audit lines.
 func actor(c *call) admin.Actor {
 	return admin.Actor("admin pages from " + websession.Remote(c.R).String())
-}
-
-// userError returns an error for the administrator if it is one of those, else as it is.
-func userError(err error, known ...error) error {
-	for _, k := range known {
-		if errors.Is(err, k) {
-			return jsoncall.UserError("%v", err)
-		}
-	}
-	return err
-}
-
-func (s *Server) loginPrep(_ context.Context, c *call, _ *LoginPrepRequest) (LoginPrepResult, error) {
-	return LoginPrepResult{s.c.Sessions.Prepare(c.W, c.R)}, nil
 }
 
 func (s *Server) login(ctx context.Context, c *call, r *LoginRequest) (LoginResult, error) {
@@ -121,44 +103,24 @@ func (s *Server) password(ctx context.Context, c *call, password string) error {
 	return s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) error { return a.Admin(ctx, file, password) })
 }
 
-func (s *Server) logout(ctx context.Context, c *call, _ *LogoutRequest) (LogoutResult, error) {
-	return LogoutResult{}, s.c.Sessions.Logout(ctx, c.W, c.R, c.Who)
-}
-
 func (s *Server) admin(_ context.Context, c *call, _ *AdminRequest) (AdminResult, error) {
 	return AdminResult{CSRFToken: c.Who.CSRFToken, Hostname: s.c.Admin.Config.Snapshot().Hostname.Name()}, nil
 }
 
-func (s *Server) version(context.Context, *call, *VersionRequest) (VersionResult, error) {
-	return VersionResult{Version: s.c.Version, GoVersion: fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)}, nil
-}
-
-func (s *Server) sessions(ctx context.Context, c *call, _ *SessionsRequest) (SessionsResult, error) {
-	l, err := s.c.Sessions.List(ctx, c.Who)
-	return SessionsResult{l}, err
-}
-
-func (s *Server) sessionEnd(ctx context.Context, c *call, r *SessionEndRequest) (SessionEndResult, error) {
-	return SessionEndResult{}, userError(s.c.Sessions.End(ctx, c.Who.Account, r.ID), websession.ErrNotFound)
-}
-
 func (s *Server) adminSetPassword(ctx context.Context, c *call, r *AdminSetPasswordRequest) (AdminSetPasswordResult, error) {
 	err := s.password(ctx, c, r.CurrentPassword)
-	var e *webapi.Error
-	if errors.As(err, &e) && e.Code == jsoncall.CodeLoginFailed {
-		return AdminSetPasswordResult{}, &webapi.Error{Code: e.Code, Message: "The current password is wrong."}
-	} else if err != nil {
-		return AdminSetPasswordResult{}, err
+	if err != nil {
+		return AdminSetPasswordResult{}, websession.CurrentPassword(err)
 	}
 	if err := s.c.Admin.SetAdminPassword(ctx, actor(c), r.Password); err != nil {
-		return AdminSetPasswordResult{}, userError(err, auth.ErrBadPassword)
+		return AdminSetPasswordResult{}, jsoncall.ForUser(err, auth.ErrBadPassword)
 	}
 	return AdminSetPasswordResult{}, s.c.Sessions.Renew(ctx, c.Who)
 }
 
 func (s *Server) loginAttempts(ctx context.Context, _ *call, r *LoginAttemptsRequest) (LoginAttemptsResult, error) {
 	l, err := s.c.Admin.LoginAttempts(ctx, "", r.Limit)
-	return LoginAttemptsResult{l}, userError(err, admin.ErrLimit)
+	return LoginAttemptsResult{l}, jsoncall.ForUser(err, admin.ErrLimit)
 }
 
 var _ http.Handler = (*Server)(nil)

@@ -6,16 +6,7 @@ import (
 	"mox/clientconf"
 	"mox/config"
 	"mox/loginlog"
-	"mox/websession"
 )
-
-// LoginPrepRequest is for LoginPrep.
-type LoginPrepRequest struct{}
-
-// LoginPrepResult has what Login needs.
-type LoginPrepResult struct {
-	Token string `doc:"For Login, within 30 seconds. The cookie webadminlogin has it too."`
-}
 
 // LoginRequest is for Login.
 type LoginRequest struct {
@@ -28,12 +19,6 @@ type LoginResult struct {
 	CSRFToken string `doc:"For header x-mox-csrf of other calls."`
 }
 
-// LogoutRequest is for Logout.
-type LogoutRequest struct{}
-
-// LogoutResult has nothing.
-type LogoutResult struct{}
-
 // AdminRequest is for Admin.
 type AdminRequest struct{}
 
@@ -42,31 +27,6 @@ type AdminResult struct {
 	CSRFToken string `doc:"For header x-mox-csrf of other calls, for a page that was loaded anew."`
 	Hostname  string `doc:"Of the server."`
 }
-
-// VersionRequest is for Version.
-type VersionRequest struct{}
-
-// VersionResult says what runs.
-type VersionResult struct {
-	Version   string `doc:"Of mox."`
-	GoVersion string `doc:"Of Go that it was built with, with operating system and machine."`
-}
-
-// SessionsRequest is for Sessions.
-type SessionsRequest struct{}
-
-// SessionsResult has the sessions.
-type SessionsResult struct {
-	Sessions []websession.Session `doc:"Of the admin pages, that last used first."`
-}
-
-// SessionEndRequest is for SessionEnd.
-type SessionEndRequest struct {
-	ID string `doc:"Of the session." required:"true"`
-}
-
-// SessionEndResult has nothing.
-type SessionEndResult struct{}
 
 // AdminSetPasswordRequest is for AdminSetPassword.
 type AdminSetPasswordRequest struct {

@@ -51,6 +51,24 @@ func UserError(format string, args ...any) error {
 	return &webapi.Error{Code: CodeUser, Message: fmt.Sprintf(format, args...)}
 }
 
+// ForUser returns the error of a function for the user if it is one of known, else as it is.
+func ForUser(err error, known ...error) error {
+	for _, k := range known {
+		if errors.Is(err, k) {
+			return UserError("%v", err)
+		}
+	}
+	return err
+}
+
+// OrNull is a time of a result; nil for zero.
+func OrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
 // Bounds of calls.
 const (
 	maxRequest    = 1 << 20 // octets

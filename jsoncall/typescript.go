@@ -2,7 +2,6 @@ package jsoncall
 
 import (
 	"bytes"
-	_ "embed"
 	"fmt"
 	"reflect"
 	"strings"
@@ -116,9 +115,3 @@ func writeDoc(b *bytes.Buffer, indent, doc string) {
 		fmt.Fprintf(b, "%s/** %s */\n", indent, strings.ReplaceAll(doc, "*/", "* /"))
 	}
 }
-
-//go:embed call.ts
-var clientSource []byte
-
-// TypeScriptClient returns the source of what clients have in common, call.ts.
-func TypeScriptClient() []byte { return clientSource }

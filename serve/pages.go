@@ -14,7 +14,6 @@ import (
 	"mox/config"
 	"mox/discovery"
 	"mox/mlog"
-	"mox/store"
 	"mox/webaccount"
 	"mox/webadmin"
 	"mox/websession"
@@ -31,23 +30,11 @@ func (k accountSessions) Load(ctx context.Context, account string) ([]byte, erro
 	if k.Config.Snapshot().Accounts[account] == nil {
 		return nil, nil
 	}
-	acc, err := k.Store.Account(ctx, account)
-	if errors.Is(err, store.ErrNoAccount) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	defer acc.Release()
-	return acc.Setting(ctx, sessionsName)
+	return k.secrets().setting(ctx, account, sessionsName)
 }
 
 func (k accountSessions) Save(ctx context.Context, account string, b []byte) error {
-	acc, err := k.Store.Account(ctx, account)
-	if err != nil {
-		return err
-	}
-	defer acc.Release()
-	return acc.SetSetting(ctx, sessionsName, b)
+	return k.secrets().setSetting(ctx, account, sessionsName, b)
 }
 
 func (k accountSessions) Mark(ctx context.Context, account, login string) ([]byte, error) {

@@ -437,7 +437,7 @@ func (frozen) SetCookies(*url.URL, []*http.Cookie) {}
 func TestPagesSessions(t *testing.T) {
 	t.Parallel()
 	p := newPages(t)
-	a, b, two := p.account("one"), p.loggedIn(accountURL, "uno@mox.example", pagesPassword), p.account("two")
+	a, b := p.account("one"), p.loggedIn(accountURL, "uno@mox.example", pagesPassword)
 	for range 3 {
 		p.pass(20 * time.Hour)
 		a.ok("Version", fields{}) // extends it
@@ -461,7 +461,7 @@ func TestPagesSessions(t *testing.T) {
 	if len(ids) != 2 {
 		t.Fatalf("others: %v", ids)
 	}
-	two = p.account("two")
+	two := p.account("two")
 	two.bad("SessionEnd", fields{"ID": ids[0]}, 400, "user:error")
 	a.ok("Version", fields{})
 	c.ok("Version", fields{})

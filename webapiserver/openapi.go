@@ -93,4 +93,3 @@ func operation(g *jsoncall.Schemas, m webapi.Method) object {
 	}
 	return op
 }
-

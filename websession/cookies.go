@@ -109,13 +109,13 @@ func (s *Sessions) forget(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 // basePath is where the pages are mounted: the path of the request as the browser has it, without that of
-// the function below it.
+// the function below it. Browsers compare it as it is in the URL, escaped.
 func basePath(r *http.Request) string {
 	u, err := url.ParseRequestURI(r.RequestURI)
 	if err != nil {
 		return "/"
 	}
-	base, ok := strings.CutSuffix(u.Path, "api"+r.URL.Path)
+	base, ok := strings.CutSuffix(u.EscapedPath(), "api"+r.URL.Path)
 	// Where it cannot be in a cookie, that is sent to all paths.
 	if !ok || !strings.HasPrefix(base, "/") || strings.ContainsAny(base, ";, \"\\") {
 		return "/"

@@ -63,9 +63,9 @@ type Config struct {
 	Max  int           // for an account
 	// Wrong is what users are told of wrong passwords.
 	Wrong string
-	Keep Keep
-	Log  *slog.Logger
-	Now  func() time.Time
+	Keep  Keep
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // usePrecision is for how long uses are not written.

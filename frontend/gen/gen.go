@@ -9,7 +9,6 @@ import (
 
 	"mox/accountapi"
 	"mox/adminapi"
-	"mox/jsoncall"
 )
 
 // directory is below the top of the repository.
@@ -18,7 +17,6 @@ const directory = "frontend/src/api"
 // files returns the content of the files, by their names.
 func files() map[string][]byte {
 	return map[string][]byte{
-		"call.ts":    jsoncall.TypeScriptClient(),
 		"account.ts": accountapi.Describe().TypeScript(),
 		"admin.ts":   adminapi.Describe().TypeScript(),
 	}

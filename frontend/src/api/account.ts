@@ -5,8 +5,59 @@ import { Client } from './call'
 export type LoginPrepRequest = Record<string, never>
 
 export interface LoginPrepResult {
-	/** For Login, within 30 seconds. The cookie webaccountlogin has it too. */
+	/** For Login, within 30 seconds. The cookie for the login has it too. */
 	Token: string
+}
+
+export type LogoutRequest = Record<string, never>
+
+export type LogoutResult = Record<string, never>
+
+export type VersionRequest = Record<string, never>
+
+export interface VersionResult {
+	/** Of mox. */
+	Version: string
+	/** Of Go that it was built with, with operating system and machine. */
+	GoVersion: string
+}
+
+export type SessionsRequest = Record<string, never>
+
+export interface Session {
+	/** Of the session, to end it by; not secret. */
+	ID: string
+	/** When it began, by a login. */
+	Created: string
+	/** When it was last used, to about five minutes. */
+	LastUsed: string
+	/** When it ends if it is not used. */
+	Expires: string
+	/** Address that it was begun from. */
+	RemoteIP: string
+	/** What the browser calls itself. */
+	UserAgent: string
+	/** It is the session of this call. */
+	Current: boolean
+}
+
+export interface SessionsResult {
+	/** That there are, that last used first. */
+	Sessions: Session[]
+}
+
+export interface SessionEndRequest {
+	/** Of the session. */
+	ID: string
+}
+
+export type SessionEndResult = Record<string, never>
+
+export type SessionsEndOthersRequest = Record<string, never>
+
+export interface SessionsEndOthersResult {
+	/** How many sessions. */
+	Ended: number
 }
 
 export interface LoginRequest {
@@ -25,19 +76,6 @@ export interface LoginResult {
 	Account: string
 	/** Address that was logged in with. */
 	LoginAddress: string
-}
-
-export type LogoutRequest = Record<string, never>
-
-export type LogoutResult = Record<string, never>
-
-export type VersionRequest = Record<string, never>
-
-export interface VersionResult {
-	/** Of mox. */
-	Version: string
-	/** Of Go that it was built with, with operating system and machine. */
-	GoVersion: string
 }
 
 export type AccountRequest = Record<string, never>
@@ -84,44 +122,6 @@ export interface GeneratePasswordResult {
 	Password: string
 }
 
-export type SessionsRequest = Record<string, never>
-
-export interface Session {
-	/** Of the session, to end it by; not secret. */
-	ID: string
-	/** When it began, by a login. */
-	Created: string
-	/** When it was last used, to about five minutes. */
-	LastUsed: string
-	/** When it ends if it is not used. */
-	Expires: string
-	/** Address that it was begun from. */
-	RemoteIP: string
-	/** What the browser calls itself. */
-	UserAgent: string
-	/** It is the session of this call. */
-	Current: boolean
-}
-
-export interface SessionsResult {
-	/** Of the account pages, that last used first. */
-	Sessions: Session[]
-}
-
-export interface SessionEndRequest {
-	/** Of the session. */
-	ID: string
-}
-
-export type SessionEndResult = Record<string, never>
-
-export type SessionsEndOthersRequest = Record<string, never>
-
-export interface SessionsEndOthersResult {
-	/** How many sessions. */
-	Ended: number
-}
-
 export interface LoginAttemptsRequest {
 	/** How many at most; 0: 50, and 500 is the most there is. */
 	Limit?: number
@@ -142,7 +142,7 @@ export interface Attempt {
 	RemoteIP: string
 	/** submission, imap, webapi, webaccount or webadmin. */
 	Protocol: string
-	/** Mechanism: a SASL mechanism in lower case, login, httpbasic, token, tlsclientauth, or weblogin for the form of the pages. */
+	/** Mechanism: a SASL mechanism in lower case (external: the certificate of a TLS client), login, httpbasic, token, or weblogin for the form of the pages. */
 	AuthMech: string
 	/** Version of TLS and cipher suite, such as "TLS 1.3 TLS_AES_128_GCM_SHA256"; empty without. */
 	TLS: string
@@ -310,11 +310,6 @@ export class AccountAPI extends Client {
 		return this.call('LoginPrep', req)
 	}
 
-	/** Begin a session, which is set as a cookie. A wrong address or password is answered after a second, with the code user:loginFailed; too many of them from a network with 429 and user:tooMany. A session lasts 24 hours from when it was last used; an account can have 100. */
-	login(req: LoginRequest): Promise<LoginResult> {
-		return this.call('Login', req)
-	}
-
 	/** End the session. */
 	logout(req: LogoutRequest = {}): Promise<LogoutResult> {
 		return this.call('Logout', req)
@@ -323,6 +318,26 @@ export class AccountAPI extends Client {
 	/** Tell which mox this is. */
 	version(req: VersionRequest = {}): Promise<VersionResult> {
 		return this.call('Version', req)
+	}
+
+	/** List the sessions of these pages. */
+	sessions(req: SessionsRequest = {}): Promise<SessionsResult> {
+		return this.call('Sessions', req)
+	}
+
+	/** End a session, as Logout would in its browser. */
+	sessionEnd(req: SessionEndRequest): Promise<SessionEndResult> {
+		return this.call('SessionEnd', req)
+	}
+
+	/** End all sessions but this one. */
+	sessionsEndOthers(req: SessionsEndOthersRequest = {}): Promise<SessionsEndOthersResult> {
+		return this.call('SessionsEndOthers', req)
+	}
+
+	/** Begin a session, which is set as a cookie. A wrong address or password is answered after a second, with the code user:loginFailed; too many of them from a network with 429 and user:tooMany. A session lasts 24 hours from when it was last used; an account can have 100. */
+	login(req: LoginRequest): Promise<LoginResult> {
+		return this.call('Login', req)
 	}
 
 	/** Return the account of the session. It needs no CSRF token, but returns it: a page that was loaded anew begins with this call. */
@@ -343,21 +358,6 @@ export class AccountAPI extends Client {
 	/** Return a random password, for SetPassword. */
 	generatePassword(req: GeneratePasswordRequest = {}): Promise<GeneratePasswordResult> {
 		return this.call('GeneratePassword', req)
-	}
-
-	/** List the sessions of the account pages. */
-	sessions(req: SessionsRequest = {}): Promise<SessionsResult> {
-		return this.call('Sessions', req)
-	}
-
-	/** End a session, as Logout would in its browser. */
-	sessionEnd(req: SessionEndRequest): Promise<SessionEndResult> {
-		return this.call('SessionEnd', req)
-	}
-
-	/** End all sessions but this one. */
-	sessionsEndOthers(req: SessionsEndOthersRequest = {}): Promise<SessionsEndOthersResult> {
-		return this.call('SessionsEndOthers', req)
 	}
 
 	/** List logins, and attempts, to the account by all protocols. */

@@ -5,34 +5,13 @@ import { Client } from './call'
 export type LoginPrepRequest = Record<string, never>
 
 export interface LoginPrepResult {
-	/** For Login, within 30 seconds. The cookie webadminlogin has it too. */
+	/** For Login, within 30 seconds. The cookie for the login has it too. */
 	Token: string
-}
-
-export interface LoginRequest {
-	/** Of LoginPrep. */
-	Token: string
-	/** The password for administration. */
-	Password: string
-}
-
-export interface LoginResult {
-	/** For header x-mox-csrf of other calls. */
-	CSRFToken: string
 }
 
 export type LogoutRequest = Record<string, never>
 
 export type LogoutResult = Record<string, never>
-
-export type AdminRequest = Record<string, never>
-
-export interface AdminResult {
-	/** For header x-mox-csrf of other calls, for a page that was loaded anew. */
-	CSRFToken: string
-	/** Of the server. */
-	Hostname: string
-}
 
 export type VersionRequest = Record<string, never>
 
@@ -63,7 +42,7 @@ export interface Session {
 }
 
 export interface SessionsResult {
-	/** Of the admin pages, that last used first. */
+	/** That there are, that last used first. */
 	Sessions: Session[]
 }
 
@@ -73,6 +52,34 @@ export interface SessionEndRequest {
 }
 
 export type SessionEndResult = Record<string, never>
+
+export type SessionsEndOthersRequest = Record<string, never>
+
+export interface SessionsEndOthersResult {
+	/** How many sessions. */
+	Ended: number
+}
+
+export interface LoginRequest {
+	/** Of LoginPrep. */
+	Token: string
+	/** The password for administration. */
+	Password: string
+}
+
+export interface LoginResult {
+	/** For header x-mox-csrf of other calls. */
+	CSRFToken: string
+}
+
+export type AdminRequest = Record<string, never>
+
+export interface AdminResult {
+	/** For header x-mox-csrf of other calls, for a page that was loaded anew. */
+	CSRFToken: string
+	/** Of the server. */
+	Hostname: string
+}
 
 export interface AdminSetPasswordRequest {
 	/** The password up to now. */
@@ -392,7 +399,7 @@ export interface Attempt {
 	RemoteIP: string
 	/** submission, imap, webapi, webaccount or webadmin. */
 	Protocol: string
-	/** Mechanism: a SASL mechanism in lower case, login, httpbasic, token, tlsclientauth, or weblogin for the form of the pages. */
+	/** Mechanism: a SASL mechanism in lower case (external: the certificate of a TLS client), login, httpbasic, token, or weblogin for the form of the pages. */
 	AuthMech: string
 	/** Version of TLS and cipher suite, such as "TLS 1.3 TLS_AES_128_GCM_SHA256"; empty without. */
 	TLS: string
@@ -414,19 +421,9 @@ export class AdminAPI extends Client {
 		return this.call('LoginPrep', req)
 	}
 
-	/** Begin a session, which is set as a cookie. A wrong password is answered after a second, with the code user:loginFailed; too many of them from a network with 429 and user:tooMany. A session lasts 12 hours from when it was last used, at most until the server stops; there can be 10. */
-	login(req: LoginRequest): Promise<LoginResult> {
-		return this.call('Login', req)
-	}
-
 	/** End the session. */
 	logout(req: LogoutRequest = {}): Promise<LogoutResult> {
 		return this.call('Logout', req)
-	}
-
-	/** Return what the session is for. It needs no CSRF token, but returns it: a page that was loaded anew begins with this call. */
-	admin(req: AdminRequest = {}): Promise<AdminResult> {
-		return this.call('Admin', req)
 	}
 
 	/** Tell which mox this is. */
@@ -434,7 +431,7 @@ export class AdminAPI extends Client {
 		return this.call('Version', req)
 	}
 
-	/** List the sessions of the admin pages. */
+	/** List the sessions of these pages. */
 	sessions(req: SessionsRequest = {}): Promise<SessionsResult> {
 		return this.call('Sessions', req)
 	}
@@ -442,6 +439,21 @@ export class AdminAPI extends Client {
 	/** End a session, as Logout would in its browser. */
 	sessionEnd(req: SessionEndRequest): Promise<SessionEndResult> {
 		return this.call('SessionEnd', req)
+	}
+
+	/** End all sessions but this one. */
+	sessionsEndOthers(req: SessionsEndOthersRequest = {}): Promise<SessionsEndOthersResult> {
+		return this.call('SessionsEndOthers', req)
+	}
+
+	/** Begin a session, which is set as a cookie. A wrong password is answered after a second, with the code user:loginFailed; too many of them from a network with 429 and user:tooMany. A session lasts 12 hours from when it was last used, at most until the server stops; there can be 10. */
+	login(req: LoginRequest): Promise<LoginResult> {
+		return this.call('Login', req)
+	}
+
+	/** Return what the session is for. It needs no CSRF token, but returns it: a page that was loaded anew begins with this call. */
+	admin(req: AdminRequest = {}): Promise<AdminResult> {
+		return this.call('Admin', req)
 	}
 
 	/** Change the password for administration. All other sessions of the admin pages end. A wrong current password is answered like one at Login. */
