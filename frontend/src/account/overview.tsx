@@ -1,5 +1,5 @@
 // Who the account is of, its addresses, and how full it is.
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import type { AccountResult } from '../api/account.ts'
 import { bytes } from '../shared/format.ts'
 import { useAction } from '../shared/hooks.ts'
@@ -52,6 +52,9 @@ function Storage({ a }: { a: AccountResult }) {
 
 export function Overview() {
 	const a = account.value!
+	useEffect(() => {
+		refresh().catch(() => {}) // what is shown was right a while ago
+	}, [])
 	return <Page title={a.FullName || a.LoginAddress}>
 		<Section title="Name"><Name name={a.FullName} /></Section>
 		<Section title="Addresses"><ul class="cards">{a.Addresses.map(address => <li key={address} class="row">

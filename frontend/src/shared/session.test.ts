@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { APIError } from '../api/call.ts'
-import { codeOf, epoch, explain, guard, sentence, signedOut, state, enter } from './session.ts'
+import { codeOf, epoch, explain, guard, resume, sentence, signedOut, state, enter } from './session.ts'
 
 test('errors are sentences', () => {
 	assert.equal(sentence('no such token'), 'No such token.')
@@ -33,4 +33,13 @@ test('calls notice that the session has ended, until somebody signs in', async (
 	assert.equal(state.value, 'in')
 	assert.equal(epoch.value, before + 1)
 	assert.equal(await guard(Promise.resolve(3)), 3)
+})
+
+test('a session of another tab is gone on with, unless it is the one that has ended', async () => {
+	state.value = 'ended'
+	assert.equal(await resume(() => Promise.resolve('a'), 'a'), false)
+	assert.equal(await resume(() => Promise.reject(new APIError('user:noAuth', 'x', 401)), 'a'), false)
+	assert.equal(state.value, 'ended')
+	assert.equal(await resume(() => Promise.resolve('b'), 'a'), true)
+	assert.equal(state.value, 'in')
 })

@@ -48,6 +48,18 @@ export async function guard<T>(call: Promise<T>): Promise<T> {
 	}
 }
 
+// resume goes on with the session that another tab may have begun: look gets its CSRF token, which differs from that of
+// a session that has ended. It tells whether there is one.
+export async function resume(look: () => Promise<string>, before: string): Promise<boolean> {
+	try {
+		if (await look() === before) return false
+	} catch {
+		return false // still no session
+	}
+	enter()
+	return true
+}
+
 // enter is called after signing in.
 export function enter(): void {
 	state.value = 'in'

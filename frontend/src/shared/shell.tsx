@@ -31,7 +31,6 @@ export function Shell({ product, who, entries, signOut }: ShellProps) {
 	const path = [route.value.name, ...route.value.args].join('/')
 	const before = useRef(path)
 	useEffect(() => {
-		document.title = `${entry.title} – ${product}`
 		setOpen(false)
 		if (before.current !== path) {
 			before.current = path
@@ -40,6 +39,10 @@ export function Shell({ product, who, entries, signOut }: ShellProps) {
 			toHeading()
 		}
 	}, [path])
+	const shown = state.value === 'in'
+	useEffect(() => {
+		if (shown) document.title = `${entry.title} – ${product}`
+	}, [shown, entry])
 	const leave = () => {
 		setProblem('')
 		signOut().catch(err => setProblem(String(err instanceof Error ? err.message : err)))

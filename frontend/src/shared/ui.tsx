@@ -4,6 +4,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
 import { ago, isZero, moment } from './format.ts'
 import type { Loaded } from './hooks.ts'
+import { state } from './session.ts'
 
 // said is what was last announced, to eyes and to screen readers.
 const said = signal('')
@@ -253,10 +254,16 @@ interface AskProps {
 // Ask is a question that has to be answered before anything else.
 export function Ask(p: AskProps) {
 	const ref = useRef<HTMLDialogElement>(null)
+	const before = useRef(document.activeElement as HTMLElement | null)
 	const id = useId()
+	const away = state.value === 'ended'
 	useEffect(() => {
-		const from = document.activeElement as HTMLElement | null
-		ref.current?.showModal()
+		// A dialog that is open makes all else inert, also when it is hidden.
+		if (away) ref.current?.close()
+		else ref.current?.showModal()
+	}, [away])
+	useEffect(() => {
+		const from = before.current
 		return () => {
 			// What was asked about may be gone.
 			if (from?.isConnected) from.focus()
