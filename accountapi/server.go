@@ -14,6 +14,7 @@ import (
 	"mox/auth"
 	"mox/jsoncall"
 	"mox/mlog"
+	"mox/smtp"
 	"mox/websession"
 )
 
@@ -86,6 +87,9 @@ func (s *Server) login(ctx context.Context, c *call, r *LoginRequest) (LoginResu
 	}
 	var who *auth.Principal
 	username := strings.TrimSpace(r.Username)
+	if a, err := smtp.ParseAddressLax(username); err == nil {
+		username = a.String() // in one form, for what is shown and kept
+	}
 	err := s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) (err error) {
 		who, err = a.Web(ctx, username, r.Password)
 		return err

@@ -301,7 +301,7 @@ func TestPagesLogin(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.text)
 	}
 	a = b.login(" One@MOX.example ", pagesPassword)
-	if a.status != 200 || a.fields["Account"] != "one" || a.header.Get("Cache-Control") != "no-store" {
+	if a.status != 200 || a.fields["Account"] != "one" || a.fields["LoginAddress"] != "One@mox.example" || a.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %s", a.status, a.text)
 	}
 	var session *http.Cookie
@@ -846,6 +846,9 @@ func TestAdminWebserver(t *testing.T) {
 	m.ok("Version", fields{})
 	// Back to what was.
 	b.ok("WebserverConfigSave", fields{"Old": saved["Config"], "New": old["Config"]})
+	if b, err := os.ReadFile(filepath.Join(p.dir, "domains.conf")); err != nil || string(b) != pagesDomains {
+		t.Errorf("%v, domains.conf:\n%s", err, b)
+	}
 	if a := p.browser("http://www.mox.example/").do("GET", "", ""); a.status != 404 {
 		t.Errorf("site that was: %d %s", a.status, a.text)
 	}

@@ -194,3 +194,26 @@ func TestPrepared(t *testing.T) {
 		}
 	})
 }
+
+// FuzzCookies: whatever a browser sends, it finds no session of somebody else, and prepares no login.
+func FuzzCookies(f *testing.F) {
+	password := "one"
+	s, _ := newSessions(&password)
+	token, err := s.Make(f.Context(), "a", "a@mox.example", "192.0.2.1", "agent")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, text := range []string{"", "x", `"x a"`, `" a"`, `"x %zz"`, "1.2.3", "..", token} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r := request("/api/Function")
+		r.Header.Set("Cookie", "webtestsession="+text+"; webtestlogin="+text)
+		if c, err := s.Find(r, ""); err != ErrNone && err != ErrEnded && (err != nil || !strings.Contains(text, token)) {
+			t.Errorf("%+v, %v", c, err)
+		}
+		if err := s.CheckPrepared(r, text); err != ErrPrepared {
+			t.Errorf("%q prepares a login: %v", text, err)
+		}
+	})
+}
