@@ -122,8 +122,8 @@ async function handler(kind, fields, bad) {
 }
 await handler('Serve files', { domain: 'files.example', root: '/srv/www' }, {
 	pathregexp: ['/x', '^/files/', 'Must start with ^'],
-	headers: ['nonsense', 'Cache-Control: max-age=60', 'is not of the form'],
 	stripprefix: ['x', '/files', 'Must start with a slash'],
+	headers: ['nonsense', 'Cache-Control: max-age=60', 'is not of the form'],
 })
 await handler('Redirect', { domain: 'old.example', origpathregexp: '^/old/(.*)$', replacepath: '/new/$1', logname: 'old' }, {
 	statuscode: ['200', '307', 'must be from 300 to 399'],
@@ -205,14 +205,40 @@ await go(tab, 'Sign-ins')
 await wants(tab, 'table', 'Signed in')
 await wants(tab, 'main', 'This browser')
 await check('signins', 'administrator')
-await tab.click('button[aria-label^="End the session of"]')
-await tab.waitForFunction(() => document.querySelectorAll('button[aria-label^="End the session of"]').length === 0)
-await go(other, 'Log levels')
+async function endOthers() {
+	await tab.reload()
+	await tab.click('button[aria-label^="End the session of"]')
+	await tab.waitForFunction(() => document.querySelectorAll('button[aria-label^="End the session of"]').length === 0)
+}
+await endOthers()
+await other.click('button[aria-label="Remove app"]')
+await other.click('dialog button:text-is("Remove")')
 await wants(other, 'main', 'You have been signed out')
-await signIn(other, first)
-await wants(other, 'h1', 'Log levels')
-await wants(other, 'table', 'All others')
+await other.waitForFunction(() => document.activeElement?.getAttribute('name') === 'password')
+await other.keyboard.type(first)
+await other.keyboard.press('Enter')
+await wants(other, 'dialog', 'Remove this handler?')
+await other.click('dialog button:text-is("Cancel")')
+await wants(other, '.cards', '9090')
+if (await other.title() !== 'Web server – Mail server') problems.push(`the title is ${await other.title()}`)
 done('ended')
+
+// It signs in in a second tab, and the first goes on.
+await tab.waitForTimeout(100)
+await endOthers()
+await other.goto(`${link}#/logs`)
+await wants(other, 'main', 'You have been signed out')
+const twin = await other.context().newPage()
+await twin.goto(link)
+await twin.waitForSelector('h1')
+await signIn(twin, first)
+await wants(twin, 'h1', 'Status')
+await other.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+await wants(other, 'table', 'All others')
+await other.fill('input[name=package]', 'imapserver')
+await other.click('button:text-is("Set the level")')
+await wants(other, 'table', 'imapserver')
+done('second-tab')
 
 // A new password.
 await go(tab, 'Password')

@@ -74,10 +74,21 @@ func (r *Result) Print(w io.Writer) error {
 	return err
 }
 
+// pagesURL is where account and admin pages are, for this machine.
+func (r *Result) pagesURL() string {
+	port := r.Snapshot.Listeners["internal"].AdminHTTP.Port
+	if port == 80 {
+		return "http://localhost"
+	}
+	return fmt.Sprintf("http://localhost:%d", port)
+}
+
 func (r *Result) printAccounts(b *bytes.Buffer) error {
 	fmt.Fprintf(b, "\n# Passwords\n\n")
 	wrap(b, "", "", "They are shown here once, and kept in quickstart.log, which only its owner can read: remove it, or the lines, when you have them elsewhere. mox itself keeps only hashes.")
-	fmt.Fprintf(b, "\nFor administration:\n\n    %s\n\nFor %s, in mail programs:\n\n    %s\n", r.AdminPassword, r.Plan.Address, r.AccountPassword)
+	fmt.Fprintf(b, "\nFor administration:\n\n    %s\n\nFor %s, in mail programs and the account pages:\n\n    %s\n\n", r.AdminPassword, r.Plan.Address, r.AccountPassword)
+	base := r.pagesURL()
+	wrap(b, "", "", fmt.Sprintf("The pages are reached from this machine only: %s/admin/ for administration, %s/ for the account. docs/web.md tells how to reach them from elsewhere.", base, base))
 	fmt.Fprintf(b, "\n# Mail programs\n\n")
 	wrap(b, "", "", "Most find these by themselves, given address and password.")
 	fmt.Fprintf(b, "\n")

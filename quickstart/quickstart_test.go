@@ -387,13 +387,17 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s has mode %v, want %v", name, info.Mode(), mode)
 		}
 	}
-	for _, want := range []string{r.AccountPassword, r.AdminPassword, "example.org. IN MX 10 mail.example.org.", "_25._tcp.mail.example.org. IN TLSA 3 1 1", "systemctl enable --now " + o.Dir + "/mox.service"} {
+	for _, want := range []string{r.AccountPassword, r.AdminPassword, "http://localhost/admin/ for administration", "example.org. IN MX 10 mail.example.org.", "_25._tcp.mail.example.org. IN TLSA 3 1 1", "systemctl enable --now " + o.Dir + "/mox.service"} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("%q is not printed", want)
 		}
 	}
 	if l := r.Snapshot.Warnings; len(l) > 0 {
 		t.Errorf("warnings %v", l)
+	}
+	// FEATURES A-94: administration is for this machine.
+	if public, internal := r.Snapshot.Listeners["public"], r.Snapshot.Listeners["internal"]; public.AdminHTTP.Enabled || public.AdminHTTPS.Enabled || !internal.AdminHTTP.Enabled || internal.Hostname.ASCII != "localhost" {
+		t.Errorf("admin pages: public %v %v, internal %v", public.AdminHTTP, public.AdminHTTPS, internal.AdminHTTP)
 	}
 
 	// What is switched off can be switched on.

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import type { TLSPublicKey, Token } from '../api/account.ts'
 import { useAction, useLoad } from '../shared/hooks.ts'
-import { Ask, Button, Choice, Command, Field, Form, Page, Problem, Ready, Section, Tick, When, say } from '../shared/ui.tsx'
+import { Ask, Button, Choice, Command, Field, Form, Page, Problem, Ready, Section, Tick, When, say, toHeading, toInvalid } from '../shared/ui.tsx'
 import { account, api } from './client.ts'
 
 type Scope = Token['Scopes'][number]
@@ -15,11 +15,6 @@ const scopes: [Scope, string, string][] = [
 ]
 
 const expiries: [string, string][] = [['30', '30 days'], ['90', '90 days'], ['365', 'A year'], ['0', 'For ever']]
-
-// toHeading is where the focus goes when what had it is gone.
-function toHeading(): void {
-	document.querySelector('h1')?.focus({ preventScroll: true })
-}
 
 // ownAddresses are those that a program can log in as, that of the session first.
 function ownAddresses(): [string, string][] {
@@ -37,14 +32,17 @@ function NewToken({ onDone, onCancel }: { onDone: (secret: string) => Promise<vo
 	const action = useAction()
 	const send = () => {
 		setTried(true)
-		if (!name.trim() || chosen.length === 0) return
+		if (!name.trim() || chosen.length === 0) {
+			toInvalid()
+			return
+		}
 		void action.run(async () => {
 			const { Secret } = await api.tokenAdd({ Name: name.trim(), Scopes: chosen, LoginAddress: login, ExpireDays: Number(days) })
 			await onDone(Secret)
 		})
 	}
 	return <div class="panel"><Form label="New token" onSubmit={send}>
-		<Field label="Name" name="token-name" hint="To know it by, such as the program that uses it." value={name} maxLength={100} onInput={setName} error={tried && !name.trim() ? 'Give it a name.' : undefined} />
+		<Field label="Name" name="token-name" hint="To know it by, such as the program that uses it." value={name} onInput={setName} error={tried && !name.trim() ? 'Give it a name.' : undefined} />
 		<fieldset>
 			<legend>It may</legend>
 			{scopes.map(([scope, title, hint]) => <Tick key={scope} label={title} hint={hint} checked={chosen.includes(scope)} onChange={on => setChosen(on ? [...chosen, scope] : chosen.filter(s => s !== scope))} />)}
@@ -62,7 +60,7 @@ function TokenRow({ token: t, onRemove }: { token: Token; onRemove: () => void }
 	const over = t.Expires !== null && Date.parse(t.Expires) < Date.now()
 	return <li class="row long"><div>
 		<h3>{t.Name || `Token ${t.ID}`}{over && <> <span class="tag warn">Expired</span></>}</h3>
-		<p class="soft">May {may || 'do nothing'}, as {t.LoginAddress}. Last used: <When time={t.LastUsed} />. {t.Expires ? over ? <>Expired <When time={t.Expires} />.</> : <>Works until <When time={t.Expires} />.</> : 'Works for ever.'}</p>
+		<p class="soft">May {may || 'do nothing'}, as {t.LoginAddress}. Last used: <When time={t.LastUsed} />. {t.Expires ? <>{over ? 'Expired' : 'Expires'} <When time={t.Expires} />.</> : 'It does not expire.'}</p>
 	</div><Button small label={`Remove token ${t.Name}`} onClick={onRemove}>Remove</Button></li>
 }
 
@@ -99,7 +97,7 @@ function Tokens() {
 		</div>}
 		{adding && <NewToken onDone={done} onCancel={() => setAdding(false)} />}
 		<Ready from={tokens}>{d => d.Tokens.length === 0
-			? <p class="empty">There are none.</p>
+			? !adding && <p class="empty">There are none.</p>
 			: <ul class="cards">{d.Tokens.map(t => <TokenRow key={t.ID} token={t} onRemove={() => setRemoving(t)} />)}</ul>}</Ready>
 		{removing && <Ask title="Remove this token?" action="Remove" danger busy={action.busy} error={action.error} onYes={() => remove(removing)} onNo={() => {
 			action.clear()
@@ -119,7 +117,10 @@ function KeyForm({ of, onDone, onCancel }: { of?: TLSPublicKey; onDone: () => Pr
 	const action = useAction()
 	const send = () => {
 		setTried(true)
-		if (!of && !pem.trim()) return
+		if (!of && !pem.trim()) {
+			toInvalid()
+			return
+		}
 		void action.run(async () => {
 			if (of) await api.tlsPublicKeyUpdate({ Fingerprint: of.Fingerprint, Name: name.trim(), NoIMAPPreauth: !preauth })
 			else await api.tlsPublicKeyAdd({ PEM: pem, Name: name.trim(), LoginAddress: login, NoIMAPPreauth: !preauth })
@@ -127,7 +128,7 @@ function KeyForm({ of, onDone, onCancel }: { of?: TLSPublicKey; onDone: () => Pr
 		})
 	}
 	return <div class="panel"><Form label={of ? 'Change the key' : 'New key'} onSubmit={send}>
-		<Field label="Name" name="key-name" hint="To know it by, such as the device that has it." value={name} maxLength={100} onInput={setName} />
+		<Field label="Name" name="key-name" hint="To know it by, such as the device that has it." value={name} onInput={setName} />
 		{!of && <Field label="Certificate" name="key-pem" hint="The certificate in PEM, from BEGIN CERTIFICATE to END CERTIFICATE. Never the private key." code rows={6} value={pem} onInput={setPEM} error={tried && !pem.trim() ? 'Paste the certificate here.' : undefined} />}
 		{!of && addresses.length > 1 && <Choice label="It logs in as" value={login} options={addresses} onChange={setLogin} />}
 		<Tick label="IMAP sessions begin logged in" hint="Switch it off for mail programs that do not cope with that." checked={preauth} onChange={setPreauth} />
@@ -157,7 +158,7 @@ function Keys() {
 		<p class="soft">A mail program with a client certificate logs in by its key, without a password.</p>
 		{form === 'new' && <KeyForm onDone={done} onCancel={() => setForm('')} />}
 		<Ready from={keys}>{d => d.TLSPublicKeys.length === 0
-			? <p class="empty">There are none.</p>
+			? form !== 'new' && <p class="empty">There are none.</p>
 			: <ul class="cards">{d.TLSPublicKeys.map(k => <li key={k.Fingerprint}>
 				{form === k.Fingerprint ? <KeyForm of={k} onDone={done} onCancel={() => setForm('')} /> : <>
 					<h3>{k.Name || 'Key without name'}</h3>

@@ -1,7 +1,7 @@
 // The account that is signed in.
 import { signal } from '@preact/signals'
 import { AccountAPI, type AccountResult } from '../api/account.ts'
-import { enter, guard, signedOut, state } from '../shared/session.ts'
+import { enter, guard, resume, signedOut, state } from '../shared/session.ts'
 
 export const api = new AccountAPI()
 
@@ -21,6 +21,15 @@ export async function begin(): Promise<void> {
 		if (!signedOut(err)) throw err
 		state.value = 'out'
 	}
+}
+
+// again goes on with a session that was begun in another tab.
+export function again(): Promise<boolean> {
+	return resume(async () => {
+		const a = await api.account()
+		account.value = a
+		return a.CSRFToken
+	}, api.csrfToken)
 }
 
 export async function signIn(username: string, password: string): Promise<void> {

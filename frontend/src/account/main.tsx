@@ -4,7 +4,7 @@ import { App, Shell } from '../shared/shell.tsx'
 import { SignIn } from '../shared/signin.tsx'
 import { start } from '../shared/start.tsx'
 import { Access } from './access.tsx'
-import { account, api, begin, signIn, signOut } from './client.ts'
+import { account, again, api, begin, signIn, signOut } from './client.ts'
 import { Devices } from './devices.tsx'
 import { Overview } from './overview.tsx'
 import { PasswordPage } from './password.tsx'
@@ -21,7 +21,7 @@ const entries = [
 
 function Account() {
 	const a = account.value
-	return <App signIn={<SignIn title="Sign in to your account" lead="With your email address and its password." username known={a?.LoginAddress ?? ''} submit={signIn} />}>
+	return <App signIn={<SignIn title="Sign in to your account" lead="With your email address and its password." username known={a?.LoginAddress ?? ''} submit={signIn} resume={again} />}>
 		{/* What was begun for one account is not for another. */}
 		{a && <Shell key={a.Account} product="Mail account" who={a.LoginAddress} entries={entries} signOut={signOut} />}
 	</App>

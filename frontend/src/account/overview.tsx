@@ -1,10 +1,10 @@
 // Who the account is of, its addresses, and how full it is.
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import type { AccountResult } from '../api/account.ts'
 import { bytes } from '../shared/format.ts'
 import { useAction } from '../shared/hooks.ts'
 import { link } from '../shared/router.ts'
-import { Button, Copy, Field, Form, Page, Problem, Section, When, say } from '../shared/ui.tsx'
+import { Button, Copy, Field, Form, Page, Problem, Section, When, say, toHeading } from '../shared/ui.tsx'
 import { account, api, refresh } from './client.ts'
 
 function Name({ name }: { name: string }) {
@@ -26,10 +26,10 @@ function Name({ name }: { name: string }) {
 		})) return
 		setEditing(false)
 		say('Name saved.')
-		document.querySelector('h1')?.focus()
+		toHeading()
 	}
 	return <Form label="Name" onSubmit={() => void save()}>
-		<Field label="Name" hint="As others see it beside your address." autocomplete="name" name="name" value={value} maxLength={200} onInput={setValue} />
+		<Field label="Name" hint="As others see it beside your address." autocomplete="name" name="name" value={value} onInput={setValue} />
 		<Problem text={action.error} />
 		<div class="buttons"><Button type="submit" main busy={action.busy}>Save</Button><Button onClick={() => setEditing(false)}>Cancel</Button></div>
 	</Form>
@@ -52,6 +52,9 @@ function Storage({ a }: { a: AccountResult }) {
 
 export function Overview() {
 	const a = account.value!
+	useEffect(() => {
+		refresh().catch(() => {}) // what is shown was right a while ago
+	}, [])
 	return <Page title={a.FullName || a.LoginAddress}>
 		<Section title="Name"><Name name={a.FullName} /></Section>
 		<Section title="Addresses"><ul class="cards">{a.Addresses.map(address => <li key={address} class="row">

@@ -4,7 +4,7 @@ import { count } from '../shared/format.ts'
 import { useAction, useLoad } from '../shared/hooks.ts'
 import { link } from '../shared/router.ts'
 import { Sessions } from '../shared/sessions.tsx'
-import { Button, Page, Problem, Ready, Section, say } from '../shared/ui.tsx'
+import { Button, Page, Problem, Ready, Section, say, toHeading } from '../shared/ui.tsx'
 import { api } from './client.ts'
 
 export function SessionsPage() {
@@ -16,7 +16,7 @@ export function SessionsPage() {
 		const { Ended } = await api.sessionsEndOthers()
 		await sessions.reload()
 		say(`${count(Ended, 'session')} ended.`)
-		document.querySelector('h1')?.focus({ preventScroll: true })
+		toHeading()
 	})
 	return <Page title="Sessions and sign-ins">
 		<Section title="Browsers that are signed in" actions={others > 1 && <Button small busy={action.busy} onClick={endOthers}>End all others</Button>}>

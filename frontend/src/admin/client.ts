@@ -1,7 +1,7 @@
 // The administrator that is signed in.
 import { signal } from '@preact/signals'
 import { AdminAPI, type AdminResult } from '../api/admin.ts'
-import { enter, signedOut, state } from '../shared/session.ts'
+import { enter, resume, signedOut, state } from '../shared/session.ts'
 
 export const api = new AdminAPI()
 
@@ -16,6 +16,15 @@ export async function begin(): Promise<void> {
 		if (!signedOut(err)) throw err
 		state.value = 'out'
 	}
+}
+
+// again goes on with a session that was begun in another tab.
+export function again(): Promise<boolean> {
+	return resume(async () => {
+		const a = await api.admin()
+		admin.value = a
+		return a.CSRFToken
+	}, api.csrfToken)
 }
 
 export async function signIn(_: string, password: string): Promise<void> {

@@ -3,7 +3,7 @@ import type { DNSRecord, Domain } from '../api/admin.ts'
 import { ClientSettings } from '../shared/clientsettings.tsx'
 import { useLoad } from '../shared/hooks.ts'
 import { link, route } from '../shared/router.ts'
-import { Command, Copy, Page, Ready, Section, Value } from '../shared/ui.tsx'
+import { Command, Copy, Page, Problem, Ready, Section, Value } from '../shared/ui.tsx'
 import { api } from './client.ts'
 
 // States are what is special about a domain.
@@ -30,7 +30,7 @@ function Record({ r }: { r: DNSRecord }) {
 	const what = `${r.Type} record ${r.Name}`
 	return <li>
 		<p class="soft">{r.Purpose}</p>
-		{r.Precondition && <p class="warn">Only when: {r.Precondition}</p>}
+		{r.Precondition && <p><span class="tag warn">Not yet</span> {r.Precondition}</p>}
 		<dl class="record">
 			<div><dt>Name</dt><dd><Value text={r.Name} what={`name of ${what}`} /></dd></div>
 			<div><dt>Type</dt><dd><code>{r.Type}</code></dd></div>
@@ -56,6 +56,7 @@ function One({ name }: { name: string }) {
 	const records = useLoad(() => api.domainRecords({ Domain: name }), name)
 	const d = domains.data?.Domains.find(x => x.Name === name)
 	const clients = useLoad(() => api.clientConfigsDomain({ Domain: name }), name)
+	if (domains.data && !d) return <Page title={name}><Problem text={`${name} is not a domain of this server.`} /><p><a href={link('domains')}>All domains</a></p></Page>
 	return <Page title={name}>
 		<div class="facing">
 			{d && (d.Description || d.Disabled || d.ReportsOnly) && <p>{d.Description}<States d={d} /></p>}

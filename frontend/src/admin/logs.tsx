@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import type { LogLevel } from '../api/admin.ts'
 import { useAction, useLoad } from '../shared/hooks.ts'
-import { Button, Choice, Field, Form, Page, Problem, Ready, Section, Table, say } from '../shared/ui.tsx'
+import { Button, Choice, Field, Form, Page, Problem, Ready, Section, Table, say, toHeading } from '../shared/ui.tsx'
 import { api } from './client.ts'
 
 type Level = LogLevel['Level']
@@ -37,7 +37,7 @@ export function Logs() {
 		await api.logLevelRemove({ Package: l.Package })
 		await list.reload()
 		say(`${l.Package} has the default level again.`)
-		document.querySelector('h1')?.focus({ preventScroll: true })
+		toHeading()
 	})
 	return <Page title="Log levels" lead="How much is written to the log, until the server stops. Then the levels of mox.conf count again.">
 		<Section title="Now"><Ready from={list}>{d => <Table caption="Log levels" rows={d.LogLevels} rowKey={l => l.Package || '(default)'} columns={[

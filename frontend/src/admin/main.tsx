@@ -4,7 +4,7 @@ import { App, Shell } from '../shared/shell.tsx'
 import { SignIn } from '../shared/signin.tsx'
 import { start } from '../shared/start.tsx'
 import { Accounts } from './accounts.tsx'
-import { admin, api, begin, signIn, signOut } from './client.ts'
+import { admin, again, api, begin, signIn, signOut } from './client.ts'
 import { Domains } from './domains.tsx'
 import { Logs } from './logs.tsx'
 import { PasswordPage } from './password.tsx'
@@ -25,7 +25,7 @@ const entries = [
 
 function Admin() {
 	const a = admin.value
-	return <App signIn={<SignIn title="Sign in as administrator" lead="With the administrator's password of this mail server." username={false} submit={signIn} note="Is the password lost? On the server, “mox setadminpassword” sets a new one." />}>
+	return <App signIn={<SignIn title="Sign in as administrator" lead="With the administrator's password of this mail server." username={false} submit={signIn} resume={again} note="Is the password lost? On the server, “mox setadminpassword” sets a new one." />}>
 		{a && <Shell product="Mail server" who={a.Hostname} entries={entries} signOut={signOut} />}
 	</App>
 }

@@ -42,7 +42,7 @@ export function Status() {
 	}
 	return <Page title="Status">
 		<Ready from={status}>{d => <>
-			<Section title={d.OK ? 'All is well' : 'What needs you'} actions={<Button small onClick={() => void look()}>Look again</Button>}>
+			<Section title={d.OK ? 'Now' : 'What needs you'} actions={<Button small onClick={() => void look()}>Look again</Button>}>
 				{d.OK && d.Summary && <p>{d.Summary}</p>}
 				{d.Sentences.length > 0 && <ul class="cards">{d.Sentences.map(s => <Sentence key={s.Kind + s.Text} s={s} />)}</ul>}
 				{d.Sentences.some(s => s.Command) && <p class="soft">Commands are for a terminal on the server.</p>}

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 import type { WebForward, WebHandler, WebInternal, WebRedirect, WebStatic } from '../api/admin.ts'
 import { useAction } from '../shared/hooks.ts'
 import { codeOf, sentence } from '../shared/session.ts'
-import { Button, Choice, Field, Form, Problem, Tick } from '../shared/ui.tsx'
+import { Button, Choice, Field, Form, Problem, Tick, toInvalid } from '../shared/ui.tsx'
 import { Conflict, type Changing } from './changing.tsx'
 import { errorsOf, headersText, kindOf, kinds, parseHeaders, replaced, withKind, type Kind } from './websites.ts'
 
@@ -84,7 +84,10 @@ export function HandlerForm({ changing, of, index, onClose }: { changing: Changi
 	const send = async () => {
 		const parsed = parseHeaders(headers)
 		setHeadersError(parsed.error)
-		if (parsed.error) return
+		if (parsed.error) {
+			toInvalid()
+			return
+		}
 		const next: WebHandler = {
 			...h, LogName: h.LogName.trim(), Domain: h.Domain.trim(), PathRegexp: h.PathRegexp.trim(),
 			WebStatic: h.WebStatic && { ...h.WebStatic, ResponseHeaders: parsed.headers },
@@ -94,10 +97,11 @@ export function HandlerForm({ changing, of, index, onClose }: { changing: Changi
 			const list = index < 0 ? [...c.WebHandlers, next] : replaced(c.WebHandlers, of, index, next)
 			return list && { ...c, WebHandlers: list }
 		})) onClose()
+		else toInvalid()
 	}
 	const part = { error, headers, setHeaders }
 	return <div class="panel"><Form label={index < 0 ? 'New handler' : `Handler ${index + 1}`} onSubmit={() => void send()}>
-		<Field label="Domain" name="domain" hint="Of the request." code placeholder="example.org" value={h.Domain} onInput={Domain => setH({ ...h, Domain })} error={error('Domain')} />
+		<Field label="Domain" name="domain" hint="Of the request." code placeholder="example.org" value={h.Domain} onInput={Domain => setH({ ...h, Domain })} error={error('Domain') && (h.Domain.trim() ? error('Domain') : 'Enter the domain.')} />
 		<Field label="Path" name="pathregexp" hint="A regular expression that starts with ^, such as ^/ for all paths or ^/app/ for those below it." code value={h.PathRegexp} onInput={PathRegexp => setH({ ...h, PathRegexp })} error={error('PathRegexp')} />
 		<Choice label="What it does" value={kind} options={kinds} onChange={v => choose(v as Kind)} />
 		{h.WebStatic && <StaticFields {...part} value={h.WebStatic} set={WebStatic => setH({ ...h, WebStatic })} />}

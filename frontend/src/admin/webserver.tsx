@@ -3,17 +3,13 @@ import { useState } from 'preact/hooks'
 import type { DomainRedirect, WebHandler, WebserverConfig } from '../api/admin.ts'
 import { useAction, useLoad, type Action } from '../shared/hooks.ts'
 import { codeOf } from '../shared/session.ts'
-import { Ask, Button, Field, Form, Page, Problem, Ready, Section, say } from '../shared/ui.tsx'
+import { Ask, Button, Field, Form, Page, Problem, Ready, Section, say, toHeading } from '../shared/ui.tsx'
 import { Conflict, type Changing } from './changing.tsx'
 import { api } from './client.ts'
 import { HandlerForm } from './webhandler.tsx'
 import { blank, details, errorsOf, moved, replaced, summary } from './websites.ts'
 
 const gone = new Error('It is no longer as it was when you began. Close this, look at what is there now, and begin again')
-
-function toHeading(): void {
-	document.querySelector('h1')?.focus({ preventScroll: true })
-}
 
 // failure is what is said of an error beside the fields.
 function failure(action: Action, rest: string[]): string | undefined {
@@ -67,7 +63,7 @@ function Redirects({ changing }: { changing: Changing }) {
 	return <Section title="Redirects of domains" actions={form !== '' && <Button small onClick={() => setForm('')}>Add a redirect</Button>}>
 		<p class="soft">All of a domain goes to another one, path and query kept. They come before handlers.</p>
 		{form === '' && <RedirectForm changing={changing} onClose={close} />}
-		{list.length === 0 ? <p class="empty">There are none.</p> : <ul class="cards">{list.map(r => <li key={r.From}>
+		{list.length === 0 ? form !== '' && <p class="empty">There are none.</p> : <ul class="cards">{list.map(r => <li key={r.From}>
 			{form === r.From ? <RedirectForm changing={changing} of={r} onClose={close} /> : <div class="row wrap">
 				<div><strong>{r.From}</strong> to <strong>{r.To}</strong></div>
 				<div class="actions"><Button small label={`Edit redirect from ${r.From}`} onClick={() => setForm(r.From)}>Edit</Button><Button small label={`Remove redirect from ${r.From}`} onClick={() => setRemoving(r)}>Remove</Button></div>
@@ -106,6 +102,13 @@ function HandlerCard({ handler: h, index, last, busy, onEdit, onMove, onRemove }
 	</>
 }
 
+// follow puts the focus on the button that moves a handler on, or another one of it where there is none.
+function follow(index: number, by: number): void {
+	const at = `[data-handler="${index}"] button`
+	const next = document.querySelector<HTMLElement>(`${at}[aria-label$="${by < 0 ? 'up' : 'down'}"]`) ?? document.querySelector<HTMLElement>(at)
+	next?.focus()
+}
+
 function Handlers({ changing }: { changing: Changing }) {
 	const list = changing.config.WebHandlers
 	const [form, setForm] = useState<{ index: number; of: WebHandler } | null>(null) // index -1: a new one
@@ -120,15 +123,14 @@ function Handlers({ changing }: { changing: Changing }) {
 			const l = moved(c.WebHandlers, h, index, by)
 			return l && { ...c, WebHandlers: l }
 		})
-		// The focus stays with the handler, so that it can be moved on.
-		if (done) setTimeout(() => document.querySelector<HTMLElement>(`[data-handler="${index + by}"] button[aria-label$="${by < 0 ? 'up' : 'down'}"], [data-handler="${index + by}"] button`)?.focus(), 50)
+		if (done) setTimeout(() => follow(index + by, by), 50)
 	}
 	return <Section title="Handlers" actions={form?.index !== -1 && <Button small onClick={() => setForm({ index: -1, of: blank() })}>Add a handler</Button>}>
 		<p class="soft">The first one whose domain and path fit serves a request: put special paths before general ones.</p>
 		<Conflict action={action} reload={changing.reload} />
 		<Problem text={failure(action, errorsOf(action.error ?? '', ' ').rest)} />
 		{form?.index === -1 && <HandlerForm changing={changing} of={form.of} index={-1} onClose={close} />}
-		{list.length === 0 ? <p class="empty">There are none.</p> : <ol class="cards">{list.map((h, i) => <li key={i}>
+		{list.length === 0 ? form?.index !== -1 && <p class="empty">There are none.</p> : <ol class="cards">{list.map((h, i) => <li key={i}>
 			{form?.index === i
 				? <HandlerForm changing={changing} of={form.of} index={i} onClose={close} />
 				: <HandlerCard handler={h} index={i} last={i === list.length - 1} busy={action.busy} onEdit={() => setForm({ index: i, of: h })} onMove={by => void move(h, i, by)} onRemove={() => setRemoving({ index: i, of: h })} />}

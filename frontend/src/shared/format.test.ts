@@ -9,7 +9,7 @@ test('sizes have two or three digits', () => {
 })
 
 test('spans are in their largest unit', () => {
-	for (const [s, text] of [[-5, '0 seconds'], [1, '1 second'], [59, '59 seconds'], [60, '1 minute'], [3569, '59 minutes'], [3600, '1 hour'], [84000, '23 hours'], [86400, '1 day'], [8e6, '93 days']] as const) {
+	for (const [s, text] of [[-5, '0 seconds'], [1, '1 second'], [59, '59 seconds'], [60, '1 minute'], [3569, '59 minutes'], [3600, '1 hour'], [84000, '23 hours'], [86400, '1 day'], [8e6, '93 days'], [126e6, '4 years']] as const) {
 		assert.equal(span(s), text)
 	}
 })

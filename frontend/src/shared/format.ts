@@ -25,7 +25,8 @@ export function span(seconds: number): string {
 	if (s < 59.5) return count(Math.round(s), 'second')
 	if (s < 3570) return count(Math.round(s / 60), 'minute')
 	if (s < 23.5 * 3600) return count(Math.round(s / 3600), 'hour')
-	return count(Math.round(s / 86400), 'day')
+	if (s < 2 * 365.25 * 86400) return count(Math.round(s / 86400), 'day')
+	return count(Math.round(s / (365.25 * 86400)), 'year')
 }
 
 // ago is how long before now a time was, or how long after it will be. The zero time of the server is "never".

@@ -26,7 +26,7 @@ export function explain(err: unknown): string {
 	if (!(err instanceof Error)) return String(err)
 	const text = sentence(err.message)
 	if (!(err instanceof APIError)) return text
-	if (err.status === 429 && err.retryAfter > 0) return `${text} You can try again in ${span(err.retryAfter)}.`
+	if (err.code === 'user:tooMany' && err.retryAfter > 0) return `Too many failed logins from your network. Try again in ${span(err.retryAfter)}.`
 	if (err.status >= 500) return `The server had a problem: ${text} Try again; if it stays, its log has more.`
 	return text
 }
@@ -46,6 +46,18 @@ export async function guard<T>(call: Promise<T>): Promise<T> {
 		if (signedOut(err) && state.value === 'in') state.value = 'ended'
 		throw err
 	}
+}
+
+// resume goes on with the session that another tab may have begun: look gets its CSRF token, which differs from that of
+// a session that has ended. It tells whether there is one.
+export async function resume(look: () => Promise<string>, before: string): Promise<boolean> {
+	try {
+		if (await look() === before) return false
+	} catch {
+		return false // still no session
+	}
+	enter()
+	return true
 }
 
 // enter is called after signing in.

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import { browser } from './format.ts'
 import { useAction } from './hooks.ts'
-import { Button, Problem, When, say } from './ui.tsx'
+import { Button, Problem, When, say, toHeading } from './ui.tsx'
 
 interface Session {
 	ID: string
@@ -24,7 +24,7 @@ export function Sessions({ rows, end, reload }: { rows: Session[]; end: (id: str
 			await end(s.ID)
 			await reload()
 			say('The session has ended.')
-			document.querySelector('h1')?.focus({ preventScroll: true })
+			toHeading()
 		})
 	}
 	return <>

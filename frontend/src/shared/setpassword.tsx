@@ -51,7 +51,7 @@ export function SetPassword({ username, known, generate, save, done }: Props) {
 	return <Form label="New password" onSubmit={() => void send()}>
 		<input class="offscreen" name="username" type="text" value={username} autocomplete="username" readOnly tabIndex={-1} aria-hidden="true" />
 		<Password label="Current password" name="current-password" autocomplete="current-password" value={current} onInput={setCurrent} error={tried && !current ? 'Enter the password that you have now.' : undefined} />
-		<Password label="New password" name="new-password" autocomplete="new-password" value={password} onInput={setPassword} shown={generated !== '' && generated === password} error={tried && !judged.ok ? password ? judged.text : 'Enter a new password.' : undefined} />
+		<Password label="New password" name="new-password" autocomplete="new-password" value={password} onInput={setPassword} shown={generated !== '' && generated === password} error={tried && !judged.ok ? password ? 'This is too short.' : 'Enter a new password.' : undefined} />
 		<div class="strength">
 			<Meter level={judged.level} />
 			<p class="soft" aria-live="polite">{judged.text}</p>

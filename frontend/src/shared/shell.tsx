@@ -3,7 +3,7 @@ import type { ComponentChildren, ComponentType } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { link, route } from './router.ts'
 import { state } from './session.ts'
-import { Button, Problem, Said } from './ui.tsx'
+import { Button, Problem, Said, hush, toHeading } from './ui.tsx'
 
 export interface Entry {
 	name: string // in the address
@@ -31,14 +31,18 @@ export function Shell({ product, who, entries, signOut }: ShellProps) {
 	const path = [route.value.name, ...route.value.args].join('/')
 	const before = useRef(path)
 	useEffect(() => {
-		document.title = `${entry.title} – ${product}`
 		setOpen(false)
 		if (before.current !== path) {
 			before.current = path
+			hush()
 			scrollTo(0, 0)
-			document.querySelector('h1')?.focus({ preventScroll: true })
+			toHeading()
 		}
 	}, [path])
+	const shown = state.value === 'in'
+	useEffect(() => {
+		if (shown) document.title = `${entry.title} – ${product}`
+	}, [shown, entry])
 	const leave = () => {
 		setProblem('')
 		signOut().catch(err => setProblem(String(err instanceof Error ? err.message : err)))

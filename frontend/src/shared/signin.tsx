@@ -1,7 +1,7 @@
 // Signing in, with an address or as the administrator.
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { explain, state } from './session.ts'
-import { Button, Field, Password, Problem } from './ui.tsx'
+import { Button, Field, Password, Problem, say } from './ui.tsx'
 
 interface Props {
 	title: string
@@ -9,10 +9,11 @@ interface Props {
 	username: boolean // is asked for
 	known?: string // username of the session that has ended
 	submit: (username: string, password: string) => Promise<void>
+	resume: () => Promise<boolean> // goes on with a session that was begun in another tab
 	note?: string
 }
 
-export function SignIn({ title, lead, username, known, submit, note }: Props) {
+export function SignIn({ title, lead, username, known, submit, resume, note }: Props) {
 	const ended = state.value === 'ended'
 	const [user, setUser] = useState(known ?? '')
 	const [password, setPassword] = useState('')
@@ -23,6 +24,14 @@ export function SignIn({ title, lead, username, known, submit, note }: Props) {
 	useEffect(() => {
 		document.title = title
 		focus(username && !user ? 'username' : 'password')
+	}, [])
+	useEffect(() => {
+		const look = async () => {
+			if (document.visibilityState === 'visible' && await resume()) say('You have signed in in another tab. If something was not done, do it again.')
+		}
+		if (ended) void look()
+		document.addEventListener('visibilitychange', look)
+		return () => document.removeEventListener('visibilitychange', look)
 	}, [])
 	const send = async () => {
 		if (busy) return

@@ -4,6 +4,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
 import { ago, isZero, moment } from './format.ts'
 import type { Loaded } from './hooks.ts'
+import { state } from './session.ts'
 
 // said is what was last announced, to eyes and to screen readers.
 const said = signal('')
@@ -20,6 +21,12 @@ export function say(text: string): void {
 	saidTimer = window.setTimeout(() => {
 		said.value = ''
 	}, 6000)
+}
+
+// hush takes it away, when another page is opened.
+export function hush(): void {
+	clearTimeout(saidTimer)
+	said.value = ''
 }
 
 export function Said() {
@@ -64,7 +71,6 @@ interface FieldProps {
 	rows?: number // of a text
 	placeholder?: string
 	readonly?: boolean
-	maxLength?: number
 }
 
 // machine has attributes for what is not of a language.
@@ -87,7 +93,7 @@ function Around({ id, label, hint, error, children }: { id: string; label: strin
 export function Field(p: FieldProps) {
 	const id = useId()
 	const common: object = {
-		id, name: p.name, value: p.value, required: p.required, readOnly: p.readonly, placeholder: p.placeholder, maxLength: p.maxLength,
+		id, name: p.name, value: p.value, required: p.required, readOnly: p.readonly, placeholder: p.placeholder,
 		class: p.code ? 'code' : undefined,
 		autocomplete: p.autocomplete ?? 'off',
 		...(p.code ? machine : {}),
@@ -248,10 +254,16 @@ interface AskProps {
 // Ask is a question that has to be answered before anything else.
 export function Ask(p: AskProps) {
 	const ref = useRef<HTMLDialogElement>(null)
+	const before = useRef(document.activeElement as HTMLElement | null)
 	const id = useId()
+	const away = state.value === 'ended'
 	useEffect(() => {
-		const from = document.activeElement as HTMLElement | null
-		ref.current?.showModal()
+		// A dialog that is open makes all else inert, also when it is hidden.
+		if (away) ref.current?.close()
+		else ref.current?.showModal()
+	}, [away])
+	useEffect(() => {
+		const from = before.current
 		return () => {
 			// What was asked about may be gone.
 			if (from?.isConnected) from.focus()
@@ -291,6 +303,16 @@ export function Table<R>({ caption, columns, rows, rowKey }: { caption: string; 
 			</td>)}
 		</tr>)}</tbody>
 	</table>
+}
+
+// toInvalid puts the focus on the first field with an error, once it is shown.
+export function toInvalid(): void {
+	setTimeout(() => document.querySelector<HTMLElement>('[aria-invalid]')?.focus(), 50)
+}
+
+// toHeading is where the focus goes when what had it is gone.
+export function toHeading(): void {
+	document.querySelector('h1')?.focus({ preventScroll: true })
 }
 
 // Form sends by button and by Enter.
