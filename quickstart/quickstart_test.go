@@ -395,6 +395,10 @@ func TestFiles(t *testing.T) {
 	if l := r.Snapshot.Warnings; len(l) > 0 {
 		t.Errorf("warnings %v", l)
 	}
+	// FEATURES A-94: administration is for this machine.
+	if public, internal := r.Snapshot.Listeners["public"], r.Snapshot.Listeners["internal"]; public.AdminHTTP.Enabled || public.AdminHTTPS.Enabled || !internal.AdminHTTP.Enabled || internal.Hostname.ASCII != "localhost" {
+		t.Errorf("admin pages: public %v %v, internal %v", public.AdminHTTP, public.AdminHTTPS, internal.AdminHTTP)
+	}
 
 	// What is switched off can be switched on.
 	for _, name := range []string{"config/mox.conf", "config/domains.conf"} {
