@@ -40,6 +40,8 @@ var (
 	ErrNoRepository = errors.New("no repository there")
 	ErrLocked       = errors.New("repository is locked")
 	ErrNoSnapshot   = errors.New("no such snapshot")
+
+	errRepositoryThere = errors.New("there is a repository already")
 )
 
 // repositoryHead is the object by which a repository is known.
@@ -80,7 +82,7 @@ type location struct {
 // CreateRepository makes a repository in a storage that has none.
 func CreateRepository(ctx context.Context, s Storage, key Key) error {
 	if _, err := s.Get(ctx, headName, 0, -1); err == nil {
-		return fmt.Errorf("%s: there is a repository already", s)
+		return fmt.Errorf("%s: %w", s, errRepositoryThere)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -138,11 +140,13 @@ func OpenRepository(ctx context.Context, s Storage, key Key) (*Repository, error
 	return r, err
 }
 
-// OpenOrCreate opens a repository, making it where the storage has none.
+// OpenOrCreate opens a repository, making it where the storage has none. Only one at a time may do that
+// for a storage: of two that make it, the later one's key material is what remains.
 func OpenOrCreate(ctx context.Context, s Storage, key Key) (*Repository, error) {
 	r, err := OpenRepository(ctx, s, key)
 	if errors.Is(err, ErrNoRepository) {
-		if err := CreateRepository(ctx, s, key); err != nil {
+		// Another one may have been quicker.
+		if err := CreateRepository(ctx, s, key); err != nil && !errors.Is(err, errRepositoryThere) {
 			return nil, fmt.Errorf("making repository: %w", err)
 		}
 		r, err = OpenRepository(ctx, s, key)

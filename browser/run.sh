@@ -21,7 +21,7 @@ if ! command -v chromium >/dev/null; then
 	apt-get update -qq >/dev/null
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >"$work/apt.log" 2>&1 || { tail -5 "$work/apt.log"; exit 1; }
 fi
-cp "$here"/package.json "$here"/package-lock.json "$here"/pages.mjs "$here"/setup.mjs "$here"/invite.mjs "$work"
+cp "$here"/package.json "$here"/package-lock.json "$here"/*.mjs "$work"
 (cd "$work" && npm ci --no-audit --no-fund --silent)
 CGO_ENABLED=0 go build -o "$work/mox" .
 "$work/mox" -loglevel info localserve -dir "$work/data" -ip 127.0.0.1 >"$work/server.log" 2>&1 &
@@ -46,7 +46,9 @@ node pages.mjs | tee pages.log || status=1
 node setup.mjs "$link" existing | tee setup-pages.log || status=1
 invitation=$(./mox -config data/mox.conf user invite person@localhost | tail -1)
 node invite.mjs "$invitation" | tee invite-pages.log || status=1
+node admin.mjs http://127.0.0.1:1080/admin/ moxadmin localhost "$work/data/domains.conf" | tee admin-pages.log || status=1
+node account.mjs http://127.0.0.1:1080/account/ mox@localhost moxmoxmox ./mox | tee account-pages.log || status=1
 wait "$pages" || status=1
 [ -e new/config/mox.conf ] || status=1
-awk '/ passed, / { p += $1; f += $3 } END { print p " passed, " f " failed" }' pages.log setup-pages.log invite-pages.log
+awk '/ passed, / { p += $1; f += $3 } END { print p " passed, " f " failed" }' pages.log setup-pages.log invite-pages.log admin-pages.log account-pages.log
 exit $status

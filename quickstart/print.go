@@ -74,10 +74,21 @@ func (r *Result) Print(w io.Writer) error {
 	return err
 }
 
+// pagesURL is where account and admin pages are, for this machine.
+func (r *Result) pagesURL() string {
+	port := r.Snapshot.Listeners["internal"].AdminHTTP.Port
+	if port == 80 {
+		return "http://localhost"
+	}
+	return fmt.Sprintf("http://localhost:%d", port)
+}
+
 func (r *Result) printAccounts(b *bytes.Buffer) error {
 	fmt.Fprintf(b, "\n# Passwords\n\n")
 	wrap(b, "", "", "They are shown here once, and kept in quickstart.log, which only its owner can read: remove it, or the lines, when you have them elsewhere. mox itself keeps only hashes.")
-	fmt.Fprintf(b, "\nFor administration:\n\n    %s\n\nFor %s, in mail programs:\n\n    %s\n", r.AdminPassword, r.Plan.Address, r.AccountPassword)
+	fmt.Fprintf(b, "\nFor administration:\n\n    %s\n\nFor %s, in mail programs and the account pages:\n\n    %s\n\n", r.AdminPassword, r.Plan.Address, r.AccountPassword)
+	base := r.pagesURL()
+	wrap(b, "", "", fmt.Sprintf("The pages are reached from this machine only: %s/admin/ for administration, %s/ for the account. docs/web.md tells how to reach them from elsewhere.", base, base))
 	fmt.Fprintf(b, "\n# Mail programs\n\n")
 	wrap(b, "", "", "Most find these by themselves, given address and password.")
 	fmt.Fprintf(b, "\n")
@@ -174,9 +185,12 @@ func (r *Result) Steps() []Step {
 	}
 	l = append(l, Step{Text: "Add the DNS records."})
 	l = append(l, r.startSteps()...)
+	if !p.Options.ExistingWebserver {
+		l = append(l, Step{Text: "Log in to the account pages, where users change their passwords and find settings for mail programs, once the certificate is there: https://" + p.Hostname.ASCII + "/"})
+	}
 	return append(l,
 		Step{Text: "Look whether DNS and the way to this server are as they should be, some minutes later.", Commands: []string{p.command("config dnscheck " + p.Address.Domain.ASCII)}},
-		Step{Text: "Services for you alone are on port " + fmt.Sprint(p.internalPort()) + " of this machine only. From elsewhere they are reached through a tunnel, here at http://localhost:8080/webapi/ in a browser:",
+		Step{Text: "The admin pages and the HTTP API are on port " + fmt.Sprint(p.internalPort()) + " of this machine only. From elsewhere they are reached through a tunnel, here at http://localhost:8080/admin/ in a browser:",
 			Commands: []string{fmt.Sprintf("ssh -L 8080:localhost:%d %s", p.internalPort(), p.Hostname.ASCII)}},
 	)
 }

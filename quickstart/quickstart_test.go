@@ -387,13 +387,17 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s has mode %v, want %v", name, info.Mode(), mode)
 		}
 	}
-	for _, want := range []string{r.AccountPassword, r.AdminPassword, "example.org. IN MX 10 mail.example.org.", "_25._tcp.mail.example.org. IN TLSA 3 1 1", "systemctl enable --now " + o.Dir + "/mox.service"} {
+	for _, want := range []string{r.AccountPassword, r.AdminPassword, "http://localhost/admin/ for administration", "example.org. IN MX 10 mail.example.org.", "_25._tcp.mail.example.org. IN TLSA 3 1 1", "systemctl enable --now " + o.Dir + "/mox.service"} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("%q is not printed", want)
 		}
 	}
 	if l := r.Snapshot.Warnings; len(l) > 0 {
 		t.Errorf("warnings %v", l)
+	}
+	// FEATURES A-94: administration is for this machine.
+	if public, internal := r.Snapshot.Listeners["public"], r.Snapshot.Listeners["internal"]; public.AdminHTTP.Enabled || public.AdminHTTPS.Enabled || !internal.AdminHTTP.Enabled || internal.Hostname.ASCII != "localhost" {
+		t.Errorf("admin pages: public %v %v, internal %v", public.AdminHTTP, public.AdminHTTPS, internal.AdminHTTP)
 	}
 
 	// What is switched off can be switched on.
@@ -497,34 +501,6 @@ func TestUndo(t *testing.T) {
 				t.Errorf("error %v\nbefore:\n%s\nafter:\n%s", err, before, after)
 			}
 		})
-	}
-}
-
-// TestPassword: all characters occur, and first and last are letters or digits.
-func TestPassword(t *testing.T) {
-	if len(alphabet) != 79 {
-		t.Errorf("%d characters", len(alphabet))
-	}
-	o, _ := goodOptions(t)
-	o.setDefaults()
-	seen := map[byte]bool{}
-	for range 500 {
-		pw, err := password(o.Rand)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(pw) != 12 || !strings.Contains(letters, pw[:1]) || !strings.Contains(letters, pw[11:]) {
-			t.Fatalf("password %q", pw)
-		}
-		for i := range pw {
-			seen[pw[i]] = true
-		}
-	}
-	if len(seen) != len(alphabet) {
-		t.Errorf("%d of %d characters occur", len(seen), len(alphabet))
-	}
-	if _, err := password(strings.NewReader("short")); err == nil {
-		t.Error("password without randomness")
 	}
 }
 

@@ -72,7 +72,7 @@ func (s *Server) buildBackups(snap *config.Snapshot) {
 		failing.Set(v, what)
 	}
 	m := backup.NewManager(backup.ManagerConfig{
-		Open:     func(ctx context.Context) (*backup.Repository, error) { return place.Open(ctx, true) },
+		Open:     func(ctx context.Context) (*backup.Repository, error) { return s.openRepository(ctx, place) },
 		Source:   s.Admin.BackupSource,
 		Keep:     admin.BackupKeep(snap),
 		Interval: cmp.Or(c.Interval, 24*time.Hour), Drill: drill, DrillInterval: every,
@@ -93,6 +93,14 @@ func (s *Server) buildBackups(snap *config.Snapshot) {
 	s.Admin.Backups = m
 }
 
+// openRepository opens the repository, or makes it: backups and the replica, which begin at the same time,
+// must not both make one.
+func (s *Server) openRepository(ctx context.Context, place backup.Place) (*backup.Repository, error) {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	return place.Open(ctx, true)
+}
+
 // newReplicator makes what follows the databases, if it is wanted.
 func (s *Server) newReplicator(snap *config.Snapshot) {
 	place, ok := admin.BackupPlace(snap)
@@ -101,7 +109,7 @@ func (s *Server) newReplicator(snap *config.Snapshot) {
 	}
 	var stored atomic.Int64
 	s.replica = replica.New(replica.Config{
-		Open:    func(ctx context.Context) (*backup.Repository, error) { return place.Open(ctx, true) },
+		Open:    func(ctx context.Context) (*backup.Repository, error) { return s.openRepository(ctx, place) },
 		DataDir: snap.DataPath("."), StateFile: snap.DataPath("backup/replica.json"), Now: s.Now,
 		Log: mlog.New("replica", s.Log), Stored: func() { stored.Add(1) },
 	})

@@ -1,11 +1,13 @@
 // Command sbom prints the software bill of materials of a Go program as CycloneDX 1.5 JSON:
-// the modules that the Go tools say they have built into it, with their checksums.
+// the modules that the Go tools say they have built into it, and the npm packages that its pages
+// have code of, with their checksums. It runs in the directory packaging.
 //
-//	go run ./sbom mox >mox.cdx.json
+//	go run ./sbom v1.2.3 mox >mox.cdx.json
 package main
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"debug/buildinfo"
 	"encoding/base64"
 	"encoding/hex"
@@ -14,6 +16,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -97,7 +100,49 @@ func describe(version, path string) (*bom, error) {
 		}
 		b.Components = append(b.Components, c)
 	}
+	pages, err := npmPackages("../licenses/frontend.txt", "../frontend/package-lock.json")
+	if err != nil {
+		return nil, err
+	}
+	b.Components = append(b.Components, pages...)
 	return b, nil
+}
+
+// reHeading finds package and version in the headings of the file of licenses, which the build of the pages writes.
+var reHeading = regexp.MustCompile(`(?m)^(\S+) (\S+), \S+\n=+$`)
+
+// npmPackages returns those that licenses are there of, at the versions and with the checksums of the lock file.
+func npmPackages(licenses, lock string) ([]component, error) {
+	text, err := os.ReadFile(licenses)
+	if err != nil {
+		return nil, err
+	}
+	buf, err := os.ReadFile(lock)
+	if err != nil {
+		return nil, err
+	}
+	var locked struct {
+		Packages map[string]struct{ Version, Integrity string }
+	}
+	if err := json.Unmarshal(buf, &locked); err != nil {
+		return nil, fmt.Errorf("%s: %w", lock, err)
+	}
+	var all []component
+	for _, m := range reHeading.FindAllStringSubmatch(string(text), -1) {
+		name, version := m[1], m[2]
+		p := locked.Packages["node_modules/"+name]
+		raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(p.Integrity, "sha512-"))
+		if err != nil || len(raw) != sha512.Size || p.Version != version {
+			return nil, fmt.Errorf("%s %s is not in %s: run \"make frontend\"", name, version, lock)
+		}
+		// In package URLs the @ of a scope is escaped.
+		purl := "pkg:npm/" + strings.Replace(name, "@", "%40", 1) + "@" + version
+		all = append(all, component{Type: "library", Ref: purl, Name: name, Version: version, PURL: purl, Hashes: []hash{{"SHA-512", hex.EncodeToString(raw)}}})
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("no packages in %s", licenses)
+	}
+	return all, nil
 }
 
 func sumOf(path string) (string, error) {
