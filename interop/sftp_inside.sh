@@ -131,13 +131,14 @@ m restore list mox | grep '^Third: 300 messages'
 m import mbox mox Late in.mbox >/dev/null
 m stop
 wait $server
-! grep -E 'panic' server.log
+if grep panic server.log; then exit 1; fi
 
 # All of it, on another machine with a key that may only read; what was replicated is there too.
 export HOME=/nowhere
 # shellcheck disable=SC2046
 "$mox" restore list $(place sftp://moxread@127.0.0.1:2222/backups/mox -hostkey "$fingerprint") mox | tee listed
 grep '^Late: 300 messages' listed
+# shellcheck disable=SC2046
 "$mox" restore all $(place "$url" -hostkey "$fingerprint") restored
 "$mox" verifydata restored/data | grep OK
 # shellcheck disable=SC2046
