@@ -4,7 +4,12 @@ import { createRequire } from 'node:module'
 import { chromium } from 'playwright-core'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-export const kinds = { desktop: { width: 1280, colorScheme: 'light' }, phone: { width: 390, colorScheme: 'dark' } }
+export const kinds = {
+	desktop: { width: 1280, colorScheme: 'light' },
+	'desktop-dark': { width: 1280, colorScheme: 'dark' },
+	phone: { width: 390, colorScheme: 'light' },
+	'phone-dark': { width: 390, colorScheme: 'dark' },
+}
 let passed = 0
 let failed = 0
 
@@ -60,7 +65,7 @@ export async function inspect(tab, name, problems) {
 	for (const v of result.violations) problems.push(`axe ${v.id}: ${v.help} (${v.nodes.map(n => n.target).join(', ')})`)
 }
 
-// check looks at the page that is shown, which must have the text, at both widths. Problems up to now are told with it.
+// check looks at the page that is shown, which must have the text, at both widths, in light and dark. Problems up to now are told with it.
 export async function check(tab, name, text, problems) {
 	if (!(await tab.textContent('body')).includes(text)) problems.push(`text ${JSON.stringify(text)} is missing`)
 	for (const [kind, { width, colorScheme }] of Object.entries(kinds)) {

@@ -33,6 +33,7 @@ func (p *Plan) staticConfig(keys []config.NewKey) *config.Static {
 		public.Submissions.EnabledOnHTTPS, public.IMAPS.EnabledOnHTTPS = true, true
 		public.AutoconfigHTTPS.Enabled, public.MTASTSHTTPS.Enabled = true, true
 		public.WebserverHTTP.Enabled, public.WebserverHTTPS.Enabled = true, true
+		public.AccountHTTPS.Enabled = true // the admin pages stay on internal addresses
 		if slices.ContainsFunc(p.IPs, netip.Addr.IsUnspecified) {
 			app.Port = forwardedWebPort // port 80 is taken on all addresses
 		}

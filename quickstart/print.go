@@ -185,9 +185,12 @@ func (r *Result) Steps() []Step {
 	}
 	l = append(l, Step{Text: "Add the DNS records."})
 	l = append(l, r.startSteps()...)
+	if !p.Options.ExistingWebserver {
+		l = append(l, Step{Text: "Log in to the account pages, where users change their passwords and find settings for mail programs, once the certificate is there: https://" + p.Hostname.ASCII + "/"})
+	}
 	return append(l,
 		Step{Text: "Look whether DNS and the way to this server are as they should be, some minutes later.", Commands: []string{p.command("config dnscheck " + p.Address.Domain.ASCII)}},
-		Step{Text: "Services for you alone are on port " + fmt.Sprint(p.internalPort()) + " of this machine only. From elsewhere they are reached through a tunnel, here at http://localhost:8080/webapi/ in a browser:",
+		Step{Text: "The admin pages and the HTTP API are on port " + fmt.Sprint(p.internalPort()) + " of this machine only. From elsewhere they are reached through a tunnel, here at http://localhost:8080/admin/ in a browser:",
 			Commands: []string{fmt.Sprintf("ssh -L 8080:localhost:%d %s", p.internalPort(), p.Hostname.ASCII)}},
 	)
 }

@@ -235,6 +235,31 @@ http {{
         policy = get("mta-sts." + DOMAIN, "/.well-known/mta-sts.txt")
         check("mode: enforce" in policy and f"mx: {HOST}" in policy, policy)
 
+    def pages(self):
+        """The user logs in to the account page from elsewhere, with the certificate that was issued."""
+        jar = ROOT + "/cookies"
+        base = f"https://{HOST}/"
+
+        def get(*args):
+            return on("postfix", "curl", "-sS", "--fail-with-body", "--cacert", ROOT + "/roots.pem", "-b", jar, "-c", jar, *args)
+
+        def call(function, *headers, **request):
+            return json.loads(get("--json", json.dumps(request), *headers, base + "api/" + function))
+        page = get(base)
+        check("<script" in page and 'lang="en"' in page, page)
+        token = call("LoginPrep")["Token"]
+        session = call("Login", Token=token, Username=ADDRESS, Password=self.password)
+        csrf = "-Hx-mox-csrf: " + session["CSRFToken"]
+        account = call("Account", csrf)
+        check(account["LoginAddress"] == ADDRESS and ADDRESS in account["Addresses"], str(account))
+        cookie = read(jar)
+        check(re.search(rf"^#HttpOnly_{re.escape(HOST)}\tFALSE\t/\tTRUE\t0\twebaccountsession\t", cookie, re.M), cookie)
+        settings = call("ClientConfig", csrf)
+        check(HOST in json.dumps(settings) and "993" in json.dumps(settings), str(settings))
+        call("Logout", csrf)
+        refused = on("postfix", "curl", "-sS", "--cacert", ROOT + "/roots.pem", "-b", jar, "--json", "{}", csrf, base + "api/Account")
+        check(json.loads(refused)["Code"].startswith("user:"), refused)
+
     def receive(self):
         """Mail from elsewhere comes in over TLS that DANE has verified, and is read."""
         self.postfix.send(ADDRESS, f"From: friend@postfix.test\r\nTo: {ADDRESS}\r\nSubject: welcome\r\nMessage-ID: <welcome@postfix.test>\r\nDate: {email.utils.formatdate()}\r\n\r\nGood to hear of you.\r\n".encode())
@@ -295,7 +320,7 @@ def keep():
 def main():
     you = Person()
     try:
-        for step in ("network", "authority", "others", "quickstart", "records", "serve", "dnscheck", "discovery", "receive", "reply", "stop"):
+        for step in ("network", "authority", "others", "quickstart", "records", "serve", "dnscheck", "discovery", "pages", "receive", "reply", "stop"):
             if not trial.run(step, getattr(you, step)):
                 break
     finally:

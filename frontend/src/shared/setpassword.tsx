@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import { useAction } from './hooks.ts'
 import { strength } from './password.ts'
-import { Button, Copy, Form, Password, Problem, say } from './ui.tsx'
+import { Button, Copy, ForManager, Form, Password, Problem, say } from './ui.tsx'
 
 interface Props {
 	username: string // for the password manager, and no good as a password
@@ -49,7 +49,7 @@ export function SetPassword({ username, known, generate, save, done }: Props) {
 		say('A password was made and filled in.')
 	})
 	return <Form label="New password" onSubmit={() => void send()}>
-		<input class="offscreen" name="username" type="text" value={username} autocomplete="username" readOnly tabIndex={-1} aria-hidden="true" />
+		<ForManager username={username} />
 		<Password label="Current password" name="current-password" autocomplete="current-password" value={current} onInput={setCurrent} error={tried && !current ? 'Enter the password that you have now.' : undefined} />
 		<Password label="New password" name="new-password" autocomplete="new-password" value={password} onInput={setPassword} shown={generated !== '' && generated === password} error={tried && !judged.ok ? password ? 'This is too short.' : 'Enter a new password.' : undefined} />
 		<div class="strength">

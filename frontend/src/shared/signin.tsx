@@ -1,7 +1,7 @@
 // Signing in, with an address or as the administrator.
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { explain, state } from './session.ts'
-import { Button, Field, Password, Problem, say } from './ui.tsx'
+import { Button, Field, ForManager, Password, Problem, say } from './ui.tsx'
 
 interface Props {
 	title: string
@@ -66,6 +66,7 @@ export function SignIn({ title, lead, username, known, submit, resume, note }: P
 			e.preventDefault()
 			void send()
 		}}>
+			{!username && <ForManager username="admin" />}
 			{username && <Field label="Email address" name="username" type="email" inputmode="email" autocomplete="username" required value={user} onInput={setUser} />}
 			<Password label="Password" name="password" autocomplete="current-password" value={password} onInput={setPassword} />
 			<Problem text={error} />

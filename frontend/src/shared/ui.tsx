@@ -131,6 +131,11 @@ export function Password(p: PasswordProps) {
 	</Around>
 }
 
+// ForManager tells password managers whose password is asked for, where the page does not ask.
+export function ForManager({ username }: { username: string }) {
+	return <input class="offscreen" name="username" type="text" value={username} autocomplete="username" readOnly tabIndex={-1} aria-hidden="true" />
+}
+
 export function Tick({ label, hint, checked, onChange }: { label: string; hint?: ComponentChildren; checked: boolean; onChange: (checked: boolean) => void }) {
 	const id = useId()
 	return <div class="tick">
