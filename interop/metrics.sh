@@ -42,10 +42,15 @@ case_metrics() {
 	python3 "$here/metrics/ask.py" http://127.0.0.1:19090 "$here/../packaging/grafana/mox.json"
 }
 
-if [[ metrics == *"$only"* || $only == metrics* ]]; then
+if [[ metrics == *"$only"* || $only == metrics* ]] || chosen alerts; then
 	# Not installed: the package would start a service.
 	mkdir -p "$work/prometheus"
 	(cd "$work/prometheus" && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg -x prometheus_*.deb .) >"$work/prometheus.log" 2>&1 || { cat "$work/prometheus.log"; die "could not get prometheus"; }
 fi
 run metrics-rules case_metrics_rules
 run metrics case_metrics
+# Rules fired by what really goes wrong.
+if chosen alerts; then
+	install iproute2 openssl python3
+	isolated alerts "$work/mox" "$work/prometheus"
+fi
