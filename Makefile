@@ -72,6 +72,16 @@ manpages: build
 rfcxr:
 	go run ./rfc/xr -texts $(TEXTS) -o dist/rfc
 
+# The pages for the browser: webaccount/dist, webadmin/dist and the licenses of what is in them. Needs node and npm;
+# commit the files. frontend/README.md has more.
+frontend:
+	cd frontend && npm ci --no-audit --no-fund --silent && npm run --silent check && npm run --silent test && npm run --silent build
+
+# Fails if the committed pages are not what their sources give.
+frontendcheck: frontend
+	@out=$$(git status --porcelain -- webaccount/dist webadmin/dist licenses/frontend.txt); \
+	if [ -n "$$out" ]; then echo "$$out"; echo "the pages were out of date: commit what \"make frontend\" wrote"; exit 1; fi
+
 # Collects the licenses of all modules; commit the files. A test tells when it is needed.
 licenses:
 	go run ./licenses/gen
@@ -99,6 +109,15 @@ fuzz:
 		for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg; \
 		done; done
+
+# FUZZCOUNT of the targets, others for each commit, for FUZZTIME each.
+FUZZCOUNT = 12
+fuzzsome:
+	@git grep -o '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' ':!packaging' ':!website' | sed 's|^\(.*\)/[^/]*:func |./\1 |' | \
+	while read -r pkg f; do echo "$$(echo "$$(git rev-parse HEAD) $$pkg $$f" | sha256sum | cut -c1-16) $$pkg $$f"; done | sort | head -n $(FUZZCOUNT) | \
+	while read -r _ pkg f; do \
+		echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg || exit 1; \
+	done
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

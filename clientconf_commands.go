@@ -14,7 +14,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"mox/autotls"
 	"mox/clientconf"
 	"mox/config"
 	"mox/dns"
@@ -77,9 +76,6 @@ func (p *program) printJSON(v any) error {
 	return e.Encode(v)
 }
 
-// dnssecTimeout bounds the lookup of whether a zone is signed.
-const dnssecTimeout = 10 * time.Second
-
 func setupDNSRecords(fs *flag.FlagSet) runFunc {
 	asJSON := fs.Bool("json", false, "print JSON, as -format json")
 	format := fs.String("format", "bind", "`bind|json|table`: a zone file, JSON, or a table for the forms of DNS providers")
@@ -106,13 +102,15 @@ func setupDNSRecords(fs *flag.FlagSet) runFunc {
 			o.Authentic = true
 		case "no":
 		case "auto":
-			if o.Authentic, err = signedZone(ctx, p.resolver(), snap.Hostname); err != nil {
+			if o.Authentic, err = dnsrecords.SignedZone(ctx, p.resolver(), snap.Hostname); err != nil {
 				fmt.Fprintf(p.stderr, "could not look up whether the zone of %s is signed, taken for not: %v\n", snap.Hostname, err)
 			}
 		default:
 			return usagef("-dnssec must be auto, yes or no")
 		}
-		o.AccountURIs = p.accountURIs(snap)
+		if o.AccountURIs, err = dnsrecords.AccountURIs(snap); err != nil {
+			fmt.Fprintf(p.stderr, "no records that restrict certificates to an account: %v\n", err)
+		}
 		records, err := dnsrecords.For(snap, domain.Name(), o)
 		if err != nil {
 			return knownDomains(err, snap)
@@ -173,19 +171,6 @@ func relativeName(name string, domain dns.Domain) string {
 	return name
 }
 
-// accountURIs returns that of the account at the provider of certificates, if there is one.
-func (p *program) accountURIs(snap *config.Snapshot) []string {
-	name := dnsrecords.Provider(snap)
-	uri, err := autotls.StoredAccountURI(snap.DataPath("acme"), name, snap.Static.ACME[name].DirectoryURL)
-	if err != nil {
-		fmt.Fprintf(p.stderr, "no records that restrict certificates to an account: %v\n", err)
-	}
-	if uri == "" {
-		return nil
-	}
-	return []string{uri}
-}
-
 // domainNames returns those that are configured.
 func domainNames(snap *config.Snapshot) []string {
 	var l []string
@@ -194,18 +179,6 @@ func domainNames(snap *config.Snapshot) []string {
 	}
 	slices.Sort(l)
 	return l
-}
-
-// signedZone tells whether DNSSEC vouches for the records of a host, also for there being
-// none.
-func signedZone(ctx context.Context, r dns.Resolver, host dns.Domain) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, dnssecTimeout)
-	defer cancel()
-	_, res, err := r.LookupIP(ctx, "ip4", host.ASCII)
-	if err != nil && !dns.IsNotFound(err) {
-		return false, err
-	}
-	return res.Authentic, nil
 }
 
 func setupDNSCheck(fs *flag.FlagSet) runFunc {

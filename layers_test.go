@@ -20,14 +20,14 @@ var layers = []struct {
 	packages []string
 }{
 	{"base", []string{"licenses", "mlog", "otlp", "metrics", "ratelimit", "atomicfile", "lineio", "deflate", "proxyproto", "sconf", "db", "chunk", "upkeep", "logfile", "ownership"}},
-	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "mbox", "maildir", "authres", "dsn", "refusal", "trace", "ical", "vcard", "jmap", "dav", "webapi"}},
+	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "mbox", "maildir", "authres", "dsn", "refusal", "trace", "ical", "vcard", "jmap", "dav", "webapi", "jsoncall"}},
 	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "srs", "classifier", "dane", "mtasts", "tlsrpt", "dmarcrpt", "arf", "doctext", "sieve", "smtpclient", "imapclient", "acme", "rdap", "updates", "milter"}},
-	{"state", []string{"config", "directory", "store", "queue", "auth", "invite", "junk", "search", "tracelog", "reportdb", "mtastsdb", "ban", "autotls"}},
+	{"state", []string{"config", "directory", "store", "queue", "loginlog", "auth", "invite", "junk", "search", "tracelog", "reportdb", "mtastsdb", "ban", "autotls"}},
 	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "backup", "replica", "account", "dnsrecords", "clientconf", "dnscheck", "status", "admin", "service", "upgrade", "quickstart", "doctor", "reportcard"}},
-	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "page", "setup", "welcome", "adminapi", "accountapi", "mailapi", "webadmin", "webaccount", "webmail"}},
+	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "page", "setup", "welcome", "websession", "accountapi", "adminapi", "mailapi", "webaccount", "webadmin", "webmail"}},
 	// The root package is between: it composes all doors, and moxtest embeds it.
 	{"serving", []string{"serve", "sampledata"}},
-	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration", "interop", "rfc"}},
+	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration", "interop", "rfc", "frontend"}},
 }
 
 // anywhere lists test helpers that tests of any layer may import.

@@ -20,6 +20,7 @@ import (
 	"mox/ctl"
 	"mox/db"
 	"mox/junk"
+	"mox/loginlog"
 	"mox/mtastsdb"
 	"mox/queue"
 	"mox/reportdb"
@@ -310,7 +311,7 @@ func (c *verifyCommand) accounts(ctx context.Context, p *program, s *store.Store
 // for searches is made anew in that case.
 var schemas = map[string]fs.FS{
 	junk.FileName: junk.Schema(), queue.FileName: queue.Schema(), reportdb.FileName: reportdb.Schema(),
-	mtastsdb.FileName: mtastsdb.Schema(), tracelog.FileName: tracelog.Schema(), ban.FileName: ban.Schema(),
+	mtastsdb.FileName: mtastsdb.Schema(), tracelog.FileName: tracelog.Schema(), ban.FileName: ban.Schema(), loginlog.FileName: loginlog.Schema(),
 }
 
 // checkDatabases checks the files of databases other than accounts, and brings them to the version of

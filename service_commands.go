@@ -25,7 +25,7 @@ func serviceCommands() []command {
 const printServiceHelp = `
 Kinds: "systemd" is a unit that begins as root; "systemd-socket" a pair of a socket unit, with
 the addresses of the listeners in mox.conf, and a unit that never has root; "openrc", "freebsd"
-and "launchd" are for other service managers.
+and "launchd" are for other service managers; "nixos" is a module for NixOS with the same unit.
 
 The files name the directory of mox, which has the program, and those of configuration and data.
 Without mox.conf, data is expected in a directory "data" beside that of the configuration, and the

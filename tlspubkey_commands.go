@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -55,29 +54,15 @@ func setupTLSKeyAdd(fs *flag.FlagSet) runFunc {
 		if err != nil {
 			return fmt.Errorf("reading certificate: %w", err)
 		}
-		der, err := certificateOf(b)
+		der, err := auth.CertificatePEM(b)
 		if err != nil {
-			return err
+			return fmt.Errorf("standard input: %w", err)
 		}
 		name := ""
 		if len(args) > 1 {
 			name = args[1]
 		}
 		return p.request(ctx, "tlspubkeyadd", args[0], name, base64.StdEncoding.EncodeToString(der), strconv.FormatBool(*noPreauth))
-	}
-}
-
-// certificateOf returns the first certificate in a PEM file.
-func certificateOf(b []byte) ([]byte, error) {
-	for {
-		block, rest := pem.Decode(b)
-		if block == nil {
-			return nil, errors.New("no certificate in PEM on standard input")
-		}
-		if block.Type == "CERTIFICATE" {
-			return block.Bytes, nil
-		}
-		b = rest
 	}
 }
 

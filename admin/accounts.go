@@ -132,6 +132,11 @@ func (a *Admin) AccountRemove(ctx context.Context, actor Actor, account string) 
 			return fmt.Errorf("account is gone, but its suppression list and history of sent messages could not be removed: %w", err)
 		}
 	}
+	if a.Logins != nil {
+		if err := a.Logins.Forget(ctx, account); err != nil {
+			return fmt.Errorf("account is gone, but the record of its logins stays for a while: %w", err)
+		}
+	}
 	if a.Traces != nil {
 		if err := a.Traces.Forget(ctx, account); err != nil {
 			return fmt.Errorf("account is gone, but decisions about its mail stay in the log for a while: %w", err)

@@ -21,6 +21,7 @@ import (
 	"mox/config"
 	"mox/inbound"
 	"mox/invite"
+	"mox/loginlog"
 	"mox/mlog"
 	"mox/queue"
 	"mox/reportdb"
@@ -55,6 +56,9 @@ type Admin struct {
 
 	// Bans are the networks that are refused; nil: none ever is.
 	Bans *ban.Bans
+
+	// Logins are those of users, and attempts; nil: not recorded.
+	Logins *loginlog.Log
 
 	// Put delivers to an address of this server without checks.
 	Put func(ctx context.Context, to smtp.Address, message io.Reader) error

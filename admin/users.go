@@ -144,7 +144,8 @@ func (a *Admin) invitable(inv invite.Invite) bool {
 	return dest != nil && dest.Account == inv.Account
 }
 
-// InviteAccept sets the password of the account of an invitation, which ends. Sessions that are open stay.
+// InviteAccept sets the password of the account of an invitation, which ends. Sessions that are open stay, but for those of
+// browsers.
 // Errors are invite.ErrInvalid, auth.ErrBadPassword, after which it works still, and others.
 func (a *Admin) InviteAccept(ctx context.Context, actor Actor, token, password string) (inv invite.Invite, rerr error) {
 	if inv, rerr = a.InviteLook(token); rerr != nil {

@@ -2,11 +2,14 @@ package auth
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"strings"
+	"time"
 
+	"mox/loginlog"
 	"mox/sasl"
 )
 
@@ -157,6 +160,7 @@ func (a *Attempt) Finish(ctx context.Context, mechanism, authcid, authzid string
 		f(a.info.Protocol, strings.ToLower(mechanism), result)
 	}
 	remote, now := a.info.Remote.Unmap(), s.Now()
+	a.record(mechanism, authcid, result, now)
 	attrs := []any{"cid", a.info.CID, "remote", remote, "kind", a.info.Protocol, "mechanism", mechanism, "username", authcid, "result", result}
 	switch {
 	case err == nil:
@@ -174,6 +178,25 @@ func (a *Attempt) Finish(ctx context.Context, mechanism, authcid, authzid string
 		s.Log.ErrorContext(ctx, "authentication could not be done", append([]any{"err", err}, attrs...)...)
 	}
 	return p, err
+}
+
+// record tells the recorder of an attempt.
+func (a *Attempt) record(mechanism, authcid, result string, now time.Time) {
+	if a.service.Recorder == nil {
+		return
+	}
+	account := NoAccount
+	if a.account.Name != "" {
+		account = a.account.Name
+	}
+	r := loginlog.Attempt{
+		First: now, Last: now, Count: 1, Account: account, LoginAddress: authcid, RemoteIP: a.info.Remote.Unmap().String(),
+		Protocol: a.info.Protocol, AuthMech: strings.ToLower(mechanism), UserAgent: a.info.Agent, Result: result,
+	}
+	if t := a.info.TLS; t != nil {
+		r.TLS = tls.VersionName(t.Version) + " " + tls.CipherSuiteName(t.CipherSuite)
+	}
+	a.service.Recorder.Record(r)
 }
 
 // judge turns the outcome of an exchange into a principal or an error for the peer.

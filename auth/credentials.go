@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/secure/precis"
@@ -32,6 +33,7 @@ type Credentials struct {
 	SHA1     sasl.SCRAMVerifier `json:"scramSHA1"`
 	SHA256   sasl.SCRAMVerifier `json:"scramSHA256"`
 	CRAMMD5  sasl.CRAMMD5State  `json:"cramMD5"`
+	Changed  time.Time          `json:"changed,omitzero"` // when the password was set; zero: not recorded
 }
 
 // Costs of deriving. The iteration counts are at least those of RFC 7677 section 4;

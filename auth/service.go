@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"mox/loginlog"
 )
 
 // Errors of an attempt that the peer may be told. Any other error is our own failure.
@@ -82,6 +84,11 @@ type Observer struct {
 	Throttled func(kind string)
 }
 
+// Recorder keeps attempts, for users and administrators to see. Record must not wait.
+type Recorder interface {
+	Record(a loginlog.Attempt)
+}
+
 // Config is what a Service is made from. Zero fields get defaults.
 type Config struct {
 	Log       *slog.Logger
@@ -94,6 +101,7 @@ type Config struct {
 	TLSKeyIndex string
 	Limiter     Limiter // nil: no throttling
 	Observer    Observer
+	Recorder    Recorder // of attempts; nil: none
 	Now         func() time.Time
 	Hashers     int // argon2id computations at the same time, default 4
 }
@@ -135,6 +143,7 @@ type Info struct {
 	CID      int64  // connection id
 	Remote   netip.Addr
 	TLS      *tls.ConnectionState // nil without TLS
+	Agent    string               // what the client calls itself, if it does; it may be anything
 }
 
 // Begin starts an attempt. It returns ErrThrottled when the address failed too often.
@@ -157,6 +166,7 @@ func (s *Service) SetPassword(ctx context.Context, account, password string) err
 	if err != nil {
 		return err
 	}
+	c.Changed = s.Now().UTC().Truncate(time.Second)
 	b, err := c.Marshal()
 	if err != nil {
 		return fmt.Errorf("encoding credentials: %w", err)
@@ -165,6 +175,17 @@ func (s *Service) SetPassword(ctx context.Context, account, password string) err
 		return fmt.Errorf("storing credentials: %w", err)
 	}
 	return nil
+}
+
+// PasswordChanged returns when the password of an account was last set; zero where that was not recorded,
+// and without password.
+func (s *Service) PasswordChanged(ctx context.Context, account string) (time.Time, error) {
+	secret, err := s.Secrets.Secret(ctx, account)
+	if err != nil || secret == nil {
+		return time.Time{}, err
+	}
+	c, err := ParseCredentials(secret)
+	return c.Changed, err
 }
 
 // hash runs fn when a slot for hashing is free.

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,6 +71,20 @@ func Fingerprint(c *x509.Certificate) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// CertificatePEM returns the first certificate in a PEM text, in DER.
+func CertificatePEM(b []byte) ([]byte, error) {
+	for {
+		block, rest := pem.Decode(b)
+		if block == nil {
+			return nil, errors.New("no certificate in PEM")
+		}
+		if block.Type == "CERTIFICATE" {
+			return block.Bytes, nil
+		}
+		b = rest
+	}
+}
+
 // keyType names the kind of a certificate's key.
 func keyType(c *x509.Certificate) (string, error) {
 	switch k := c.PublicKey.(type) {
@@ -121,11 +136,10 @@ func (s *Service) completeTLSKey(k *TLSKey, cert *x509.Certificate) (account Acc
 	} else if err != nil {
 		return account, err
 	}
-	bad := func(r rune) bool { return r < ' ' || r == 0x7f }
-	switch {
-	case len(k.Name) > maxKeyName || strings.ContainsFunc(k.Name, bad):
-		return account, fmt.Errorf("%w: name longer than %d octets or with control characters", ErrBadTLSKey, maxKeyName)
-	case len(cert.Raw) > maxClientCert:
+	if err := checkKeyName(k.Name); err != nil {
+		return account, err
+	}
+	if len(cert.Raw) > maxClientCert {
 		return account, fmt.Errorf("%w: certificate larger than %d octets", ErrBadTLSKey, maxClientCert)
 	}
 	k.Account, k.Fingerprint, k.Certificate = account.Name, Fingerprint(cert), cert.Raw
@@ -152,6 +166,34 @@ func (s *Service) RemoveTLSKey(ctx context.Context, fingerprint string) (TLSKey,
 	}
 	delete(s.keyIndex, fingerprint)
 	return k, s.saveKeyIndex()
+}
+
+// UpdateTLSKey changes the name of a key of an account, and NoIMAPPreauth, to those of k. ErrNoTLSKey: the account
+// has no key with the fingerprint of k.
+func (s *Service) UpdateTLSKey(ctx context.Context, k TLSKey) error {
+	if err := checkKeyName(k.Name); err != nil {
+		return err
+	}
+	s.keys.Lock()
+	defer s.keys.Unlock()
+	all, err := s.loadTLSKeys(ctx, k.Account)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(o TLSKey) bool { return o.Fingerprint == k.Fingerprint })
+	if i < 0 {
+		return ErrNoTLSKey
+	}
+	all[i].Name, all[i].NoIMAPPreauth = k.Name, k.NoIMAPPreauth
+	return s.storeTLSKeys(ctx, k.Account, all)
+}
+
+func checkKeyName(name string) error {
+	bad := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if len(name) > maxKeyName || strings.ContainsFunc(name, bad) {
+		return fmt.Errorf("%w: name longer than %d octets or with control characters", ErrBadTLSKey, maxKeyName)
+	}
+	return nil
 }
 
 // TLSKey returns the key with a fingerprint, or ErrNoTLSKey.

@@ -67,7 +67,7 @@ const skippedFile = "search.db"
 // known are the names of files and directories at the top of the data directory; others are
 // copied too, with a warning.
 var known = map[string]bool{
-	"accounts": true, "acme": true, "autotls": true, "backup": true, "queue.db": true, "report.db": true, "mtasts.db": true, "trace.db": true, "ban.db": true,
+	"accounts": true, "acme": true, "autotls": true, "backup": true, "queue.db": true, "report.db": true, "mtasts.db": true, "trace.db": true, "ban.db": true, "login.db": true,
 	"receivedid.key": true, "srs.key": true, "lastknownversion": true, "moxversion": true, "updates": true, "tlspubkeys.json": true,
 	"mox.conf": true, "domains.conf": true, "adminpasswd": true, "dkim": true, "hostkeys": true, "web": true,
 }

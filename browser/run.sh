@@ -21,7 +21,7 @@ if ! command -v chromium >/dev/null; then
 	apt-get update -qq >/dev/null
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >"$work/apt.log" 2>&1 || { tail -5 "$work/apt.log"; exit 1; }
 fi
-cp "$here"/package.json "$here"/package-lock.json "$here"/pages.mjs "$here"/setup.mjs "$here"/invite.mjs "$work"
+cp "$here"/package.json "$here"/package-lock.json "$here"/*.mjs "$work"
 (cd "$work" && npm ci --no-audit --no-fund --silent)
 CGO_ENABLED=0 go build -o "$work/mox" .
 "$work/mox" -loglevel info localserve -dir "$work/data" -ip 127.0.0.1 >"$work/server.log" 2>&1 &

@@ -127,13 +127,60 @@ func (c *Codec) compressible(b []byte) bool {
 	return len(c.enc.EncodeAll(b[at:at+piece], (*buf)[:0])) < piece-piece/32
 }
 
+// Loosen appends the raw bytes of a stored chunk to dst or, with woven false, a chunk that Decode only has to weave and not
+// to decompress: so the work can be shared between who reads and who uses what was read. dst must be empty or
+// nearly so. Its errors wrap ErrCorrupt.
+func (c *Codec) Loosen(dst, data []byte) (b []byte, woven bool, err error) {
+	if len(data) == 0 || data[0] != packed {
+		b, err = c.Decode(dst, data)
+		return b, true, err
+	}
+	p, err := c.open(data[1:])
+	defer p.free()
+	if err != nil {
+		return dst, false, err
+	}
+	dst = append(dst, data[:1+p.head]...)
+	dst = binary.AppendUvarint(dst, uint64(1+len(p.text)))
+	dst = append(append(dst, raw), p.text...)
+	return append(append(dst, raw), p.bin...), false, nil
+}
+
 // unpack appends the raw bytes of a chunk of kind packed, without the byte of the kind, to dst.
 func (c *Codec) unpack(dst, data []byte) ([]byte, error) {
+	p, err := c.open(data)
+	defer p.free()
+	if err != nil {
+		return dst, err
+	}
+	return weave(dst, p.runs, p.text, p.bin)
+}
+
+// parts is what a chunk of kind packed consists of.
+type parts struct {
+	runs              []run
+	head              int // bytes that tell of the runs
+	text, bin         []byte
+	freeText, freeBin func()
+}
+
+// free ends the use of text and bin.
+func (p *parts) free() {
+	if p.freeText != nil {
+		p.freeText()
+	}
+	if p.freeBin != nil {
+		p.freeBin()
+	}
+}
+
+// open takes a chunk of kind packed, without the byte of the kind, apart. The parts are valid until free is called.
+func (c *Codec) open(data []byte) (p parts, err error) {
 	rd := reader{b: data}
-	list := make([]run, rd.uvarint(maxRuns))
+	p.runs = make([]run, rd.uvarint(maxRuns))
 	size := 0
-	for i := range list {
-		r := &list[i]
+	for i := range p.runs {
+		r := &p.runs[i]
 		r.text = rd.uvarint(Size)
 		r.width = rd.uvarint(maxWidth | 1)
 		r.eol = 1 + r.width&1
@@ -146,21 +193,15 @@ func (c *Codec) unpack(dst, data []byte) ([]byte, error) {
 			break
 		}
 	}
+	p.head = len(data) - len(rd.b)
 	n := rd.uvarint(len(data))
 	if rd.bad || n > len(rd.b) {
-		return dst, fmt.Errorf("%w: its runs of base64 are not as they should be", ErrCorrupt)
+		return p, fmt.Errorf("%w: its runs of base64 are not as they should be", ErrCorrupt)
 	}
-	text, free, err := c.plain(rd.b[:n])
-	defer free()
-	if err != nil {
-		return dst, err
+	if p.text, p.freeText, err = c.plain(rd.b[:n]); err == nil {
+		p.bin, p.freeBin, err = c.plain(rd.b[n:])
 	}
-	bin, free, err := c.plain(rd.b[n:])
-	defer free()
-	if err != nil {
-		return dst, err
-	}
-	return weave(dst, list, text, bin)
+	return p, err
 }
 
 // plain is what a chunk of kind raw or compressed holds, valid until free is called.

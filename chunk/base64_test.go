@@ -28,6 +28,15 @@ func random(r *rand.Rand, n int) []byte {
 	return b
 }
 
+// loosened decodes a chunk in two steps.
+func loosened(c *Codec, stored []byte) ([]byte, error) {
+	b, woven, err := c.Loosen(nil, stored)
+	if err != nil || woven {
+		return b, err
+	}
+	return c.Decode(nil, b)
+}
+
 // TestPacked keeps base64 in fewer bytes than it stands for, whatever is around it.
 func TestPacked(t *testing.T) {
 	c := codec(t)
@@ -58,6 +67,9 @@ func TestPacked(t *testing.T) {
 		if err != nil || string(got) != tc.content {
 			t.Errorf("%s: %d bytes came back as %d, %v", name, len(tc.content), len(got), err)
 		}
+		if loose, err := loosened(c, stored); err != nil || string(loose) != tc.content {
+			t.Errorf("%s: %d bytes are %d when loosened first, %v", name, len(tc.content), len(loose), err)
+		}
 		if len(stored) > tc.most {
 			t.Errorf("%s: %d bytes take %d, want at most %d", name, len(tc.content), len(stored), tc.most)
 		}
@@ -82,6 +94,9 @@ func TestPackedDamaged(t *testing.T) {
 		if got, err := c.Decode(nil, good[:i]); err == nil {
 			t.Errorf("cut at %d: %d bytes and no error", i, len(got))
 		}
+		if got, err := loosened(c, good[:i]); err == nil {
+			t.Errorf("cut at %d: %d bytes and no error when loosened first", i, len(got))
+		}
 	}
 }
 
@@ -94,6 +109,9 @@ func FuzzRoundTrip(f *testing.F) {
 		got, err := c.Decode(nil, c.Encode(b))
 		if err != nil || !bytes.Equal(got, b) {
 			t.Errorf("%d bytes came back as %d, %v", len(b), len(got), err)
+		}
+		if got, err := loosened(c, c.Encode(b)); err != nil || !bytes.Equal(got, b) {
+			t.Errorf("%d bytes came back as %d when loosened first, %v", len(b), len(got), err)
 		}
 	})
 }

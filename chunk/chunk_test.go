@@ -60,5 +60,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil && !errors.Is(err, ErrCorrupt) || len(got) > max(Size+1024, len(b)) {
 			t.Error(len(got), err)
 		}
+		if loose, lerr := loosened(c, b); (lerr == nil) != (err == nil) || err == nil && !bytes.Equal(loose, got) {
+			t.Errorf("%d bytes, %v; loosened first %d, %v", len(got), err, len(loose), lerr)
+		}
 	})
 }

@@ -17,10 +17,10 @@ type Listener struct {
 	Submissions        Submissions      `sconf:"optional" sconf-doc:"SMTP for mail programs of users, with TLS from the start (RFC 8314 recommends it over STARTTLS)."`
 	IMAP               IMAP             `sconf:"optional" sconf-doc:"IMAP with STARTTLS."`
 	IMAPS              IMAPS            `sconf:"optional" sconf-doc:"IMAP with TLS from the start (RFC 8314 recommends it over STARTTLS)."`
-	AccountHTTP        WebService       `sconf:"optional" sconf-doc:"Account pages, where users change their settings, without TLS: for private networks and behind a reverse proxy. Default path: /"`
+	AccountHTTP        WebService       `sconf:"optional" sconf-doc:"Account pages, where users change their settings, without TLS: for private networks and behind a reverse proxy. At the host name and addresses of the listener, at localhost, and at client settings domains. Default path: /"`
 	AccountHTTPS       WebService       `sconf:"optional" sconf-doc:"Account pages with TLS. Default path: /"`
-	AdminHTTP          WebService       `sconf:"optional" sconf-doc:"Admin pages without TLS: for loopback and private networks. Default path: /admin/"`
-	AdminHTTPS         WebService       `sconf:"optional" sconf-doc:"Admin pages with TLS. Default path: /admin/"`
+	AdminHTTP          WebService       `sconf:"optional" sconf-doc:"Admin pages without TLS: for loopback and private networks. At the host name and addresses of the listener and at localhost, with the password of \"mox setadminpassword\". Default path: /admin/"`
+	AdminHTTPS         WebService       `sconf:"optional" sconf-doc:"Admin pages with TLS. Better on a listener with loopback or private addresses, too. Default path: /admin/"`
 	WebmailHTTP        WebService       `sconf:"optional" sconf-doc:"Webmail without TLS: for private networks and behind a reverse proxy. Default path: /webmail/"`
 	WebmailHTTPS       WebService       `sconf:"optional" sconf-doc:"Webmail with TLS. Default path: /webmail/"`
 	WebAPIHTTP         WebService       `sconf:"optional" sconf-doc:"HTTP API for programs to send and process mail, without TLS. Default path: /webapi/"`

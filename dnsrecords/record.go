@@ -55,10 +55,16 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		Precondition      string `json:",omitempty"`
 		Section           string
 	}{Name: r.Name, Type: r.Type, Value: r.Value, TTL: int(r.TTL / time.Second), Purpose: r.Purpose, Precondition: r.Precondition, Section: r.Section}
-	if r.Type == "TXT" {
-		v.Quoted = quotedLine(r.Value)
-	}
+	v.Quoted = r.Quoted()
 	return json.Marshal(v)
+}
+
+// Quoted is the value of a TXT record in the quoted strings of a zone file; empty for others.
+func (r Record) Quoted() string {
+	if r.Type != "TXT" {
+		return ""
+	}
+	return quotedLine(r.Value)
 }
 
 // Options are what the configuration does not say.

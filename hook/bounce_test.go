@@ -61,6 +61,8 @@ func null(t *trace.Trace) { t.Facts.MailFrom = "" }
 func (f *fixture) outgoing(t *testing.T) []webapi.OutgoingHook {
 	t.Helper()
 	synctest.Wait()
+	time.Sleep(gather)
+	synctest.Wait()
 	var l []webapi.OutgoingHook
 	for _, r := range f.recv.all() {
 		if strings.HasSuffix(r.url, "/in") {

@@ -172,13 +172,21 @@ func (h *Hooks) Run(ctx context.Context) {
 // Kick says that a call may be due: for queue.Options.HooksChanged. It never waits.
 func (h *Hooks) Kick() { signal(h.kick) }
 
+// gather is for how long deliveries to an account without a webhook are gathered before they are looked at
+// for notifications.
+const gather = 50 * time.Millisecond
+
 // Touch says that messages were delivered to an account: for store.Options.Added. It never
 // waits.
 func (h *Hooks) Touch(account string) {
-	if h.c.Config().Accounts[account] == nil {
-		return
+	info := h.c.Config().Accounts[account]
+	switch {
+	case info == nil:
+	case Watched(info):
+		h.touch(account, h.c.Now())
+	default:
+		h.touch(account, h.c.Now().Add(gather))
 	}
-	h.touch(account, h.c.Now())
 }
 
 // Sync looks at all accounts that have webhooks: at start, and when the configuration has
@@ -197,10 +205,11 @@ func (h *Hooks) Forget(account string) { h.touch(account, h.c.Now()) }
 
 func (h *Hooks) touch(account string, at time.Time) {
 	h.mu.Lock()
-	if t, ok := h.touched[account]; !ok || at.Before(t) {
-		h.touched[account] = at
+	defer h.mu.Unlock()
+	if t, ok := h.touched[account]; ok && !at.Before(t) {
+		return
 	}
-	h.mu.Unlock()
+	h.touched[account] = at
 	signal(h.wake)
 }
 

@@ -239,6 +239,8 @@ func (f *fixture) deliver(account, rcpt, text string, edit func(*trace.Trace)) s
 	}
 	f.hooks.Touch(account)
 	synctest.Wait()
+	time.Sleep(gather)
+	synctest.Wait()
 	return added
 }
 

@@ -70,13 +70,13 @@ func (s *session) newAppender(p *place) *appender {
 }
 
 // prepare has a message compressed and parsed while the next one comes in, one at a time.
-func (a *appender) prepare(sp *store.Spool) {
+func (a *appender) prepare(ctx context.Context, m store.NewMessage) {
 	a.wait()
 	done := make(chan struct{})
 	a.preparing = done
 	go func() {
 		defer close(done)
-		sp.Prepare()
+		a.account.Prepare(ctx, &m)
 	}()
 }
 
@@ -126,7 +126,7 @@ func (a *appender) message(ctx context.Context, m *imap.AppendMessage) error {
 		return a.s.afterSkip(a.s.dec.SkipAppend(), err)
 	}
 	if n := len(a.msgs); n > 0 {
-		a.prepare(a.msgs[n-1].Spool)
+		a.prepare(ctx, a.msgs[n-1])
 	}
 	nm.Spool = a.s.srv.cfg.Accounts.NewSpool()
 	a.msgs = append(a.msgs, nm)

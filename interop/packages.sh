@@ -3,15 +3,16 @@
 # system, and what Debian's lintian says. Sourced by run.sh.
 
 case_packages() {
-	install lintian rpm systemd curl cpio
+	install lintian rpm systemd curl cpio ruby nix-bin
 	local v
 	for v in v1.2.3 v1.2.4; do
-		MAINTAINER="mox authors <mox@example.org>" RELEASE_DIR=$PWD/$v "$here/../packaging/release.sh" "$v" "linux/$(go env GOARCH)"
+		MAINTAINER="mox authors <mox@example.org>" RELEASE_URL=https://releases.example.org/mox RELEASE_DIR=$PWD/$v "$here/../packaging/release.sh" "$v" "linux/$(go env GOARCH)"
 	done
 	lintian --fail-on error,warning,info v1.2.3/*.deb 2>&1 | tee lintian
 	! grep -E '^[EWI]:' lintian || return 1
 	(cd v1.2.3 && sha256sum -c --quiet SHA256SUMS)
 	packages_apk
+	packages_recipes v1.2.3
 	timeout -k 5 120 unshare --net --mount --uts --pid --fork --kill-child --mount-proc bash "$here/packages_inside.sh" deb v1.2.3/*.deb v1.2.4/*.deb
 	timeout -k 5 120 unshare --net --mount --uts --pid --fork --kill-child --mount-proc bash "$here/packages_inside.sh" rpm v1.2.3/*.rpm v1.2.4/*.rpm
 }
@@ -37,6 +38,27 @@ packages_apk() {
 		files = {m.name: m for m in tarfile.open(fileobj=io.BytesIO(parts[1][1]))}
 		assert files["usr/bin/mox"].mode & 0o777 == 0o755 and files["etc/init.d/mox"].mode & 0o777 == 0o755
 		assert not any(n.startswith("usr/lib/systemd") for n in files)
+	EOF
+}
+
+# packages_recipes installs by the formula for Homebrew, and evaluates those for Nix, with as much of either
+# as is here.
+packages_recipes() {
+	mkdir homebrew
+	ruby "$here/recipes.rb" "$1" homebrew
+	nix-instantiate --eval --strict --json --arg dir "$PWD/$1" "$here/recipes.nix" >nix.json
+	python3 - "$1" <<-'EOF'
+		import json, sys
+		n = json.load(open("nix.json"))
+		assert n["version"] == "1.2.3" and n["meta"]["mainProgram"] == "mox", n
+		assert n["x86"].startswith("https://releases.example.org/mox/mox-v1.2.3-linux-"), n["x86"]
+		assert n["missing"] is False, "a system without a release has one"
+		assert n["options"] == ["enable", "openFirewall", "package"], n["options"]
+		unit = n["config"]["systemd"]["services"]["mox"]
+		assert unit["serviceConfig"]["ExecStart"] == "/package/bin/mox -config /var/lib/mox/config/mox.conf serve", unit
+		assert unit["serviceConfig"]["ExecReload"] == "/coreutils/bin/kill -HUP $MAINPID", unit
+		assert len(unit["serviceConfig"]["SystemCallFilter"]) == 2 and unit["wantedBy"] == ["multi-user.target"], unit
+		assert 25 in n["config"]["networking"]["firewall"]["allowedTCPPorts"], n
 	EOF
 }
 

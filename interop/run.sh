@@ -17,6 +17,7 @@
 #	interop/run.sh objectstore  backups and the replica in a real object store
 #	interop/run.sh packages   the packages for Debian and Red Hat, installed, upgraded, removed
 #	interop/run.sh container  the container image, by Podman
+#	interop/run.sh arm64      the program for the other processor, by QEMU
 #	interop/run.sh acme       certificates from Pebble, and from files; the same
 #	interop/run.sh ban       bans in the packet filter of the kernel, by nft and ipset
 set -u
@@ -452,6 +453,7 @@ run quickstart case_quickstart
 . "$here/acme.sh"
 . "$here/packages.sh"
 . "$here/container.sh"
+. "$here/arm64.sh"
 
 if grep -E 'panic|m="unhandled' "$work/server.log"; then
 	echo "FAIL  the server logged a panic"

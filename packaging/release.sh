@@ -8,7 +8,8 @@
 # RELEASE_KEY naming a private key of "mox updates genkey", SHA256SUMS is signed, and the release is added
 # to the feed in dist/feed, or in the directory FEED, with what CHANGELOG.md has below "## VERSION".
 # packaging/feed.conf says where programs look for updates. docs/releases.md has the whole.
-# MAINTAINER, as "name <address>", is who packages say they are from.
+# MAINTAINER, as "name <address>", is who packages say they are from. With RELEASE_URL, where the files will be
+# published, there are mox.rb for Homebrew, and package.nix and module.nix for Nix and NixOS.
 #
 #	packaging/release.sh -image VERSION NAME         such as v1.2.3 registry.example.org/mox
 #
@@ -90,6 +91,82 @@ extras() {
 	done
 }
 
+# recipes makes what other package managers need, for those of the platforms that they have.
+recipes() { # here out platform ...
+	local here=$1 out=$2 platform file sum system os cpu homebrew="" nix=""
+	shift 2
+	for platform in "$@"; do
+		file=mox-$VERSION-${platform/\//-}.tar.gz
+		sum=$(sha256sum <"$out/$file" | cut -c1-64)
+		case $platform in
+		darwin/amd64) system="x86_64-darwin macos intel" ;;
+		darwin/arm64) system="aarch64-darwin macos arm" ;;
+		linux/amd64) system="x86_64-linux linux intel" ;;
+		linux/arm64) system="aarch64-linux linux arm" ;;
+		*) continue ;;
+		esac
+		read -r system os cpu <<<"$system"
+		nix+="    $system = { url = \"$RELEASE_URL/$file\"; sha256 = \"$sum\"; };"$'\n'
+		homebrew+="  on_$os do"$'\n'"    on_$cpu do"$'\n'"      url \"$RELEASE_URL/$file\""$'\n'"      sha256 \"$sum\""$'\n'"    end"$'\n'"  end"$'\n'
+	done
+	cat >"$out/mox.rb" <<-END
+		class Mox < Formula
+		  desc "Complete mail server in one binary"
+		  homepage "$RELEASE_URL"
+		  version "${VERSION#v}"
+		  license "MIT"
+		$homebrew
+		  def install
+		    bin.install "mox"
+		    system bin/"mox", "manpages", buildpath/"man"
+		    man1.install Dir[buildpath/"man/man1/*"]
+		    man5.install Dir[buildpath/"man/man5/*"]
+		    generate_completions_from_executable(bin/"mox", "completion")
+		  end
+
+		  service do
+		    run [opt_bin/"mox", "localserve", "-dir", var/"mox-localserve"]
+		    keep_alive true
+		  end
+
+		  test do
+		    assert_match version.to_s, shell_output("#{bin}/mox version")
+		  end
+		end
+	END
+	cat >"$out/package.nix" <<-END
+		# mox $VERSION as it was released: pkgs.callPackage ./package.nix { }
+		{ lib, stdenvNoCC, fetchurl, installShellFiles }:
+		let
+		  sources = {
+		$nix  };
+		  system = stdenvNoCC.hostPlatform.system;
+		in
+		stdenvNoCC.mkDerivation {
+		  pname = "mox";
+		  version = "${VERSION#v}";
+		  src = fetchurl (sources.\${system} or (throw "there is no release of mox for \${system}"));
+		  nativeBuildInputs = [ installShellFiles ];
+		  installPhase = ''
+		    install -Dm755 mox \$out/bin/mox
+		    \$out/bin/mox manpages man
+		    installManPage man/man?/*
+		    for shell in bash zsh fish; do
+		      \$out/bin/mox completion \$shell >mox.\$shell
+		    done
+		    installShellCompletion mox.bash mox.zsh mox.fish
+		  '';
+		  meta = {
+		    description = "Complete mail server in one binary";
+		    license = lib.licenses.mit;
+		    mainProgram = "mox";
+		    platforms = builtins.attrNames sources;
+		  };
+		}
+	END
+	"$here" -config /var/lib/mox/config/mox.conf config printservice -dir /var/lib/mox -kind nixos >"$out/module.nix"
+}
+
 release() {
 	local out=${RELEASE_DIR:-$PWD/dist/release} platform name
 	tmp=$(mktemp -d)
@@ -108,6 +185,7 @@ release() {
 		tar -C "$tmp" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - "$name" | gzip -n >"$out/$name.tar.gz"
 		[[ $platform != linux/* ]] || packages "$tmp" "$tmp/$name" "${platform#*/}" "$out"
 	done
+	[ -z "${RELEASE_URL:-}" ] || recipes "$tmp/here" "$out" "$@"
 	(cd "$out" && sha256sum -- * >SHA256SUMS)
 	if [ -n "${RELEASE_KEY:-}" ]; then
 		sign "$tmp/here" "$tmp" "$out" "$@"
@@ -161,7 +239,7 @@ v*)
 	release "$@"
 	;;
 *)
-	sed -n '2,18s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac

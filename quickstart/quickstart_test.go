@@ -500,34 +500,6 @@ func TestUndo(t *testing.T) {
 	}
 }
 
-// TestPassword: all characters occur, and first and last are letters or digits.
-func TestPassword(t *testing.T) {
-	if len(alphabet) != 79 {
-		t.Errorf("%d characters", len(alphabet))
-	}
-	o, _ := goodOptions(t)
-	o.setDefaults()
-	seen := map[byte]bool{}
-	for range 500 {
-		pw, err := password(o.Rand)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(pw) != 12 || !strings.Contains(letters, pw[:1]) || !strings.Contains(letters, pw[11:]) {
-			t.Fatalf("password %q", pw)
-		}
-		for i := range pw {
-			seen[pw[i]] = true
-		}
-	}
-	if len(seen) != len(alphabet) {
-		t.Errorf("%d of %d characters occur", len(seen), len(alphabet))
-	}
-	if _, err := password(strings.NewReader("short")); err == nil {
-		t.Error("password without randomness")
-	}
-}
-
 // TestAccountNames: names of accounts are names of directories.
 func TestAccountNames(t *testing.T) {
 	for localpart, want := range map[string]string{"You": "you", "a.b": "a.b", "o/c": "o-c", "jürgen": "jürgen", ".x.": "x"} {

@@ -121,10 +121,10 @@ func (p *Plan) Write(ctx context.Context) (_ *Result, rerr error) {
 	}()
 	r := &Result{Plan: p, writer: w}
 	var err error
-	if r.AdminPassword, err = password(p.Options.Rand); err != nil {
+	if r.AdminPassword, err = auth.GeneratePassword(p.Options.Rand); err != nil {
 		return nil, err
 	}
-	if r.AccountPassword, err = password(p.Options.Rand); err != nil {
+	if r.AccountPassword, err = auth.GeneratePassword(p.Options.Rand); err != nil {
 		return nil, err
 	}
 	if err := w.configuration(r); err != nil {

@@ -19,6 +19,7 @@ import (
 	"mox/dmarcrpt"
 	"mox/dns"
 	"mox/junk"
+	"mox/loginlog"
 	"mox/mtasts"
 	"mox/mtastsdb"
 	"mox/queue"
@@ -52,7 +53,10 @@ func (w *writer) logins() error {
 	if err != nil {
 		return err
 	}
-	_, err = w.s.Auth.AddTLSKey(w.ctx, auth.TLSKey{Login: address(Account), Name: "sample"}, cert)
+	if _, err = w.s.Auth.AddTLSKey(w.ctx, auth.TLSKey{Login: address(Account), Name: "sample"}, cert); err != nil {
+		return err
+	}
+	_, err = w.s.AccountSessions.Make(w.ctx, Account, address(Account), "198.51.100.7", "sample")
 	return err
 }
 
@@ -159,6 +163,15 @@ func (w *writer) reports() error {
 	steps = append(steps, err)
 	_, err = db.Suppress(w.ctx, reportdb.Suppression{Kind: reportdb.KindDMARC, Address: "reports@there.example", Until: w.now.Add(retiredPeriod), Comment: "bounced"})
 	return errors.Join(append(steps, err)...)
+}
+
+// attempts records a login that succeeded and one that did not.
+func (w *writer) attempts() error {
+	now := w.s.Now()
+	for _, login := range [][2]string{{"ok", Account}, {"badcreds", "-"}} {
+		w.s.Logins.Record(loginlog.Attempt{Last: now, Account: login[1], LoginAddress: address(Account), RemoteIP: "198.51.100.7", Protocol: "webaccount", AuthMech: "weblogin", Result: login[0]})
+	}
+	return nil
 }
 
 // bans has a network banned, one that somebody logs in from, and one that verified mail comes from.

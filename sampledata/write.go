@@ -74,7 +74,7 @@ func (w *writer) all() error {
 		make func() error
 	}{
 		{"accounts", w.accounts}, {"logins", w.logins}, {"junk filter", w.junk}, {"queue", w.queue}, {"reports", w.reports},
-		{"log of decisions", w.traces}, {"bans", w.bans}, {"search index", w.index},
+		{"log of decisions", w.traces}, {"bans", w.bans}, {"record of logins", w.attempts}, {"search index", w.index},
 	} {
 		if err := part.make(); err != nil {
 			return fmt.Errorf("making %s: %w", part.name, err)

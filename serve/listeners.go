@@ -55,6 +55,10 @@ var services = []offering{
 	{servicePprof, func(l *config.ListenerInfo) (bool, int) { return l.PprofHTTP.Enabled, l.PprofHTTP.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebserverHTTP.Enabled, l.WebserverHTTP.Port }},
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.WebserverHTTPS.Enabled, l.WebserverHTTPS.Port }},
+	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.AccountHTTP.Enabled, l.AccountHTTP.Port }},
+	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.AccountHTTPS.Enabled, l.AccountHTTPS.Port }},
+	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.AdminHTTP.Enabled, l.AdminHTTP.Port }},
+	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.AdminHTTPS.Enabled, l.AdminHTTPS.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTP.Enabled, l.WebAPIHTTP.Port }},
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTPS.Enabled, l.WebAPIHTTPS.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) {
@@ -70,8 +74,6 @@ var services = []offering{
 		return l.AutoconfigHTTPS.Enabled && !l.AutoconfigHTTPS.NonTLS, l.AutoconfigHTTPS.Port
 	}},
 	// Those without anything to serve yet have a port for the sake of the mail on it.
-	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.AccountHTTPS.Enabled, l.AccountHTTPS.Port }),
-	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.AdminHTTPS.Enabled, l.AdminHTTPS.Port }),
 	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.WebmailHTTPS.Enabled, l.WebmailHTTPS.Port }),
 	// Authorities connect to it (tls-alpn-01), if there is nothing else.
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.ACMEPort != 0, l.ACMEPort }},

@@ -175,6 +175,8 @@ func localConfig(ips []string) (*config.Dynamic, *config.Static) {
 	l.IMAPS = config.IMAPS{Enabled: true, Port: localPorts.imaps}
 	l.WebserverHTTP = config.WebserverService{Enabled: true, Port: localPorts.http}
 	l.AutoconfigHTTPS = config.DiscoveryService{Enabled: true, Port: localPorts.http, NonTLS: true}
+	l.AccountHTTP = config.WebService{Enabled: true, Port: localPorts.http, Path: "/account/"}
+	l.AdminHTTP = config.WebService{Enabled: true, Port: localPorts.http}
 	l.WebAPIHTTP = config.WebService{Enabled: true, Port: localPorts.http}
 	l.MetricsHTTP = config.PlainService{Enabled: true, Port: localPorts.metrics}
 	static := &config.Static{
@@ -279,9 +281,13 @@ func localOverview(snap *config.Snapshot, version string) *webserver.Overview {
 		CertFile: snap.ConfigPath(localCertificate),
 		Metrics:  fmt.Sprintf("http://%s/metrics", net.JoinHostPort(host, fmt.Sprint(l.MetricsHTTP.Port))),
 	}
-	if l.WebAPIHTTP.Enabled {
-		o.API = fmt.Sprintf("http://%s%s", net.JoinHostPort(host, fmt.Sprint(l.WebAPIHTTP.Port)), l.WebAPIHTTP.Path)
+	at := func(w config.WebService) string {
+		if !w.Enabled {
+			return ""
+		}
+		return fmt.Sprintf("http://%s%s", net.JoinHostPort(host, fmt.Sprint(w.Port)), w.Path)
 	}
+	o.API, o.Account, o.Admin, o.AdminPassword = at(l.WebAPIHTTP), at(l.AccountHTTP), at(l.AdminHTTP), LocalAdminPassword
 	for _, s := range []struct {
 		enabled bool
 		webserver.OverviewService
@@ -307,6 +313,12 @@ func printLocal(w io.Writer, o *webserver.Overview) {
 	fmt.Fprintf(w, "  login %s, password %s\n\n", o.Login, o.Password)
 	for _, s := range o.Services {
 		fmt.Fprintf(w, "  %-12s %s:%-6d %-18s %s\n", s.Name, o.Host, s.Port, s.Security, s.Use)
+	}
+	if o.Account != "" {
+		fmt.Fprintf(w, "  %-12s %s\n", "Account", o.Account)
+	}
+	if o.Admin != "" {
+		fmt.Fprintf(w, "  %-12s %s (password %s)\n", "Admin", o.Admin, o.AdminPassword)
 	}
 	fmt.Fprintf(w, "  %-12s %s\n\nCertificate to trust: %s\n\nTry:\n\n", "Metrics", o.Metrics, o.CertFile)
 	for _, line := range o.Try() {

@@ -56,8 +56,8 @@ func (s secrets) SetSecret(ctx context.Context, account string, secret []byte) e
 // tokensName is the setting of an account that has its API tokens.
 const tokensName = "auth/tokens"
 
-// Tokens and SetTokens make it an [auth.Tokens] too.
-func (s secrets) Tokens(ctx context.Context, account string) ([]byte, error) {
+// setting returns one of an account; nil: there is none, or no such account.
+func (s secrets) setting(ctx context.Context, account, name string) ([]byte, error) {
 	acc, err := s.store.Account(ctx, account)
 	if errors.Is(err, store.ErrNoAccount) {
 		return nil, nil
@@ -65,16 +65,25 @@ func (s secrets) Tokens(ctx context.Context, account string) ([]byte, error) {
 		return nil, err
 	}
 	defer acc.Release()
-	return acc.Setting(ctx, tokensName)
+	return acc.Setting(ctx, name)
 }
 
-func (s secrets) SetTokens(ctx context.Context, account string, b []byte) error {
+func (s secrets) setSetting(ctx context.Context, account, name string, b []byte) error {
 	acc, err := s.store.Account(ctx, account)
 	if err != nil {
 		return err
 	}
 	defer acc.Release()
-	return acc.SetSetting(ctx, tokensName, b)
+	return acc.SetSetting(ctx, name, b)
+}
+
+// Tokens and SetTokens make it an [auth.Tokens] too.
+func (s secrets) Tokens(ctx context.Context, account string) ([]byte, error) {
+	return s.setting(ctx, account, tokensName)
+}
+
+func (s secrets) SetTokens(ctx context.Context, account string, b []byte) error {
+	return s.setSetting(ctx, account, tokensName, b)
 }
 
 // tlsKeysName is the setting of an account that has its TLS public keys.
@@ -84,23 +93,11 @@ const tlsKeysName = "auth/tlspubkeys"
 type tlsKeys struct{ *Server }
 
 func (k tlsKeys) TLSKeys(ctx context.Context, account string) ([]byte, error) {
-	acc, err := k.Store.Account(ctx, account)
-	if errors.Is(err, store.ErrNoAccount) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	defer acc.Release()
-	return acc.Setting(ctx, tlsKeysName)
+	return k.secrets().setting(ctx, account, tlsKeysName)
 }
 
 func (k tlsKeys) SetTLSKeys(ctx context.Context, account string, b []byte) error {
-	acc, err := k.Store.Account(ctx, account)
-	if err != nil {
-		return err
-	}
-	defer acc.Release()
-	return acc.SetSetting(ctx, tlsKeysName, b)
+	return k.secrets().setSetting(ctx, account, tlsKeysName, b)
 }
 
 func (k tlsKeys) Accounts() []string {

@@ -22,7 +22,7 @@ func (s *Server) build() error {
 	s.buildAuth()
 	s.Admin = &admin.Admin{
 		Config: s.Config, Store: s.Store, Auth: s.Auth, Levels: s.Levels,
-		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Process: s, Traces: s.Traces, Junk: s.Junk, Index: s.Search, Queue: s.Queue, Reports: s.Reports, Bans: s.Bans, Certificates: s, Retry: func() { s.outbound.Retry() },
+		Log: mlog.New("admin", s.Log), Now: s.Now, Stop: s.AskStop, Process: s, Traces: s.Traces, Junk: s.Junk, Index: s.Search, Queue: s.Queue, Reports: s.Reports, Bans: s.Bans, Logins: s.Logins, Certificates: s, Retry: func() { s.outbound.Retry() },
 		HoldLocal: func(ctx context.Context) (func(), error) { return s.outbound.HoldLocal(ctx) },
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
@@ -60,6 +60,7 @@ func (s *Server) buildAuth() {
 
 		TLSKeyIndex: s.Config.Snapshot().DataPath("tlspubkeys.json"),
 		Limiter:     limiter,
+		Recorder:    s.Logins,
 		Now:         s.Now,
 		Observer: auth.Observer{
 			Attempt:   func(kind, variant, result string) { attempts.Inc(kind, variant, result) },

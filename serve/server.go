@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ import (
 	"mox/imapserver"
 	"mox/inbound"
 	"mox/junk"
+	"mox/loginlog"
 	"mox/metrics"
 	"mox/mlog"
 	"mox/mtastsdb"
@@ -50,6 +52,7 @@ import (
 	"mox/webapiserver"
 	"mox/webhandler"
 	"mox/webserver"
+	"mox/websession"
 	"mox/welcome"
 )
 
@@ -107,6 +110,9 @@ type Server struct {
 	Policies *mtastsdb.DB // MTA-STS policies of other domains
 	Reports  *reportdb.DB
 	Bans     *ban.Bans // networks that are refused
+	Logins   *loginlog.Log
+	// AccountSessions are those of the account pages.
+	AccountSessions *websession.Sessions
 	// Certificates are those gotten by ACME; nil: no listener has such.
 	Certificates *autotls.Manager
 
@@ -139,7 +145,9 @@ type Server struct {
 	webapi       *webapiserver.Server
 	discovery    *discovery.Discovery
 	welcome      *welcome.Server
-	sites        *webhandler.Sites  // nil: no listener has web sites
+	sites        *webhandler.Sites // nil: no listener has web sites
+	accountPages http.Handler
+	adminPages   http.Handler
 	webLimiter   *ratelimit.Limiter // of HTTP requests; nil: no limit
 	// webConnections are those of HTTP; nil: no limit.
 	webConnections *ratelimit.Open
@@ -211,6 +219,9 @@ func New(o Options) (_ *Server, rerr error) {
 	if err := s.openBans(snap); err != nil {
 		return nil, err
 	}
+	if s.Logins, err = loginlog.Open(snap.DataPath(loginlog.FileName), loginlog.Options{Log: s.Log, Now: s.Now}); err != nil {
+		return nil, err
+	}
 	if err := s.openCertificates(snap); err != nil {
 		return nil, err
 	}
@@ -271,6 +282,7 @@ func (s *Server) prepareReload(old, snap *config.Snapshot) (config.Prepared, err
 			s.Certificates.SetNames(autotls.NamesOf(snap))
 		}
 		s.syncHooks(old, snap)
+		s.syncSessions(old, snap)
 		s.queueboxes.Load().Touch("") // their names may be others
 		s.imap.Recheck()
 		s.checkCapabilities(snap)
@@ -529,6 +541,9 @@ func (s *Server) closeState() error {
 		s.sites.Close()
 	}
 	errs = append(errs, s.closeCertificates(), s.closeSending(), s.closeReception())
+	if s.Logins != nil {
+		errs = append(errs, s.Logins.Close())
+	}
 	if s.Bans != nil {
 		errs = append(errs, s.Bans.Close())
 	}

@@ -34,6 +34,9 @@ func (s *Server) buildWeb() error {
 		s.webConnections = ratelimit.NewOpen(webConnectionsOpen)
 	}
 	s.buildWebAPI()
+	if err := s.buildPages(); err != nil {
+		return err
+	}
 	s.buildDiscovery()
 	if err := s.buildWelcome(); err != nil {
 		return err
@@ -54,7 +57,7 @@ func (s *Server) buildSites() error {
 	var err error
 	s.sites, err = webhandler.New(webhandler.Config{
 		Log:      mlog.New("webhandler", s.Log),
-		Internal: map[string]http.Handler{"webapi": webserver.Secure(s.webapi)},
+		Internal: map[string]http.Handler{"webapi": webserver.Secure(s.webapi), "account": webserver.Secure(s.accountPages), "admin": webserver.Secure(s.adminPages)},
 		CacheDir: snap.DataPath("tmp/httpstaticcompresscache"),
 		RootCAs:  snap.RootCAs,
 	})
@@ -199,14 +202,12 @@ func (s *Server) webRouter(o openSocket) webserver.Router {
 // addApplications adds the applications of a listener that are on a port.
 func (s *Server) addApplications(p *webserver.Router, l *config.ListenerInfo, port int) {
 	host := func(h string) bool { return s.isServiceHost(l, h, false) }
-	for _, w := range []struct {
-		name    string
-		conf    config.WebService
-		handler http.Handler
-	}{{"webapi", l.WebAPIHTTP, s.webapi}, {"webapi", l.WebAPIHTTPS, s.webapi}} {
-		if w.conf.Enabled && w.conf.Port == port {
-			p.Services = append(p.Services, webserver.Service{Name: w.name, Path: w.conf.Path, Handler: w.handler, Host: host, Body: -1})
-			p.Forwarded = p.Forwarded || w.conf.Forwarded
+	for _, a := range s.applications(l, port) {
+		host := func(h string) bool { return s.isServiceHost(l, h, a.admin) }
+		p.Services = append(p.Services, webserver.Service{Name: a.name, Path: a.conf.Path, Handler: a.handler, Host: host, Body: -1})
+		p.Forwarded = p.Forwarded || a.conf.Forwarded
+		if a.name == "account" {
+			p.Services = append(p.Services, webserver.ChangePassword(a.conf.Path+"#/password", host))
 		}
 	}
 	if len(p.Services) > 0 {

@@ -1,5 +1,5 @@
 // Package service prints what a system's service manager needs to run "mox serve": units of
-// systemd, and scripts of OpenRC, FreeBSD's rc and macOS's launchd. Nothing is installed here.
+// systemd, a module for NixOS made from one, and scripts of OpenRC, FreeBSD's rc and macOS's launchd. Nothing is installed here.
 //
 // There are two ways to run under systemd. [Unit] is the usual one: it begins as root,
 // binds its ports, opens the TLS keys, and does everything else in a process without rights.

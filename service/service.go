@@ -30,7 +30,7 @@ type Options struct {
 }
 
 // Kinds are the values of "mox config printservice -kind", the default first.
-var kinds = []string{"systemd", "systemd-socket", "openrc", "freebsd", "launchd"}
+var kinds = []string{"systemd", "systemd-socket", "openrc", "freebsd", "launchd", "nixos"}
 
 // Kinds lists what [Print] can make, the default first.
 func Kinds() []string { return slices.Clone(kinds) }
@@ -75,6 +75,9 @@ func Print(kind string, o Options) ([]File, error) {
 		return o.files(File{Path: "/usr/local/etc/rc.d/mox", Executable: true}, "freebsd")
 	case "launchd":
 		return o.files(File{Path: "/Library/LaunchDaemons/mox.plist"}, "mox.plist")
+	case "nixos":
+		f, err := o.nixModule()
+		return []File{f}, err
 	}
 	return nil, fmt.Errorf("kind %q: must be one of %s", kind, strings.Join(kinds, ", "))
 }

@@ -32,6 +32,29 @@ func TestUnit(t *testing.T) {
 	}
 }
 
+// TestNixOS has all that the unit has, in a module.
+func TestNixOS(t *testing.T) {
+	files, err := Print("nixos", Options{Dir: `/srv/"${x}"`, User: "mail"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := files[0].Content
+	for _, want := range []string{
+		`ExecStart = "${cfg.package}/bin/mox -config \"/srv/\\\"$\${x}\\\"/config/mox.conf\" serve";`, `ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";`,
+		`users.users.${"mail"} = {`, `home = "/srv/\"\${x}\"";`, `after = [ "network-online.target" "nss-lookup.target" "time-sync.target" ];`,
+		`SystemCallFilter = [ "@system-service landlock`, `ProtectSystem = "strict";`, `wantedBy = [ "multi-user.target" ];`,
+	} {
+		if !strings.Contains(module, want) {
+			t.Errorf("module lacks %s:\n%s", want, module)
+		}
+	}
+	for line := range strings.Lines(Unit("/srv/mox", "mail")) {
+		if key, _, ok := strings.Cut(line, "="); ok && line[0] != '#' && !strings.Contains(strings.ToLower(module), strings.ToLower(key)+" = ") {
+			t.Errorf("module lacks %s", key)
+		}
+	}
+}
+
 // TestQuoting has names that mean something to the files they are in.
 func TestQuoting(t *testing.T) {
 	const dir = `/srv/a "b" $c 100% <d>`

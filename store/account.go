@@ -59,6 +59,8 @@ type Account struct {
 	views    map[MailboxID]*entry
 	uses     int64 // counts closes of boxes
 
+	looks atomic.Int64 // how many messages more are looked up before they are compressed, see holds
+
 	reap reaper
 }
 

@@ -46,11 +46,7 @@ func (a *Account) add(ctx context.Context, msgs []NewMessage, auto bool, target 
 	if err != nil {
 		return r, fmt.Errorf("adding message: %w", err)
 	}
-	weight := 0
-	for _, p := range ps {
-		weight += p.weight()
-	}
-	err = a.do(ctx, weight, func(t *tx) error {
+	err = a.doPrepared(ctx, ps, func(t *tx) error {
 		b, err := target(t)
 		if err != nil {
 			return err
@@ -95,7 +91,10 @@ func (a *Account) prepareAll(ctx context.Context, msgs []NewMessage, freed int64
 	if err := q.Room(len(msgs), total); err != nil {
 		return nil, err
 	}
-	return ps, a.stageAll(ctx, ps)
+	for _, p := range ps {
+		p.held = a.holds(ctx, p)
+	}
+	return ps, a.compress(ctx, ps)
 }
 
 // stageTime is how long a body that is written in advance is left alone. When its
@@ -108,6 +107,9 @@ func (a *Account) stageAll(ctx context.Context, ps []*prepared) error {
 	var group []*prepared
 	weight := 0
 	for _, p := range ps {
+		if p.held || p.staged != 0 {
+			continue
+		}
 		if p.m.Spool.size > stageSize {
 			if err := a.stageLarge(ctx, p); err != nil {
 				return err
@@ -135,7 +137,7 @@ func (a *Account) stageGroup(ctx context.Context, group []*prepared, weight int)
 			if err := t.insertBody(id, p, 0, 0, 0, t.now); err != nil {
 				return err
 			}
-			if err := t.insertChunks(id, 1, p.c.chunks); err != nil {
+			if err := t.insertChunks(id, 1, p.chunks); err != nil {
 				return err
 			}
 			p.staged = id
@@ -259,6 +261,9 @@ func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, er
 	if same != 0 {
 		return same, t.c.ExecInts("UPDATE body SET refs=refs+1 WHERE id=?", int64(same))
 	}
+	if p.held {
+		return 0, errNotHeld
+	}
 	id := p.staged
 	if id == 0 {
 		id = t.newBody()
@@ -273,7 +278,7 @@ func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, er
 		}
 		p.staged = 0 // taken, also when the operation fails: then it is freed
 	} else if err = t.insertBody(id, p, 1, thread, box, received); err == nil {
-		err = t.insertChunks(id, 1, p.c.chunks)
+		err = t.insertChunks(id, 1, p.chunks)
 	}
 	if err != nil {
 		return 0, err
@@ -282,7 +287,7 @@ func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, er
 		return id, err
 	}
 	// What it refers to may come later. freeBody finds these keys in the header.
-	return id, t.insertKeys(id, p.c.thread.wanted())
+	return id, t.insertKeys(id, p.thread.wanted())
 }
 
 func (t *tx) insertBody(id BodyID, p *prepared, refs int, thread ThreadID, box MailboxID, received time.Time) error {
@@ -291,7 +296,7 @@ func (t *tx) insertBody(id BodyID, p *prepared, refs int, thread ThreadID, box M
 		freed = t.now.Add(stageTime).Unix()
 	}
 	err := t.c.Exec("INSERT INTO body (id, refs, freed, size, prefix, location, thread, subject, mailbox_id, received, hash) VALUES (?,?,?,?,?,0,?,?,?,?,?)",
-		int64(id), refs, freed, p.size, len(p.m.Prefix), int64(thread), p.c.thread.subject, int64(box), received.Unix(), p.hash[:])
+		int64(id), refs, freed, p.size, len(p.m.Prefix), int64(thread), p.thread.subject, int64(box), received.Unix(), p.hash[:])
 	if err != nil || p.prefix == nil {
 		return err
 	}
@@ -329,7 +334,7 @@ func (t *tx) insertRendered(id BodyID, p *prepared, received time.Time) error {
 	if err != nil {
 		return err
 	}
-	return t.insertKeys(id, []int64{c.thread.msgID, c.thread.subject})
+	return t.insertKeys(id, []int64{p.thread.msgID, p.thread.subject})
 }
 
 // insertKeys makes a body found by keys; 0 is none.

@@ -44,7 +44,8 @@ type aheadPiece struct {
 	body         int   // of ids
 	size, prefix int64 // of the body
 	n            int   // number of the chunk; -1: the body is empty
-	raw          []byte
+	data         []byte
+	woven        bool // data is the raw bytes, otherwise a chunk that has been loosened
 }
 
 // ReadAhead makes a [ReadAhead] of some bodies. With whole all of their content is read
@@ -84,12 +85,19 @@ func (h *ReadAhead) Open(i int) (*BodyReader, error) {
 	}
 	b := &BodyReader{a: h.a, ctx: h.ctx, id: h.ids[i]}
 	b.r = h.a.s.codec.NewReader(func(n int) error {
-		if p := h.piece(); p != nil && p.body == i && p.n == n {
-			b.r.Give(n, p.raw)
-			h.next++
+		p := h.piece()
+		if p == nil || p.body != i || p.n != n {
+			return b.fetch(n)
+		}
+		h.next++
+		if p.woven {
+			b.r.Give(n, p.data)
 			return nil
 		}
-		return b.fetch(n)
+		if b.r.Fill(n, p.data) != nil {
+			return b.fetch(n) // which tells what is wrong
+		}
+		return nil
 	})
 	b.r.Layout(p.size, p.prefix)
 	return b, nil
@@ -199,10 +207,12 @@ func (w *aheadWork) chunk(c *db.Conn, b *aheadBatch) (ok bool, err error) {
 	if rows.Next() {
 		buf := w.room(b, want)
 		at := len(*buf)
-		raw, err := w.a.s.codec.Decode((*buf)[at:], rows.Bytes(0))
-		if ok = err == nil && len(raw) == want; ok {
-			*buf = (*buf)[:at+want]
-			b.pieces = append(b.pieces, aheadPiece{w.i, w.size, w.prefix, w.n, raw})
+		data, woven, err := w.a.s.codec.Loosen((*buf)[at:], rows.Bytes(0))
+		if ok = err == nil && (!woven || len(data) == want); ok {
+			if at+len(data) <= cap(*buf) { // otherwise it is elsewhere
+				*buf = (*buf)[:at+len(data)]
+			}
+			b.pieces = append(b.pieces, aheadPiece{w.i, w.size, w.prefix, w.n, data, woven})
 		}
 	}
 	return ok, rows.Close()

@@ -18,11 +18,10 @@ import (
 // goroutines can prepare what one adds. weight is about the number of bytes that adding it
 // writes. A message of more than 2 MiB stays as it is until it is added.
 func (sp *Spool) Condense() (weight int, err error) {
-	c, err := sp.prepare()
-	if err != nil {
+	p := prepared{m: &NewMessage{Spool: sp}}
+	if err := p.compress(); err != nil {
 		return 0, err
 	}
-	p := prepared{m: &NewMessage{Spool: sp}, c: c, headers: c.headers}
 	if weight = p.weight(); sp.size > stageSize || sp.file != nil {
 		return weight, nil
 	}
@@ -86,11 +85,11 @@ func (k *Known) Take(ctx context.Context, sp *Spool) (bool, error) {
 	if len(k.list) == 0 {
 		return false, nil
 	}
-	c, err := sp.prepare()
+	id, err := sp.identify()
 	if err != nil {
 		return false, err
 	}
-	key := knownKey(c.keys.msgID, sp.size)
+	key := knownKey(id.msgID, sp.size)
 	hash := sha256.Sum256(sp.sum[:])
 	i, _ := slices.BinarySearchFunc(k.list, key, func(m knownMessage, key uint64) int { return cmp.Compare(m.key, key) })
 	for ; i < len(k.list) && k.list[i].key == key; i++ {

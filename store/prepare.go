@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -49,16 +50,21 @@ func CommonHeader(name string) bool {
 	return slices.ContainsFunc(commonHeaders, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
+// identity is what tells whether an account has a message already, and which thread it is of.
+type identity struct {
+	msgID  string
+	thread threadKeys
+	sort   message.SortKeys
+}
+
 // content is what is computed once for a Spool, however many mailboxes it goes to.
 type content struct {
-	chunks  [][]byte // nil when the body is to be staged
 	headers []byte
 	tooLong bool // headers is not kept: the header was cut, or has no empty line at its end
 
 	envelope, envelopeUTF8, structure, structureUTF8, plain, plainUTF8 []byte
 	preview                                                            string
 	keys                                                               keyColumns
-	thread                                                             threadKeys
 }
 
 // keyColumns is a row of body_key.
@@ -85,43 +91,56 @@ func hashKey(kind, s string) int64 {
 	return 1
 }
 
-// Prepare does in advance what adding a finished message does first, without the database:
-// compressing it and what is shown of it. That can be done while the next message of a
-// command comes in. What goes wrong is said by who adds it. It must be over before Close.
-func (sp *Spool) Prepare() { _, _ = sp.prepare() }
+// Prepare does in advance what adding a message with a finished spool does first: compressing it and
+// what is shown of it. That can be done while the next message of a
+// command comes in. What goes wrong is said by who adds it. It must be over before the spool is closed.
+func (a *Account) Prepare(ctx context.Context, m *NewMessage) {
+	if p, err := a.prepareMessage(m); err == nil && !a.holds(ctx, p) {
+		_ = p.compress()
+	}
+}
+
+// contained turns a panic of f into an error: who comes next would find nothing, after one in a goroutine of its own.
+func contained[T any](f func() (T, error)) (v T, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("preparing message: panic: %v\n%s", x, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// identify computes the spool's identity once.
+func (sp *Spool) identify() (*identity, error) {
+	sp.identified.Do(func() {
+		sp.identity, sp.identityErr = contained(func() (*identity, error) {
+			if sp.part == nil {
+				return nil, fmt.Errorf("spool was not finished")
+			}
+			return identify(sp.part), nil
+		})
+	})
+	return sp.identity, sp.identityErr
+}
 
 // prepare computes the spool's content once.
 func (sp *Spool) prepare() (*content, error) {
-	sp.once.Do(func() {
-		// Who comes here next would find nothing, after a panic in a goroutine of its own.
-		defer func() {
-			if x := recover(); x != nil {
-				sp.content, sp.contentErr = nil, fmt.Errorf("preparing message: panic: %v\n%s", x, debug.Stack())
-			}
-		}()
-		sp.content, sp.contentErr = sp.compute()
-	})
+	sp.once.Do(func() { sp.content, sp.contentErr = contained(sp.compute) })
 	return sp.content, sp.contentErr
 }
 
 func (sp *Spool) compute() (*content, error) {
-	p := sp.part
-	if p == nil {
-		return nil, fmt.Errorf("spool was not finished")
+	id, err := sp.identify()
+	if err != nil {
+		return nil, err
 	}
-	c := &content{}
-	if sp.size <= stageSize {
-		var err error
-		if c.chunks, err = sp.encoded(); err != nil {
-			return nil, fmt.Errorf("reading message: %w", err)
-		}
-	}
+	p, c := sp.part, &content{}
 	if err := c.readHeaders(sp, p); err != nil {
 		return nil, fmt.Errorf("reading header: %w", err)
 	}
 	c.render(p)
 	c.preview = message.Preview(p, sp)
-	c.setKeys(p)
+	c.setKeys(p, id)
 	return c, nil
 }
 
@@ -197,17 +216,33 @@ func cut(s string) string {
 	return s
 }
 
-func (c *content) setKeys(p *message.Part) {
+func identify(p *message.Part) *identity {
 	k := p.SortKeys(time.Time{})
+	id := &identity{sort: k}
+	if k.Subject != "" {
+		id.thread.subject = hashKey("subject", k.Subject)
+	}
+	id.thread.reply = k.Reply
+	id.thread.report = p.Type == "multipart" && p.Subtype == "report"
+	e := p.Envelope
+	if e == nil {
+		return id
+	}
+	if ids := message.ParseMessageIDs(e.MessageID, 1); len(ids) > 0 {
+		id.msgID = cut(ids[0])
+		id.thread.msgID = hashKey("id", id.msgID)
+	}
+	id.thread.refs = references(e.References, e.InReplyTo)
+	return id
+}
+
+func (c *content) setKeys(p *message.Part, id *identity) {
+	k := &id.sort
 	c.keys = keyColumns{
 		sent: k.Date.Unix(), hasDate: !k.Date.IsZero(), reply: k.Reply, baseSubject: cut(k.Subject),
 		from: cut(k.From), to: cut(k.To), cc: cut(k.Cc), displayFrom: cut(k.DisplayFrom), displayTo: cut(k.DisplayTo),
+		msgID: id.msgID,
 	}
-	if k.Subject != "" {
-		c.thread.subject = hashKey("subject", k.Subject)
-	}
-	c.thread.reply = k.Reply
-	c.thread.report = p.Type == "multipart" && p.Subtype == "report"
 	e := p.Envelope
 	if e == nil {
 		return
@@ -215,11 +250,6 @@ func (c *content) setKeys(p *message.Part) {
 	c.keys.textFrom, c.keys.textTo = addressText(e.From), addressText(e.To)
 	c.keys.textCc, c.keys.textBcc = addressText(e.Cc), addressText(e.Bcc)
 	c.keys.textSubject = cut(message.CasemapKey(message.DecodeWords(e.Subject)))
-	if ids := message.ParseMessageIDs(e.MessageID, 1); len(ids) > 0 {
-		c.keys.msgID = cut(ids[0])
-		c.thread.msgID = hashKey("id", c.keys.msgID)
-	}
-	c.thread.refs = references(e.References, e.InReplyTo)
 }
 
 // references are the hashes of References and, after those, In-Reply-To, last first.
@@ -270,34 +300,41 @@ func addressText(list []message.Address) string {
 
 // prepared is a message ready for the committer.
 type prepared struct {
-	m       *NewMessage
+	m      *NewMessage
+	thread *threadKeys
+	size   int64
+	hash   [sha256.Size]byte
+	held   bool   // an equal body was there when the message was prepared: nothing of the following is needed
+	staged BodyID // where the chunks have been written, 0: not yet
+
 	c       *content
-	size    int64
-	hash    [sha256.Size]byte
-	prefix  []byte // stored chunk 0, nil without prefix
+	chunks  [][]byte // nil when the body is to be staged
+	prefix  []byte   // stored chunk 0, nil without prefix
 	headers []byte
 	parts   []byte
-	staged  BodyID // where the chunks have been written, 0: not yet
 }
 
 // weight is about the number of bytes that adding it writes.
 func (p *prepared) weight() int {
-	n := 1024 + len(p.prefix) + len(p.headers) + len(p.parts) + len(p.c.envelope) + len(p.c.structure)
+	n := 1024 + len(p.prefix) + len(p.headers) + len(p.parts)
+	if p.c != nil {
+		n += len(p.c.envelope) + len(p.c.structure)
+	}
 	if p.staged == 0 {
-		for _, ch := range p.c.chunks {
+		for _, ch := range p.chunks {
 			n += len(ch)
 		}
 	}
 	return n
 }
 
-// prepareMessage does all work that needs no database.
+// prepareMessage finds out what a message is.
 func (a *Account) prepareMessage(m *NewMessage) (*prepared, error) {
-	c, err := m.Spool.prepare()
+	id, err := m.Spool.identify()
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{m: m, c: c, size: m.Spool.size + int64(len(m.Prefix)), headers: c.headers}
+	p := &prepared{m: m, thread: &id.thread, size: m.Spool.size + int64(len(m.Prefix))}
 	if limit := a.s.o.MaxMessageSize; limit > 0 && p.size > limit || m.Spool.size > maxBodySize || len(m.Prefix) > maxHeader {
 		return nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, p.size)
 	}
@@ -305,17 +342,38 @@ func (a *Account) prepareMessage(m *NewMessage) (*prepared, error) {
 	h.Write(m.Spool.sum[:])
 	h.Write(m.Prefix)
 	h.Sum(p.hash[:0])
-	part := m.Spool.part
-	if len(m.Prefix) > 0 {
-		p.prefix = a.s.codec.Encode(m.Prefix)
-		if !c.tooLong {
-			p.headers = append(commonFields(m.Prefix), c.headers...)
+	return p, nil
+}
+
+// render makes what is shown of a message.
+func (p *prepared) render() (err error) {
+	sp := p.m.Spool
+	if p.c, err = sp.prepare(); err != nil {
+		return err
+	}
+	p.headers = p.c.headers
+	part := sp.part
+	if len(p.m.Prefix) > 0 {
+		p.prefix = sp.s.codec.Encode(p.m.Prefix)
+		if !p.c.tooLong {
+			p.headers = append(commonFields(p.m.Prefix), p.c.headers...)
 		}
-		part = shifted(part, int64(len(m.Prefix)))
+		part = shifted(part, int64(len(p.m.Prefix)))
 		part.HeaderStart = 0
 	}
 	p.parts = part.AppendBinaryStructure(nil)
-	return p, nil
+	return nil
+}
+
+// compress makes all that is written of a message.
+func (p *prepared) compress() (err error) {
+	if err := p.render(); err != nil {
+		return err
+	}
+	if p.chunks, err = p.m.Spool.encoded(); err != nil {
+		return fmt.Errorf("reading message: %w", err)
+	}
+	return nil
 }
 
 // shifted returns a copy of a part tree whose offsets are n higher.

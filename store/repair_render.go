@@ -120,8 +120,7 @@ func (a *Account) readAgain(ctx context.Context, id BodyID) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.c.chunks = nil
-	return p, nil
+	return p, p.render()
 }
 
 // renderBody replaces what is rendered of a body. ok is false when it is gone.
@@ -141,8 +140,8 @@ func (t *tx) renderBody(id BodyID, p *prepared) (ok bool, err error) {
 	if err := rows.Close(); err != nil || !ok {
 		return false, err
 	}
-	wanted := p.c.thread.wanted()
-	keys := append([]int64{subject, p.c.thread.subject, p.c.thread.msgID}, append(old.wanted(), wanted...)...)
+	wanted := p.thread.wanted()
+	keys := append([]int64{subject, p.thread.subject, p.thread.msgID}, append(old.wanted(), wanted...)...)
 	if msgID != "" {
 		keys = append(keys, hashKey("id", msgID))
 	}
@@ -158,7 +157,7 @@ func (t *tx) renderBody(id BodyID, p *prepared) (ok bool, err error) {
 			return false, err
 		}
 	}
-	if err := t.c.ExecInts("UPDATE body SET subject=? WHERE id=?", p.c.thread.subject, int64(id)); err != nil {
+	if err := t.c.ExecInts("UPDATE body SET subject=? WHERE id=?", p.thread.subject, int64(id)); err != nil {
 		return false, err
 	}
 	if err := t.insertRendered(id, p, time.Unix(received, 0)); err != nil || !waits || p.c.tooLong {
@@ -271,7 +270,7 @@ func (a *Account) readLong(ctx context.Context, bodies []threadBody) error {
 		} else if err != nil {
 			return err
 		}
-		b.refs, b.report = p.c.thread.refs, p.c.thread.report
+		b.refs, b.report = p.thread.refs, p.thread.report
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (a *Account) Replace(ctx context.Context, src MailboxID, uid UID, dst Mailb
 		if err != nil {
 			return err
 		}
-		return a.do(ctx, ps[0].weight(), func(t *tx) error {
+		return a.doPrepared(ctx, ps, func(t *tx) error {
 			r, err = t.replace(src, uid, dst, ps)
 			return err
 		})

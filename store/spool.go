@@ -58,12 +58,20 @@ type Spool struct {
 	part   *message.Part
 	sum    [sha256.Size]byte
 
+	identified  sync.Once // guards identity and identityErr
+	identity    *identity
+	identityErr error
+
 	once       sync.Once // guards content and contentErr
 	content    *content
 	contentErr error
 
-	early  sync.WaitGroup // of Encode
-	chunks [][]byte       // of Encode, once early is over; nil: not made, or it failed
+	early     sync.WaitGroup // of Encode
+	packed    sync.Once      // guards chunks and chunksErr, once early is over
+	chunks    [][]byte
+	chunksErr error
+
+	held atomic.Pointer[Account] // one that had equal content when it was looked up, see [Account.holds]
 }
 
 // NewSpool returns an empty spool. It must be closed.
@@ -185,14 +193,19 @@ func (sp *Spool) Encode() {
 	})
 }
 
-// encoded returns the chunks of the message.
+// encoded returns the chunks of the message, nil for one that is to be staged.
 func (sp *Spool) encoded() ([][]byte, error) {
 	sp.early.Wait()
-	if sp.chunks != nil {
-		return sp.chunks, nil
-	}
-	chunks, _, err := sp.s.codec.EncodeFrom(sp.reader(), sp.size)
-	return chunks, err
+	sp.packed.Do(func() {
+		if sp.chunks != nil || sp.size > stageSize {
+			return
+		}
+		sp.chunks, sp.chunksErr = contained(func() ([][]byte, error) {
+			chunks, _, err := sp.s.codec.EncodeFrom(sp.reader(), sp.size)
+			return chunks, err
+		})
+	})
+	return sp.chunks, sp.chunksErr
 }
 
 // Finish ends writing, and parses and hashes the message.

@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"time"
+
+	"mox/db"
 )
 
 // Bounds of looking for a thread.
@@ -16,7 +18,7 @@ const (
 // findThread finds the thread that a message belongs to, 0 for a new one, and a body
 // with equal content, 0 for none.
 func (t *tx) findThread(box MailboxID, p *prepared, received time.Time) (same BodyID, thread ThreadID, err error) {
-	k := &p.c.thread
+	k := p.thread
 	if same, thread, err = t.sameID(p); err != nil || thread != 0 {
 		return same, thread, err
 	}
@@ -35,19 +37,19 @@ func (t *tx) findThread(box MailboxID, p *prepared, received time.Time) (same Bo
 // sameID looks for messages with the same Message-ID: they are of the same thread, and
 // mostly the same message once more.
 func (t *tx) sameID(p *prepared) (same BodyID, thread ThreadID, err error) {
-	if p.c.thread.msgID == 0 {
+	if p.thread.msgID == 0 {
 		return 0, 0, nil
 	}
 	// A staged body is complete only for who staged it, and a trace is of one delivery.
 	share := p.staged == 0 && p.m.Trace == nil
-	err = t.candidates(p.c.thread.msgID, maxSameID, func(c *candidate) bool {
+	err = candidates(t.c, p.thread.msgID, maxSameID, func(c *candidate) bool {
 		if c.refs == 0 {
 			return false
 		}
 		if thread == 0 {
 			thread = c.thread
 		}
-		if share && c.stored && c.size == p.size && bytes.Equal(c.hash, p.hash[:]) {
+		if share && c.equal(p.size, p.hash[:]) {
 			same = c.id
 		}
 		return same != 0
@@ -59,7 +61,7 @@ func (t *tx) sameID(p *prepared) (same BodyID, thread ThreadID, err error) {
 // subject; reports of delivery have a subject of their own.
 func (t *tx) referred(k *threadKeys) (thread ThreadID, err error) {
 	for _, ref := range k.refs {
-		err := t.candidates(ref, maxSameID, func(c *candidate) bool {
+		err := candidates(t.c, ref, maxSameID, func(c *candidate) bool {
 			if c.subject == k.subject || k.report {
 				thread = c.thread
 			}
@@ -98,7 +100,7 @@ func (t *tx) waiting(k *threadKeys) (thread ThreadID, err error) {
 		keys = append(keys, wantedKey(k.msgID))
 	}
 	for _, h := range keys {
-		err := t.candidates(h, maxSameID, func(c *candidate) bool {
+		err := candidates(t.c, h, maxSameID, func(c *candidate) bool {
 			if c.subject == k.subject {
 				thread = c.thread
 			}
@@ -114,7 +116,7 @@ func (t *tx) waiting(k *threadKeys) (thread ThreadID, err error) {
 // sameSubject looks for what a reply that does not say so is a reply to: the newest
 // message of about that time in the same mailbox with the same subject.
 func (t *tx) sameSubject(box MailboxID, subject, received int64) (thread ThreadID, err error) {
-	err = t.candidates(subject, maxSameSubject, func(c *candidate) bool {
+	err = candidates(t.c, subject, maxSameSubject, func(c *candidate) bool {
 		if c.mailbox == box && c.received >= received-28*day && c.received <= received+day {
 			thread = c.thread
 		}
@@ -136,9 +138,14 @@ type candidate struct {
 	stored   bool // its content is in use
 }
 
+// equal reports whether messages can share the body: one of that size and hash.
+func (c *candidate) equal(size int64, hash []byte) bool {
+	return c.refs > 0 && c.stored && c.size == size && bytes.Equal(c.hash, hash)
+}
+
 // candidates calls f for the bodies with a key, the newest first, until f returns true.
-func (t *tx) candidates(hash int64, max int, f func(*candidate) bool) error {
-	rows := t.c.QueryInts("SELECT b.id, b.refs, b.size, b.thread, b.subject, b.mailbox_id, b.received, b.hash, b.location FROM lookup l JOIN body b ON b.id=l.body_id WHERE l.hash=? ORDER BY l.body_id DESC LIMIT ?", hash, int64(max))
+func candidates(conn *db.Conn, hash int64, max int, f func(*candidate) bool) error {
+	rows := conn.QueryInts("SELECT b.id, b.refs, b.size, b.thread, b.subject, b.mailbox_id, b.received, b.hash, b.location FROM lookup l JOIN body b ON b.id=l.body_id WHERE l.hash=? ORDER BY l.body_id DESC LIMIT ?", hash, int64(max))
 	for rows.Next() {
 		c := candidate{
 			BodyID(rows.Int64(0)), rows.Int64(1), rows.Int64(2), ThreadID(rows.Int64(3)), rows.Int64(4), MailboxID(rows.Int64(5)), rows.Int64(6), rows.Bytes(7), rows.Int64(8) == locationChunks,

@@ -1,10 +1,7 @@
 package webapiserver
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"mox/jsoncall"
 	"mox/webapi"
 )
 
@@ -167,35 +164,8 @@ func readFile(p *multipart.Part, limit int64) (webapi.File, error) {
 
 // decodeRequest decodes a JSON object strictly into v and returns v.
 func decodeRequest(b []byte, v any) (any, error) {
-	// RFC 8259 8.1: encoding/json would put U+FFFD for what is no UTF-8, and a text in another
-	// charset would be sent as rubbish.
-	if !utf8.Valid(b) {
-		return nil, protocolError("request is not valid: it is not in UTF-8")
-	}
-	if !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{")) {
-		return nil, protocolError("request is not valid: it must be a JSON object")
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return nil, protocolError("request is not valid: %s", jsonProblem(err))
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, protocolError("request has more after its JSON object")
+	if err := jsoncall.Decode(b, v); err != nil {
+		return nil, protocolError("%v", err)
 	}
 	return v, nil
-}
-
-// jsonProblem says what is wrong with JSON in words of the API, not of Go.
-func jsonProblem(err error) string {
-	var e *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &e):
-		// The fields of an embedded struct are those of the request.
-		field := strings.ReplaceAll("."+e.Field, ".Message.", ".")[1:]
-		return fmt.Sprintf("%s: %s in place of: %s", cmp.Or(field, "the request"), e.Value, typeName(e.Type))
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return "the JSON ends too early"
-	}
-	return strings.TrimPrefix(err.Error(), "json: ")
 }

@@ -3,25 +3,25 @@ package webapiserver
 import (
 	"encoding/json"
 	"reflect"
-	"slices"
 	"strings"
-	"time"
 
+	"mox/jsoncall"
 	"mox/webapi"
 )
 
-// object is a JSON object with its fields in order of their names.
-type object map[string]any
+type object = jsoncall.Object
 
 // openAPI returns the OpenAPI 3.1 document of the API, made from the Go types.
 func openAPI() []byte {
-	g := &generator{schemas: object{}, requests: map[reflect.Type]bool{}}
+	var requests []any
 	for _, m := range webapi.Methods() {
-		reach(reflect.TypeOf(m.Request), g.requests)
+		requests = append(requests, m.Request)
 	}
+	g := jsoncall.NewSchemas(requests...)
+	g.Enums = map[reflect.Type]any{reflect.TypeFor[webapi.Event](): webapi.Events()}
 	paths, hooks := object{}, object{}
 	for _, m := range webapi.Methods() {
-		paths["/"+m.Name] = object{"post": g.operation(m)}
+		paths["/"+m.Name] = object{"post": operation(g, m)}
 	}
 	for _, h := range []struct {
 		name, summary string
@@ -32,11 +32,11 @@ func openAPI() []byte {
 	} {
 		hooks[h.name] = object{"post": object{
 			"summary": h.summary, "operationId": h.name + "Webhook",
-			"requestBody": object{"required": true, "content": object{"application/json": object{"schema": g.schema(reflect.TypeOf(h.v))}}},
+			"requestBody": object{"required": true, "content": object{"application/json": object{"schema": g.Of(reflect.TypeOf(h.v))}}},
 			"responses":   object{"200": object{"description": "Taken. After any other status the call is repeated."}},
 		}}
 	}
-	g.schema(reflect.TypeFor[webapi.Error]())
+	g.Of(reflect.TypeFor[webapi.Error]())
 	doc := object{
 		"openapi": "3.1.0",
 		"info": object{
@@ -48,42 +48,18 @@ func openAPI() []byte {
 		"paths":    paths,
 		"webhooks": hooks,
 		"components": object{
-			"schemas": g.schemas,
+			"schemas": g.All,
 			"securitySchemes": object{
 				"basic": object{"type": "http", "scheme": "basic", "description": "An email address of the account, and its password."},
 				"token": object{"type": "http", "scheme": "bearer", "description": "A token of \"mox token add\", with the scope of the method."},
 			},
 		},
 	}
-	b, err := json.MarshalIndent(doc, "", "\t")
-	if err != nil {
-		panic(err) // maps, slices and strings only
-	}
-	return append(b, '\n')
+	return jsoncall.Marshal(doc)
 }
 
-// generator makes JSON schemas (draft 2020-12, as OpenAPI 3.1 has it) of Go types.
-type generator struct {
-	schemas  object
-	requests map[reflect.Type]bool // structs that are in requests
-}
-
-// reach adds a struct, and those in it, to seen.
-func reach(t reflect.Type, seen map[reflect.Type]bool) {
-	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer || t.Kind() == reflect.Map {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() || seen[t] {
-		return
-	}
-	seen[t] = true
-	for _, f := range fields(t) {
-		reach(f.Type, seen)
-	}
-}
-
-func (g *generator) operation(m webapi.Method) object {
-	request := g.schema(reflect.TypeOf(m.Request))
+func operation(g *jsoncall.Schemas, m webapi.Method) object {
+	request := g.Of(reflect.TypeOf(m.Request))
 	properties := object{"request": request}
 	if m.Files {
 		for _, name := range []string{"alternativefile", "inlinefile", "attachedfile"} {
@@ -91,12 +67,12 @@ func (g *generator) operation(m webapi.Method) object {
 		}
 	}
 	content := object{
-		"application/json":    object{"schema": request, "example": compact(m.Request)},
+		"application/json":    object{"schema": request, "example": json.RawMessage(jsoncall.Example(m.Request, ""))},
 		"multipart/form-data": object{"schema": object{"type": "object", "required": []any{"request"}, "properties": properties}, "encoding": object{"request": object{"contentType": "application/json"}}},
 	}
 	result := object{"*/*": object{}}
 	if m.Raw == "" {
-		result = object{"application/json": object{"schema": g.schema(reflect.TypeOf(m.Result)), "example": filled(m.Result)}}
+		result = object{"application/json": object{"schema": g.Of(reflect.TypeOf(m.Result)), "example": jsoncall.Filled(m.Result)}}
 	}
 	failure := object{"application/json": object{"schema": object{"$ref": "#/components/schemas/Error"}}}
 	op := object{
@@ -116,115 +92,4 @@ func (g *generator) operation(m webapi.Method) object {
 		op["parameters"] = []any{object{"name": webapi.HeaderIdempotencyKey, "in": "header", "description": "The same as the field IdempotencyKey.", "schema": object{"type": "string", "maxLength": 200}}}
 	}
 	return op
-}
-
-// schema returns the schema of a type; that of a struct is put among the components.
-func (g *generator) schema(t reflect.Type) object {
-	switch {
-	case t == reflect.TypeFor[time.Time]():
-		return object{"type": "string", "format": "date-time"}
-	case t == reflect.TypeFor[[]byte]():
-		return object{"type": []any{"string", "null"}, "contentEncoding": "base64"}
-	}
-	switch t.Kind() {
-	case reflect.Pointer:
-		return nullable(g.schema(t.Elem()))
-	case reflect.Struct:
-		g.component(t)
-		return object{"$ref": "#/components/schemas/" + t.Name()}
-	case reflect.Slice:
-		return object{"type": []any{"array", "null"}, "items": g.schema(t.Elem())}
-	case reflect.Array:
-		return object{"type": "array", "items": g.schema(t.Elem()), "minItems": t.Len(), "maxItems": t.Len()}
-	case reflect.Map:
-		return object{"type": []any{"object", "null"}, "additionalProperties": g.schema(t.Elem())}
-	case reflect.Bool:
-		return object{"type": "boolean"}
-	case reflect.Int, reflect.Int64:
-		return object{"type": "integer"}
-	case reflect.String:
-		s := object{"type": "string"}
-		if t == reflect.TypeFor[webapi.Event]() {
-			s["enum"] = webapi.Events()
-		}
-		return s
-	}
-	panic("no schema for type " + t.String())
-}
-
-func nullable(s object) object {
-	if typ, ok := s["type"].(string); ok {
-		s["type"] = []any{typ, "null"}
-		return s
-	}
-	return object{"anyOf": []any{s, object{"type": "null"}}}
-}
-
-// component makes the schema of a struct.
-func (g *generator) component(t reflect.Type) {
-	if _, ok := g.schemas[t.Name()]; ok {
-		return
-	}
-	// Requests may lack fields but those with a tag, and have no others. What the server sends
-	// has all fields, and gets more in later versions.
-	request := g.requests[t]
-	properties, required := object{}, []any{}
-	component := object{"type": "object", "properties": properties, "additionalProperties": !request}
-	g.schemas[t.Name()] = component // before its fields, which may be of the same type
-	for _, f := range fields(t) {
-		s := g.schema(f.Type)
-		if k := f.Type.Kind(); !request && (k == reflect.Slice || k == reflect.Map) {
-			s["type"] = s["type"].([]any)[0] // empty, never null
-		}
-		s["description"] = f.Tag.Get("doc")
-		properties[f.Name] = s
-		if !request || isRequired(f) {
-			required = append(required, f.Name)
-		}
-	}
-	if len(required) > 0 {
-		component["required"] = required
-	}
-}
-
-func isRequired(f reflect.StructField) bool { return f.Tag.Get("required") == "true" }
-
-// compact is an example of a request, without what is not used in it.
-func compact(v any) json.RawMessage { return json.RawMessage(example(v, "")) }
-
-// filled returns an example of a result with empty lists in place of null, as the server
-// sends them.
-func filled(v any) any {
-	p := reflect.New(reflect.TypeOf(v))
-	p.Elem().Set(reflect.ValueOf(v))
-	fill(p.Elem())
-	return p.Elem().Interface()
-}
-
-func fill(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
-			return
-		}
-		for i := range v.NumField() {
-			fill(v.Field(i))
-		}
-	case reflect.Slice:
-		if v.IsNil() {
-			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-		}
-		for i := range v.Len() {
-			fill(v.Index(i))
-		}
-	case reflect.Map:
-		if v.IsNil() {
-			v.Set(reflect.MakeMap(v.Type()))
-		}
-	}
-}
-
-// fields are those of a struct, with those of embedded structs in their place.
-func fields(t reflect.Type) []reflect.StructField {
-	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Anonymous })
 }

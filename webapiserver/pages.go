@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 
+	"mox/jsoncall"
 	"mox/webapi"
 )
 
@@ -215,7 +216,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 func newMethodPage(m webapi.Method, r *http.Request) methodPage {
-	p := methodPage{Method: m, RequestExample: example(m.Request, "  "), Compact: strings.ReplaceAll(example(m.Request, ""), "'", `'\''`)}
+	p := methodPage{Method: m, RequestExample: jsoncall.Example(m.Request, "  "), Compact: strings.ReplaceAll(jsoncall.Example(m.Request, ""), "'", `'\''`)}
 	p.Rows = strings.Count(p.RequestExample, "\n") + 2
 	scheme := r.URL.Scheme
 	if scheme == "" {
@@ -227,48 +228,10 @@ func newMethodPage(m webapi.Method, r *http.Request) methodPage {
 	seen := map[reflect.Type]bool{}
 	p.RequestType = p.describe(reflect.TypeOf(m.Request), seen)
 	if m.Raw == "" {
-		p.ResultExample = example(m.Result, "  ")
+		p.ResultExample = jsoncall.Example(m.Result, "  ")
 		p.ResultType = p.describe(reflect.TypeOf(m.Result), seen)
 	}
 	return p
-}
-
-// example is JSON of an example, without fields that are not used in it.
-func example(v any, indent string) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	var tree any
-	if json.Unmarshal(b, &tree) != nil {
-		return ""
-	}
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", indent)
-	if e.Encode(withoutEmpty(tree)) != nil {
-		return ""
-	}
-	return strings.TrimSpace(out.String())
-}
-
-func withoutEmpty(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, e := range v {
-			if e = withoutEmpty(e); e == nil || e == "" || e == false {
-				delete(v, k)
-			} else {
-				v[k] = e
-			}
-		}
-	case []any:
-		for i := range v {
-			v[i] = withoutEmpty(v[i])
-		}
-	}
-	return v
 }
 
 // describe returns the fields of a struct, and adds to p.Types the structs in it that
@@ -276,10 +239,10 @@ func withoutEmpty(v any) any {
 func (p *methodPage) describe(t reflect.Type, seen map[reflect.Type]bool) typeDoc {
 	seen[t] = true
 	d := typeDoc{Name: t.Name()}
-	for _, f := range fields(t) {
-		d.Fields = append(d.Fields, fieldDoc{f.Name, typeName(f.Type), f.Tag.Get("doc"), isRequired(f)})
+	for _, f := range jsoncall.Fields(t) {
+		d.Fields = append(d.Fields, fieldDoc{f.Name, jsoncall.TypeName(f.Type), jsoncall.Doc(f), jsoncall.Required(f)})
 	}
-	for _, f := range fields(t) {
+	for _, f := range jsoncall.Fields(t) {
 		e := f.Type
 		for e.Kind() == reflect.Slice || e.Kind() == reflect.Pointer {
 			e = e.Elem()
@@ -292,29 +255,4 @@ func (p *methodPage) describe(t reflect.Type, seen map[reflect.Type]bool) typeDo
 		}
 	}
 	return d
-}
-
-// typeName is how a type is called in pages.
-func typeName(t reflect.Type) string {
-	switch {
-	case t.Name() == "Time":
-		return "time"
-	case t == reflect.TypeFor[[]byte]():
-		return "base64"
-	}
-	switch t.Kind() {
-	case reflect.Pointer:
-		return typeName(t.Elem()) + " or null"
-	case reflect.Slice, reflect.Array:
-		return "list of " + typeName(t.Elem())
-	case reflect.Map:
-		return "object of " + typeName(t.Elem())
-	case reflect.Int, reflect.Int64:
-		return "integer"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "string"
-	}
-	return t.Name()
 }

@@ -231,7 +231,7 @@ func (c *call) login() int {
 	if !basic && !bearer {
 		return c.refuse(http.StatusUnauthorized, "credentials are needed: an address with password, or a token")
 	}
-	attempt, err := c.s.c.Auth.Begin(ctx, auth.Info{Protocol: "webapi", CID: c.cid, Remote: remote, TLS: c.r.TLS})
+	attempt, err := c.s.c.Auth.Begin(ctx, auth.Info{Protocol: "webapi", CID: c.cid, Remote: remote, TLS: c.r.TLS, Agent: c.r.UserAgent()})
 	if err == nil {
 		if basic {
 			c.who, err = attempt.Basic(ctx, user, password)

@@ -17,6 +17,10 @@ type Overview struct {
 	Services []OverviewService
 	Metrics  string // URL
 	API      string // URL of the HTTP API; empty: there is none
+	Account  string // URL of the account pages; empty: there are none
+	Admin    string // URL of the admin pages; empty: there are none
+	// AdminPassword is that of the admin pages.
+	AdminPassword string
 }
 
 // OverviewService is one line of the table of ports.
@@ -60,7 +64,9 @@ pre { padding: .75rem; white-space: pre-wrap; }
 Nothing leaves this machine.</p>
 <h2>Log in</h2>
 <p>Account <code>{{.Login}}</code>, password <code>{{.Password}}</code>.</p>
-<h2>Connect to {{.Host}}</h2>
+{{with .Account}}<p>The account pages, where users change their settings, are at <a href="{{.}}">{{.}}</a>.</p>
+{{end}}{{if .Admin}}<p>The admin pages are at <a href="{{.Admin}}">{{.Admin}}</a>, password <code>{{.AdminPassword}}</code>.</p>
+{{end}}<h2>Connect to {{.Host}}</h2>
 <table>
 <thead><tr><th scope="col">Service</th><th scope="col">Port</th><th scope="col">Security</th><th scope="col">Use</th></tr></thead>
 <tbody>

@@ -67,7 +67,7 @@ type site struct {
 var titles = []struct{ group, name string }{
 	{"Start", "index"}, {"Start", "quickstart"}, {"Start", "dns"}, {"Start", "clients"}, {"Start", "faq"},
 	{"Mail", "reception"}, {"Mail", "junk"}, {"Mail", "sending"}, {"Mail", "imap"}, {"Mail", "search"}, {"Mail", "import"},
-	{"Web", "tls"}, {"Web", "webserver"}, {"Web", "webapi"},
+	{"Web", "tls"}, {"Web", "webserver"}, {"Web", "web"}, {"Web", "webapi"},
 	{"Run", "service"}, {"Run", "upgrade"}, {"Run", "releases"}, {"Run", "backup"}, {"Run", "maintenance"}, {"Run", "monitoring"}, {"Run", "ban"}, {"Run", "performance"}, {"Run", "security"},
 	{"Reference", "commands"}, {"Reference", "mox.conf"}, {"Reference", "domains.conf"}, {"Reference", "rfcs"}, {"Reference", "changelog"}, {"Reference", "architecture"},
 }

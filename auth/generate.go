@@ -1,4 +1,4 @@
-package quickstart
+package auth
 
 import (
 	"fmt"
@@ -15,8 +15,9 @@ const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 const passwordLength = 12
 
-// password makes one, with 75 bits that nobody can guess.
-func password(random io.Reader) (string, error) {
+// GeneratePassword makes one, with 75 bits that nobody can guess. random is [crypto/rand.Reader], or
+// another in tests.
+func GeneratePassword(random io.Reader) (string, error) {
 	var b strings.Builder
 	for i := range passwordLength {
 		from := alphabet

@@ -1,0 +1,164 @@
+package accountapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"mox/admin"
+	"mox/auth"
+	"mox/jsoncall"
+	"mox/mlog"
+	"mox/smtp"
+	"mox/websession"
+)
+
+// Config is what a Server needs. It must not change once in use.
+type Config struct {
+	Admin    *admin.Admin
+	Sessions *websession.Sessions
+	Version  string
+	// QR makes a PNG with a QR code of a text.
+	QR     func(text string) ([]byte, error)
+	Log    *slog.Logger
+	NextID func() int64 // ids of calls for the log
+	Panic  func()       // is told of panics; nil: nobody is
+}
+
+// SessionLife is how long a session of the account pages lasts without being used, MaxSessions how many an
+// account can have.
+const (
+	SessionLife = 24 * time.Hour
+	MaxSessions = 100
+)
+
+// Server is the API.
+type Server struct {
+	c Config
+	*jsoncall.Server[websession.Current]
+}
+
+// call is a call of somebody. Who is zero for functions that need no session.
+type call = jsoncall.Call[websession.Current]
+
+// New returns a Server.
+func New(c Config) (*Server, error) {
+	c.Log = mlog.New("accountapi", c.Log)
+	s := &Server{c: c}
+	var err error
+	s.Server, err = jsoncall.NewServer(jsoncall.Config[websession.Current]{
+		API: Describe(), Handlers: s.handlers(), Session: c.Sessions.Session, Log: c.Log, NextID: c.NextID, Panic: c.Panic,
+	})
+	return s, err
+}
+
+func (s *Server) handlers() map[string]jsoncall.Handler[websession.Current] {
+	all := s.c.Sessions.Handlers(s.c.Version)
+	maps.Copy(all, map[string]jsoncall.Handler[websession.Current]{
+		"Login":               jsoncall.Handle(s.login),
+		"Account":             jsoncall.Handle(s.account),
+		"AccountSaveFullName": jsoncall.Handle(s.accountSaveFullName),
+		"SetPassword":         jsoncall.Handle(s.setPassword),
+		"GeneratePassword":    jsoncall.Handle(s.generatePassword),
+		"LoginAttempts":       jsoncall.Handle(s.loginAttempts),
+		"ClientConfig":        jsoncall.Handle(s.clientConfig),
+		"TLSPublicKeys":       jsoncall.Handle(s.tlsPublicKeys),
+		"TLSPublicKeyAdd":     jsoncall.Handle(s.tlsPublicKeyAdd),
+		"TLSPublicKeyUpdate":  jsoncall.Handle(s.tlsPublicKeyUpdate),
+		"TLSPublicKeyRemove":  jsoncall.Handle(s.tlsPublicKeyRemove),
+		"Tokens":              jsoncall.Handle(s.tokens),
+		"TokenAdd":            jsoncall.Handle(s.tokenAdd),
+		"TokenRemove":         jsoncall.Handle(s.tokenRemove),
+	})
+	return all
+}
+
+// actor names who does something, in audit lines.
+func actor(c *call) admin.Actor { return admin.Actor("account " + c.Who.Login) }
+
+func (s *Server) login(ctx context.Context, c *call, r *LoginRequest) (LoginResult, error) {
+	if err := s.c.Sessions.CheckPrepared(c.R, r.Token); err != nil {
+		return LoginResult{}, jsoncall.UserError("%v", err)
+	}
+	var who *auth.Principal
+	username := strings.TrimSpace(r.Username)
+	if a, err := smtp.ParseAddressLax(username); err == nil {
+		username = a.String() // in one form, for what is shown and kept
+	}
+	err := s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) (err error) {
+		who, err = a.Web(ctx, username, r.Password)
+		return err
+	})
+	if err != nil {
+		return LoginResult{}, err
+	}
+	csrf, err := s.c.Sessions.Begin(ctx, c.W, c.R, who.Account, who.Login)
+	return LoginResult{CSRFToken: csrf, Account: who.Account, LoginAddress: who.Login}, err
+}
+
+func (s *Server) account(ctx context.Context, c *call, _ *AccountRequest) (AccountResult, error) {
+	r := AccountResult{CSRFToken: c.Who.CSRFToken, Account: c.Who.Account, LoginAddress: c.Who.Login}
+	var err error
+	if r.Addresses, err = s.c.Admin.AccountAddresses(c.Who.Account); err != nil {
+		return r, err
+	}
+	r.FullName = s.c.Admin.Config.Snapshot().Dynamic.Accounts[c.Who.Account].FullName
+	changed, err := s.c.Admin.Auth.PasswordChanged(ctx, c.Who.Account)
+	if err != nil {
+		return r, err
+	}
+	r.PasswordChanged = jsoncall.OrNull(changed)
+	acc, err := s.c.Admin.Store.Account(ctx, c.Who.Account)
+	if err != nil {
+		return r, err
+	}
+	defer acc.Release()
+	q := acc.Quota()
+	r.QuotaUsed, r.QuotaLimit = q.Used, q.Limit
+	return r, nil
+}
+
+func (s *Server) accountSaveFullName(ctx context.Context, c *call, r *AccountSaveFullNameRequest) (AccountSaveFullNameResult, error) {
+	err := s.c.Admin.AccountSaveFullName(ctx, actor(c), c.Who.Account, r.FullName)
+	return AccountSaveFullNameResult{}, jsoncall.ForUser(err, admin.ErrBadName)
+}
+
+func (s *Server) setPassword(ctx context.Context, c *call, r *SetPasswordRequest) (SetPasswordResult, error) {
+	err := s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) error {
+		_, err := a.Web(ctx, c.Who.Login, r.CurrentPassword)
+		return err
+	})
+	if err != nil {
+		return SetPasswordResult{}, websession.CurrentPassword(err)
+	}
+	if err := s.c.Admin.SetAccountPassword(ctx, actor(c), c.Who.Account, r.Password); err != nil {
+		return SetPasswordResult{}, jsoncall.ForUser(err, auth.ErrBadPassword)
+	}
+	return SetPasswordResult{}, s.c.Sessions.Renew(ctx, c.Who)
+}
+
+func (s *Server) generatePassword(context.Context, *call, *GeneratePasswordRequest) (GeneratePasswordResult, error) {
+	p, err := auth.GeneratePassword(rand.Reader)
+	return GeneratePasswordResult{p}, err
+}
+
+func (s *Server) loginAttempts(ctx context.Context, c *call, r *LoginAttemptsRequest) (LoginAttemptsResult, error) {
+	l, err := s.c.Admin.LoginAttempts(ctx, c.Who.Account, r.Limit)
+	return LoginAttemptsResult{l}, jsoncall.ForUser(err, admin.ErrLimit)
+}
+
+// dataURL returns a QR code of a text.
+func (s *Server) dataURL(text string) (string, error) {
+	png, err := s.c.QR(text)
+	if err != nil {
+		return "", err
+	}
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(png), nil
+}
+
+var _ http.Handler = (*Server)(nil)

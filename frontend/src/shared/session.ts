@@ -1,0 +1,55 @@
+// The session of the browser, and what happens to calls when it ends.
+import { signal } from '@preact/signals'
+import { APIError } from '../api/call.ts'
+import { span } from './format.ts'
+
+// starting: not known yet. out: nobody is signed in. ended: somebody was; what is on the page is kept until they sign in again.
+export type State = 'starting' | 'out' | 'in' | 'ended'
+
+export const state = signal<State>('starting')
+
+// epoch counts the times of signing in: what could not be loaded for want of a session is loaded again.
+export const epoch = signal(0)
+
+// signedOut tells that an error is for want of a session.
+export function signedOut(err: unknown): boolean {
+	return err instanceof APIError && (err.status === 401 || err.code === 'user:badCSRF') && err.code !== 'user:loginFailed'
+}
+
+// codeOf is the code of an error of the API, or an empty string.
+export function codeOf(err: unknown): string {
+	return err instanceof APIError ? err.code : ''
+}
+
+// explain is an error as one or two sentences.
+export function explain(err: unknown): string {
+	if (!(err instanceof Error)) return String(err)
+	const text = sentence(err.message)
+	if (!(err instanceof APIError)) return text
+	if (err.status === 429 && err.retryAfter > 0) return `${text} You can try again in ${span(err.retryAfter)}.`
+	if (err.status >= 500) return `The server had a problem: ${text} Try again; if it stays, its log has more.`
+	return text
+}
+
+// sentence begins with a capital and ends with a stop.
+export function sentence(text: string): string {
+	const t = text.trim()
+	if (t === '') return ''
+	return t[0]!.toUpperCase() + t.slice(1) + (/[.!?:]$/.test(t) ? '' : '.')
+}
+
+// guard passes a call on, and notices that the session has ended.
+export async function guard<T>(call: Promise<T>): Promise<T> {
+	try {
+		return await call
+	} catch (err) {
+		if (signedOut(err) && state.value === 'in') state.value = 'ended'
+		throw err
+	}
+}
+
+// enter is called after signing in.
+export function enter(): void {
+	state.value = 'in'
+	epoch.value++
+}
