@@ -16,6 +16,18 @@ build:
 test:
 	go test ./...
 
+# Tests, and which part of the statements of each package they run: dist/coverage.out, compared with
+# packaging/coverage/floors.txt, which UPDATE=-update writes anew.
+UPDATE =
+coverage:
+	mkdir -p dist
+	go test -coverpkg=./... -coverprofile=dist/coverage.all ./...
+	cd packaging && go run ./coverage $(UPDATE) ../dist/coverage.all ../dist/coverage.out
+
+# Whether .ci/go-releases has the two newest releases of Go; UPDATE=-update writes them there.
+goreleases:
+	cd packaging && go run ./goreleases $(UPDATE)
+
 # The race detector needs cgo for the tests only; the binary never uses it.
 race:
 	CGO_ENABLED=1 go test -race -short ./...

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,31 +9,13 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"mox/dns"
+	"mox/mlog/mlogtest"
 	"mox/quickstart"
 )
-
-// lockedBuffer is a stream that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // TestSetup: the link works, on loopback, and elsewhere with TLS and the fingerprint that was
 // printed.
@@ -42,7 +23,7 @@ func TestSetup(t *testing.T) {
 	for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0"} {
 		t.Run(listen, func(t *testing.T) {
 			p, _, stderr := testProgram()
-			var out lockedBuffer
+			var out mlogtest.Buffer
 			p.stdout = &out
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

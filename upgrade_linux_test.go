@@ -23,6 +23,7 @@ import (
 	"mox/config"
 	"mox/dns"
 	"mox/dns/dnstest"
+	"mox/mlog/mlogtest"
 )
 
 // isUpgradeProgram tells whether this is one of the copies of the test program that tests of
@@ -42,21 +43,7 @@ type installed struct {
 	server *exec.Cmd
 	exited chan struct{}
 	user   bool // without root
-
-	mu  sync.Mutex // guards log
-	log bytes.Buffer
-}
-
-func (in *installed) Write(p []byte) (int, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.log.Write(p)
-}
-
-func (in *installed) text() string {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.log.String()
+	log    mlogtest.Buffer
 }
 
 // Ports of services in tests of upgrades.
@@ -84,7 +71,7 @@ func prepareMox(t *testing.T, ip string, user bool) *installed {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	in := &installed{t: t, dir: dir, ip: ip, user: user}
-	for _, err := range []error{os.Chmod(dir, 0o755), os.Mkdir(in.path("config"), 0o755), appendFault("/proc/self/exe", in.path("mox"), "")} {
+	for _, err := range []error{os.Chmod(dir, 0o755), os.Mkdir(in.path("config"), 0o755), os.Mkdir(in.path("coverage"), 0o755), appendFault("/proc/self/exe", in.path("mox"), "")} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,9 +111,7 @@ func prepareMox(t *testing.T, ip string, user bool) *installed {
 func (in *installed) start(before ...string) {
 	t := in.t
 	t.Helper()
-	in.mu.Lock()
-	in.log.Reset()
-	in.mu.Unlock()
+	in.log.Take()
 	exited := make(chan struct{})
 	server := in.command("serve")
 	if len(before) > 0 {
@@ -137,7 +122,7 @@ func (in *installed) start(before ...string) {
 		server.Args = append(before[:len(before):len(before)], server.Args...)
 		server.Path = path
 	}
-	server.Stdout, server.Stderr = in, in
+	server.Stdout, server.Stderr = &in.log, &in.log
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -147,11 +132,11 @@ func (in *installed) start(before ...string) {
 		server.Process.Kill()
 		<-exited
 		if t.Failed() {
-			t.Logf("log of the server:\n%s", in.text())
+			t.Logf("log of the server:\n%s", in.log.String())
 		}
 	})
 	for range 1000 {
-		if strings.Contains(in.text(), "mox is serving") {
+		if strings.Contains(in.log.String(), "mox is serving") {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -166,6 +151,10 @@ func (in *installed) conf() string            { return in.path("config/mox.conf"
 func (in *installed) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(in.path("mox"), append([]string{"-config", in.conf()}, args...)...)
 	cmd.Env = append(os.Environ(), "MOX_TEST_UPGRADE=1")
+	if testing.CoverMode() != "" {
+		// Otherwise it says that it may not write into the directory for figures, which is ours.
+		cmd.Env = append(cmd.Env, "GOCOVERDIR="+in.path("coverage"))
+	}
 	if in.user && os.Getuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: upgradeUser, Gid: upgradeUser}}
 		cmd.Dir = "/"

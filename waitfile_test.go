@@ -10,15 +10,23 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// waitFile is the script command "waitfile path": it waits until a file is there, at most
-// 20 seconds.
+// waitFile is the script command "waitfile path": it waits until a file is there, or a socket
+// takes connections, at most 20 seconds.
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfile path")
 	}
 	path := ts.MkAbs(args[0])
 	for range 200 {
-		if _, err := os.Stat(path); err == nil {
+		info, err := os.Stat(path)
+		if err == nil && info.Mode()&os.ModeSocket != 0 {
+			// It is there before the server listens.
+			var conn net.Conn
+			if conn, err = net.Dial("unix", path); err == nil {
+				conn.Close()
+			}
+		}
+		if err == nil {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)

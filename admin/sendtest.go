@@ -56,7 +56,14 @@ and how it is taken. There is no need to answer.
 // SendTest makes a test message and sends it by the queue.
 func (a *Admin) SendTest(ctx context.Context, actor Actor, t TestMail) (sent TestSent, rerr error) {
 	defer func() {
-		a.audit(ctx, actor, "send test message", rerr, "account", sent.Account, "queueid", sent.ID)
+		action, args := "send test message", []any{"account", sent.Account}
+		if t.MakeOnly {
+			action = "make test message"
+		}
+		if sent.ID != 0 {
+			args = append(args, "queueid", sent.ID)
+		}
+		a.audit(ctx, actor, action, rerr, args...)
 	}()
 	if a.Submit == nil {
 		return sent, errNoQueue

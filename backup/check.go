@@ -52,12 +52,26 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions, problem func(tex
 	if err != nil {
 		return c, err
 	}
-	names, err := r.SnapshotNames(ctx)
-	if err != nil {
+	if c.Snapshots, err = r.checkSnapshots(ctx, damaged, bad); err != nil {
 		return c, err
 	}
+	if err := r.checkBases(ctx, damaged, bad); err != nil {
+		return c, err
+	}
+	if !o.Repair || c.Problems == 0 {
+		return c, nil
+	}
+	return c, r.forget(ctx, damaged)
+}
+
+// checkSnapshots looks whether all that snapshots need is there, and returns how many there are.
+func (r *Repository) checkSnapshots(ctx context.Context, damaged map[ID]bool, bad func(string, ...any)) (n int, _ error) {
+	names, err := r.SnapshotNames(ctx)
+	if err != nil {
+		return 0, err
+	}
 	for _, name := range names {
-		c.Snapshots++
+		n++
 		s, err := r.Snapshot(ctx, name)
 		if err != nil {
 			bad("snapshot %s: %v", name, err)
@@ -65,14 +79,19 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions, problem func(tex
 		}
 		for i := range s.Files {
 			if ctx.Err() != nil {
-				return c, ctx.Err()
+				return n, ctx.Err()
 			}
 			if err := r.checkFile(ctx, &s.Files[i], damaged); err != nil {
 				bad("snapshot %s: %s: %v", name, s.Files[i].Path, err)
 			}
 		}
 	}
-	err = r.store.List(ctx, ReplicaPrefix, func(obj Object) error {
+	return n, nil
+}
+
+// checkBases looks whether all that the bases of the replica need is there.
+func (r *Repository) checkBases(ctx context.Context, damaged map[ID]bool, bad func(string, ...any)) error {
+	return r.store.List(ctx, ReplicaPrefix, func(obj Object) error {
 		if !strings.HasSuffix(obj.Name, "/"+BaseName) {
 			return nil
 		}
@@ -87,13 +106,6 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions, problem func(tex
 		}
 		return ctx.Err()
 	})
-	if err != nil {
-		return c, err
-	}
-	if !o.Repair || c.Problems == 0 {
-		return c, nil
-	}
-	return c, r.forget(ctx, damaged)
 }
 
 // forget makes the repository not know chunks any more.

@@ -3,8 +3,11 @@ package backup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -123,5 +126,50 @@ func TestS3(t *testing.T) {
 	n := f.calls["PUT"]
 	if err := s.Put(context.Background(), "again", []byte("x")); err == nil || !strings.Contains(err.Error(), "SignatureDoesNotMatch") || f.calls["PUT"] != n+1 {
 		t.Errorf("wrong secret: %v, %d tries", err, f.calls["PUT"]-n)
+	}
+}
+
+// TestInteropS3 uses the bucket of a real store, as $MOX_INTEROP_S3 has it: endpoint, bucket, region, id of the access key
+// and secret, with spaces between. What it has made is removed.
+func TestInteropS3(t *testing.T) {
+	place := strings.Fields(os.Getenv("MOX_INTEROP_S3"))
+	if len(place) != 5 {
+		t.Skip("MOX_INTEROP_S3 is not set; interop/objectstore/main.py sets it")
+	}
+	s := &S3{Endpoint: place[0], Bucket: place[1], Region: place[2], AccessKey: place[3], SecretKey: place[4], Prefix: "test of/ünd+more/"}
+	testStorage(t, s)
+	ctx := context.Background()
+	// More than a page of a list, with all that names may have.
+	want := map[string]int64{}
+	for i := range 1100 {
+		name := fmt.Sprintf("many/%02x/%d ~'()*!=&%%:@", i%7, i)
+		want[name] = int64(i % 5)
+		if err := s.Put(ctx, name, make([]byte, i%5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := map[string]int64{}
+	if err := s.List(ctx, "many/", func(o Object) error { got[o.Name] = o.Size; return nil }); err != nil || !maps.Equal(got, want) {
+		t.Errorf("%d objects, want %d: %v", len(got), len(want), err)
+	}
+	if err := s.List(ctx, "", func(o Object) error { return s.Delete(ctx, o.Name) }); err != nil {
+		t.Error(err)
+	}
+	if err := s.List(ctx, "", func(o Object) error { return fmt.Errorf("%s is left", o.Name) }); err != nil {
+		t.Error(err)
+	}
+	for want, change := range map[string]func(*S3){
+		"403 SignatureDoesNotMatch": func(s *S3) { s.SecretKey += "x" },
+		"access key":                func(s *S3) { s.AccessKey += "x" }, // InvalidAccessKeyId of AWS, others have codes of their own
+		"404 NoSuchBucket":          func(s *S3) { s.Bucket += "x" },
+		"region":                    func(s *S3) { s.Region += "x" },
+	} {
+		wrong := *s
+		change(&wrong)
+		for _, err := range []error{wrong.Put(ctx, "a", []byte("x")), wrong.List(ctx, "", func(Object) error { return nil })} {
+			if err == nil || !strings.Contains(err.Error(), "object store: 40") || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want one with %q", err, want)
+			}
+		}
 	}
 }

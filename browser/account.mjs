@@ -3,46 +3,19 @@
 // Arguments: URL of the pages, address, password, program mox.
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { check as look, end, fits, launch, report, watch } from './look.mjs'
+import { application } from './app.mjs'
+import { check as look, end, fits, launch, report } from './look.mjs'
 
 const [link, address, first, mox] = process.argv.slice(2)
 const second = 'lamp-gravel-otter-92'
 const browser = await launch()
 const problems = []
 
-// Chromium itself says that an answer was not 200.
-const expected = /status of (400|401|403|429)/
-
-async function open() {
-	const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] })
-	const tab = await context.newPage()
-	watch(tab, link, problems, expected)
-	await tab.goto(link)
-	await tab.waitForSelector('h1')
-	return tab
-}
-
+const { open, go, wants } = application(browser, link, problems)
 const tab = await open()
 const check = (name, text) => look(tab, `account-${name}`, text, problems)
 // done tells of a case that needs no look at the page.
 const done = name => report(`account-${name}`, problems.splice(0))
-
-// go opens a page by the navigation, and waits for its heading.
-async function go(t, name, heading) {
-	const menu = t.locator('button.menu')
-	if (await menu.isVisible() && await menu.getAttribute('aria-expanded') === 'false') await menu.click()
-	await t.click(`nav a:text-is("${name}")`)
-	await t.waitForSelector(`h1:text-is("${heading ?? name}")`)
-	if (await t.evaluate(() => document.activeElement?.tagName) !== 'H1') problems.push(`the focus is not at the heading of ${name}`)
-}
-
-async function wants(t, what, text) {
-	try {
-		await t.waitForSelector(`${what}:has-text(${JSON.stringify(text)})`, { timeout: 15000 })
-	} catch {
-		problems.push(`no ${what} with ${JSON.stringify(text)}; the page has ${JSON.stringify((await t.textContent('body')).slice(0, 2000))}`)
-	}
-}
 
 async function signIn(t, password) {
 	await t.fill('input[name=username]', address)
@@ -174,6 +147,7 @@ await other.click('button:text-is("New token")')
 await other.fill('input[name=token-name]', 'half done')
 await go(tab, 'Sessions and sign-ins')
 await wants(tab, 'main', 'This browser')
+await wants(tab, 'table', 'Wrong name or password')
 await check('sessions', 'Wrong name or password')
 await tab.click('button[aria-label^="End the session of"]')
 await tab.waitForFunction(() => document.querySelectorAll('button[aria-label^="End the session of"]').length === 0)

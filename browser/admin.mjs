@@ -2,46 +2,20 @@
 // and bad input, and with a second browser that changes things in between.
 // Arguments: URL of the pages, password, domain, file domains.conf.
 import { readFileSync } from 'node:fs'
-import { check as look, end, fits, launch, report, watch } from './look.mjs'
+import { application } from './app.mjs'
+import { check as look, end, fits, launch, report } from './look.mjs'
 
 const [link, first, domain, conf] = process.argv.slice(2)
 const second = 'lamp-gravel-otter-92'
 const browser = await launch()
 const problems = []
 
-// Chromium itself says that an answer was not 200.
-const expected = /status of (400|401|403|409)/
-
-async function open() {
-	const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] })
-	const tab = await context.newPage()
-	watch(tab, link, problems, expected)
-	await tab.goto(link)
-	await tab.waitForSelector('h1')
-	return tab
-}
-
+const { open, go, wants } = application(browser, link, problems)
 const tab = await open()
 const check = (name, text) => look(tab, `admin-${name}`, text, problems)
 // done tells of a case that needs no look at the page.
 const done = name => report(`admin-${name}`, problems.splice(0))
 const saved = () => readFileSync(conf, 'utf8')
-
-// go opens a page by the navigation, and waits for its heading.
-async function go(t, name, heading) {
-	const menu = t.locator('button.menu')
-	if (await menu.isVisible() && await menu.getAttribute('aria-expanded') === 'false') await menu.click()
-	await t.click(`nav a:text-is("${name}")`)
-	await t.waitForSelector(`h1:text-is("${heading ?? name}")`)
-}
-
-async function wants(t, what, text) {
-	try {
-		await t.waitForSelector(`${what}:has-text(${JSON.stringify(text)})`, { timeout: 15000 })
-	} catch {
-		problems.push(`no ${what} with ${JSON.stringify(text)}; the page has ${JSON.stringify((await t.textContent('body')).slice(0, 2000))}`)
-	}
-}
 
 async function signIn(t, password) {
 	await t.fill('input[name=password]', password)
@@ -204,6 +178,7 @@ done('logs-removed')
 await go(tab, 'Sign-ins')
 await wants(tab, 'table', 'Signed in')
 await wants(tab, 'main', 'This browser')
+await wants(tab, 'table', 'administrator')
 await check('signins', 'administrator')
 async function endOthers() {
 	await tab.reload()

@@ -26,8 +26,9 @@ cp "$here"/package.json "$here"/package-lock.json "$here"/*.mjs "$work"
 CGO_ENABLED=0 go build -o "$work/mox" .
 "$work/mox" -loglevel info localserve -dir "$work/data" -ip 127.0.0.1 >"$work/server.log" 2>&1 &
 server=$!
-for _ in $(seq 200); do
-	(exec 3<>/dev/tcp/127.0.0.1/1080) 2>/dev/null && break
+# Its ports may be taken; what answers there is not what is to be tested.
+until grep -q "mox is serving" "$work/server.log"; do
+	kill -0 "$server" 2>/dev/null || { cat "$work/server.log"; server=; exit 1; }
 	sleep 0.1
 done
 # Setup, which asks nobody: the resolver is a port on which nothing answers.

@@ -14,32 +14,14 @@ import (
 	"time"
 
 	"mox/mlog"
+	"mox/mlog/mlogtest"
 	"mox/sconf"
 )
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-// take returns what was logged since the last time.
-func (b *lockedBuffer) take() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	defer b.b.Reset()
-	return b.b.String()
-}
-
-func openManager(t *testing.T) (*Manager, string, *lockedBuffer) {
+func openManager(t *testing.T) (*Manager, string, *mlogtest.Buffer) {
 	t.Helper()
 	path := makeDir(t, minimalStatic, "# Head.\n"+minimalDynamic)
-	var buf lockedBuffer
+	var buf mlogtest.Buffer
 	m, err := Open(path, slog.New(mlog.NewHandler(&buf, mlog.Options{})), Options{})
 	check(t, err)
 	t.Cleanup(m.Close)
@@ -79,7 +61,7 @@ func TestManagerCheck(t *testing.T) {
 	if second == first || second.Serial != first.Serial+1 || second.Domains["example.net"] == nil || first.Domains["example.net"] != nil {
 		t.Error("change does not count")
 	}
-	if l := log.take(); !strings.Contains(l, "configuration changed") {
+	if l := log.Take(); !strings.Contains(l, "configuration changed") {
 		t.Error(l)
 	}
 
@@ -92,7 +74,7 @@ func TestManagerCheck(t *testing.T) {
 		}
 		equal(t, "broken", m.Snapshot(), second)
 	}
-	l := log.take()
+	l := log.Take()
 	if strings.Count(l, "\n") != 2 || !strings.Contains(l, "domains.conf:7: Accounts.mjl.Domian: unknown field; did you mean") || !strings.Contains(l, "missing required field") {
 		t.Error(l)
 	}
@@ -101,20 +83,20 @@ func TestManagerCheck(t *testing.T) {
 	if err := m.Check(); err == nil || !strings.Contains(err.Error(), `mox.conf:12: Postmaster.Account: unknown account "mjl"`) {
 		t.Error(err)
 	}
-	log.take()
+	log.Take()
 	check(t, os.Remove(path))
 	for range 2 {
 		if err := m.Check(); !errors.Is(err, os.ErrNotExist) {
 			t.Error(err)
 		}
 	}
-	if l := log.take(); strings.Count(l, "\n") != 1 {
+	if l := log.Take(); strings.Count(l, "\n") != 1 {
 		t.Error(l)
 	}
 	put(t, path, good)
 	check(t, m.Check())
 	equal(t, "restored", m.Snapshot(), second)
-	if l := log.take(); !strings.Contains(l, "as before again") {
+	if l := log.Take(); !strings.Contains(l, "as before again") {
 		t.Error(l)
 	}
 	// Changed in place, same size, right after.
@@ -221,7 +203,7 @@ func TestManagerSubscribe(t *testing.T) {
 	equal(t, "events", take(), "prepare1 2 3, abort1")
 	equal(t, "file", get(t, path), before)
 
-	log.take()
+	log.Take()
 	put(t, path, strings.Replace(before, "a.example", "c.example", 1))
 	for range 2 {
 		if err := m.Check(); !errors.Is(err, refuse) {
@@ -229,7 +211,7 @@ func TestManagerSubscribe(t *testing.T) {
 		}
 	}
 	equal(t, "events", take(), "prepare1 2 2, abort1")
-	if l := log.take(); strings.Count(l, "\n") != 1 || !strings.Contains(l, "not like this") {
+	if l := log.Take(); strings.Count(l, "\n") != 1 || !strings.Contains(l, "not like this") {
 		t.Error(l)
 	}
 	put(t, path, before)

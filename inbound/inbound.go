@@ -314,7 +314,7 @@ func (in *Inbound) count(err error, reason string) {
 			result = "reject"
 		case e.Enhanced == "5.1.1":
 			result = "unknownuser"
-		case e.Code == 451:
+		case e.Code == 451 || e.Enhanced == "4.3.1": // 4.3.1: the disk is full
 			result = "delivererror"
 		default:
 			result = "reject"

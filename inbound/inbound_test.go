@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"mox/dnsbl"
 	"mox/msgauth"
 	"mox/smtp"
+	"mox/store"
 	"mox/storetest"
 	"mox/trace"
 )
@@ -297,6 +299,28 @@ func TestLocal(t *testing.T) {
 	} {
 		if got := f.send(t, peer, smtp.MailParams{}, tc.from, []string{tc.to}, text); got != tc.want {
 			t.Errorf("%s to %s: %s", tc.from, tc.to, got)
+		}
+	}
+}
+
+// TestCount: what is our own failure is counted as one.
+func TestCount(t *testing.T) {
+	for _, tc := range []struct {
+		err          error
+		reason, want string
+	}{
+		{nil, "no-bad-signals", "delivered"},
+		{deliver.Error(store.ErrDiskFull), "", "delivererror"},
+		{deliver.Error(errors.New("database is malformed")), "", "delivererror"},
+		{deliver.Error(store.ErrQuota), "", "reject"},
+		{smtp.Errorf(550, "5.1.1", "no such address"), "", "unknownuser"},
+		{smtp.Errorf(451, "4.7.1", "not now"), "high-rate", "highrate"},
+		{smtp.Errorf(451, "4.7.1", "not now"), "junk", "reject"},
+	} {
+		var got string
+		in := New(Config{Metrics: Metrics{Delivery: func(result, _ string) { got = result }}})
+		if in.count(tc.err, tc.reason); got != tc.want {
+			t.Errorf("%v, %q: %s, want %s", tc.err, tc.reason, got, tc.want)
 		}
 	}
 }

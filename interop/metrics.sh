@@ -16,6 +16,20 @@ case_metrics_rules() {
 	grep -q mox-blocklisted out
 }
 
+# The dashboard has what Grafana's own types allow, and nothing else; mistakes are found.
+case_metrics_dashboard() {
+	cp "$here"/grafana/{package.json,package-lock.json,tsconfig.json,types.ts} .
+	npm ci --no-audit --no-fund --silent
+	board() { printf 'import type { Board } from "./types.js";\nexport const board: Board =\n%s;\n' "$(sed "$1" "$here/../packaging/grafana/mox.json")" >board.ts; }
+	board ''
+	npx tsc -p .
+	local mistake
+	for mistake in 's/"legendFormat"/"legend"/' 's/"displayMode": "list"/"displayMode": "lists"/' 's/"expr": "\(sum\)/"query": "\1/' 's/"x": 0/"x": "0"/'; do
+		board "$mistake"
+		if npx tsc -p . >out; then return 1; fi
+	done
+}
+
 # A Prometheus that asks the server: rules are evaluated, and the dashboard's queries are understood.
 case_metrics() {
 	curl -fsS http://127.0.0.1:1081/metrics >scraped
@@ -42,10 +56,16 @@ case_metrics() {
 	python3 "$here/metrics/ask.py" http://127.0.0.1:19090 "$here/../packaging/grafana/mox.json"
 }
 
-if [[ metrics == *"$only"* || $only == metrics* ]]; then
+if [[ metrics == *"$only"* || $only == metrics* ]] || chosen alerts; then
 	# Not installed: the package would start a service.
 	mkdir -p "$work/prometheus"
 	(cd "$work/prometheus" && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg -x prometheus_*.deb .) >"$work/prometheus.log" 2>&1 || { cat "$work/prometheus.log"; die "could not get prometheus"; }
 fi
 run metrics-rules case_metrics_rules
+run metrics-dashboard case_metrics_dashboard
 run metrics case_metrics
+# Rules fired by what really goes wrong.
+if chosen alerts; then
+	install iproute2 openssl python3
+	isolated alerts "$work/mox" "$work/prometheus"
+fi

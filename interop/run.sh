@@ -12,6 +12,9 @@
 #	interop/run.sh e2e        from an empty machine to trusted mail; the same
 #	interop/run.sh sending    mox and other servers send each other mail; the same
 #	interop/run.sh metrics    Prometheus with the alert rules and the dashboard
+#	interop/run.sh alerts     alert rules that real failures fire
+#	interop/run.sh collector  spans, to a Collector of OpenTelemetry
+#	interop/run.sh objectstore  backups and the replica in a real object store
 #	interop/run.sh packages   the packages for Debian and Red Hat, installed, upgraded, removed
 #	interop/run.sh container  the container image, by Podman
 #	interop/run.sh arm64      the program for the other processor, by QEMU
@@ -437,6 +440,8 @@ run dkim case_dkim
 . "$here/service.sh"
 . "$here/metrics.sh"
 . "$here/sftp.sh"
+. "$here/collector.sh"
+. "$here/objectstore.sh"
 . "$here/ban.sh"
 run ban case_ban
 . "$here/quickstart.sh"

@@ -74,6 +74,38 @@ func TestCompile(t *testing.T) {
 		}
 		before = name
 	}
+}
+
+// TestCompileOwn: the list of the program, in the form in which it is published, compiles to itself; lists that are not whole do not.
+func TestCompileOwn(t *testing.T) {
+	l := load()
+	sections := [2]strings.Builder{}
+	for i := range l.starts {
+		name, rules := l.line(i)
+		for section := range sections {
+			for _, rule := range []struct {
+				bit    byte
+				prefix string
+			}{{ruleICANN, ""}, {wildcardICANN, "*."}, {exceptionICANN, "!"}} {
+				if rules&(rule.bit<<section) != 0 {
+					fmt.Fprintf(&sections[section], "%s%s and more\n\n", rule.prefix, name)
+				}
+			}
+		}
+	}
+	published := "// VERSION: " + Version() + "\n// ===BEGIN ICANN DOMAINS===\n" + sections[0].String() + "// ===END ICANN DOMAINS===\n" +
+		"// ===BEGIN PRIVATE DOMAINS===\n" + sections[1].String() + "// ===END PRIVATE DOMAINS===\n"
+	b, err := Compile([]byte(published))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(flate.NewReader(bytes.NewReader(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != Version()+"\n"+l.text {
+		t.Errorf("%d octets, want %d", len(text), len(l.text))
+	}
 	for _, s := range []string{"", "com\n", "// ===BEGIN ICANN DOMAINS===\ncom\n", "// ===BEGIN ICANN DOMAINS===\na..b\n",
 		"// ===BEGIN ICANN DOMAINS===\ncom\n// ===END ICANN DOMAINS===\n"} {
 		if _, err := Compile([]byte(s)); err == nil {

@@ -74,21 +74,25 @@ func (r *Result) Print(w io.Writer) error {
 	return err
 }
 
-// pagesURL is where account and admin pages are, for this machine.
-func (r *Result) pagesURL() string {
-	port := r.Snapshot.Listeners["internal"].AdminHTTP.Port
-	if port == 80 {
-		return "http://localhost"
+// pageURLs are where account and admin pages are; those on localhost are for this machine only.
+func (r *Result) pageURLs() (account, admin string) {
+	base := "http://localhost"
+	if port := r.Snapshot.Listeners["internal"].AdminHTTP.Port; port != 80 {
+		base += fmt.Sprintf(":%d", port)
 	}
-	return fmt.Sprintf("http://localhost:%d", port)
+	account, admin = base+"/", base+"/admin/"
+	if r.Snapshot.Listeners["public"].AccountHTTPS.Enabled {
+		account = "https://" + r.Snapshot.Hostname.ASCII + "/"
+	}
+	return account, admin
 }
 
 func (r *Result) printAccounts(b *bytes.Buffer) error {
 	fmt.Fprintf(b, "\n# Passwords\n\n")
 	wrap(b, "", "", "They are shown here once, and kept in quickstart.log, which only its owner can read: remove it, or the lines, when you have them elsewhere. mox itself keeps only hashes.")
 	fmt.Fprintf(b, "\nFor administration:\n\n    %s\n\nFor %s, in mail programs and the account pages:\n\n    %s\n\n", r.AdminPassword, r.Plan.Address, r.AccountPassword)
-	base := r.pagesURL()
-	wrap(b, "", "", fmt.Sprintf("The pages are reached from this machine only: %s/admin/ for administration, %s/ for the account. docs/web.md tells how to reach them from elsewhere.", base, base))
+	account, admin := r.pageURLs()
+	wrap(b, "", "", fmt.Sprintf("The account pages are at %s, the admin pages at %s. What is on localhost is for this machine only: docs/web.md tells how to reach it from elsewhere.", account, admin))
 	fmt.Fprintf(b, "\n# Mail programs\n\n")
 	wrap(b, "", "", "Most find these by themselves, given address and password.")
 	fmt.Fprintf(b, "\n")

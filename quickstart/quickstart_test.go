@@ -387,7 +387,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s has mode %v, want %v", name, info.Mode(), mode)
 		}
 	}
-	for _, want := range []string{r.AccountPassword, r.AdminPassword, "http://localhost/admin/ for administration", "example.org. IN MX 10 mail.example.org.", "_25._tcp.mail.example.org. IN TLSA 3 1 1", "systemctl enable --now " + o.Dir + "/mox.service"} {
+	for _, want := range []string{r.AccountPassword, r.AdminPassword, "account pages are at https://mail.example.org/,", "http://localhost/admin/.", "example.org. IN MX 10 mail.example.org.", "_25._tcp.mail.example.org. IN TLSA 3 1 1", "systemctl enable --now " + o.Dir + "/mox.service"} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("%q is not printed", want)
 		}

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +23,7 @@ import (
 	"mox/ctl"
 	"mox/dns"
 	"mox/dns/dnstest"
+	"mox/mlog/mlogtest"
 )
 
 // TestMain lets the test binary be "mox serve": tests start it with envTestServe set to
@@ -162,22 +162,7 @@ type run struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	status int
-
-	mu  sync.Mutex
-	log strings.Builder // guarded by mu
-}
-
-// Write collects the log.
-func (r *run) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.Write(p)
-}
-
-func (r *run) text() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.String()
+	log    mlogtest.Buffer
 }
 
 // start runs "mox serve"; before may change the command.
@@ -189,7 +174,7 @@ func (in *installation) start(before func(*exec.Cmd)) *run {
 	}
 	r := &run{t: in.t, in: in, exited: make(chan struct{}), cmd: exec.Command(exe)}
 	r.cmd.Env = append(os.Environ(), envTestServe+"="+in.path)
-	r.cmd.Stdout, r.cmd.Stderr = r, r
+	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
 	if before != nil {
 		before(r.cmd)
 	}
@@ -207,7 +192,7 @@ func (in *installation) start(before func(*exec.Cmd)) *run {
 		r.cmd.Process.Kill()
 		<-r.exited
 		if in.t.Failed() {
-			in.t.Logf("log of the server:\n%s", r.text())
+			in.t.Logf("log of the server:\n%s", r.log.String())
 		}
 	})
 	return r
@@ -217,18 +202,18 @@ func (in *installation) start(before func(*exec.Cmd)) *run {
 func (r *run) waitLog(text string) {
 	r.t.Helper()
 	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if strings.Contains(r.text(), text) {
+		if strings.Contains(r.log.String(), text) {
 			return
 		}
 		select {
 		case <-r.exited:
-			if !strings.Contains(r.text(), text) {
-				r.t.Fatalf("server ended with status %d before it logged %q:\n%s", r.status, text, r.text())
+			if !strings.Contains(r.log.String(), text) {
+				r.t.Fatalf("server ended with status %d before it logged %q:\n%s", r.status, text, r.log.String())
 			}
 		default:
 		}
 	}
-	r.t.Fatalf("log lacks %q:\n%s", text, r.text())
+	r.t.Fatalf("log lacks %q:\n%s", text, r.log.String())
 }
 
 // serving starts "mox serve" and waits until it serves.
@@ -245,10 +230,10 @@ func (r *run) wantExit(status int, text string) {
 	select {
 	case <-r.exited:
 	case <-time.After(15 * time.Second):
-		r.t.Fatalf("server did not end:\n%s", r.text())
+		r.t.Fatalf("server did not end:\n%s", r.log.String())
 	}
-	if r.status != status || !strings.Contains(r.text(), text) {
-		r.t.Fatalf("exit status %d, want %d and a log with %q:\n%s", r.status, status, text, r.text())
+	if r.status != status || !strings.Contains(r.log.String(), text) {
+		r.t.Fatalf("exit status %d, want %d and a log with %q:\n%s", r.status, status, text, r.log.String())
 	}
 }
 

@@ -428,7 +428,7 @@ func TestTrace(t *testing.T) {
 	w.say("f fetch 1:* (flags body[header.fields (subject)])", "f OK")
 	w.say("g logout", "g OK")
 	r.waitLog("g OK")
-	for line := range strings.Lines(r.text()) {
+	for line := range strings.Lines(r.log.String()) {
 		if strings.Contains(strings.ToLower(line), "test\\r") || strings.Contains(line, `\"test\"`) {
 			t.Errorf("content is logged: %s", line)
 		}

@@ -106,8 +106,8 @@ func TestRoot(t *testing.T) {
 
 	// Nothing to repair a second time.
 	r = in.serving()
-	if strings.Contains(r.text(), "fixing") {
-		t.Errorf("permissions are repaired again:\n%s", r.text())
+	if strings.Contains(r.log.String(), "fixing") {
+		t.Errorf("permissions are repaired again:\n%s", r.log.String())
 	}
 	r.wantStatus("") // also of one that is confined
 	r.signal(syscall.SIGTERM)
@@ -138,7 +138,7 @@ func TestRootNoFixPermissions(t *testing.T) {
 	}
 	r := in.serving()
 	in.wantFile("config/domains.conf", 0o644, 0)
-	if strings.Contains(r.text(), "fixing") {
+	if strings.Contains(r.log.String(), "fixing") {
 		t.Error("permissions were repaired")
 	}
 	r.signal(syscall.SIGINT)

@@ -53,7 +53,7 @@ func TestDocumentText(t *testing.T) {
 	}
 	for deadline := time.Now().Add(20 * time.Second); !found(`"WORDS OF"`); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the document is not found:\n%s", r.text())
+			t.Fatalf("the document is not found:\n%s", r.log.String())
 		}
 	}
 	for needle, want := range map[string]bool{"ended": true, "mail-read": false, "system-read": false} {

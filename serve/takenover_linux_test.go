@@ -65,7 +65,7 @@ func TestTakenOverConfig(t *testing.T) {
 	r.signal(syscall.SIGTERM)
 	r.wantExit(15, "mox has stopped")
 	r = in.serving()
-	if text := r.text(); strings.Contains(text, "belongs to root") || strings.Contains(text, "fixing") {
+	if text := r.log.String(); strings.Contains(text, "belongs to root") || strings.Contains(text, "fixing") {
 		t.Errorf("repaired again:\n%s", text)
 	}
 	r.signal(syscall.SIGTERM)
@@ -87,15 +87,15 @@ func TestTakenOverDomains(t *testing.T) {
 	rolledBack := func(reason string) {
 		t.Helper()
 		time.Sleep(50 * time.Millisecond)
-		before := strings.Count(r.text(), "state=rolledback")
+		before := strings.Count(r.log.String(), "state=rolledback")
 		r.signal(syscall.SIGUSR2)
 		for range 500 {
-			if strings.Count(r.text(), "state=rolledback") > before {
+			if strings.Count(r.log.String(), "state=rolledback") > before {
 				break
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
-		_, last, _ := strings.Cut(r.text(), "state=rolledback")
+		_, last, _ := strings.Cut(r.log.String(), "state=rolledback")
 		if last = last[strings.LastIndex(last, "state=rolledback")+1:]; !strings.Contains(last, reason) {
 			t.Errorf("not rolled back because of %q:\n%s", reason, last)
 		}
@@ -110,8 +110,8 @@ func TestTakenOverDomains(t *testing.T) {
 		t.Fatal(err)
 	}
 	rolledBack("permission denied")
-	if strings.Contains(r.text(), "of root") {
-		t.Errorf("the secret is in the log:\n%s", r.text())
+	if strings.Contains(r.log.String(), "of root") {
+		t.Errorf("the secret is in the log:\n%s", r.log.String())
 	}
 	// An error of the worker's own files is told before it stops.
 	if err := in.as("rm config/domains.conf; echo 'Nonsense: y' >config/domains.conf"); err != nil {
@@ -152,8 +152,8 @@ func TestTakenOverKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := in.serving()
-	if strings.Contains(r.text(), "not opened by root") {
-		t.Errorf("keys of root:\n%s", r.text())
+	if strings.Contains(r.log.String(), "not opened by root") {
+		t.Errorf("keys of root:\n%s", r.log.String())
 	}
 	r.signal(syscall.SIGTERM)
 	r.wantExit(15, "mox has stopped")
@@ -165,8 +165,8 @@ func TestTakenOverKeys(t *testing.T) {
 	r = in.start(nil)
 	r.wantExit(1, "key.pem: permission denied")
 	for _, text := range []string{"not opened by root", "chown root " + certs} {
-		if !strings.Contains(r.text(), text) {
-			t.Errorf("log lacks %q:\n%s", text, r.text())
+		if !strings.Contains(r.log.String(), text) {
+			t.Errorf("log lacks %q:\n%s", text, r.log.String())
 		}
 	}
 	user := ownership.ByID(testUID, testUID)
@@ -208,7 +208,7 @@ func TestTakenOverPlace(t *testing.T) {
 	serving := func(complaint string) {
 		t.Helper()
 		r := in.serving()
-		if text := r.text(); complaint != "" && !strings.Contains(text, complaint) || complaint == "" && strings.Contains(text, "could become root") {
+		if text := r.log.String(); complaint != "" && !strings.Contains(text, complaint) || complaint == "" && strings.Contains(text, "could become root") {
 			t.Errorf("want %q in the log:\n%s", complaint, text)
 		}
 		r.signal(syscall.SIGTERM)

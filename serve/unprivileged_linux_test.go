@@ -272,6 +272,11 @@ func TestConfine(t *testing.T) {
 		}
 		cmd := exec.Command(os.Args[0], "-test.run=^TestConfine$", "-test.v")
 		cmd.Env = append(os.Environ(), "MOX_TEST_CONFINED="+dir)
+		if testing.CoverMode() != "" {
+			// Figures go where it may write.
+			cmd.Args = append(cmd.Args, "-test.gocoverdir="+filepath.Join(dir, "in"))
+			cmd.Env = append(cmd.Env, "GOCOVERDIR="+filepath.Join(dir, "in"))
+		}
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)

@@ -17,6 +17,7 @@ import (
 
 	"mox/db"
 	"mox/db/dbtest"
+	"mox/mlog/mlogtest"
 )
 
 // TestDiskFull fills the disk at every point of a delivery: it fails with ErrDiskFull,
@@ -114,24 +115,6 @@ func TestIOError(t *testing.T) {
 	}
 }
 
-// lockedBuffer is a log to read.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // TestDamage damages account files: that account refuses, and says so in the log; others go on.
 func TestDamage(t *testing.T) {
 	ctx := context.Background()
@@ -145,7 +128,7 @@ func TestDamage(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log lockedBuffer
+			var log mlogtest.Buffer
 			dir := t.TempDir()
 			s, err := Open(dir, Options{Log: testLog(t)})
 			if err != nil {

@@ -65,7 +65,8 @@ func TestEncodings(t *testing.T) {
 		{"multipart with file", mp("Send", "request", send, "attachedfile", "hello"), 200, ""},
 		{"unknown field", plain(js, `{"TO":[],"Bogus":1}`), 400, `"Code":"protocol","Message":"request is not valid: unknown field \"Bogus\""`},
 		{"wrong type", plain(js, `{"To":"x@y.example"}`), 400, `"Code":"protocol","Message":"request is not valid: To: string in place of: list of NameAddress"`},
-		{"wrong type within", plain(js, `{"To":[{"Address":5}]}`), 400, `To.Address: number in place of: string`},
+		// Before it: To., or To.0. from Go 1.27 on.
+		{"wrong type within", plain(js, `{"To":[{"Address":5}]}`), 400, `Address: number in place of: string`},
 		{"not an object", plain(js, ` []`), 400, `must be a JSON object`},
 		{"compressed", do(t, compressed), 400, "not compressed"},
 		{"null", plain(js, `null`), 400, `must be a JSON object`},

@@ -174,7 +174,7 @@ http {{
         for found in re.findall(r"^(?:WARNING|PROBLEM|ERROR) .*", text, re.M):
             # What a network without the rest of the world cannot have.
             check(re.search(r"Age of|Clock|RDAP|Open files|Domain registered|Memory|domain", found), "\n".join(text.split("# Files")[0].splitlines()))
-        self.password = re.search(rf"^For {re.escape(ADDRESS)}, in mail programs:\n\n    (\S+)$", text, re.M)[1]
+        self.password = re.search(rf"^For {re.escape(ADDRESS)}, in mail programs[^:\n]*:\n\n    (\S+)$", text, re.M)[1]
         self.mox("config", "test")
         user = re.search(r"^ *(?:-> )?(useradd .*mox)$", self.log, re.M)
         check(user, "no word of the user: " + text)
