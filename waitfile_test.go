@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -44,10 +47,27 @@ func replacePorts(ts *testscript.TestScript, neg bool, args []string) {
 	b, err := os.ReadFile(path)
 	ts.Check(err)
 	text := regexp.MustCompile(`Port: \d+`).ReplaceAllStringFunc(string(b), func(string) string {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freePort()
 		ts.Check(err)
-		defer l.Close()
-		return fmt.Sprintf("Port: %d", l.Addr().(*net.TCPAddr).Port)
+		return fmt.Sprintf("Port: %d", port)
 	})
 	ts.Check(os.WriteFile(path, []byte(text), 0o600))
+}
+
+var takenPorts sync.Map // those that freePort has returned
+
+// freePort returns a port on which nobody listens, once. It is below those that the system takes for
+// connections, one of which could have it by the time that somebody listens there.
+func freePort() (int, error) {
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if _, taken := takenPorts.LoadOrStore(port, true); taken {
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, errors.New("found no free port")
 }

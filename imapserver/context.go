@@ -184,7 +184,7 @@ func (s *session) updateContext(ctx context.Context, c *searchContext, uids []ui
 		rb.Add(uid)
 	}
 	res := &searchResult{box: s.box, uid: true}
-	if err := x.runOver(ctx, prog, s.box.resolveUIDs(rb.Ranges), res); err != nil {
+	if err := x.runOver(ctx, prog, s.box.resolveUIDs(rb.Ranges), len(uids), res); err != nil {
 		return err
 	}
 	// The ranges have looked at exactly these messages: no other UIDs are between them.

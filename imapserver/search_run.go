@@ -44,22 +44,35 @@ func (x *searcher) run(ctx context.Context, prog test, key *imap.SearchKey, res 
 	if err != nil {
 		return err
 	}
-	return x.runOver(ctx, prog, sp, res)
+	return x.runOver(ctx, prog, sp, x.atMost(key), res)
 }
 
-// runOver tests the messages at some positions.
-func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *searchResult) error {
-	if x.fields == 0 && !x.content {
-		// Everything is in the view.
-		c := &candidate{}
-		for c.entry = range x.box.entries(sp) {
-			if !(x.uid && c.ghost) && prog(c) == yes {
-				res.add(c.entry)
-			}
-			if res.full() {
-				break
-			}
+// atMost is how many messages a key can match, by the counts of the mailbox: clients ask for UNSEEN all the
+// time, where mostly little or nothing is.
+func (x *searcher) atMost(key *imap.SearchKey) int {
+	counts, most := x.box.view.Counts(), x.box.view.Len()
+	keys := []imap.SearchKey{*key}
+	if key.Op == imap.SearchAnd {
+		keys = key.Keys
+	}
+	for _, k := range keys {
+		switch {
+		case k.Op == imap.SearchNot && k.Keys[0].Op == imap.SearchFlag && k.Keys[0].Str == `\Seen`:
+			most = min(most, int(counts.Unseen))
+		case k.Op == imap.SearchFlag && k.Str == `\Deleted`:
+			most = min(most, int(counts.Deleted))
 		}
+	}
+	return most + len(x.box.ghosts)
+}
+
+// runOver tests the messages at some positions, of which at most so many match.
+func (x *searcher) runOver(ctx context.Context, prog test, sp spans, most int, res *searchResult) error {
+	if most == 0 {
+		return nil
+	}
+	if x.fields == 0 && !x.content {
+		x.runView(prog, sp, most, res)
 		return nil
 	}
 	x.progress.begin(sp.len())
@@ -94,6 +107,20 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, res *search
 		}
 	}
 	return x.runBatch(ctx, prog, batch, res)
+}
+
+// runView is runOver when everything is in the view.
+func (x *searcher) runView(prog test, sp spans, most int, res *searchResult) {
+	c, found := &candidate{}, 0
+	for c.entry = range x.box.entries(sp) {
+		if !(x.uid && c.ghost) && prog(c) == yes {
+			res.add(c.entry)
+			found++
+		}
+		if found == most || res.full() {
+			return
+		}
+	}
 }
 
 // scope narrows the messages to those of a set that every match must be in.
