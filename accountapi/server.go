@@ -90,15 +90,15 @@ func (s *Server) login(ctx context.Context, c *call, r *LoginRequest) (LoginResu
 	if a, err := smtp.ParseAddressLax(username); err == nil {
 		username = a.String() // in one form, for what is shown and kept
 	}
-	err := s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) (err error) {
+	checked, err := s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) (err error) {
 		who, err = a.Web(ctx, username, r.Password)
 		return err
 	})
 	if err != nil {
 		return LoginResult{}, err
 	}
-	csrf, err := s.c.Sessions.Begin(ctx, c.W, c.R, who.Account, who.Login)
-	return LoginResult{CSRFToken: csrf, Account: who.Account, LoginAddress: who.Login}, err
+	csrf, err := s.c.Sessions.Begin(ctx, c.W, c.R, who.Account, who.Login, checked)
+	return LoginResult{CSRFToken: csrf, Account: who.Account, LoginAddress: who.Login}, jsoncall.ForUser(err, websession.ErrChanged)
 }
 
 func (s *Server) account(ctx context.Context, c *call, _ *AccountRequest) (AccountResult, error) {
@@ -129,17 +129,17 @@ func (s *Server) accountSaveFullName(ctx context.Context, c *call, r *AccountSav
 }
 
 func (s *Server) setPassword(ctx context.Context, c *call, r *SetPasswordRequest) (SetPasswordResult, error) {
-	err := s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) error {
+	checked, err := s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) error {
 		_, err := a.Web(ctx, c.Who.Login, r.CurrentPassword)
 		return err
 	})
 	if err != nil {
 		return SetPasswordResult{}, websession.CurrentPassword(err)
 	}
-	if err := s.c.Admin.SetAccountPassword(ctx, actor(c), c.Who.Account, r.Password); err != nil {
-		return SetPasswordResult{}, jsoncall.ForUser(err, auth.ErrBadPassword)
-	}
-	return SetPasswordResult{}, s.c.Sessions.Renew(ctx, c.Who)
+	err = s.c.Sessions.ChangePassword(ctx, c.Who, checked, func() error {
+		return s.c.Admin.ChangeAccountPassword(ctx, actor(c), c.Who.Account, r.Password, checked)
+	})
+	return SetPasswordResult{}, jsoncall.ForUser(err, auth.ErrBadPassword, auth.ErrChanged, websession.ErrChanged)
 }
 
 func (s *Server) generatePassword(context.Context, *call, *GeneratePasswordRequest) (GeneratePasswordResult, error) {

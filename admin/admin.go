@@ -159,6 +159,12 @@ func (a *Admin) SetAccountPassword(ctx context.Context, actor Actor, account, pa
 	return a.Auth.SetPassword(ctx, account, password)
 }
 
+// ChangeAccountPassword is SetAccountPassword for a user who has shown the password in use, see [auth.Service.ChangePassword].
+func (a *Admin) ChangeAccountPassword(ctx context.Context, actor Actor, account, password string, over []byte) (rerr error) {
+	defer func() { a.audit(ctx, actor, "change account password", rerr, "account", account) }()
+	return a.Auth.ChangePassword(ctx, account, password, over)
+}
+
 // SetAdminPassword writes the bcrypt hash of password to path with mode 0660. It needs no
 // running server.
 func SetAdminPassword(path, password string) error {

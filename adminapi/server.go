@@ -85,20 +85,21 @@ func (s *Server) login(ctx context.Context, c *call, r *LoginRequest) (LoginResu
 	if err := s.c.Sessions.CheckPrepared(c.R, r.Token); err != nil {
 		return LoginResult{}, jsoncall.UserError("%v", err)
 	}
-	if err := s.password(ctx, c, r.Password); err != nil {
+	checked, err := s.password(ctx, c, r.Password)
+	if err != nil {
 		return LoginResult{}, err
 	}
-	csrf, err := s.c.Sessions.Begin(ctx, c.W, c.R, auth.Administrator, "")
-	return LoginResult{csrf}, err
+	csrf, err := s.c.Sessions.Begin(ctx, c.W, c.R, auth.Administrator, "", checked)
+	return LoginResult{csrf}, jsoncall.ForUser(err, websession.ErrChanged)
 }
 
-// password checks the password for administration.
-func (s *Server) password(ctx context.Context, c *call, password string) error {
+// password checks the password for administration, and returns its mark.
+func (s *Server) password(ctx context.Context, c *call, password string) (checked []byte, err error) {
 	file, err := s.c.Admin.AdminPasswordFile()
 	if errors.Is(err, admin.ErrNoAdminPassword) {
-		return &webapi.Error{Code: jsoncall.CodeLoginFailed, Message: err.Error()}
+		return nil, &webapi.Error{Code: jsoncall.CodeLoginFailed, Message: err.Error()}
 	} else if err != nil {
-		return err
+		return nil, err
 	}
 	return s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) error { return a.Admin(ctx, file, password) })
 }
@@ -108,14 +109,12 @@ func (s *Server) admin(_ context.Context, c *call, _ *AdminRequest) (AdminResult
 }
 
 func (s *Server) adminSetPassword(ctx context.Context, c *call, r *AdminSetPasswordRequest) (AdminSetPasswordResult, error) {
-	err := s.password(ctx, c, r.CurrentPassword)
+	checked, err := s.password(ctx, c, r.CurrentPassword)
 	if err != nil {
 		return AdminSetPasswordResult{}, websession.CurrentPassword(err)
 	}
-	if err := s.c.Admin.SetAdminPassword(ctx, actor(c), r.Password); err != nil {
-		return AdminSetPasswordResult{}, jsoncall.ForUser(err, auth.ErrBadPassword)
-	}
-	return AdminSetPasswordResult{}, s.c.Sessions.Renew(ctx, c.Who)
+	err = s.c.Sessions.ChangePassword(ctx, c.Who, checked, func() error { return s.c.Admin.SetAdminPassword(ctx, actor(c), r.Password) })
+	return AdminSetPasswordResult{}, jsoncall.ForUser(err, auth.ErrBadPassword, websession.ErrChanged)
 }
 
 func (s *Server) loginAttempts(ctx context.Context, _ *call, r *LoginAttemptsRequest) (LoginAttemptsResult, error) {

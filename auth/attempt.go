@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type Attempt struct {
 	// authentication identity.
 	keyLogin string
 	guess    uint64 // of what was tried, see [Limiter]
+	checked  []byte // see Checked
 }
 
 var _ sasl.Backend = (*Attempt)(nil)
@@ -45,8 +47,34 @@ func (a *Attempt) credentials(ctx context.Context, login string) (Credentials, e
 	if secret == nil {
 		return Credentials{}, nil
 	}
-	a.account, a.known = account, true
+	a.account, a.known, a.checked = account, true, Mark(secret)
 	return ParseCredentials(secret)
+}
+
+// Mark stands for a stored secret: it is another one after each change of the password, were it to the same one, as
+// derived secrets have salts.
+func Mark(secret []byte) []byte {
+	sum := sha256.Sum256(secret)
+	return sum[:]
+}
+
+// Checked is the [Mark] of the secret that a password was checked against; by the time that the check is
+// over, there may be another one.
+func (a *Attempt) Checked() []byte { return a.checked }
+
+// hash runs fn, which checks a password, when a slot for hashing is free. Many attempts may have begun before the
+// first of them failed: they end here once too many have.
+func (a *Attempt) hash(ctx context.Context, fn func()) error {
+	s, throttled := a.service, false
+	err := s.hash(ctx, func() {
+		if throttled = s.Limiter != nil && !s.Limiter.Allowed(a.info.Remote.Unmap(), s.Now()); !throttled {
+			fn()
+		}
+	})
+	if err == nil && throttled {
+		return ErrThrottled
+	}
+	return err
 }
 
 // tries notes what is tried, for [Limiter].
@@ -68,7 +96,7 @@ func (a *Attempt) Password(ctx context.Context, login, password string) error {
 	s := a.service
 	if !a.known {
 		// The same time as for a known account, so that names cannot be found out.
-		if err := s.hash(ctx, func() { argonHash(pw, s.key[:saltLength]) }); err != nil {
+		if err := a.hash(ctx, func() { argonHash(pw, s.key[:saltLength]) }); err != nil {
 			return err
 		}
 		return ErrCredentials
@@ -96,7 +124,7 @@ func (a *Attempt) Password(ctx context.Context, login, password string) error {
 		// The other connection gave up; that says nothing about this one.
 		v = &verification{}
 	}
-	err = s.hash(ctx, func() { v.ok, v.err = argonVerify(c.Argon2id, pw) })
+	err = a.hash(ctx, func() { v.ok, v.err = argonVerify(c.Argon2id, pw) })
 	if err != nil {
 		v.err = err
 	}
@@ -151,6 +179,10 @@ func (a *Attempt) Login(ctx context.Context, login, password string) (*Principal
 // returns who the peer is, or the error to refuse with.
 func (a *Attempt) Finish(ctx context.Context, mechanism, authcid, authzid string, err error) (*Principal, error) {
 	s := a.service
+	if errors.Is(err, ErrThrottled) {
+		s.throttled(ctx, a.info)
+		return nil, err
+	}
 	if authcid == "" {
 		authcid = a.keyLogin
 	}

@@ -3,9 +3,11 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,6 +132,80 @@ func TestPasswordChangeForgetsCache(t *testing.T) {
 		t.Errorf("old password after a change: %v", err)
 	}
 	if err := login("another password"); err != nil {
+		t.Error(err)
+	}
+}
+
+// countLimiter allows attempts until so many have failed.
+type countLimiter struct {
+	mu   sync.Mutex
+	left int
+}
+
+func (l *countLimiter) Allowed(netip.Addr, time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.left > 0
+}
+
+func (l *countLimiter) Failed(netip.Addr, time.Time, uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left--
+}
+
+func (l *countLimiter) Succeeded(netip.Addr, time.Time) {}
+
+// Attempts that begin at the same time, before any of them has failed, are no way around the limit.
+func TestThrottledTogether(t *testing.T) {
+	f := newFakes()
+	var result string
+	s := newService(t, f, &result)
+	s.Limiter = &countLimiter{left: 3}
+	s.Observer = Observer{}
+	const attempts = 40
+	var begun, ended sync.WaitGroup
+	var wrong, throttled atomic.Int32
+	begun.Add(attempts)
+	for i := range attempts {
+		ended.Go(func() {
+			a, err := s.Begin(t.Context(), Info{Protocol: "test", Remote: netip.MustParseAddr("192.0.2.9")})
+			begun.Done()
+			begun.Wait()
+			if err == nil {
+				_, err = a.Login(t.Context(), "mjl@mox.example", fmt.Sprintf("wrong password %d", i))
+			}
+			switch {
+			case errors.Is(err, ErrCredentials):
+				wrong.Add(1)
+			case errors.Is(err, ErrThrottled):
+				throttled.Add(1)
+			}
+		})
+	}
+	ended.Wait()
+	// What is being checked when the last failure is counted goes on.
+	if n := wrong.Load(); n < 3 || n > 3+int32(cap(s.hashing)) || n+throttled.Load() != attempts {
+		t.Errorf("%d were wrong, %d throttled", n, throttled.Load())
+	}
+}
+
+// Who has shown a password that is not in use any more cannot change it.
+func TestChangePassword(t *testing.T) {
+	f := newFakes()
+	var result string
+	s := newService(t, f, &result)
+	a := begin(t, s)
+	if _, err := a.Login(t.Context(), "mjl@mox.example", "correct horse mjl"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ChangePassword(t.Context(), "mjl", "the second password", a.Checked()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ChangePassword(t.Context(), "mjl", "the third password", a.Checked()); err != ErrChanged {
+		t.Error(err)
+	}
+	if _, err := begin(t, s).Login(t.Context(), "mjl@mox.example", "the second password"); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -114,6 +115,7 @@ type Service struct {
 	key     [32]byte      // of this process: fake salts of unknown users
 	guesses maphash.Seed  // for hashes of what is tried
 	tokens  sync.Mutex    // held while tokens of an account are read and written back
+	setting sync.Mutex    // held while a password is replaced
 
 	// keys is held while TLS keys are looked up or changed; it guards keyIndex, the accounts by
 	// fingerprint, nil until it was read.
@@ -150,18 +152,37 @@ type Info struct {
 // An Attempt is for one exchange and not safe for concurrent use.
 func (s *Service) Begin(ctx context.Context, info Info) (*Attempt, error) {
 	if s.Limiter != nil && !s.Limiter.Allowed(info.Remote.Unmap(), s.Now()) {
-		if f := s.Observer.Throttled; f != nil {
-			f(info.Protocol)
-		}
-		s.Log.InfoContext(ctx, "authentication refused, too many failures", "cid", info.CID, "remote", info.Remote, "kind", info.Protocol)
+		s.throttled(ctx, info)
 		return nil, ErrThrottled
 	}
 	return &Attempt{service: s, info: info}, nil
 }
 
+// throttled tells of an attempt that is refused.
+func (s *Service) throttled(ctx context.Context, info Info) {
+	if f := s.Observer.Throttled; f != nil {
+		f(info.Protocol)
+	}
+	s.Log.InfoContext(ctx, "authentication refused, too many failures", "cid", info.CID, "remote", info.Remote, "kind", info.Protocol)
+}
+
+// ErrChanged: the password was changed while it was being checked.
+var ErrChanged = errors.New("the password was changed meanwhile: log in again")
+
 // SetPassword derives new secrets for the account and stores them durably.
 // ErrBadPassword says why a password is not acceptable.
 func (s *Service) SetPassword(ctx context.Context, account, password string) error {
+	return s.replacePassword(ctx, account, password, nil)
+}
+
+// ChangePassword is SetPassword for who has shown the password in use, whose secrets have the [Mark] over. ErrChanged: others
+// are in use by now.
+func (s *Service) ChangePassword(ctx context.Context, account, password string, over []byte) error {
+	return s.replacePassword(ctx, account, password, over)
+}
+
+// replacePassword is ChangePassword, or SetPassword with over nil.
+func (s *Service) replacePassword(ctx context.Context, account, password string, over []byte) error {
 	c, err := NewCredentials(password)
 	if err != nil {
 		return err
@@ -170,6 +191,17 @@ func (s *Service) SetPassword(ctx context.Context, account, password string) err
 	b, err := c.Marshal()
 	if err != nil {
 		return fmt.Errorf("encoding credentials: %w", err)
+	}
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	if over != nil {
+		secret, err := s.Secrets.Secret(ctx, account)
+		if err != nil {
+			return fmt.Errorf("loading credentials: %w", err)
+		}
+		if !bytes.Equal(Mark(secret), over) {
+			return ErrChanged
+		}
 	}
 	if err := s.Secrets.SetSecret(ctx, account, b); err != nil {
 		return fmt.Errorf("storing credentials: %w", err)

@@ -23,7 +23,7 @@ func (a *Attempt) Web(ctx context.Context, login, password string) (*Principal, 
 // Admin checks the password for administration. file is the content of the file that has its bcrypt hash.
 func (a *Attempt) Admin(ctx context.Context, file []byte, password string) error {
 	a.tries(Administrator + "\x00" + password)
-	a.account = Account{Name: Administrator}
+	a.account, a.checked = Account{Name: Administrator}, Mark(file)
 	err := a.adminPassword(ctx, file, password)
 	a.known = err == nil
 	_, err = a.Finish(ctx, "WEBLOGIN", "", "", err)
@@ -35,7 +35,7 @@ func (a *Attempt) adminPassword(ctx context.Context, file []byte, password strin
 	if err != nil {
 		return ErrCredentials
 	}
-	if herr := a.service.hash(ctx, func() { err = bcrypt.CompareHashAndPassword(bytes.TrimSpace(file), []byte(pw)) }); herr != nil {
+	if herr := a.hash(ctx, func() { err = bcrypt.CompareHashAndPassword(bytes.TrimSpace(file), []byte(pw)) }); herr != nil {
 		return herr
 	}
 	switch {

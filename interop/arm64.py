@@ -43,6 +43,7 @@ senders = [threading.Thread(target=send, args=([f"m{k}-{i}" for i in range(400)]
 for t in senders:
     t.start()
 while len(accepted) < 300:
+    assert any(t.is_alive() for t in senders), f"the server took {len(accepted)} messages only"
     time.sleep(0.02)
 server.kill()
 for t in senders:

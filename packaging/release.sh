@@ -217,8 +217,10 @@ image() { # version name
 }
 
 packages() { # extras program-dir arch out
+	local maintainer
+	maintainer=$(sed 's/[\\&|]/\\&/g' <<<"$MAINTAINER")
 	cp "$2/mox" "$1/mox"
-	sed "s|\${BUILD}|$1|; s|\${ARCH}|$3|; s|\${VERSION}|$VERSION|; s|\${MAINTAINER}|$MAINTAINER|; s|\${DATE}|$(date -u -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)|" packaging/nfpm.yaml >"$1/nfpm.yaml"
+	sed "s|\${BUILD}|$1|; s|\${ARCH}|$3|; s|\${VERSION}|$VERSION|; s|\${MAINTAINER}|$maintainer|; s|\${DATE}|$(date -u -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)|" packaging/nfpm.yaml >"$1/nfpm.yaml"
 	# Their times are those of the files.
 	find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	local kind

@@ -56,7 +56,11 @@ func (w *writer) logins() error {
 	if _, err = w.s.Auth.AddTLSKey(w.ctx, auth.TLSKey{Login: address(Account), Name: "sample"}, cert); err != nil {
 		return err
 	}
-	_, err = w.s.AccountSessions.Make(w.ctx, Account, address(Account), "198.51.100.7", "sample")
+	mark, err := w.s.AccountSessions.Keep.Mark(w.ctx, Account, address(Account))
+	if err != nil {
+		return err
+	}
+	_, err = w.s.AccountSessions.Make(w.ctx, Account, address(Account), mark, "198.51.100.7", "sample")
 	return err
 }
 

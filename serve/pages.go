@@ -2,13 +2,13 @@ package serve
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 
 	"mox/accountapi"
+	"mox/admin"
 	"mox/adminapi"
 	"mox/auth"
 	"mox/config"
@@ -51,9 +51,7 @@ func (k accountSessions) Mark(ctx context.Context, account, login string) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	// Derived secrets have salts: each password that is set makes others, were it the same one.
-	sum := sha256.Sum256(secret)
-	return sum[:], nil
+	return auth.Mark(secret), nil
 }
 
 // buildPages makes the account and admin pages.
@@ -63,7 +61,7 @@ func (s *Server) buildPages() error {
 		Name: "webaccount", Life: accountapi.SessionLife, Max: accountapi.MaxSessions, Keep: accountSessions{s}, Now: s.Now, Log: mlog.New("websession", s.Log),
 		Wrong: "The address or the password is wrong.",
 	})
-	account, err := accountapi.New(accountapi.Config{
+	forAccounts, err := accountapi.New(accountapi.Config{
 		Admin: s.Admin, Sessions: s.AccountSessions, Version: s.Version, QR: discovery.QR, Log: s.Log, NextID: s.cids.Next, Panic: panicked("accountapi"),
 	})
 	if err != nil {
@@ -71,41 +69,45 @@ func (s *Server) buildPages() error {
 	}
 	password := func(context.Context) ([]byte, error) {
 		file, err := s.Admin.AdminPasswordFile()
-		if err != nil {
+		if errors.Is(err, admin.ErrNoAdminPassword) {
 			return nil, fmt.Errorf("%w: %w", websession.ErrRefused, err)
+		} else if err != nil {
+			return nil, err
 		}
-		sum := sha256.Sum256(file)
-		return sum[:], nil
+		return auth.Mark(file), nil
 	}
 	sessions := websession.New(websession.Config{
 		Name: "webadmin", Life: adminapi.SessionLife, Max: adminapi.MaxSessions, Keep: &websession.Memory{Password: password}, Now: s.Now, Log: mlog.New("websession", s.Log),
 		Wrong: "The password is wrong.",
 	})
-	admin, err := adminapi.New(adminapi.Config{
+	forAdmin, err := adminapi.New(adminapi.Config{
 		Admin: s.Admin, Sessions: sessions, Resolver: s.Resolver, Version: s.Version, Log: s.Log, NextID: s.cids.Next, Panic: panicked("adminapi"),
 	})
 	if err != nil {
 		return err
 	}
-	if s.accountPages, err = webaccount.Handler(account); err != nil {
+	if s.accountPages, err = webaccount.Handler(forAccounts); err != nil {
 		return fmt.Errorf("account pages: %w", err)
 	}
-	if s.adminPages, err = webadmin.Handler(admin); err != nil {
+	if s.adminPages, err = webadmin.Handler(forAdmin); err != nil {
 		return fmt.Errorf("admin pages: %w", err)
 	}
 	return nil
 }
 
-// syncSessions ends the sessions of accounts whose logins are disabled from now on.
+// syncSessions ends the sessions of accounts whose logins are disabled from now on, so that they are of no use when
+// logins are allowed again. It waits for nothing: nobody is let in meanwhile.
 func (s *Server) syncSessions(old, snap *config.Snapshot) {
 	for name, after := range snap.Accounts {
 		before := old.Accounts[name]
 		if after.Config.LoginDisabled == "" || before == nil || before.Config.LoginDisabled != "" {
 			continue
 		}
-		if err := s.AccountSessions.EndAll(s.ctx, name); err != nil {
-			s.Log.Error("ending sessions of account whose logins are disabled", "err", err, "account", name)
-		}
+		s.serving.Go(func() {
+			if err := s.AccountSessions.EndAll(s.ctx, name); err != nil {
+				s.Log.Error("ending sessions of account whose logins are disabled", "err", err, "account", name)
+			}
+		})
 	}
 }
 

@@ -508,9 +508,11 @@ func TestPagesMany(t *testing.T) {
 	t.Parallel()
 	p := newPages(t)
 	first := p.account("one")
+	mark, err := p.AccountSessions.Keep.Mark(t.Context(), "one", "one@mox.example")
+	p.must(err)
 	for range accountapi.MaxSessions {
 		p.pass(time.Millisecond)
-		if _, err := p.AccountSessions.Make(t.Context(), "one", "one@mox.example", "192.0.2.1", "test"); err != nil {
+		if _, err := p.AccountSessions.Make(t.Context(), "one", "one@mox.example", mark, "192.0.2.1", "test"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -257,10 +257,21 @@ func replace(s *sftp.Client, from, to string) error {
 	if err == nil || again(err) {
 		return err
 	}
-	if rerr := s.Remove(to); rerr != nil {
+	if _, serr := s.Stat(to); serr != nil {
+		return err // that is not why
+	}
+	// The one that is there is kept until the other has its name.
+	aside := to + ".old" + temporary
+	_ = s.Remove(aside) // of a time before
+	if rerr := s.Rename(to, aside); rerr != nil {
+		return rerr
+	}
+	if err := s.Rename(from, to); err != nil {
+		_ = s.Rename(aside, to)
 		return err
 	}
-	return s.Rename(from, to)
+	_ = s.Remove(aside)
+	return nil
 }
 
 // makeDir makes a directory and those that it is in, for our user alone.

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	pkgsftp "github.com/pkg/sftp"
+
 	"mox/sftp"
 	"mox/sftp/sftptest"
 )
@@ -106,6 +108,36 @@ func TestCut(t *testing.T) {
 	if _, err := c.Get(ctx, "packs/aa/one", 0, -1); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("removed: %v", err)
 	}
+}
+
+// TestReplace has a server on which a file cannot take the name of another.
+func TestReplace(t *testing.T) {
+	if err := pkgsftp.SetSFTPExtensions("statvfs@openssh.com"); err != nil {
+		t.Fatal(err)
+	}
+	defer pkgsftp.SetSFTPExtensions("hardlink@openssh.com", "posix-rename@openssh.com", "statvfs@openssh.com")
+	s := sftptest.New(t)
+	c := open(t, config(t, s, "/repo"))
+	for i := range 3 {
+		data := random(1000 + i)
+		if err := c.Put(ctx, "head", data); err != nil {
+			t.Fatal(err)
+		}
+		same(t, c, "head", data)
+		if n := temporaries(t, s.Root); n != 0 {
+			t.Errorf("%d temporary files are left", n)
+		}
+	}
+	// What is there stays when another cannot come.
+	before, err := c.Get(ctx, "head", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.NoRename.Store(true)
+	if err := c.Put(ctx, "head", random(10)); err == nil {
+		t.Error("no error")
+	}
+	same(t, c, "head", before)
 }
 
 // TestLatency writes and reads over a link on which an answer takes 50 ms: one request after the

@@ -120,6 +120,7 @@ func (h *forward) rewrite(out, in *http.Request) {
 			delete(out.Header, name)
 		}
 	}
+	hideCookies(out.Header)
 	if ip, err := netip.ParseAddrPort(in.RemoteAddr); err == nil {
 		out.Header.Set("X-Forwarded-For", ip.Addr().Unmap().WithZone("").String())
 	}
@@ -128,6 +129,36 @@ func (h *forward) rewrite(out, in *http.Request) {
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header.Set("User-Agent", "") // or net/http would say its own
 	}
+}
+
+// hideCookies takes the cookies of mox's own pages out of a request. Browsers send them to all paths below that of the
+// pages, which is often "/", and who has one is logged in.
+func hideCookies(h http.Header) {
+	var kept []string
+	for _, line := range h["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.Trim(pair, " \t")
+			name, _, _ := strings.Cut(pair, "=")
+			if pair != "" && !ownCookie(strings.Trim(name, " \t")) {
+				kept = append(kept, pair)
+			}
+		}
+	}
+	if len(kept) == 0 {
+		h.Del("Cookie")
+		return
+	}
+	h["Cookie"] = []string{strings.Join(kept, "; ")} // RFC 6265 5.4, RFC 9113 8.2.3
+}
+
+// ownCookie tells whether a cookie is one of mox's own pages.
+func ownCookie(name string) bool {
+	for _, app := range []string{"webaccount", "webadmin", "webmail"} {
+		if kind, ok := strings.CutPrefix(name, app); ok && (kind == "session" || kind == "login") {
+			return true
+		}
+	}
+	return false
 }
 
 // saysClient tells whether a field is one by which servers are told about the client of a

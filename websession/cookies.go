@@ -54,9 +54,10 @@ func (s *Sessions) CheckPrepared(r *http.Request, token string) error {
 	return nil
 }
 
-// Begin makes a session for somebody who has logged in, sets its cookie, and returns its CSRF token.
-func (s *Sessions) Begin(ctx context.Context, w http.ResponseWriter, r *http.Request, account, login string) (csrf string, err error) {
-	token, err := s.Make(ctx, account, login, Remote(r).String(), r.UserAgent())
+// Begin makes a session for somebody who has logged in, sets its cookie, and returns its CSRF token. Checked is that of
+// Attempt.
+func (s *Sessions) Begin(ctx context.Context, w http.ResponseWriter, r *http.Request, account, login string, checked []byte) (csrf string, err error) {
+	token, err := s.Make(ctx, account, login, checked, Remote(r).String(), r.UserAgent())
 	if err != nil {
 		return "", err
 	}

@@ -17,7 +17,7 @@
 // A session ends when it was not used for [Config.Life]; each use extends it, which is written at most every
 // five minutes. There are at most [Config.Max] for an account: the oldest goes. A session is bound to the password
 // of the time of its login: when that is changed, in whatever way, all sessions have ended, but for one that
-// [Sessions.Renew] keeps. Sessions also end with logins of the account being disabled, and with its
+// [Sessions.ChangePassword] keeps. Sessions also end with logins of the account being disabled, and with its
 // address being another account's.
 //
 // # Files

@@ -15,27 +15,30 @@ import (
 const loginDelay = time.Second
 
 // Attempt begins an attempt to log in by a page, and finishes it with check. An error that wraps a
-// [*webapi.Error] is for the user; those of wrong passwords are returned after a second.
-func (s *Sessions) Attempt(ctx context.Context, service *auth.Service, w http.ResponseWriter, r *http.Request, cid int64, check func(a *auth.Attempt) error) error {
+// [*webapi.Error] is for the user; those of wrong passwords are returned after a second. Checked is the mark of the password
+// that was checked.
+func (s *Sessions) Attempt(ctx context.Context, service *auth.Service, w http.ResponseWriter, r *http.Request, cid int64, check func(a *auth.Attempt) error) (checked []byte, err error) {
 	a, err := service.Begin(ctx, auth.Info{Protocol: s.Name, CID: cid, Remote: Remote(r), TLS: r.TLS, Agent: r.UserAgent()})
 	if err == nil {
 		err = check(a)
 	}
 	var disabled *auth.DisabledError
 	switch {
+	case err == nil:
+		return a.Checked(), nil
 	case errors.Is(err, auth.ErrThrottled):
 		w.Header().Set("Retry-After", "60")
-		return &webapi.Error{Code: jsoncall.CodeTooMany, Message: "There were too many failed logins from your network. Try again in some minutes."}
+		return nil, &webapi.Error{Code: jsoncall.CodeTooMany, Message: "There were too many failed logins from your network. Try again in some minutes."}
 	case errors.Is(err, auth.ErrCredentials):
 		select {
 		case <-time.After(loginDelay):
 		case <-ctx.Done():
 		}
-		return &webapi.Error{Code: jsoncall.CodeLoginFailed, Message: s.Wrong}
+		return nil, &webapi.Error{Code: jsoncall.CodeLoginFailed, Message: s.Wrong}
 	case errors.As(err, &disabled):
-		return &webapi.Error{Code: jsoncall.CodeLoginFailed, Message: "Logins to this account are disabled: " + disabled.Text}
+		return nil, &webapi.Error{Code: jsoncall.CodeLoginFailed, Message: "Logins to this account are disabled: " + disabled.Text}
 	}
-	return err
+	return nil, err
 }
 
 // Session returns the session of a call, as [jsoncall.Config] wants it.

@@ -1,6 +1,7 @@
 package websession
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -14,7 +15,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -39,6 +39,8 @@ var (
 	ErrCSRF = errors.New("the CSRF token of the session is missing or wrong")
 	// ErrNotFound: there is no session with that id.
 	ErrNotFound = errors.New("no such session")
+	// ErrChanged: the password is not the one any more that was checked.
+	ErrChanged = errors.New("the password was changed meanwhile: log in again")
 	// ErrPrepared: a login was not prepared, or too long ago.
 	ErrPrepared = errors.New("the login took too long, or cookies are not allowed: try again")
 )
@@ -79,12 +81,15 @@ type Sessions struct {
 	Config
 	key   [32]byte // signs what Prepare returns
 	seed  maphash.Seed
-	locks [64]sync.Mutex // each held while sessions of its accounts are loaded and saved
+	locks [64]chan struct{} // each has an element while sessions of its accounts are loaded and saved
 }
 
 // New returns Sessions.
 func New(c Config) *Sessions {
 	s := &Sessions{Config: c, seed: maphash.MakeSeed()}
+	for i := range s.locks {
+		s.locks[i] = make(chan struct{}, 1)
+	}
 	rand.Read(s.key[:]) // never fails
 	return s
 }
@@ -129,10 +134,14 @@ func csrfToken(token string) string {
 }
 
 // lock takes the lock of an account.
-func (s *Sessions) lock(account string) (unlock func()) {
-	mu := &s.locks[maphash.String(s.seed, account)%uint64(len(s.locks))]
-	mu.Lock()
-	return mu.Unlock
+func (s *Sessions) lock(ctx context.Context, account string) (unlock func(), err error) {
+	c := s.locks[maphash.String(s.seed, account)%uint64(len(s.locks))]
+	select {
+	case c <- struct{}{}:
+		return func() { <-c }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // load returns the sessions of an account that have not expired. The lock is held.
@@ -168,13 +177,21 @@ func (s *Sessions) save(ctx context.Context, account string, all []record) error
 	return nil
 }
 
-// Make makes a session, and returns its token. Agent is what the browser calls itself.
-func (s *Sessions) Make(ctx context.Context, account, login, remoteIP, agent string) (token string, err error) {
+// Make makes a session for who has shown the password with the mark checked, and returns its token. Agent is what the
+// browser calls itself. ErrChanged: the password is another one by now.
+func (s *Sessions) Make(ctx context.Context, account, login string, checked []byte, remoteIP, agent string) (token string, err error) {
+	unlock, err := s.lock(ctx, account)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	mark, err := s.Keep.Mark(ctx, account, login)
 	if err != nil {
 		return "", err
 	}
-	defer s.lock(account)()
+	if !bytes.Equal(mark, checked) {
+		return "", ErrChanged
+	}
 	all, err := s.load(ctx, account)
 	if err != nil {
 		return "", err
@@ -194,7 +211,11 @@ func (s *Sessions) Make(ctx context.Context, account, login, remoteIP, agent str
 
 // find returns the session with a token, and notes that it is used.
 func (s *Sessions) find(ctx context.Context, account, token string) (Current, error) {
-	defer s.lock(account)()
+	unlock, err := s.lock(ctx, account)
+	if err != nil {
+		return Current{}, err
+	}
+	defer unlock()
 	all, err := s.load(ctx, account)
 	if err != nil {
 		return Current{}, err
@@ -229,13 +250,17 @@ func (s *Sessions) find(ctx context.Context, account, token string) (Current, er
 
 // edit changes the sessions of an account.
 func (s *Sessions) edit(ctx context.Context, account string, f func(all []record) ([]record, error)) error {
-	defer s.lock(account)()
+	unlock, err := s.lock(ctx, account)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	all, err := s.load(ctx, account)
 	if err != nil {
 		return err
 	}
 	n := len(all)
-	if all, err = f(all); err != nil || n == 0 {
+	if all, err = f(all); err != nil || n == 0 && len(all) == 0 {
 		return err
 	}
 	return s.save(ctx, account, all)
@@ -268,13 +293,23 @@ func (s *Sessions) EndAll(ctx context.Context, account string) error {
 	return s.edit(ctx, account, func([]record) ([]record, error) { return nil, nil })
 }
 
-// Renew keeps the current session after a change of the password, which has ended all.
-func (s *Sessions) Renew(ctx context.Context, c Current) error {
-	mark, err := s.Keep.Mark(ctx, c.Account, c.Login)
-	if err != nil {
-		return err
-	}
+// ChangePassword changes the password by change, which ends all sessions but the current one. Checked is the mark of the
+// password that was shown; ErrChanged: it is another one by now.
+func (s *Sessions) ChangePassword(ctx context.Context, c Current, checked []byte, change func() error) error {
 	return s.edit(ctx, c.Account, func(all []record) ([]record, error) {
+		mark, err := s.Keep.Mark(ctx, c.Account, c.Login)
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(mark, checked) {
+			return nil, ErrChanged
+		}
+		if err := change(); err != nil {
+			return nil, err
+		}
+		if mark, err = s.Keep.Mark(ctx, c.Account, c.Login); err != nil {
+			return nil, err
+		}
 		all = slices.DeleteFunc(all, func(r record) bool { return r.ID != c.ID })
 		for i := range all {
 			all[i].Mark = mark
@@ -285,7 +320,11 @@ func (s *Sessions) Renew(ctx context.Context, c Current) error {
 
 // List returns the sessions of the account, that last used first.
 func (s *Sessions) List(ctx context.Context, c Current) ([]Session, error) {
-	defer s.lock(c.Account)()
+	unlock, err := s.lock(ctx, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	all, err := s.load(ctx, c.Account)
 	if err != nil {
 		return nil, err

@@ -53,7 +53,11 @@ func request(path string, cookies ...*http.Cookie) *http.Request {
 func begin(t *testing.T, s *Sessions, path string) (*http.Cookie, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	csrf, err := s.Begin(t.Context(), w, request(path), "an account/ü", "me@mox.example")
+	mark, err := s.Keep.Mark(t.Context(), "an account/ü", "me@mox.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	csrf, err := s.Begin(t.Context(), w, request(path), "an account/ü", "me@mox.example", mark)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,13 +119,27 @@ func TestEnds(t *testing.T) {
 	if err != nil || current.Account != "an account/ü" || current.Login != "me@mox.example" {
 		t.Fatalf("%+v, %v", current, err)
 	}
-	password = "two"
-	if l, err := s.List(t.Context(), current); err != nil || len(l) != 0 {
-		t.Errorf("%v, %v", l, err)
-	}
-	if err := s.Renew(t.Context(), current); err != nil {
+	mark, err := s.Keep.Mark(t.Context(), current.Account, current.Login)
+	if err != nil {
 		t.Fatal(err)
 	}
+	change := func() error { password = "two"; return nil }
+	if err := s.ChangePassword(t.Context(), current, mark, change); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := s.List(t.Context(), current); err != nil || len(l) != 1 || !l[0].Current {
+		t.Errorf("%v, %v", l, err)
+	}
+	// Whoever has shown the password of before is too late.
+	password = "three"
+	change = func() error { t.Error("changed over another password"); return nil }
+	if err := s.ChangePassword(t.Context(), current, mark, change); err != ErrChanged {
+		t.Error(err)
+	}
+	if _, err := s.Make(t.Context(), current.Account, current.Login, mark, "192.0.2.1", "agent"); err != ErrChanged {
+		t.Error(err)
+	}
+	password = "two"
 	if _, err := find(a); err != nil {
 		t.Error(err)
 	}
@@ -199,7 +217,11 @@ func TestPrepared(t *testing.T) {
 func FuzzCookies(f *testing.F) {
 	password := "one"
 	s, _ := newSessions(&password)
-	token, err := s.Make(f.Context(), "a", "a@mox.example", "192.0.2.1", "agent")
+	mark, err := s.Keep.Mark(f.Context(), "a", "a@mox.example")
+	if err != nil {
+		f.Fatal(err)
+	}
+	token, err := s.Make(f.Context(), "a", "a@mox.example", mark, "192.0.2.1", "agent")
 	if err != nil {
 		f.Fatal(err)
 	}

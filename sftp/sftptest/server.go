@@ -44,6 +44,7 @@ type Server struct {
 
 	Full     atomic.Bool   // writes fail, as where the disk is full
 	ReadOnly atomic.Bool   // changes are refused
+	NoRename atomic.Bool   // no file that was just written takes another name
 	Silent   atomic.Bool   // nothing is answered any more
 	Cut      atomic.Int64  // a connection is ended after so many octets of it were read, once; 0: not
 	Logins   atomic.Int64  // so far
@@ -295,6 +296,9 @@ func (f files) Filecmd(r *sftp.Request) error {
 	case r.Method == "Setstat":
 		return f.s.root.Chmod(name, r.Attributes().FileMode().Perm())
 	case r.Method == "Rename":
+		if f.s.NoRename.Load() && strings.HasSuffix(name, ".tmp") && !strings.HasSuffix(name, ".old.tmp") {
+			return sftp.ErrSSHFxFailure
+		}
 		if _, err := f.s.root.Stat(local(r.Target)); err == nil {
 			return os.ErrExist
 		}
