@@ -148,7 +148,7 @@ func hideCookies(h http.Header) {
 		h.Del("Cookie")
 		return
 	}
-	h["Cookie"] = []string{strings.Join(kept, "; ")} // RFC 6265 5.4, RFC 9113 8.2.3
+	h["Cookie"] = []string{strings.Join(kept, "; ")} // as one field, which HTTP/1.1 needs; RFC 9113 8.2.3
 }
 
 // ownCookie tells whether a cookie is one of mox's own pages.
