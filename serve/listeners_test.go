@@ -51,6 +51,19 @@ func (in *installation) metric(name string) string {
 	return "none"
 }
 
+// waitMetric waits until a line of the metrics has a value, at most 2 s.
+func (in *installation) waitMetric(name, want string) {
+	in.t.Helper()
+	got := ""
+	for range 100 {
+		if got = in.metric(name); got == want {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	in.t.Errorf("%s is %s, want %s", name, got, want)
+}
+
 // TestProxied: a listener behind a proxy knows its clients, and has no others; metrics
 // are asked directly.
 func TestProxied(t *testing.T) {
@@ -72,9 +85,8 @@ func TestProxied(t *testing.T) {
 	if got := in.lines("smtp", "EHLO client.example\r\nQUIT\r\n"); len(got) != 0 {
 		t.Errorf("without header: %q", got)
 	}
-	if got := in.metric(`mox_proxy_connection_refused_total{listener="local",reason="header"}`); got != "1" {
-		t.Error("refused:", got)
-	}
+	// It is counted when the connection has been closed.
+	in.waitMetric(`mox_proxy_connection_refused_total{listener="local",reason="header"}`, "1")
 	r.waitLog("remote=192.0.2.1")
 	conn, err := net.Dial("tcp", in.addr("imap"))
 	if err != nil {
@@ -88,19 +100,9 @@ func TestProxied(t *testing.T) {
 		t.Fatal(err)
 	}
 	const open = `mox_connections_count{listener="local",protocol="imap"}`
-	if got := in.metric(open); got != "1" {
-		t.Error("open connections:", got)
-	}
+	in.waitMetric(open, "1")
 	conn.Close()
-	for range 100 {
-		if in.metric(open) == "0" {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if got := in.metric(open); got != "0" {
-		t.Error("open connections after their end:", got)
-	}
+	in.waitMetric(open, "0")
 	if _, err := r.control("stop"); err != nil {
 		t.Error(err)
 	}
