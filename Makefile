@@ -21,7 +21,7 @@ test:
 UPDATE =
 coverage:
 	mkdir -p dist
-	go test -coverpkg=./... -coverprofile=dist/coverage.all ./...
+	packaging/test.sh -coverpkg=./... -coverprofile=dist/coverage.all ./...
 	cd packaging && go run ./coverage $(UPDATE) ../dist/coverage.all ../dist/coverage.out
 
 # Whether .ci/go-releases has the two newest releases of Go; UPDATE=-update writes them there.
