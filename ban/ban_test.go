@@ -360,6 +360,7 @@ func TestFlood(t *testing.T) {
 			b.MailVerified(ip(addr(200_000 + i)))
 			time.Sleep(time.Millisecond)
 		}
+		guess(b, addr(10*most-1), 4) // what was counted of it may have been forgotten with the tenth that is
 		if b.size() > most || len(b.offences) > most+1 || len(b.users.seen) > most || len(b.senders.seen) > most {
 			t.Error(b.size(), len(b.offences), len(b.users.seen), len(b.senders.seen))
 		}
