@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -274,6 +275,7 @@ func (d *decider) reputation() bool {
 		d.Need = NeedReputation
 		return true
 	}
+	method := cmp.Or(r.Method, "reputation") // traces of others may lack it
 	d.First = r.Method == "none"
 	if d.s.Introbox != "" && d.Mailbox == Inbox && !r.KnownAddress && !d.forward() && !d.f.Report {
 		d.Mailbox = d.s.Introbox
@@ -285,10 +287,10 @@ func (d *decider) reputation() bool {
 	case !r.Conclusive:
 		d.note("reputation", effect(r.Judgment), "%s, not enough to decide", history(r))
 	case r.Judgment == "ham":
-		return d.allow(r.Method, "%s", history(r))
+		return d.allow(method, "%s", history(r))
 	case r.Judgment == "junk":
 		d.answer(451, "4.7.1", "earlier mail of this sender or network was unwanted by this recipient, try again later or reach the recipient in another way")
-		return d.refuse(r.Method, "%s", history(r))
+		return d.refuse(method, "%s", history(r))
 	}
 	return false
 }
