@@ -1,7 +1,7 @@
 // The account that is signed in.
 import { signal } from '@preact/signals'
 import { AccountAPI, type AccountResult } from '../api/account.ts'
-import { enter, guard, resume, signedOut, state } from '../shared/session.ts'
+import { guard, signing } from '../shared/session.ts'
 
 export const api = new AccountAPI()
 
@@ -12,40 +12,4 @@ export async function refresh(): Promise<void> {
 	account.value = await guard(api.account())
 }
 
-// begin finds out whether there is a session.
-export async function begin(): Promise<void> {
-	try {
-		account.value = await api.account()
-		state.value = 'in'
-	} catch (err) {
-		if (!signedOut(err)) throw err
-		state.value = 'out'
-	}
-}
-
-// again goes on with a session that was begun in another tab.
-export function again(): Promise<boolean> {
-	return resume(async () => {
-		const a = await api.account()
-		account.value = a
-		return a.CSRFToken
-	}, api.csrfToken)
-}
-
-export async function signIn(username: string, password: string): Promise<void> {
-	const { Token } = await api.loginPrep()
-	await api.login({ Token, Username: username, Password: password })
-	account.value = await api.account()
-	enter()
-}
-
-export async function signOut(): Promise<void> {
-	try {
-		await api.logout()
-	} catch (err) {
-		if (!signedOut(err)) throw err // otherwise the session has ended already
-	}
-	account.value = null
-	api.csrfToken = ''
-	state.value = 'out'
-}
+export const { begin, again, signIn, signOut } = signing(api, account, () => api.account(), (Token, Username, Password) => api.login({ Token, Username, Password }))

@@ -1,46 +1,10 @@
 // The administrator that is signed in.
 import { signal } from '@preact/signals'
 import { AdminAPI, type AdminResult } from '../api/admin.ts'
-import { enter, resume, signedOut, state } from '../shared/session.ts'
+import { signing } from '../shared/session.ts'
 
 export const api = new AdminAPI()
 
 export const admin = signal<AdminResult | null>(null)
 
-// begin finds out whether there is a session.
-export async function begin(): Promise<void> {
-	try {
-		admin.value = await api.admin()
-		state.value = 'in'
-	} catch (err) {
-		if (!signedOut(err)) throw err
-		state.value = 'out'
-	}
-}
-
-// again goes on with a session that was begun in another tab.
-export function again(): Promise<boolean> {
-	return resume(async () => {
-		const a = await api.admin()
-		admin.value = a
-		return a.CSRFToken
-	}, api.csrfToken)
-}
-
-export async function signIn(_: string, password: string): Promise<void> {
-	const { Token } = await api.loginPrep()
-	await api.login({ Token, Password: password })
-	admin.value = await api.admin()
-	enter()
-}
-
-export async function signOut(): Promise<void> {
-	try {
-		await api.logout()
-	} catch (err) {
-		if (!signedOut(err)) throw err // otherwise the session has ended already
-	}
-	admin.value = null
-	api.csrfToken = ''
-	state.value = 'out'
-}
+export const { begin, again, signIn, signOut } = signing(api, admin, () => api.admin(), (Token, _, Password) => api.login({ Token, Password }))

@@ -1,20 +1,7 @@
 // Attempts to sign in, of one account or of all.
+import type { Attempt } from '../api/account.ts'
 import { browser, count } from './format.ts'
 import { Table, When, type Column } from './ui.tsx'
-
-interface Attempt {
-	First: string
-	Last: string
-	Count: number
-	Account: string
-	LoginAddress: string
-	RemoteIP: string
-	Protocol: string
-	AuthMech: string
-	TLS: string
-	UserAgent: string
-	Result: string
-}
 
 const protocols: Record<string, string> = {
 	submission: 'Sending mail (SMTP)',

@@ -1,5 +1,5 @@
 // The session of the browser, and what happens to calls when it ends.
-import { signal } from '@preact/signals'
+import { signal, type Signal } from '@preact/signals'
 import { APIError } from '../api/call.ts'
 import { span } from './format.ts'
 
@@ -64,4 +64,58 @@ export async function resume(look: () => Promise<string>, before: string): Promi
 export function enter(): void {
 	state.value = 'in'
 	epoch.value++
+}
+
+// API is what those of all pages have.
+interface API {
+	csrfToken: string
+	loginPrep(): Promise<{ Token: string }>
+	logout(): Promise<unknown>
+}
+
+// signing returns the ways into a session and out of it. who is who is signed in, as look finds out.
+export function signing<Who extends { CSRFToken: string }>(
+	api: API,
+	who: Signal<Who | null>,
+	look: () => Promise<Who>,
+	login: (token: string, username: string, password: string) => Promise<unknown>,
+) {
+	return {
+		// begin finds out whether there is a session.
+		async begin(): Promise<void> {
+			try {
+				who.value = await look()
+				state.value = 'in'
+			} catch (err) {
+				if (!signedOut(err)) throw err
+				state.value = 'out'
+			}
+		},
+
+		// again goes on with a session that was begun in another tab.
+		again(): Promise<boolean> {
+			return resume(async () => {
+				who.value = await look()
+				return who.value.CSRFToken
+			}, api.csrfToken)
+		},
+
+		async signIn(username: string, password: string): Promise<void> {
+			const { Token } = await api.loginPrep()
+			await login(Token, username, password)
+			who.value = await look()
+			enter()
+		},
+
+		async signOut(): Promise<void> {
+			try {
+				await api.logout()
+			} catch (err) {
+				if (!signedOut(err)) throw err // otherwise the session has ended already
+			}
+			who.value = null
+			api.csrfToken = ''
+			state.value = 'out'
+		},
+	}
 }
