@@ -75,23 +75,3 @@ func keywordNames(acc *store.Account, flags store.Flags, sets ...store.KeywordSe
 	}
 	return names
 }
-
-// keywords are those of an Email: all that its copies have, but $seen only if all have it.
-func (m *mails) keywords(e *email) map[string]bool {
-	var sets []store.KeywordSet
-	for p := range e.all() {
-		if p.keywords != 0 {
-			sets = append(sets, p.keywords)
-		}
-	}
-	return keywordNames(m.acc, e.flags, sets...)
-}
-
-// mailboxIDs are the mailboxes of an Email.
-func (e *email) mailboxIDs() map[jmap.ID]bool {
-	ids := map[jmap.ID]bool{}
-	for p := range e.all() {
-		ids[mailboxID(p.box)] = true
-	}
-	return ids
-}

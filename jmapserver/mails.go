@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"mox/jmap"
 	"mox/store"
 )
 
@@ -508,4 +509,24 @@ func (s *mailsCache) drop(e *mailsEntry) {
 // mails returns the Emails of an account as they are now.
 func (b *batch) mails(ctx context.Context, acc *store.Account) (*mails, error) {
 	return b.s.mails.get(ctx, acc)
+}
+
+// keywords are those of an Email: all that its copies have, but $seen only if all have it.
+func (m *mails) keywords(e *email) map[string]bool {
+	var sets []store.KeywordSet
+	for p := range e.all() {
+		if p.keywords != 0 {
+			sets = append(sets, p.keywords)
+		}
+	}
+	return keywordNames(m.acc, e.flags, sets...)
+}
+
+// mailboxIDs are the mailboxes of an Email.
+func (e *email) mailboxIDs() map[jmap.ID]bool {
+	ids := map[jmap.ID]bool{}
+	for p := range e.all() {
+		ids[mailboxID(p.box)] = true
+	}
+	return ids
 }
