@@ -19,7 +19,7 @@ const (
 
 // reaper frees what nobody needs any more, in small operations in the background:
 // references of expunged messages after the retention time, bodies without references
-// after the grace time, old entries of the logs.
+// after the grace time, old uploads, old entries of the logs.
 type reaper struct {
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer
@@ -90,7 +90,7 @@ func (a *Account) reapOnce(ctx context.Context) (time.Time, error) {
 
 // reapAt is reapOnce at a given time.
 func (a *Account) reapAt(ctx context.Context, now time.Time) (next time.Time, err error) {
-	for _, step := range []func(context.Context, time.Time) (bool, error){a.releaseExpunged, a.freeBodies, a.trimLogs} {
+	for _, step := range []func(context.Context, time.Time) (bool, error){a.releaseExpunged, a.freeBodies, a.freeUploads, a.trimLogs} {
 		for more := true; more; {
 			if more, err = step(ctx, now); err != nil {
 				return next, err
@@ -107,6 +107,13 @@ func (a *Account) reapAt(ctx context.Context, now time.Time) (next time.Time, er
 		}
 		freed, ok, err := c.QueryInt64("SELECT freed FROM body WHERE refs=0 ORDER BY freed LIMIT 1")
 		if at := time.Unix(freed, 0).Add(a.s.o.Grace); ok && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+		if err != nil {
+			return err
+		}
+		uploaded, ok, err := c.QueryInt64("SELECT created FROM upload ORDER BY created LIMIT 1")
+		if at := time.Unix(uploaded, 0).Add(a.s.o.Uploads.Most); ok && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 		return err
