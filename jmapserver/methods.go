@@ -28,6 +28,11 @@ func readMethods() map[string]method {
 		"Mailbox/queryChanges": handle(mail, mailboxQueryChanges),
 		"Thread/get":           handle(mail, threadGet),
 		"Thread/changes":       handle(mail, threadChanges),
+		"Email/get":            handle(mail, emailGet),
+		"Email/parse":          handle(mail, emailParse),
+		"Email/query":          handle(mail, emailQuery),
+		"Email/queryChanges":   handle(mail, emailQueryChanges),
+		"SearchSnippet/get":    handle(mail, snippetGet),
 		"Email/changes":        handle(mail, emailChanges),
 	}
 }
