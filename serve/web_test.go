@@ -56,7 +56,7 @@ func TestPortsOfHTTPS(t *testing.T) {
 		"jmap": {func(l *config.Listener) {
 			l.JMAPHTTPS.Enabled, l.JMAPHTTP.Enabled = true, true
 		}, "80 web, 8444 webhttps"},
-		"sites":            {func(l *config.Listener) { l.WebserverHTTPS.Enabled = true }, "443 webhttps"},
+		"sites": {func(l *config.Listener) { l.WebserverHTTPS.Enabled = true }, "443 webhttps"},
 		"submission": {func(l *config.Listener) {
 			l.Submissions.Enabled, l.Submissions.EnabledOnHTTPS, l.WebmailHTTPS.Enabled, l.AutoconfigHTTPS.Enabled = true, true, true, true
 		}, "465 submissions, 443 webhttps, 8443 webhttps"},
