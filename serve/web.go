@@ -125,7 +125,8 @@ func (s *Server) buildWebAPI() {
 // buildJMAP makes the JMAP server, and its door for programs.
 func (s *Server) buildJMAP() {
 	s.jmap = jmapserver.New(jmapserver.Config{
-		Store: s.Store, Log: s.Log, Now: s.Now, NextID: s.cids.Next, Panic: func() { s.Registry.Panic("jmapserver") },
+		Store: s.Store, Search: s.Search, Log: s.Log, Now: s.Now, NextID: s.cids.Next,
+		Panic: func() { s.Registry.Panic("jmapserver") },
 	})
 	s.jmapDoor = s.jmap.Handler(s.jmap.CredentialsLogin(s.Auth), false)
 }
