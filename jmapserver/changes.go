@@ -400,8 +400,10 @@ func (h *history) boxKeys(o *operation) map[int64]bool {
 	for b := range o.bodies {
 		thread, ok := h.thread[b]
 		if !ok { // of any thread
-			for id := range h.m.boxes {
-				ids[int64(id)] = true
+			for id, box := range h.m.boxes {
+				if box.Created <= o.seq {
+					ids[int64(id)] = true
+				}
 			}
 			return ids
 		}
@@ -412,7 +414,10 @@ func (h *history) boxKeys(o *operation) map[int64]bool {
 		for _, b := range h.m.everIn(thread) {
 			if e := h.m.any(b); e != nil {
 				for _, p := range e.places {
-					ids[int64(p.box)] = true
+					// It may be there since later only.
+					if box := h.m.boxes[p.box]; box != nil && box.Created <= o.seq {
+						ids[int64(p.box)] = true
+					}
 				}
 			}
 		}
