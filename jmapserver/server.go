@@ -63,6 +63,7 @@ func (l *Limits) setDefaults() {
 type Server struct {
 	c       Config
 	methods map[string]method
+	mails   *mailsCache
 
 	mu      sync.Mutex
 	running map[slot]int
@@ -84,7 +85,7 @@ func New(c Config) *Server {
 		c.NextID = func() int64 { return 0 }
 	}
 	c.Log = mlog.New("jmapserver", c.Log)
-	return &Server{c: c, methods: methods(), running: map[slot]int{}}
+	return &Server{c: c, methods: methods(), mails: &mailsCache{accounts: map[string]*mailsEntry{}}, running: map[slot]int{}}
 }
 
 // User is who calls.

@@ -218,6 +218,9 @@ func (t *tx) freeBody(id int64) error {
 	if err := t.c.ExecInts("DELETE FROM chunk WHERE id BETWEEN ? AND ?", id*chunksOf, id*chunksOf+chunksOf-1); err != nil {
 		return err
 	}
+	if err := t.c.ExecInts("INSERT OR REPLACE INTO gone_body (id, thread, modseq) SELECT id, thread, ? FROM body WHERE id=?", int64(t.modseq), id); err != nil {
+		return err
+	}
 	for _, sql := range []string{"DELETE FROM body_env WHERE id=?", "DELETE FROM body_key WHERE id=?", "DELETE FROM body WHERE id=?"} {
 		if err := t.c.ExecInts(sql, id); err != nil {
 			return err
@@ -251,6 +254,9 @@ func (t *tx) trimChanges(keep int64) (more bool, err error) {
 	}
 	upto := min(floor, oldest+reapLog)
 	if err := t.c.ExecInts("DELETE FROM change WHERE modseq<=?", upto); err != nil {
+		return false, err
+	}
+	if err := t.c.ExecInts("DELETE FROM gone_body WHERE modseq<=?", upto); err != nil {
 		return false, err
 	}
 	t.changeFloor = ModSeq(upto)
