@@ -96,7 +96,9 @@ func (s *setting) mailboxSet(b json.RawMessage) ([]store.MailboxID, error) {
 }
 
 // errNowhere: RFC 8621 4.1.1.
-func errNowhere() error { return jmap.InvalidProperty("mailboxIds", "an Email is in at least one mailbox") }
+func errNowhere() error {
+	return jmap.InvalidProperty("mailboxIds", "an Email is in at least one mailbox")
+}
 
 // knownMailbox returns the mailbox of an id, which can be "#" and a creation id.
 func (s *setting) knownMailbox(key string) (store.MailboxID, error) {
@@ -342,4 +344,35 @@ func (s *setting) put(ctx context.Context, n *newEmail, spool *store.Spool) (*em
 		return nil, err
 	}
 	return &emailCreated{emailID(body), blobID(body), threadID(thread), spool.Size()}, nil
+}
+
+// unchanged refuses properties of an update that cannot be changed, unless they are as they are: RFC 8620 5.3.
+func (s *emailSetting) unchanged(ctx context.Context, id jmap.ID, rest map[string]json.RawMessage) error {
+	names := slices.Sorted(maps.Keys(rest))
+	refused := &jmap.SetError{Type: jmap.SetInvalidProperties, Description: "these properties of an Email cannot be changed", Properties: names}
+	args, err := json.Marshal(map[string]any{"accountId": accountID(s.user.Account), "ids": []jmap.ID{id}, "properties": names})
+	if err != nil {
+		return err
+	}
+	v, err := s.s.methods["Email/get"].run(ctx, s.call, args)
+	var e *jmap.Error
+	if errors.As(err, &e) { // there is no such property
+		return refused
+	} else if err != nil {
+		return err
+	}
+	got, ok := v.(*getResult)
+	if !ok || len(got.List) == 0 {
+		return store.ErrNoMessage
+	}
+	before, err := asObject(got.List[0])
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if !sameJSON(before[n], rest[n]) {
+			return refused
+		}
+	}
+	return nil
 }

@@ -88,8 +88,8 @@ func (s *mailboxSetting) createOne(ctx context.Context, k jmap.ID, b json.RawMes
 	if err := checkMailboxName(in.Name); err != nil {
 		return err
 	}
-	if in.SortOrder != 0 {
-		return errSortOrder()
+	if err := checkSortOrder(in.SortOrder); err != nil {
+		return err
 	}
 	parent, err := s.parent(in.ParentID)
 	if err != nil {
@@ -103,26 +103,63 @@ func (s *mailboxSetting) createOne(ctx context.Context, k jmap.ID, b json.RawMes
 	if err != nil {
 		return mailboxError(err)
 	}
+	if in.SortOrder != 0 {
+		change := store.MailboxChange{SettingName: sortOrderSetting, Setting: s.order(mb.ID, in.SortOrder)}
+		if err := s.acc.ChangeMailbox(ctx, mb.ID, change); err != nil {
+			return mailboxError(err)
+		}
+	}
 	made, err := s.mailboxNow(ctx, mb)
 	if err != nil {
 		return err
 	}
-	sent, err := asObject(in)
-	if err != nil {
-		return err
+	return s.createdObject(k, mailboxID(mb.ID), b, made)
+}
+
+// checkSortOrder is RFC 8621 2.
+func checkSortOrder(n int64) error {
+	if n < 0 || n >= 1<<31 {
+		return jmap.InvalidProperty("sortOrder", "%d is not from 0 to 2147483647", n)
 	}
-	for name := range made {
-		if v, ok := sent[name]; ok && name != "id" && sameJSON(v, made[name]) {
-			delete(made, name)
-		}
-	}
-	s.created(k, mailboxID(mb.ID), made)
 	return nil
 }
 
-// errSortOrder: the order of mailboxes is by what they are for.
-func errSortOrder() error {
-	return jmap.InvalidProperty("sortOrder", "the order of mailboxes cannot be set here")
+// order is what the setting with the order of mailboxes becomes.
+func (s *mailboxSetting) order(id store.MailboxID, n int64) func([]byte) ([]byte, error) {
+	return func(old []byte) ([]byte, error) {
+		orders := map[jmap.ID]int64{}
+		if old != nil {
+			if err := json.Unmarshal(old, &orders); err != nil {
+				return nil, err
+			}
+		}
+		orders[mailboxID(id)] = n
+		return json.Marshal(orders)
+	}
+}
+
+// mailboxNow is a mailbox as Mailbox/get has it.
+func (s *mailboxSetting) mailboxNow(ctx context.Context, mb store.Mailbox) (map[string]json.RawMessage, error) {
+	m, err := s.mails(ctx, s.acc)
+	if err != nil {
+		return nil, err
+	}
+	list, err := m.folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range list {
+		if f.ID == mb.ID {
+			return asObject(f.object(m, mailboxProperties))
+		}
+	}
+	return nil, store.ErrNoMailbox
+}
+
+// roleUses are the special uses of roles.
+var roleUses = map[string]store.SpecialUse{
+	"archive": store.UseArchive, "drafts": store.UseDrafts, "junk": store.UseJunk, "sent": store.UseSent, "trash": store.UseTrash,
+	"important": store.UseImportant, "flagged": store.UseFlagged, "all": store.UseAll,
 }
 
 // checkMailboxName checks one level of a name.
@@ -241,10 +278,14 @@ func (s *mailboxSetting) updateOne(ctx context.Context, id jmap.ID, p jmap.Patch
 	if err := s.decodeChanged(before, after, &in); err != nil {
 		return err
 	}
-	if !sameJSON(before["sortOrder"], after["sortOrder"]) {
-		return errSortOrder()
-	}
 	var change store.MailboxChange
+	changed := false
+	if !sameJSON(before["sortOrder"], after["sortOrder"]) {
+		if err := checkSortOrder(in.SortOrder); err != nil {
+			return err
+		}
+		change.SettingName, change.Setting, changed = sortOrderSetting, s.order(mb.ID, in.SortOrder), true
+	}
 	if !sameJSON(before["name"], after["name"]) || !sameJSON(before["parentId"], after["parentId"]) {
 		if mb.Name == store.Inbox {
 			return store.ErrNotAllowed
@@ -253,7 +294,7 @@ func (s *mailboxSetting) updateOne(ctx context.Context, id jmap.ID, p jmap.Patch
 		if err != nil {
 			return err
 		}
-		change.Name = &name
+		change.Name, changed = &name, true
 	}
 	if !sameJSON(before["role"], after["role"]) {
 		if mb.Name == store.Inbox {
@@ -263,12 +304,12 @@ func (s *mailboxSetting) updateOne(ctx context.Context, id jmap.ID, p jmap.Patch
 		if err != nil {
 			return err
 		}
-		change.SpecialUse = &use
+		change.SpecialUse, changed = &use, true
 	}
 	if in.IsSubscribed != mb.Subscribed {
-		change.Subscribed = &in.IsSubscribed
+		change.Subscribed, changed = &in.IsSubscribed, true
 	}
-	if change != (store.MailboxChange{}) {
+	if changed {
 		if err := s.acc.ChangeMailbox(ctx, mb.ID, change); err != nil {
 			return err
 		}

@@ -112,6 +112,21 @@ func (s *setting) created(creation, id jmap.ID, v any) {
 	s.res.Created[creation] = v
 }
 
+// createdObject tells of an object that was made what the client did not send, or sent otherwise.
+func (s *setting) createdObject(creation, id jmap.ID, sent json.RawMessage, object map[string]json.RawMessage) error {
+	props, err := asObject(sent)
+	if err != nil {
+		return err
+	}
+	for name := range props {
+		if sameJSON(props[name], object[name]) {
+			delete(object, name)
+		}
+	}
+	s.created(creation, id, object)
+	return nil
+}
+
 func (s *setting) notCreated(creation jmap.ID, err error) {
 	if s.res.NotCreated == nil {
 		s.res.NotCreated = map[jmap.ID]*jmap.SetError{}

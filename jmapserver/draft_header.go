@@ -169,7 +169,9 @@ func (d *draft) rawForm(field string, v json.RawMessage) (func(*message.Composer
 	return func(c *message.Composer) { c.Raw(field, strings.TrimLeft(s, " \t")) }, nil
 }
 
-func isASCII(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) }
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+}
 
 // addresses is RFC 8621 4.1.2.3 and 4.1.2.4. What is no address is written as it is: it may be half of one, in a draft.
 func (d *draft) addresses(field string, groups []groupInput) (func(*message.Composer), error) {

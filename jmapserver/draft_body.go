@@ -2,6 +2,7 @@ package jmapserver
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -252,32 +253,46 @@ func (d *draft) leaf(prop string, in *partInput, typ, subtype string) (*message.
 // blobPart is a part with the content of a blob.
 func (d *draft) blobPart(in *partInput, typ, subtype string) (*message.Body, error) {
 	id, ok := d.resolveID(*in.BlobID)
+	var b *message.Body
 	if ok {
-		ok = d.hasBlob(d.ctx, d.acc, id)
+		blob, err := openBlob(d.ctx, d.acc, id)
+		if err != nil && !errors.Is(err, errNoBlob) {
+			return nil, err
+		}
+		if err == nil {
+			defer blob.Close()
+			b = &message.Body{Type: typ, Subtype: subtype}
+			if err := setMessageEncoding(b, blob); err != nil {
+				return nil, err
+			}
+		}
 	}
-	if !ok {
+	if b == nil {
 		if !slices.Contains(d.notFound, jmap.ID(*in.BlobID)) {
 			d.notFound = append(d.notFound, jmap.ID(*in.BlobID))
 		}
 		return &message.Body{Type: typ, Subtype: subtype}, nil
 	}
-	blob := &lazyBlob{d: d, id: id}
-	d.blobs = append(d.blobs, blob)
-	b := &message.Body{Type: typ, Subtype: subtype, Content: blob}
+	lazy := &lazyBlob{d: d, id: id}
+	d.blobs = append(d.blobs, lazy)
+	b.Content = lazy
 	if in.Charset != nil && *in.Charset != "" {
 		b.Params = []message.Param{{Name: "charset", Value: *in.Charset}}
 	}
-	if typ == "message" {
-		// RFC 2046 5.2.1: it may not be encoded; 7bit where that is true.
-		b.Encoding = "8bit"
-		if r, err := d.openBlob(d.ctx, d.acc, id); err == nil {
-			if seven, err := message.Is7Bit(r); err == nil && seven {
-				b.Encoding = "7bit"
-			}
-			r.Close()
-		}
-	}
 	return b, nil
+}
+
+// setMessageEncoding sets that of a message that is a part: RFC 2046 5.2.1, it may not be encoded.
+func setMessageEncoding(b *message.Body, content *blob) error {
+	if b.Type != "message" {
+		return nil
+	}
+	seven, err := message.Is7Bit(content.Reader())
+	b.Encoding = "8bit"
+	if seven {
+		b.Encoding = "7bit"
+	}
+	return err
 }
 
 // partFields sets what is in the header of a part.
@@ -369,20 +384,22 @@ func fieldValue(f draftField, utf8 bool) (string, error) {
 type lazyBlob struct {
 	d    *draft
 	id   jmap.ID
-	r    io.ReadCloser
+	blob *blob
+	r    io.Reader
 	done bool
 }
 
+// Read implements [io.Reader].
 func (b *lazyBlob) Read(p []byte) (int, error) {
 	if b.done {
 		return 0, io.EOF
 	}
-	if b.r == nil {
-		r, err := b.d.openBlob(b.d.ctx, b.d.acc, b.id)
+	if b.blob == nil {
+		blob, err := openBlob(b.d.ctx, b.d.acc, b.id)
 		if err != nil {
 			return 0, err
 		}
-		b.r = r
+		b.blob, b.r = blob, blob.Reader()
 	}
 	n, err := b.r.Read(p)
 	if err == io.EOF {
@@ -394,8 +411,8 @@ func (b *lazyBlob) Read(p []byte) (int, error) {
 // Close ends reading.
 func (b *lazyBlob) Close() {
 	b.done = true
-	if b.r != nil {
-		_ = b.r.Close()
-		b.r = nil
+	if b.blob != nil {
+		b.blob.Close()
+		b.blob = nil
 	}
 }
