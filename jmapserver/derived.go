@@ -3,13 +3,15 @@ package jmapserver
 import (
 	"sync"
 
+	"mox/message"
 	"mox/store"
 )
 
 // Bounds of what is kept for an account.
 const (
-	maxFlips   = 100_000
-	maxResults = 8
+	maxFlips = 100_000
+	maxFiles = 1_000_000
+	maxSizes = 100_000
 )
 
 // derived is what versions of mails share: what was found out about contents, which do not change, and what the change
@@ -20,13 +22,20 @@ type derived struct {
 	since      store.ModSeq          // from when flips are known
 	flips      map[store.BodyID][]flip
 	flipCount  int
+	sizes      map[partOf]int64 // of parts, decoded
 }
 
 // flip is that an Email became visible or ceased to be, by an operation after from and not after to.
 type flip struct{ from, to store.ModSeq }
 
+// partOf is a part of a message, by its number.
+type partOf struct {
+	body store.BodyID
+	part string
+}
+
 func newDerived() *derived {
-	return &derived{attachment: map[store.BodyID]bool{}, flips: map[store.BodyID][]flip{}}
+	return &derived{sizes: map[partOf]int64{}, attachment: map[store.BodyID]bool{}, flips: map[store.BodyID][]flip{}}
 }
 
 // begin says that flips are known after seq.
@@ -62,4 +71,41 @@ func (d *derived) flipped(body store.BodyID, seq store.ModSeq) bool {
 		}
 	}
 	return false
+}
+
+// size returns the decoded size of a part, if it was computed.
+func (d *derived) size(body store.BodyID, part string) (int64, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n, ok := d.sizes[partOf{body, part}]
+	return n, ok
+}
+
+func (d *derived) setSize(body store.BodyID, part string, n int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.sizes) >= maxSizes {
+		clear(d.sizes)
+	}
+	d.sizes[partOf{body, part}] = n
+}
+
+// hasAttachment returns the property of an Email, if it was computed.
+func (d *derived) hasAttachment(body store.BodyID) (has, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	has, ok = d.attachment[body]
+	return has, ok
+}
+
+// setAttachment computes it from the part tree.
+func (d *derived) setAttachment(body store.BodyID, p *message.Part) {
+	b := p.Bodies()
+	has := hasAttachment(&b)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.attachment) >= maxFiles {
+		clear(d.attachment)
+	}
+	d.attachment[body] = has
 }

@@ -36,13 +36,6 @@ type draftField struct {
 	write func(c *message.Composer)
 }
 
-// bodyValue is EmailBodyValue, RFC 8621 4.1.4.
-type bodyValue struct {
-	Value             string `json:"value"`
-	IsEncodingProblem bool   `json:"isEncodingProblem"`
-	IsTruncated       bool   `json:"isTruncated"`
-}
-
 // create creates an Email.
 func (s *emailSetting) create(ctx context.Context, k jmap.ID, b json.RawMessage) error {
 	var props map[string]json.RawMessage

@@ -336,11 +336,12 @@ func (d *draft) partFields(prop string, b *message.Body, in *partInput, fields m
 // moreFields adds header:* properties of a part.
 func (d *draft) moreFields(prop string, b *message.Body, fields map[string]json.RawMessage, seen map[string]bool, depth int) error {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		field, _, _, ok := headerName(name)
-		l := strings.ToLower(field)
+		h, err := headerName(name)
+		if err != nil {
+			return jmap.InvalidProperty(prop, "%s", err.Error())
+		}
+		field, l := h.Name, strings.ToLower(h.Name)
 		switch {
-		case !ok:
-			return jmap.InvalidProperty(prop, "%.100q names no header field", name)
 		case l == "content-transfer-encoding":
 			return jmap.InvalidProperty(prop, "the Content-Transfer-Encoding is chosen by the server")
 		case l == "content-type":

@@ -18,50 +18,31 @@ const (
 	maxDraftField  = 100_000 // octets of a value
 )
 
-// addressInput is EmailAddress, RFC 8621 4.1.2.3.
-type addressInput struct {
-	Name  *string `json:"name"`
-	Email string  `json:"email"`
-}
-
-// groupInput is EmailAddressGroup, RFC 8621 4.1.2.4.
-type groupInput struct {
-	Name      *string        `json:"name"`
-	Addresses []addressInput `json:"addresses"`
-}
-
 // headerProperty is the field and the form of a property with a name of its own, RFC 8621 4.1.3.
 var headerProperty = map[string][2]string{
-	"messageId": {"Message-ID", "asMessageIds"}, "inReplyTo": {"In-Reply-To", "asMessageIds"}, "references": {"References", "asMessageIds"},
-	"sender": {"Sender", "asAddresses"}, "from": {"From", "asAddresses"}, "to": {"To", "asAddresses"}, "cc": {"Cc", "asAddresses"}, "bcc": {"Bcc", "asAddresses"},
-	"replyTo": {"Reply-To", "asAddresses"}, "subject": {"Subject", "asText"}, "sentAt": {"Date", "asDate"},
-}
-
-// standardForms are the parsed forms of fields of RFC 5322 and RFC 2369; other fields can have any: RFC 8621 4.1.2.
-var standardForms = map[string]string{
-	"subject": "asText", "comments": "asText", "keywords": "asText", "list-id": "asText",
-	"from": "asAddresses", "sender": "asAddresses", "reply-to": "asAddresses", "to": "asAddresses", "cc": "asAddresses", "bcc": "asAddresses",
-	"resent-from": "asAddresses", "resent-sender": "asAddresses", "resent-reply-to": "asAddresses", "resent-to": "asAddresses", "resent-cc": "asAddresses", "resent-bcc": "asAddresses",
-	"message-id": "asMessageIds", "in-reply-to": "asMessageIds", "references": "asMessageIds", "resent-message-id": "asMessageIds",
-	"date": "asDate", "resent-date": "asDate",
-	"list-help": "asURLs", "list-unsubscribe": "asURLs", "list-subscribe": "asURLs", "list-post": "asURLs", "list-owner": "asURLs", "list-archive": "asURLs",
-	"return-path": "", "received": "",
+	"messageId": {"Message-ID", jmap.FormMessageIDs}, "inReplyTo": {"In-Reply-To", jmap.FormMessageIDs}, "references": {"References", jmap.FormMessageIDs},
+	"sender": {"Sender", jmap.FormAddresses}, "from": {"From", jmap.FormAddresses}, "to": {"To", jmap.FormAddresses}, "cc": {"Cc", jmap.FormAddresses}, "bcc": {"Bcc", jmap.FormAddresses},
+	"replyTo": {"Reply-To", jmap.FormAddresses}, "subject": {"Subject", jmap.FormText}, "sentAt": {"Date", jmap.FormDate},
 }
 
 // header takes a property if it is that of a header field. known is false if it is none.
 func (d *draft) header(name string, v json.RawMessage) (known bool, err error) {
-	field, form, all, ok := headerName(name)
-	if !ok {
+	h, err := headerName(name)
+	if err != nil {
+		return true, jmap.InvalidProperty(name, "%s", err.Error())
+	}
+	if h == nil {
 		return false, nil
 	}
-	if l := strings.ToLower(field); slices.ContainsFunc(d.fields, func(f draftField) bool { return strings.EqualFold(f.name, l) }) {
+	field := h.Name
+	if slices.ContainsFunc(d.fields, func(f draftField) bool { return strings.EqualFold(f.name, field) }) {
 		return true, jmap.InvalidProperty(name, "header field %s is given by another property too", field)
 	}
 	if jmap.IsNull(v) {
 		return true, nil
 	}
 	list := []json.RawMessage{v}
-	if all {
+	if h.All {
 		if err := json.Unmarshal(v, &list); err != nil {
 			return true, jmap.InvalidProperty(name, "it is not an array")
 		}
@@ -70,7 +51,7 @@ func (d *draft) header(name string, v json.RawMessage) (known bool, err error) {
 		if len(d.fields) >= maxDraftFields {
 			return true, jmap.InvalidProperty(name, "more than %d header fields", maxDraftFields)
 		}
-		write, err := d.form(field, form, one)
+		write, err := d.form(field, h.Form, one)
 		if err != nil {
 			return true, jmap.InvalidProperty(name, "%v", err)
 		}
@@ -82,26 +63,19 @@ func (d *draft) header(name string, v json.RawMessage) (known bool, err error) {
 	return true, nil
 }
 
-// headerName parses the name of a property: one of its own, or header:{name}:{form}:all (RFC 8621 4.1.3).
-func headerName(name string) (field, form string, all, ok bool) {
+// headerName parses the name of a property: one of its own, or header:{name}:{form}:all (RFC 8621 4.1.3); nil for others.
+func headerName(name string) (*jmap.HeaderProperty, error) {
 	if p, ok := headerProperty[name]; ok {
-		return p[0], p[1], false, true
+		return &jmap.HeaderProperty{Property: name, Name: p[0], Form: p[1]}, nil
 	}
-	rest, ok := strings.CutPrefix(name, "header:")
-	if !ok {
-		return "", "", false, false
+	if !strings.HasPrefix(name, "header:") {
+		return nil, nil
 	}
-	rest, all = strings.CutSuffix(rest, ":all")
-	field, form, hasForm := strings.Cut(rest, ":")
-	if !hasForm {
-		form = "asRaw"
+	h, err := jmap.ParseHeaderProperty(name)
+	if err == nil && len(h.Name) > 100 {
+		err = jmap.Errorf(jmap.ErrorInvalidArguments, "the name of a header field is too long")
 	}
-	// RFC 5322 2.2: ftext.
-	bad := field == "" || len(field) > 100 || strings.ContainsFunc(field, func(r rune) bool { return r <= ' ' || r >= 0x7f })
-	if bad || hasForm && form == "" {
-		return "", "", false, false
-	}
-	return field, form, all, true
+	return h, err
 }
 
 // form reads a value in a form. A nil function stands for no field.
@@ -109,34 +83,30 @@ func (d *draft) form(field, form string, v json.RawMessage) (func(*message.Compo
 	if len(v) > maxDraftField {
 		return nil, fmt.Errorf("it is longer than %d octets", maxDraftField)
 	}
-	standard, known := standardForms[strings.ToLower(field)]
-	if plain := strings.Replace(form, "asGroupedAddresses", "asAddresses", 1); form != "asRaw" && known && plain != standard {
-		return nil, fmt.Errorf("the form %.40q is not for that header field", form)
-	}
 	switch form {
-	case "asRaw":
+	case jmap.FormRaw:
 		return d.rawForm(field, v)
-	case "asText":
+	case jmap.FormText:
 		s, err := text(v)
 		return func(c *message.Composer) { c.Text(field, s) }, err
-	case "asAddresses":
-		var list []addressInput
+	case jmap.FormAddresses:
+		var list []jmap.EmailAddress
 		if err := decodeStrict(v, &list); err != nil {
 			return nil, err
 		}
-		return d.addresses(field, []groupInput{{Addresses: list}})
-	case "asGroupedAddresses":
-		var list []groupInput
+		return d.addresses(field, []jmap.EmailAddressGroup{{Addresses: list}})
+	case jmap.FormGroupedAddresses:
+		var list []jmap.EmailAddressGroup
 		if err := decodeStrict(v, &list); err != nil {
 			return nil, err
 		}
 		return d.addresses(field, list)
-	case "asMessageIds":
+	case jmap.FormMessageIDs:
 		return messageIDs(field, v)
-	case "asDate":
+	case jmap.FormDate:
 		t, err := parseSent(v)
 		return func(c *message.Composer) { c.Raw(field, message.FormatDate(t)) }, err
-	case "asURLs":
+	case jmap.FormURLs:
 		return urls(field, v)
 	}
 	return nil, fmt.Errorf("there is no form %.40q", form)
@@ -174,7 +144,7 @@ func isASCII(s string) bool {
 }
 
 // addresses is RFC 8621 4.1.2.3 and 4.1.2.4. What is no address is written as it is: it may be half of one, in a draft.
-func (d *draft) addresses(field string, groups []groupInput) (func(*message.Composer), error) {
+func (d *draft) addresses(field string, groups []jmap.EmailAddressGroup) (func(*message.Composer), error) {
 	var list []message.Address
 	valid := true
 	for _, g := range groups {
@@ -186,7 +156,7 @@ func (d *draft) addresses(field string, groups []groupInput) (func(*message.Comp
 			list = append(list, message.Address{Kind: message.AddressGroupStart, Name: name})
 		}
 		for _, in := range g.Addresses {
-			a, ok, err := in.address()
+			a, ok, err := draftAddress(&in)
 			if err != nil {
 				return nil, err
 			}
@@ -213,8 +183,8 @@ func (d *draft) addresses(field string, groups []groupInput) (func(*message.Comp
 	return func(c *message.Composer) { c.Text(field, strings.Join(texts, ", ")) }, nil
 }
 
-// address makes an address; ok is false for what is none, which is in Mailbox as it is.
-func (in *addressInput) address() (a message.Address, ok bool, err error) {
+// draftAddress makes an address; ok is false for what is none, which is in Mailbox as it is.
+func draftAddress(in *jmap.EmailAddress) (a message.Address, ok bool, err error) {
 	if a.Name, err = displayName(in.Name); err != nil {
 		return a, false, err
 	}

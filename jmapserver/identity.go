@@ -25,12 +25,12 @@ const (
 
 // identity is an Identity. Those of the configuration are there without being kept; what the user says of them is.
 type identity struct {
-	Name          string         `json:"name"`
-	Email         string         `json:"email"`
-	ReplyTo       []addressInput `json:"replyTo"`
-	BCC           []addressInput `json:"bcc"`
-	TextSignature string         `json:"textSignature"`
-	HTMLSignature string         `json:"htmlSignature"`
+	Name          string              `json:"name"`
+	Email         string              `json:"email"`
+	ReplyTo       []jmap.EmailAddress `json:"replyTo"`
+	BCC           []jmap.EmailAddress `json:"bcc"`
+	TextSignature string              `json:"textSignature"`
+	HTMLSignature string              `json:"htmlSignature"`
 }
 
 // object is the identity as clients see it.
@@ -308,9 +308,9 @@ func (s *setting) checkIdentity(i *identity) error {
 	if !view.MayUse(s.user.Account, a) {
 		return jmap.SetErrorf(jmap.SetForbiddenFrom, "the account may not send from %.100q", i.Email)
 	}
-	for name, list := range map[string][]addressInput{"replyTo": i.ReplyTo, "bcc": i.BCC} {
+	for name, list := range map[string][]jmap.EmailAddress{"replyTo": i.ReplyTo, "bcc": i.BCC} {
 		for _, in := range list {
-			if _, ok, err := in.address(); err != nil || !ok || len(list) > 100 {
+			if _, ok, err := draftAddress(&in); err != nil || !ok || len(list) > 100 {
 				return jmap.InvalidProperty(name, "%.100q is not an address, or there are too many", in.Email)
 			}
 		}

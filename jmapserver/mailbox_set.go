@@ -167,8 +167,8 @@ func checkMailboxName(name *string) error {
 	switch {
 	case name == nil:
 		return jmap.InvalidProperty("name", "a mailbox has a name")
-	case *name == "" || strings.ContainsAny(*name, "/"):
-		return jmap.InvalidProperty("name", "%.100q cannot be the name of a mailbox: it is empty or has a slash", *name)
+	case *name == "" || strings.ContainsAny(*name, "/"), len(*name) > maxMailboxName:
+		return jmap.InvalidProperty("name", "%.100q cannot be the name of a mailbox: it is empty, too long, or has a slash", *name)
 	}
 	return nil
 }

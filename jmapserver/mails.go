@@ -118,6 +118,7 @@ type mails struct {
 	counted   map[store.MailboxID]counts
 
 	derived *derived
+	results results
 }
 
 // mailsBlock is the number of Emails that blocks are made with.

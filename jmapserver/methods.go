@@ -15,6 +15,7 @@ func methods() map[string]method {
 		"Core/echo": {jmap.CapabilityCore, func(_ context.Context, _ *call, args json.RawMessage) (any, error) { return args, nil }},
 	}
 	maps.Copy(all, readMethods())
+	maps.Copy(all, writeMethods())
 	return all
 }
 
@@ -28,6 +29,11 @@ func readMethods() map[string]method {
 		"Mailbox/queryChanges": handle(mail, mailboxQueryChanges),
 		"Thread/get":           handle(mail, threadGet),
 		"Thread/changes":       handle(mail, threadChanges),
+		"Email/get":            handle(mail, emailGet),
+		"Email/parse":          handle(mail, emailParse),
+		"Email/query":          handle(mail, emailQuery),
+		"Email/queryChanges":   handle(mail, emailQueryChanges),
+		"SearchSnippet/get":    handle(mail, snippetGet),
 		"Email/changes":        handle(mail, emailChanges),
 	}
 }

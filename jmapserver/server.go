@@ -16,12 +16,15 @@ import (
 	"mox/directory"
 	"mox/jmap"
 	"mox/mlog"
+	"mox/search"
 	"mox/store"
+	"mox/submit"
 )
 
 // Config is what a Server needs. It must not change once in use.
 type Config struct {
 	Store  *store.Store
+	Search *search.Manager // nil: searches look through all messages
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
 	NextID func() int64     // ids of requests for the log; nil: none
@@ -86,12 +89,26 @@ type Server struct {
 // slot is what is limited for each account.
 type slot struct {
 	account string
-	upload  bool
+	kind    slotKind
 }
+
+type slotKind uint8
+
+const (
+	slotRequest slotKind = iota
+	slotUpload
+	slotStream
+)
 
 // New returns a Server.
 func New(c Config) *Server {
 	c.Limits.setDefaults()
+	if c.FutureRelease == 0 {
+		c.FutureRelease = submit.DefaultFutureRelease
+	}
+	if c.Recipients == 0 {
+		c.Recipients = 1000
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -115,7 +132,7 @@ type Login func(w http.ResponseWriter, r *http.Request, cid int64) (User, error)
 // site; otherwise they have the scheme and host of the request.
 func (s *Server) Handler(login Login, web bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q := &request{s: s, w: w, r: r, cid: s.c.NextID(), web: web}
+		q := &request{s: s, w: w, r: r, cid: s.c.NextID(), web: web, login: login}
 		defer q.recover()
 		w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate") // RFC 8620 2
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -149,6 +166,9 @@ var doors = map[string]door{
 	"session": {http.MethodGet, false, (*request).serveSession},
 	"api":     {http.MethodPost, false, (*request).serveAPI},
 	"upload":  {http.MethodPost, true, (*request).serveUpload},
+
+	"download":    {http.MethodGet, true, (*request).serveDownload},
+	"eventsource": {http.MethodGet, false, (*request).serveEvents},
 }
 
 // request is an HTTP request of somebody who is logged in.
@@ -159,6 +179,8 @@ type request struct {
 	cid  int64
 	web  bool
 	user User
+
+	login Login
 }
 
 // recover answers after a panic.
@@ -176,10 +198,15 @@ func (q *request) recover() {
 
 // take reserves one of the places of the account; ok is false if all are in use.
 func (q *request) take(upload bool) (free func(), ok bool) {
-	s, k, limit := q.s, slot{q.user.Account, upload}, q.s.c.Limits.Concurrent
+	k, limit := slot{q.user.Account, slotRequest}, q.s.c.Limits.Concurrent
 	if upload {
-		limit = s.c.Limits.Uploads
+		k.kind, limit = slotUpload, q.s.c.Limits.Uploads
 	}
+	return q.s.takeSlot(k, limit)
+}
+
+// takeSlot reserves one of so many places.
+func (s *Server) takeSlot(k slot, limit int) (free func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running[k] >= limit {

@@ -1,9 +1,6 @@
 package jmapserver
 
-import (
-	"mox/jmap"
-	"mox/submit"
-)
+import "mox/jmap"
 
 // writeMethods are those that change something, and those of what is not mail itself.
 func writeMethods() map[string]method {
@@ -25,14 +22,10 @@ func writeMethods() map[string]method {
 	}
 }
 
-// submissionCapability is RFC 8621 1.3.2.
+// submissionCapability is RFC 8621 1.3.2: what the client may put into envelopes.
 func (s *Server) submissionCapability() any {
-	later := s.c.FutureRelease
-	if later == 0 {
-		later = submit.DefaultFutureRelease
-	}
 	return map[string]any{
-		"maxDelayedSend":       int64(later.Seconds()),
+		"maxDelayedSend":       int64(s.c.FutureRelease.Seconds()),
 		"submissionExtensions": map[string][]string{"FUTURERELEASE": {}, "DSN": {}, "SMTPUTF8": {}, "REQUIRETLS": {}, "8BITMIME": {}},
 	}
 }
