@@ -15,6 +15,7 @@ func methods() map[string]method {
 		"Core/echo": {jmap.CapabilityCore, func(_ context.Context, _ *call, args json.RawMessage) (any, error) { return args, nil }},
 	}
 	maps.Copy(all, readMethods())
+	maps.Copy(all, writeMethods())
 	return all
 }
 

@@ -13,10 +13,12 @@ import (
 	"sync"
 	"time"
 
+	"mox/directory"
 	"mox/jmap"
 	"mox/mlog"
 	"mox/search"
 	"mox/store"
+	"mox/submit"
 )
 
 // Config is what a Server needs. It must not change once in use.
@@ -26,8 +28,20 @@ type Config struct {
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
 	NextID func() int64     // ids of requests for the log; nil: none
-	Limits Limits
-	Panic  func() // is told of panics; nil: nobody is
+	// Hostname is the right side of message ids that are made here.
+	Hostname string
+	// Directory knows which addresses an account may send from.
+	Directory *directory.Directory
+	Send      Sender
+	Queue     Queue
+	// Sending tells whether one of some messages of the queue is being sent right now; nil: none is.
+	Sending func(ids ...int64) bool
+	// FutureRelease is how far ahead the delivery of a message may be set; 0: that of submit.
+	FutureRelease time.Duration
+	// Recipients is the most recipients of a message; 0: 1000.
+	Recipients int
+	Limits     Limits
+	Panic      func() // is told of panics; nil: nobody is
 }
 
 // Limits bound what requests may take. Zero fields have the defaults.
@@ -39,12 +53,13 @@ type Limits struct {
 	Calls      int           // in a request; 0: 64
 	Get        int           // objects in a /get call, and ids of a query's results; 0: 1000
 	Set        int           // objects in a /set call; 0: 1000
+	Message    int64         // octets of a message that is made or sent; 0: 100 MiB
 	Body       time.Duration // that the body of a request may take; 0: 10 min
 	Run        time.Duration // that running it may take after that; 0: 5 min
 }
 
 func (l *Limits) setDefaults() {
-	for p, v := range map[*int64]int64{&l.Request: 10 << 20, &l.Upload: 100 << 20} {
+	for p, v := range map[*int64]int64{&l.Request: 10 << 20, &l.Upload: 100 << 20, &l.Message: 100 << 20} {
 		if *p == 0 {
 			*p = v
 		}
@@ -88,6 +103,12 @@ const (
 // New returns a Server.
 func New(c Config) *Server {
 	c.Limits.setDefaults()
+	if c.FutureRelease == 0 {
+		c.FutureRelease = submit.DefaultFutureRelease
+	}
+	if c.Recipients == 0 {
+		c.Recipients = 1000
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -144,6 +165,7 @@ type door struct {
 var doors = map[string]door{
 	"session": {http.MethodGet, false, (*request).serveSession},
 	"api":     {http.MethodPost, false, (*request).serveAPI},
+	"upload":  {http.MethodPost, true, (*request).serveUpload},
 
 	"download":    {http.MethodGet, true, (*request).serveDownload},
 	"eventsource": {http.MethodGet, false, (*request).serveEvents},

@@ -17,8 +17,9 @@ var capabilities = map[string]struct {
 	session func(s *Server) any
 	account func(s *Server) any // nil: accounts do not have it
 }{
-	jmap.CapabilityCore: {session: func(s *Server) any { return s.coreCapability() }},
-	jmap.CapabilityMail: {session: func(*Server) any { return struct{}{} }, account: func(s *Server) any { return s.mailCapability() }},
+	jmap.CapabilityCore:       {session: func(s *Server) any { return s.coreCapability() }},
+	jmap.CapabilityMail:       {session: func(*Server) any { return struct{}{} }, account: func(s *Server) any { return s.mailCapability() }},
+	jmap.CapabilitySubmission: {session: func(*Server) any { return struct{}{} }, account: func(s *Server) any { return s.submissionCapability() }},
 }
 
 func (s *Server) coreCapability() jmap.CoreCapability {

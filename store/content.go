@@ -459,6 +459,29 @@ type MailboxChange struct {
 	Name       *string
 	SpecialUse *SpecialUse
 	Subscribed *bool
+	// Setting makes the value of a setting anew, which goes with the mailbox; nil: none. It is called in the operation.
+	Setting     func(old []byte) ([]byte, error)
+	SettingName string
+}
+
+// changeSetting changes the setting of a MailboxChange.
+func (t *tx) changeSetting(c *MailboxChange) error {
+	if c.Setting == nil {
+		return nil
+	}
+	var old []byte
+	rows := t.c.Query("SELECT value FROM setting WHERE name=?", c.SettingName)
+	if rows.Next() {
+		old = append(old, rows.Bytes(0)...)
+	}
+	if err := rows.Close(); err != nil {
+		return err
+	}
+	v, err := c.Setting(old)
+	if err != nil {
+		return err
+	}
+	return t.setSetting(c.SettingName, v)
 }
 
 // MakeMailbox is CreateMailbox below another mailbox (0: none; ErrNoMailbox when it is missing), not subscribed to unless
@@ -505,6 +528,9 @@ func (a *Account) ChangeMailbox(ctx context.Context, id MailboxID, c MailboxChan
 			if err := t.setSpecialUse(id, *c.SpecialUse); err != nil {
 				return err
 			}
+		}
+		if err := t.changeSetting(&c); err != nil {
+			return err
 		}
 		if b, err = t.box(id); err != nil || c.Subscribed == nil || t.subscribed(b.Name) == *c.Subscribed {
 			return err
