@@ -387,6 +387,7 @@ func (s *submissionSetting) send(ctx context.Context, m *outgoing, req *submit.R
 			sub.Delivery[email] = &delivered{"250 2.1.5 delivered", deliveredYes, "unknown"}
 			continue
 		}
+		s.s.c.Queue.Watch(q.ID)
 		sub.Queued = append(sub.Queued, queuedRcpt{email, q.ID})
 	}
 	_, err = s.refresh(ctx, sub)
