@@ -20,7 +20,7 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: waitfile path")
 	}
 	path := ts.MkAbs(args[0])
-	for range 200 {
+	for range 600 {
 		info, err := os.Stat(path)
 		if err == nil && info.Mode()&os.ModeSocket != 0 {
 			// It is there before the server listens.

@@ -162,7 +162,7 @@ func TestFollow(t *testing.T) {
 	defer tee.Close()
 	fmt.Fprintln(tee, `l=info m="start" n=0`)
 	time.Sleep(3 * gather)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const lines = 60
 	var got []string

@@ -54,7 +54,7 @@ func TestReplica(t *testing.T) {
 	await := func() []string {
 		t.Helper()
 		want := contentsOf(t, s.Store, "mox")
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
 			got, err := restored(time.Time{})
 			if err == nil && slices.Equal(got, want) {
 				return want

@@ -131,7 +131,7 @@ func count(t *testing.T, dir, name string, at time.Time) (int, Restored, error) 
 // await waits until all is sent.
 func (x *running) await(t *testing.T) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for quiet := 0; quiet < 3; {
 		if time.Now().After(deadline) {
 			t.Fatal("not all is sent in time")

@@ -29,11 +29,11 @@ func (in *installation) startUser() *run {
 
 // send delivers a message to an address over SMTP.
 func (in *installation) send(to string, size int) error {
-	conn, err := net.DialTimeout("tcp", in.addr("smtp"), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", in.addr("smtp"), time.Minute)
 	if err != nil {
 		return err
 	}
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	c, err := smtp.NewClient(conn, "localhost")
 	if err != nil {
 		return err
@@ -223,12 +223,12 @@ func TestCorruptAccount(t *testing.T) {
 // talk sends text to a service, and returns the greeting and the answer.
 func (in *installation) talk(service, text string) string {
 	in.t.Helper()
-	conn, err := net.DialTimeout("tcp", in.addr(service), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", in.addr(service), time.Minute)
 	if err != nil {
 		in.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	r := bufio.NewReader(conn)
 	greeting, _ := r.ReadString('\n')
 	io.WriteString(conn, text)
@@ -309,7 +309,7 @@ type wire struct {
 
 func (in *installation) session(service, greeting string) *wire {
 	in.t.Helper()
-	conn, err := net.DialTimeout("tcp", in.addr(service), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", in.addr(service), time.Minute)
 	if err != nil {
 		in.t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func (in *installation) session(service, greeting string) *wire {
 // want reads lines until one begins in one of these ways.
 func (w *wire) want(prefixes ...string) {
 	w.t.Helper()
-	w.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	w.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	var all strings.Builder
 	for {
 		line, err := w.r.ReadString('\n')

@@ -227,7 +227,7 @@ func TestSessions(t *testing.T) {
 		}
 		server, client := net.Pipe()
 		done := make(chan []string, 1)
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		go func() { done <- sc.run(ctx, client) }()
 		t.Cleanup(func() {
 			defer cancel()

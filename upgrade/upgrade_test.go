@@ -157,7 +157,7 @@ func TestCopyData(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	done := make(chan int)
 	go func() {

@@ -236,7 +236,7 @@ func TestForwardStreams(t *testing.T) {
 		cancel()
 		select {
 		case <-gone:
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the server behind does not hear that the client has gone")
 		}
 		resp.Body.Close()
@@ -315,7 +315,7 @@ func TestSmuggling(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		conn.SetDeadline(time.Now().Add(time.Minute))
 		path := fmt.Sprintf("/a%d", i)
 		io.WriteString(conn, strings.Replace(tc.request, "/a", path, 1))
 		line, _ := bufio.NewReader(conn).ReadString('\n')
@@ -328,13 +328,17 @@ func TestSmuggling(t *testing.T) {
 		conn.Close()
 		wait := 50 * time.Millisecond
 		if tc.want != "" {
-			wait = 5 * time.Second
+			wait = time.Minute
 		}
 		for done := false; !done; {
 			select {
 			case got := <-seen:
 				// As a request of its own, by its own path, it is looked at like all others.
 				if strings.HasPrefix(got, "GET /smuggled") {
+					continue
+				}
+				// One from before that comes late, of those that need not come.
+				if !strings.Contains(got, path+" ") && strings.Contains(got, "unexpected EOF") {
 					continue
 				}
 				got = strings.Replace(got, path, "/a", 1)
