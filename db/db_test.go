@@ -178,7 +178,7 @@ func TestInterrupt(t *testing.T) {
 		_, _, err := c.QueryInt64("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n WHERE i<0")
 		return err
 	})
-	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > time.Minute {
 		t.Fatal(err, time.Since(start))
 	}
 	count(t, d) // the connection is usable

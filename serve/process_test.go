@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	if path := os.Getenv(envTestServe); path != "" {
-		status, err := Main(context.Background(), MainOptions{ConfigPath: path, CheckConsistency: true, Log: os.Stderr, Version: "test"})
+		drain, _ := time.ParseDuration(os.Getenv(envTestDrain)) // empty: 0
+		status, err := Main(context.Background(), MainOptions{ConfigPath: path, CheckConsistency: true, Drain: drain, Log: os.Stderr, Version: "test"})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "mox serve:", err)
 		}
@@ -46,7 +47,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const envTestServe = "MOX_TEST_SERVE"
+const (
+	envTestServe = "MOX_TEST_SERVE"
+	envTestDrain = "MOX_TEST_DRAIN" // MainOptions.Drain
+)
 
 // testUID is who the worker runs as when tests run as root.
 const testUID = 65534

@@ -248,7 +248,13 @@ func TestGracefulStop(t *testing.T) {
 		l.IMAP.NoRequireSTARTTLS = true
 		s.Listeners["local"] = l
 	})
-	r := in.startUser()
+	// There is time to say all of this, on a machine that is busy too, before what drains is cut off.
+	const enough = 40 * time.Second
+	r := in.start(func(cmd *exec.Cmd) {
+		asUser(cmd)
+		cmd.Env = append(cmd.Env, envTestDrain+"="+enough.String())
+	})
+	r.waitLog("mox is serving")
 	if _, err := r.control("setaccountpassword", "mox", "moxmoxmox"); err != nil {
 		t.Fatal(err)
 	}
@@ -276,8 +282,8 @@ func TestGracefulStop(t *testing.T) {
 	adding.say("a: b\r\n", "b OK", "* BYE ")
 	busy.say("Subject: last\r\n\r\nlast words\r\n.", "250 ")
 	r.wantExit(15, "mox has stopped")
-	if d := time.Since(start); d > Drain+time.Second {
-		t.Errorf("stopping took %v", d)
+	if d := time.Since(start); d >= enough {
+		t.Errorf("stopping took %v, though all sessions had ended", d)
 	}
 
 	r = in.startUser()
@@ -295,7 +301,7 @@ func TestGracefulStop(t *testing.T) {
 		t.Error(err)
 	}
 	r.wantExit(0, "mox has stopped")
-	if d := time.Since(start); d < Drain-100*time.Millisecond || d > Drain+2*time.Second {
+	if d := time.Since(start); d < Drain-100*time.Millisecond || d > Drain+30*time.Second {
 		t.Errorf("stopping with a stuck session took %v", d)
 	}
 }

@@ -143,6 +143,21 @@ func TestReplace(t *testing.T) {
 // TestLatency writes and reads over a link on which an answer takes 50 ms: one request after the
 // other would be 12 s each.
 func TestLatency(t *testing.T) {
+	// Other work on the machine disturbs: it is enough to be quick once.
+	for try := range 5 {
+		wrote, read, list := latency(t)
+		t.Logf("write %v, read %v, list %v", wrote, read, list)
+		if wrote <= 6*time.Second && read <= 6*time.Second && list <= 4*time.Second {
+			return
+		} else if try == 4 {
+			t.Error("too slow")
+		}
+	}
+}
+
+// latency is how long it takes to write, to read, and to list 40 directories.
+func latency(t *testing.T) (wrote, read, list time.Duration) {
+	t.Helper()
 	s := sftptest.New(t)
 	s.Latency = 50 * time.Millisecond
 	c := open(t, config(t, s, "/repo"))
@@ -151,9 +166,9 @@ func TestLatency(t *testing.T) {
 	if err := c.Put(ctx, "a", data); err != nil {
 		t.Fatal(err)
 	}
-	wrote := time.Since(start)
+	wrote = time.Since(start)
 	same(t, c, "a", data)
-	read := time.Since(start) - wrote
+	read = time.Since(start) - wrote
 	for i := range 40 {
 		if err := os.MkdirAll(filepath.Join(s.Root, "repo/d", fmt.Sprint(i)), 0o700); err != nil {
 			t.Fatal(err)
@@ -163,10 +178,7 @@ func TestLatency(t *testing.T) {
 	if err := c.List(ctx, "", func(string, int64) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("write %v, read %v, list %v", wrote, read, time.Since(start))
-	if wrote > 6*time.Second || read > 6*time.Second || time.Since(start) > 4*time.Second {
-		t.Errorf("write %v, read %v, list %v", wrote, read, time.Since(start))
-	}
+	return wrote, read, time.Since(start)
 }
 
 func TestParallel(t *testing.T) {

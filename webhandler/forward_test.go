@@ -171,10 +171,16 @@ func TestForwardFailures(t *testing.T) {
 	defer close(release)
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	s := newSites(t, Config{Limits: Limits{ResponseHeader: 400 * time.Millisecond, HeaderBytes: 5000, Idle: 400 * time.Millisecond}},
-		forwardHandler(closed.URL, func(h *config.WebHandler) { h.PathRegexp = "^/closed" }), forwardHandler(b.URL, nil))
-	srv := serve(t, s)
+	sites := func(wait time.Duration) *httptest.Server {
+		return serve(t, newSites(t, Config{Limits: Limits{ResponseHeader: wait, HeaderBytes: 5000, Idle: wait}},
+			forwardHandler(closed.URL, func(h *config.WebHandler) { h.PathRegexp = "^/closed" }), forwardHandler(b.URL, nil)))
+	}
+	patient, srv := sites(time.Hour), sites(400*time.Millisecond)
 	for path, want := range map[string]int{"/closed": 502, "/slow": 504, "/large": 502} {
+		srv := srv
+		if want == 502 {
+			srv = patient
+		}
 		if resp, body := send(t, srv, "GET", path, ""); resp.StatusCode != want || !strings.HasPrefix(body, fmt.Sprint(want)) {
 			t.Errorf("%s: %d %q", path, resp.StatusCode, body)
 		}
