@@ -221,15 +221,21 @@ func TestCommitter(t *testing.T) {
 	}
 	// One that is given up while it waits must not run.
 	gone, cancel := context.WithCancel(ctx)
+	gaveUp := make(chan struct{})
 	wg.Go(func() {
+		defer close(gaveUp)
 		err := c.Do(gone, 0, func(c *Conn) error { t.Error("ran"); return nil })
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})
-	time.Sleep(50 * time.Millisecond)
+	for end := time.Now().Add(time.Minute); len(c.queue) < len(results)+1; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d wait, want %d", len(c.queue), len(results)+1)
+		}
+	}
 	cancel()
-	time.Sleep(20 * time.Millisecond)
+	<-gaveUp
 	close(block)
 	wg.Wait()
 	for i, err := range results {

@@ -69,7 +69,7 @@ func TestReplica(t *testing.T) {
 	}
 	want := await()
 	at := time.Now()
-	time.Sleep(1100 * time.Millisecond) // the round that has at in it ends
+	time.Sleep(3 * time.Second) // the round that has at in it ends, a second after the one before
 	for n := range 10 {
 		send(10 + n)
 	}
