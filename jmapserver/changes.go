@@ -255,6 +255,12 @@ func (h *history) copies(w *window, body store.BodyID) (before, after int) {
 	return before, after
 }
 
+// hidden tells whether an Email is not visible now: then it cannot be had, whatever it was after a window.
+func (h *history) hidden(body store.BodyID) bool {
+	e := h.m.any(body)
+	return e != nil && e.hidden
+}
+
 // add sorts an id into what came, changed and went.
 func (r *changesResult) add(id jmap.ID, before, after bool) {
 	switch {
@@ -288,11 +294,7 @@ func emailChanges(ctx context.Context, c *call, a *changesArgs) (*changesResult,
 	for _, n := range w.ids {
 		body := store.BodyID(n)
 		before, after := h.copies(&w, body)
-		visible := after > 0
-		if e := h.m.any(body); e != nil && len(w.rest) == 0 {
-			visible = !e.hidden
-		}
-		res.add(emailID(body), before > 0, visible)
+		res.add(emailID(body), before > 0, after > 0 && !h.hidden(body))
 	}
 	return res, nil
 }
@@ -370,10 +372,7 @@ func threadChanges(ctx context.Context, c *call, a *changesArgs) (*changesResult
 		}
 		for b := range bodies {
 			x, y := h.copies(&w, b)
-			if e := h.m.any(b); e != nil && len(w.rest) == 0 && e.hidden {
-				y = 0
-			}
-			before, after = before || x > 0, after || y > 0
+			before, after = before || x > 0, after || y > 0 && !h.hidden(b)
 		}
 		res.add(threadID(id), before, after)
 	}
@@ -401,8 +400,10 @@ func (h *history) boxKeys(o *operation) map[int64]bool {
 	for b := range o.bodies {
 		thread, ok := h.thread[b]
 		if !ok { // of any thread
-			for id := range h.m.boxes {
-				ids[int64(id)] = true
+			for id, box := range h.m.boxes {
+				if box.Created <= o.seq {
+					ids[int64(id)] = true
+				}
 			}
 			return ids
 		}
@@ -413,7 +414,10 @@ func (h *history) boxKeys(o *operation) map[int64]bool {
 		for _, b := range h.m.everIn(thread) {
 			if e := h.m.any(b); e != nil {
 				for _, p := range e.places {
-					ids[int64(p.box)] = true
+					// It may be there since later only.
+					if box := h.m.boxes[p.box]; box != nil && box.Created <= o.seq {
+						ids[int64(p.box)] = true
+					}
 				}
 			}
 		}

@@ -131,7 +131,8 @@ func largestMessage(snap *config.Snapshot) int64 {
 func (s *Server) buildJMAP() {
 	snap := s.Config.Snapshot()
 	s.jmap = jmapserver.New(jmapserver.Config{
-		Store: s.Store, Log: s.Log, Now: s.Now, NextID: s.cids.Next, Panic: func() { s.Registry.Panic("jmapserver") },
+		Store: s.Store, Search: s.Search, Log: s.Log, Now: s.Now, NextID: s.cids.Next,
+		Panic:    func() { s.Registry.Panic("jmapserver") },
 		Hostname: snap.Hostname.ASCII, Directory: s.dir, Send: s.submit, Queue: s.Queue,
 		Sending: func(ids ...int64) bool { return s.outbound.Sending(ids...) },
 		Limits:  jmapserver.Limits{Message: largestMessage(snap)},
