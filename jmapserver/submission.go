@@ -29,6 +29,7 @@ type Queue interface {
 	Hold(ctx context.Context, f queue.Filter, hold bool) (int, error)
 	Cancel(ctx context.Context, f queue.Filter, why string) (int, error)
 	Ended(ctx context.Context, id int64) (queue.RetiredMessage, error)
+	Watch(id int64)
 }
 
 var submissionProperties = []string{
@@ -169,11 +170,11 @@ func (c *call) refresh(ctx context.Context, s *submission) (changed bool, err er
 	changed = undo != s.UndoStatus
 	s.UndoStatus = undo
 	for _, q := range s.Queued {
-		d, err := c.delivery(ctx, waiting, q.ID, undo)
+		d, err := c.delivery(ctx, s, waiting[q.ID], q, undo)
 		if err != nil {
 			return false, err
 		}
-		if old := s.Delivery[q.Email]; d != nil && (old == nil || *old != *d) {
+		if old := s.Delivery[q.Email]; old == nil || *old != *d {
 			s.Delivery[q.Email], changed = d, true
 		}
 	}
@@ -200,17 +201,21 @@ func (c *call) waiting(ctx context.Context, s *submission) (map[int64]*queue.Mes
 	return m, nil
 }
 
-// delivery is what is known of a recipient; nil: nothing more than before.
-func (c *call) delivery(ctx context.Context, waiting map[int64]*queue.Message, id int64, undo string) (*delivered, error) {
-	if m := waiting[id]; m != nil {
+// delivery is what is known of a recipient; m is its message in the queue, nil if it is not there any more.
+func (c *call) delivery(ctx context.Context, s *submission, m *queue.Message, q queuedRcpt, undo string) (*delivered, error) {
+	if m != nil {
 		return &delivered{reply(m.LastResult(), 250, "2.0.0", "queued"), deliveredQueued, "unknown"}, nil
 	}
 	if undo == undoCanceled {
 		return &delivered{"550 5.7.1 canceled by the sender", deliveredNo, "unknown"}, nil
 	}
-	r, err := c.s.c.Queue.Ended(ctx, id)
+	r, err := c.s.c.Queue.Ended(ctx, q.ID)
 	if errors.Is(err, queue.ErrNotFound) {
-		return nil, nil
+		// It left while nobody looked, and its account keeps no history.
+		if d := s.Delivery[q.Email]; d != nil && d.Delivered != deliveredQueued {
+			return d, nil
+		}
+		return &delivered{"250 2.0.0 it has left the queue", deliveredUnknown, "unknown"}, nil
 	} else if err != nil {
 		return nil, err
 	}

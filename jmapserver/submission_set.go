@@ -387,6 +387,7 @@ func (s *submissionSetting) send(ctx context.Context, m *outgoing, req *submit.R
 			sub.Delivery[email] = &delivered{"250 2.1.5 delivered", deliveredYes, "unknown"}
 			continue
 		}
+		s.s.c.Queue.Watch(q.ID)
 		sub.Queued = append(sub.Queued, queuedRcpt{email, q.ID})
 	}
 	_, err = s.refresh(ctx, sub)
@@ -490,7 +491,7 @@ func (s *submissionSetting) update(ctx context.Context, id jmap.ID, p jmap.Patch
 	if err := keepProperties(before, after, others...); err != nil {
 		return err
 	}
-	if !sameJSON(before["undoStatus"], after["undoStatus"]) {
+	if !equalJSON(before["undoStatus"], after["undoStatus"]) {
 		if string(after["undoStatus"]) != `"`+undoCanceled+`"` {
 			return jmap.InvalidProperty("undoStatus", "it can be set to canceled only")
 		}
