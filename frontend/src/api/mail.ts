@@ -9,41 +9,125 @@ export interface LoginPrepResult {
 	Token: string
 }
 
-export interface LoginRequest {
-	Token: string
-	Username: string
-	Password: string
-}
+export type LogoutRequest = Record<string, never>
 
-export interface SessionResult {
-	CSRFToken: string
-	Account: string
-	LoginAddress: string
-}
+export type LogoutResult = Record<string, never>
+
+export type VersionRequest = Record<string, never>
 
 export interface VersionResult {
+	/** Of mox. */
 	Version: string
+	/** Of Go that it was built with, with operating system and machine. */
 	GoVersion: string
 }
 
+export type SessionsRequest = Record<string, never>
+
+export interface Session {
+	/** Of the session, to end it by; not secret. */
+	ID: string
+	/** When it began, by a login. */
+	Created: string
+	/** When it was last used, to about five minutes. */
+	LastUsed: string
+	/** When it ends if it is not used. */
+	Expires: string
+	/** Address that it was begun from. */
+	RemoteIP: string
+	/** What the browser calls itself. */
+	UserAgent: string
+	/** It is the session of this call. */
+	Current: boolean
+}
+
+export interface SessionsResult {
+	/** That there are, that last used first. */
+	Sessions: Session[]
+}
+
+export interface SessionEndRequest {
+	/** Of the session. */
+	ID: string
+}
+
+export type SessionEndResult = Record<string, never>
+
+export type SessionsEndOthersRequest = Record<string, never>
+
+export interface SessionsEndOthersResult {
+	/** How many sessions. */
+	Ended: number
+}
+
+export interface LoginRequest {
+	/** Of LoginPrep. */
+	Token: string
+	/** An address of the account. */
+	Username: string
+	/** Its password. */
+	Password: string
+}
+
+export interface LoginResult {
+	/** For header x-mox-csrf of other calls. */
+	CSRFToken: string
+	/** Name of the account. */
+	Account: string
+	/** Address that was logged in with. */
+	LoginAddress: string
+}
+
+export type SessionRequest = Record<string, never>
+
+export interface SessionResult {
+	/** For header x-mox-csrf of other calls and of JMAP, for a page that was loaded anew. */
+	CSRFToken: string
+	/** Name of the account. */
+	Account: string
+	/** Address that was logged in with. */
+	LoginAddress: string
+}
+
+/** mox webmail API: Sessions of the webmail. They begin with LoginPrep and Login. Mail is read and sent by JMAP, whose session resource is at jmap/session, with the same cookie and header. */
 export class MailAPI extends Client {
+	/** Return a token that Login needs. It is also set as a cookie, which shows that both are of one browser. */
 	loginPrep(req: LoginPrepRequest = {}): Promise<LoginPrepResult> {
-		return this.call<LoginPrepResult>('LoginPrep', req)
+		return this.call('LoginPrep', req)
 	}
 
-	login(req: LoginRequest): Promise<SessionResult> {
-		return this.call<SessionResult>('Login', req)
+	/** End the session. */
+	logout(req: LogoutRequest = {}): Promise<LogoutResult> {
+		return this.call('Logout', req)
 	}
 
-	session(): Promise<SessionResult> {
-		return this.call<SessionResult>('Session', {})
+	/** Tell which mox this is. */
+	version(req: VersionRequest = {}): Promise<VersionResult> {
+		return this.call('Version', req)
 	}
 
-	logout(): Promise<Record<string, never>> {
-		return this.call<Record<string, never>>('Logout', {})
+	/** List the sessions of these pages. */
+	sessions(req: SessionsRequest = {}): Promise<SessionsResult> {
+		return this.call('Sessions', req)
 	}
 
-	version(): Promise<VersionResult> {
-		return this.call<VersionResult>('Version', {})
+	/** End a session, as Logout would in its browser. */
+	sessionEnd(req: SessionEndRequest): Promise<SessionEndResult> {
+		return this.call('SessionEnd', req)
+	}
+
+	/** End all sessions but this one. */
+	sessionsEndOthers(req: SessionsEndOthersRequest = {}): Promise<SessionsEndOthersResult> {
+		return this.call('SessionsEndOthers', req)
+	}
+
+	/** Begin a session, which is set as a cookie. A wrong address or password is answered after a second, with the code user:loginFailed; too many of them from a network with 429 and user:tooMany. A session lasts 168 hours from when it was last used; an account can have 100. */
+	login(req: LoginRequest): Promise<LoginResult> {
+		return this.call('Login', req)
+	}
+
+	/** Return the session. It needs no CSRF token, but returns it: a page that was loaded anew begins with this call. */
+	session(req: SessionRequest = {}): Promise<SessionResult> {
+		return this.call('Session', req)
 	}
 }
