@@ -245,19 +245,15 @@ export function Waiting() {
 	return <p class="waiting" role="status">{late ? 'Loading…' : ''}</p>
 }
 
-interface AskProps {
+interface DialogProps {
 	title: string
-	children?: ComponentChildren
-	action: string
-	danger?: boolean
-	busy?: boolean
-	error?: string | undefined
-	onYes: () => void
-	onNo: () => void
+	kind?: string // class
+	children: ComponentChildren
+	onClose: () => void
 }
 
-// Ask is a question that has to be answered before anything else.
-export function Ask(p: AskProps) {
+// Dialog is before everything else until it is closed.
+export function Dialog({ title, kind, children, onClose }: DialogProps) {
 	const ref = useRef<HTMLDialogElement>(null)
 	const before = useRef(document.activeElement as HTMLElement | null)
 	const id = useId()
@@ -275,18 +271,36 @@ export function Ask(p: AskProps) {
 			else document.querySelector('h1')?.focus()
 		}
 	}, [])
-	return <dialog ref={ref} aria-labelledby={id} onCancel={e => {
+	return <dialog ref={ref} class={kind} aria-labelledby={id} onCancel={e => {
 		e.preventDefault()
-		p.onNo()
+		onClose()
 	}}>
-		<h2 id={id}>{p.title}</h2>
+		<h2 id={id}>{title}</h2>
+		{children}
+	</dialog>
+}
+
+interface AskProps {
+	title: string
+	children?: ComponentChildren
+	action: string
+	danger?: boolean
+	busy?: boolean
+	error?: string | undefined
+	onYes: () => void
+	onNo: () => void
+}
+
+// Ask is a question that has to be answered before anything else.
+export function Ask(p: AskProps) {
+	return <Dialog title={p.title} onClose={p.onNo}>
 		{p.children}
 		<Problem text={p.error} />
 		<div class="buttons">
 			<Button main={!p.danger} danger={p.danger} busy={p.busy} onClick={p.onYes}>{p.action}</Button>
 			<Button onClick={p.onNo}>Cancel</Button>
 		</div>
-	</dialog>
+	</Dialog>
 }
 
 export interface Column<R> {

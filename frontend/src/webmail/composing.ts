@@ -186,8 +186,10 @@ async function saveNow(): Promise<void> {
 	saved.value = 'saving'
 	try {
 		const r = await guard(jmap.call<SetResult>('Email/set', placed(d)))
-		await created(d, r)
+		created(d, r)
+		await relocate(d)
 		problem.value = ''
+		sync().catch(() => {})
 	} catch (err) {
 		if (draft.value?.key === d.key) {
 			saved.value = 'failed'
@@ -206,29 +208,26 @@ function placed(d: Draft): Record<string, unknown> {
 	return { create: { d: email(d, chosenIdentity(d), drafts.id) }, ...d.emailId ? { destroy: [d.emailId] } : {} }
 }
 
-// created takes in that a draft was saved: its id, and where its attachments are now, since the email that they may
-// have been of is gone.
-async function created(d: Draft, r: SetResult): Promise<void> {
+// created takes in that a draft was saved.
+function created(d: Draft, r: SetResult): void {
 	const refused = r.notCreated?.d
 	if (refused) throw setError(refused)
-	const id = r.created!.d!.id
-	const at = new Map<string, string>()
-	if (draft.value?.key === d.key) {
-		draft.value = { ...draft.value, emailId: id }
-		kept = content(d)
-		saved.value = content(draft.value) === kept ? 'saved' : 'unsaved'
-		store()
-	}
-	if (d.attachments.length > 0 && !sending.value) {
-		const [got] = await methods(['Email/get', { ids: [id], properties: ['attachments'], bodyProperties: ['blobId'] }])
-		const parts = (got as unknown as { list: Pick<Full, 'attachments'>[] }).list[0]?.attachments ?? []
-		if (parts.length === d.attachments.length) d.attachments.forEach((a, i) => parts[i]!.blobId && at.set(a.blobId, parts[i]!.blobId!))
-	}
-	if (draft.value?.key === d.key && at.size > 0) {
-		draft.value = { ...draft.value, attachments: draft.value.attachments.map(a => ({ ...a, blobId: at.get(a.blobId) ?? a.blobId })) }
-		store()
-	}
-	sync().catch(() => {})
+	if (draft.value?.key !== d.key) return
+	draft.value = { ...draft.value, emailId: r.created!.d!.id }
+	kept = content(d)
+	saved.value = content(draft.value) === kept ? 'saved' : 'unsaved'
+	store()
+}
+
+// relocate finds out where attachments are now: the email that they were of, an earlier draft, is gone.
+async function relocate(d: Draft): Promise<void> {
+	if (d.attachments.length === 0 || draft.value?.key !== d.key) return
+	const [got] = await methods(['Email/get', { ids: [draft.value.emailId], properties: ['attachments'], bodyProperties: ['blobId'] }])
+	const parts = (got as unknown as { list: Pick<Full, 'attachments'>[] }).list[0]?.attachments ?? []
+	if (parts.length !== d.attachments.length || draft.value?.key !== d.key) return
+	const at = new Map(d.attachments.map((a, i) => [a.blobId, parts[i]!.blobId ?? a.blobId]))
+	draft.value = { ...draft.value, attachments: draft.value.attachments.map(a => ({ ...a, blobId: at.get(a.blobId) ?? a.blobId })) }
+	store()
 }
 
 // close saves what was written, and closes it. It tells whether it did: what cannot be saved stays.
@@ -340,10 +339,12 @@ async function submit(d: Draft): Promise<void> {
 		}],
 	]))
 	if (set![0] === 'error') throw new MethodError(set![1])
-	await created(d, set![1] as unknown as SetResult)
-	if (submission![0] === 'error') throw new MethodError(submission![1])
-	const refused = (submission![1] as unknown as SetResult).notCreated?.s
-	if (refused) throw setError(refused)
+	created(d, set![1] as unknown as SetResult)
+	const [answer, result] = submission!
+	const refused = (result as unknown as SetResult).notCreated?.s
+	if (answer !== 'error' && !refused) return
+	await relocate(d)
+	throw answer === 'error' ? new MethodError(result) : setError(refused!)
 }
 
 let uploadKey = 0

@@ -3,7 +3,7 @@ import { batch, signal } from '@preact/signals'
 import { explain, guard, signedOut } from '../shared/session.ts'
 import { jmap, methods } from './client.ts'
 import { MethodError, type Args } from './jmap.ts'
-import { head, keep, keepThreads, knowThreads, mailbox, mailboxes, findMailbox, version } from './mail.ts'
+import { head, keep, keepThreads, knowThreads, mailboxes, findMailbox, version } from './mail.ts'
 import { Rows } from './rows.ts'
 import { hasWords, parse } from './searchquery.ts'
 import { headProperties, type Filter, type Head } from './types.ts'
@@ -251,12 +251,4 @@ export async function selectAll(): Promise<number> {
 
 export function selectNone(): void {
 	selected.value = new Set()
-}
-
-// title is the name of what the list is of.
-export function title(): string {
-	const v = view.value
-	if (v.search !== undefined) return `Search: ${v.search}`
-	const m = v.mailboxId ? mailbox(v.mailboxId) : undefined
-	return m ? (m.role === 'inbox' ? 'Inbox' : m.name) : 'Mail'
 }
