@@ -2,7 +2,7 @@
 //
 // [Server] has the functions, calls of package jsoncall at paths of the names of [Describe], with sessions of package
 // websession. [Server.Login] lets those sessions use JMAP: everything that the webmail does with mail is done by package
-// jmapserver, as any other client does it. [HTML] (html.go) shows a message.
+// jmapserver, as any other client does it. [Server.HTML] (html.go) shows a message.
 //
 // Goroutines: none. A [Server] is safe for concurrent use.
 package mailapi
@@ -19,6 +19,7 @@ import (
 	"mox/jmapserver"
 	"mox/jsoncall"
 	"mox/mlog"
+	"mox/store"
 	"mox/websession"
 )
 
@@ -31,6 +32,7 @@ const (
 // Config is what a Server needs. It must not change once in use.
 type Config struct {
 	Auth     *auth.Service
+	Store    *store.Store
 	Sessions *websession.Sessions
 	Version  string
 	Log      *slog.Logger

@@ -41,9 +41,14 @@ export function isCut(m: Full): boolean {
 
 const lines = new Set(['P', 'DIV', 'TR', 'LI', 'H1', 'H2', 'H3', 'H4', 'H5', 'H6', 'PRE', 'TABLE', 'UL', 'OL', 'SECTION', 'ARTICLE', 'BLOCKQUOTE', 'HR'])
 
+// unstyled is HTML without styles, which the policy of the page would complain of.
+function unstyled(html: string): string {
+	return html.replace(/<style[\s>][^]*?(<\/style[^>]*>|$)/gi, '').replace(/<[a-z][^>]*>/gi, tag => tag.replace(/([\s"'/])style(?=\s*=)/gi, '$1data-style'))
+}
+
 // textOf is the text of HTML. It is parsed into a document that runs and loads nothing.
 export function textOf(html: string): string {
-	const doc = new DOMParser().parseFromString(html, 'text/html')
+	const doc = new DOMParser().parseFromString(unstyled(html), 'text/html')
 	let out = ''
 	const newline = () => {
 		if (out !== '' && !out.endsWith('\n')) out += '\n'

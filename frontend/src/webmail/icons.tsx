@@ -31,7 +31,7 @@ const paths = {
 export type IconName = keyof typeof paths
 
 export function Icon({ name }: { name: IconName }) {
-	return <svg class={`icon ${name}`} viewBox="0 0 24 24" aria-hidden="true"><path d={paths[name]} /></svg>
+	return <svg class={`icon i-${name}`} viewBox="0 0 24 24" aria-hidden="true"><path d={paths[name]} /></svg>
 }
 
 // IconButton is a button that has a sign, and a name that is read and shown when it is pointed at.

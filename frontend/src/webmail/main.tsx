@@ -128,12 +128,19 @@ function Frame() {
 	return <div class={thread ? 'mail one' : 'mail'}>
 		<header class="top">
 			<h1 class="offscreen" tabIndex={-1}>{listTitle()}</h1>
-			<button type="button" class="tool menubutton" aria-label="Mailboxes" aria-expanded={menu} aria-controls="boxes" onClick={() => setMenu(!menu)}><Icon name="menu" /></button>
+			<button type="button" class="tool menubutton" aria-label="Mailboxes" aria-expanded={menu} aria-controls="boxes" onClick={() => {
+				setMenu(!menu)
+				if (!menu) setTimeout(() => document.querySelector<HTMLElement>('.boxes button')?.focus(), 50)
+			}}><Icon name="menu" /></button>
 			<Search />
 			{lost.value && <p class="lost" role="status" title="Changes are not seen until the server can be reached">Not connected</p>}
 			<span class="composesmall"><IconButton icon="pencil" name="New message" shortcut="c" onClick={() => compose()} /></span>
 		</header>
-		<aside aria-label="Mailboxes and account"><Boxes open={menu} done={() => setMenu(false)} who={account.value?.LoginAddress ?? ''} signOut={() => void leave()} /></aside>
+		<aside aria-label="Mailboxes and account" onKeyDown={e => {
+			if (e.key !== 'Escape' || !menu) return
+			setMenu(false)
+			document.querySelector<HTMLElement>('.menubutton')?.focus()
+		}}><Boxes open={menu} done={() => setMenu(false)} who={account.value?.LoginAddress ?? ''} signOut={() => void leave()} /></aside>
 		{menu && <div class="veil" onClick={() => setMenu(false)} />}
 		<main class="panes" ref={main}>
 			<Trouble />

@@ -117,7 +117,7 @@ function Row({ id, index, total }: RowProps) {
 			if (e.shiftKey) select(id, true, true)
 			else openHead(h)
 		}}>
-			<span class="who">{unread && <span class="offscreen">Unread: </span>}<span class="names">{who}</span>{thread.length > 1 && <span class="size" title={`${thread.length} messages`}>{thread.length}<span class="offscreen"> messages</span></span>}{drafts && !isDraft(h) && <span class="drafty">Draft</span>}</span>
+			<span class="fromline">{unread && <span class="offscreen">Unread: </span>}<span class="names">{who}</span>{thread.length > 1 && <span class="size" title={`${thread.length} messages`}>{thread.length}<span class="offscreen"> messages</span></span>}{drafts && !isDraft(h) && <span class="drafty">Draft</span>}</span>
 			<span class="subject">{found?.subject ? <Marked text={found.subject} /> : subject}</span>
 			<span class="preview">{tags.map(l => <Label key={l} name={l} />)}{found?.preview ? <Marked text={found.preview} /> : h.preview || 'No text'}</span>
 		</a>
