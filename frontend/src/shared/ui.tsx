@@ -1,7 +1,7 @@
 // What the pages are made of.
 import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
-import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { ago, isZero, moment } from './format.ts'
 import type { Loaded } from './hooks.ts'
 import { state } from './session.ts'
@@ -258,7 +258,8 @@ export function Dialog({ title, kind, children, onClose }: DialogProps) {
 	const before = useRef(document.activeElement as HTMLElement | null)
 	const id = useId()
 	const away = state.value === 'ended'
-	useEffect(() => {
+	// Before the next key is typed.
+	useLayoutEffect(() => {
 		// A dialog that is open makes all else inert, also when it is hidden.
 		if (away) ref.current?.close()
 		else ref.current?.showModal()

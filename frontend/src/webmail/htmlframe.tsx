@@ -62,8 +62,10 @@ export function HTMLFrame({ m, toText }: { m: Full; toText: () => void }) {
 		}
 		setProblem('')
 		setBlocked(Number(doc.querySelector('meta[name=mox-blocked]')?.getAttribute('content')) || 0)
+		// A message may be as high as its frame and more, whatever that is: it is not followed forever.
+		let times = 0
 		const fit = () => {
-			if (frame.current) frame.current.style.height = `${Math.min(Math.max(doc.documentElement.scrollHeight, doc.body.scrollHeight, 24), 60_000)}px`
+			if (frame.current && times++ < 30) frame.current.style.height = `${Math.min(Math.max(doc.documentElement.scrollHeight, doc.body.scrollHeight, 24), 60_000)}px`
 		}
 		frame.current!.style.height = '0'
 		fit()

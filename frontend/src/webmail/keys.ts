@@ -1,4 +1,5 @@
 // Keys of the keyboard.
+import { state } from '../shared/session.ts'
 import { asking, commands } from './commands.ts'
 
 // Milliseconds within which the keys of a sequence follow each other.
@@ -24,7 +25,7 @@ function typing(target: EventTarget | null): boolean {
 // pressed runs the command of a key. Keys that are being typed somewhere are left alone.
 export function pressed(e: KeyboardEvent): void {
 	const name = nameOf(e)
-	if (e.defaultPrevented || asking.value || document.querySelector('dialog[open]')) return
+	if (state.value !== 'in' || e.defaultPrevented || asking.value || document.querySelector('dialog[open]')) return
 	if (name !== 'Control+K' && typing(e.target)) return
 	// Enter and arrows have a meaning of their own on what has the focus.
 	const own = e.target as Element | null

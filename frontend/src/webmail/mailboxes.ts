@@ -88,7 +88,7 @@ export function labelProblem(text: string): string | undefined {
 
 // hue is one of eight colours for a label, the same everywhere.
 export function hue(label: string): number {
-	let n = 0
-	for (const c of label) n = (n * 31 + c.codePointAt(0)!) >>> 0
-	return n % 8
+	let n = 0x811c9dc5 // FNV-1a
+	for (const c of label) n = Math.imul(n ^ c.codePointAt(0)!, 0x01000193) >>> 0
+	return (n >>> 13) % 8
 }
