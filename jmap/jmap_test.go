@@ -47,7 +47,7 @@ func TestDecodeRequest(t *testing.T) {
 	}
 }
 
-// The examples of RFC 8620 3.7.1.
+// The examples of RFC 8620 3.7.
 func TestResolve(t *testing.T) {
 	responses := []Invocation{
 		{"Foo/changes", json.RawMessage(`{"accountId": "A1", "oldState": "abcdef", "newState": "123456", "hasMoreChanges": false, "created": ["f1", "f4"], "updated": [], "destroyed": []}`), "t0"},

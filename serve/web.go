@@ -178,7 +178,7 @@ func (s *Server) mailProtocols(o openSocket) []webserver.Protocol {
 		add("smtp", serviceSubmissions, func(conn *tls.Conn) { server.ServeConn(s.ctx, conn) })
 	}
 	if imapsOnHTTPS(o.conf) {
-		l := imapserver.Listener{Service: string(serviceIMAPS), TLS: s.tlsConfig(o.conf, tlsMail), Implicit: true}
+		l := imapserver.Listener{Service: string(serviceIMAPS), TLS: s.tlsConfig(o.conf, tlsMail), Implicit: true, JMAP: jmapURL(o.conf)}
 		add("imap", serviceIMAPS, func(conn *tls.Conn) { s.imap.ServeConn(s.ctx, conn, l) })
 	}
 	return all
