@@ -72,7 +72,7 @@ await step('signin', async () => {
 	await tab.keyboard.press('Enter')
 	await tab.waitForSelector(row('Made to break out'))
 	await tab.waitForSelector(row('Plan for the garden'))
-	same(await tab.textContent(`${row('garden')} .size`), '2 messages', 'messages of the thread')
+	await tab.waitForSelector(`${row('garden')} .size:has-text("2")`)
 	await check('list', 'Notes, part 12')
 	await tab.setViewportSize(wide)
 })
@@ -287,8 +287,8 @@ await step('search', async () => {
 		await tab.keyboard.press('/')
 		await tab.keyboard.type(query)
 		await tab.keyboard.press('Enter')
-		await heading(`Search: ${query}`)
-		await tab.waitForFunction(want => document.querySelector('.listhead p')?.textContent === `${want} conversation${want === 1 ? '' : 's'}`, n).catch(async () => problems.push(`${query}: ${await tab.textContent('.listhead p')}, expected ${n}`))
+		const told = `Search: ${query}${n} conversation${n === 1 ? '' : 's'}`
+		await tab.waitForFunction(want => document.querySelector('.listhead .titles')?.textContent === want, told).catch(async () => problems.push(`${await tab.textContent('.listhead .titles')}, expected ${told}`))
 	}
 	await tab.keyboard.press('/')
 	await tab.keyboard.type('is:happy')
@@ -299,6 +299,7 @@ await step('search', async () => {
 })
 
 await step('live', async () => {
+	await box('Inbox')
 	await tab.waitForSelector(row('Notes, part 12'))
 	plain(40, '"Tim" <tim@family.example>', 'Just now', ['Hello!'])
 	await tab.waitForSelector(row('Just now'), { timeout: 10000 })
@@ -326,6 +327,8 @@ await step('live', async () => {
 })
 
 await step('ended', async () => {
+	await box('Inbox')
+	await heading('Inbox')
 	await tab.keyboard.press('c')
 	await tab.fill('input[name=subject]', 'Written when the session ended')
 	await tab.context().clearCookies()
@@ -342,6 +345,7 @@ await step('ended', async () => {
 })
 
 await step('narrow', async () => {
+	await box('Inbox')
 	await tab.setViewportSize({ width: 320, height: 700 })
 	await fits(tab, problems)
 	await tab.click('.top [aria-label=Mailboxes]')

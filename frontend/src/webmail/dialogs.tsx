@@ -15,7 +15,7 @@ import { Icon, roleIcon } from './icons.tsx'
 import { refused, type SetResult } from './jmap.ts'
 import { view } from './list.ts'
 import { hue, labelProblem, labels, matching } from './mailboxes.ts'
-import { head, knownLabels, mailbox, nodes, role, setLabels, sync, threadOf } from './mail.ts'
+import { head, knownLabels, mailbox, nodes, role, setLabels, sync, threadOf, version } from './mail.ts'
 import { boxLink, go, openThread } from './place.ts'
 
 const shut = () => {
@@ -74,6 +74,7 @@ function Move() {
 }
 
 function Labels() {
+	void version.value
 	const rows = useMemo(currentRows, [])
 	const emails = rows.length > 0 ? rows.flatMap(id => head(id) ?? []).flatMap(h => [h, ...threadOf(h.threadId)]) : threadOf(openThread.value)
 	const has = new Set(emails.flatMap(h => labels(h.keywords)))

@@ -80,6 +80,7 @@ interface RowProps {
 }
 
 function Row({ id, index, total }: RowProps) {
+	void version.value // of what is read below, which is no signal
 	const h = head(id)
 	if (!h) return <li class="mailrow waiting" style={{ transform: `translateY(${index * height}px)` }} aria-setsize={total} aria-posinset={index + 1}><span class="offscreen">Loading…</span></li>
 	const known = threadOf(h.threadId)
@@ -131,6 +132,7 @@ function Row({ id, index, total }: RowProps) {
 
 // Bar has what can be done with the rows that are selected.
 function Bar() {
+	void version.value
 	const n = selected.value.size
 	const unread = [...selected.value].some(id => !head(id)?.keywords.$seen)
 	return <div class="bulk" role="toolbar" aria-label="For what is selected">
@@ -154,6 +156,7 @@ function all(): void {
 }
 
 function Heading() {
+	void changed.value
 	const box = view.value.mailboxId ? mailbox(view.value.mailboxId) : undefined
 	const n = rows.value.total
 	const items = [{ name: 'Select all', run: all, disabled: n === 0 }]
