@@ -35,7 +35,7 @@ func TestConfigExamples(t *testing.T) {
 			dynamic += accounts
 		}
 		dir := t.TempDir()
-		for name, text := range map[string]string{"mox.conf": mox, "domains.conf": dynamic} {
+		for name, text := range map[string]string{"mox.conf": mox, "domains.conf": dynamic, "backup.key": "of mox backup key"} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -35,7 +35,7 @@ func imapSocket(ts *testscript.TestScript, neg bool, args []string) {
 		fd.Close()
 		ended <- status
 	}()
-	far.SetDeadline(time.Now().Add(30 * time.Second))
+	far.SetDeadline(time.Now().Add(time.Minute))
 	_, err = io.WriteString(far, ts.ReadFile(args[0]))
 	ts.Check(err)
 	out, err := io.ReadAll(far)

@@ -76,7 +76,7 @@ func serveMail(ts *testscript.TestScript, c smtpserver.Config) (port string) {
 		srv.Serve(context.Background(), ln)
 	}()
 	ts.Defer(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		srv.Shutdown(ctx)
 		<-done

@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MOXCONF", "")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer, "mailserver": mailServer, "mkconf": makeSubmitConf, "kept": keptMail, "fillqueue": fillQueue, "breakdb": breakDB, "flipbyte": flipByte, "append": appendFile, "damage": damage, "mkcert": makeCertificate, "waitport": waitPort, "imapsocket": imapSocket, "comment": commentFile, "keptlines": keptLines, "sftpserver": sftpServer},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"waitfile": waitFile, "replaceports": replacePorts, "dnsserver": dnsServer, "mailserver": mailServer, "mkconf": makeSubmitConf, "kept": keptMail, "fillqueue": fillQueue, "breakdb": breakDB, "flipbyte": flipByte, "append": appendFile, "damage": damage, "mkcert": makeCertificate, "waitport": waitPort, "waittext": waitText, "imapsocket": imapSocket, "comment": commentFile, "keptlines": keptLines, "sftpserver": sftpServer},
 	})
 }
 

@@ -152,7 +152,7 @@ const sendPoll = 500 * time.Millisecond
 
 // follow prints attempts as they are made.
 func (c *sendTest) follow(ctx context.Context, p *program) error {
-	ctx, cancel := context.WithTimeout(ctx, c.wait)
+	waiting, cancel := context.WithTimeout(ctx, c.wait)
 	defer cancel()
 	fmt.Fprintf(c.out, "In the queue as %d.\n", c.r.Sent.ID)
 	var ip netip.Addr
@@ -161,7 +161,7 @@ func (c *sendTest) follow(ctx context.Context, p *program) error {
 	}
 	for {
 		var st admin.SendState
-		if err := p.ask(ctx, &st, "sendstate", strconv.FormatInt(c.r.Sent.ID, 10)); err != nil && ctx.Err() == nil {
+		if err := p.ask(ctx, &st, "sendstate", strconv.FormatInt(c.r.Sent.ID, 10)); err != nil {
 			return err
 		}
 		for n := len(c.r.Attempts); n < len(st.Message.Results); n++ {
@@ -176,7 +176,7 @@ func (c *sendTest) follow(ctx context.Context, p *program) error {
 			fmt.Fprintln(c.out, map[bool]string{true: "Delivered.", false: "It will not be tried again: " + st.Event + "."}[st.Success])
 			return nil
 		}
-		if !upkeep.Sleep(ctx, sendPoll) {
+		if !upkeep.Sleep(waiting, sendPoll) {
 			c.r.Waiting = true
 			fmt.Fprintf(c.out, "It waits in the queue and is tried again: mox queue list -ids %d\n", c.r.Sent.ID)
 			return nil
@@ -186,10 +186,10 @@ func (c *sendTest) follow(ctx context.Context, p *program) error {
 
 // bring takes the message to this server as others do.
 func (c *sendTest) bring(ctx context.Context, p *program, r dns.Resolver) error {
-	ctx, cancel := context.WithTimeout(ctx, c.wait)
+	waiting, cancel := context.WithTimeout(ctx, c.wait)
 	defer cancel()
 	a := reportcard.Attempt{Number: 1}
-	host, err := c.bringTo(ctx, p, r, &a.Secure)
+	host, err := c.bringTo(waiting, p, r, &a.Secure)
 	a.Host, a.Success = host, err == nil
 	if err != nil {
 		reply := refusal.Reply{Text: err.Error(), Recipient: c.r.Sent.To}
@@ -208,7 +208,7 @@ func (c *sendTest) bring(ctx context.Context, p *program, r dns.Resolver) error 
 		return perr
 	}
 	for {
-		if err := p.ask(ctx, &c.r.Arrival, "arrived", c.account(), c.r.Sent.MessageID); err != nil && ctx.Err() == nil {
+		if err := p.ask(ctx, &c.r.Arrival, "arrived", c.account(), c.r.Sent.MessageID); err != nil {
 			return err
 		}
 		if c.r.Arrival != nil {
@@ -219,7 +219,7 @@ func (c *sendTest) bring(ctx context.Context, p *program, r dns.Resolver) error 
 			}
 			return nil
 		}
-		if !upkeep.Sleep(ctx, sendPoll) {
+		if !upkeep.Sleep(waiting, sendPoll) {
 			fmt.Fprintf(c.out, "It was taken but is in no mailbox of account %s. See why: mox trace %s\n", c.account(), c.r.Sent.MessageID)
 			return nil
 		}

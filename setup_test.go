@@ -32,12 +32,12 @@ func TestSetup(t *testing.T) {
 				done <- p.serveSetup(ctx, quickstart.Options{Dir: t.TempDir(), Offline: true}, netip.MustParseAddrPort(listen), dns.MockResolver{})
 			}()
 			link := regexp.MustCompile(`https?://[^ \n]+`)
-			for end := time.Now().Add(5 * time.Second); !link.MatchString(out.String()) && time.Now().Before(end); {
+			for end := time.Now().Add(time.Minute); !link.MatchString(out.String()) && time.Now().Before(end); {
 				time.Sleep(10 * time.Millisecond)
 			}
 			url := strings.NewReplacer("0.0.0.0", "127.0.0.1", "[::]", "127.0.0.1").Replace(link.FindString(out.String()))
 			var seen string
-			client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(cs tls.ConnectionState) error {
+			client := http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(cs tls.ConnectionState) error {
 				seen = fmt.Sprintf("% X", sha256.Sum256(cs.PeerCertificates[0].Raw))
 				return nil
 			}}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

@@ -25,7 +25,7 @@ func waitPort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitport address:port")
 	}
-	for range 400 {
+	for range 1200 {
 		conn, err := net.Dial("tcp", args[0])
 		if err == nil {
 			conn.Close()

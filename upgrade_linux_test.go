@@ -135,7 +135,7 @@ func (in *installed) start(before ...string) {
 			t.Logf("log of the server:\n%s", in.log.String())
 		}
 	})
-	for range 1000 {
+	for range 3000 {
 		if strings.Contains(in.log.String(), "mox is serving") {
 			return
 		}
@@ -313,11 +313,11 @@ func (in *installed) subjects() map[string]int {
 	in.t.Helper()
 	found := map[string]int{}
 	for _, box := range []string{"INBOX", "Junk", "Rejects"} {
-		conn, err := net.DialTimeout("tcp", net.JoinHostPort(in.ip, upgradeIMAP), 10*time.Second)
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(in.ip, upgradeIMAP), time.Minute)
 		if err != nil {
 			in.t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(time.Minute))
 		fmt.Fprintf(conn, "a LOGIN mox@mox.example password1\r\nb EXAMINE %s\r\nc FETCH 1:* BODY.PEEK[HEADER.FIELDS (Subject)]\r\nd LOGOUT\r\n", box)
 		lines := bufio.NewScanner(conn)
 		for lines.Scan() {
@@ -370,13 +370,13 @@ func (in *installed) upgrade(fault string, args ...string) (string, error) {
 	if err := appendFault(in.path("mox"), next, fault); err != nil {
 		in.t.Fatal(err)
 	}
-	cmd := in.command(append([]string{"upgrade", "-binary", next, "-watch", "4s", "-start", "4s"}, args...)...)
+	cmd := in.command(append([]string{"upgrade", "-binary", next, "-watch", "4s", "-start", "1m"}, args...)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		in.t.Fatal(err)
 	}
-	limit := time.AfterFunc(80*time.Second, func() { cmd.Process.Kill() })
+	limit := time.AfterFunc(5*time.Minute, func() { cmd.Process.Kill() })
 	defer limit.Stop()
 	err := cmd.Wait()
 	return out.String(), err
@@ -429,7 +429,7 @@ func TestUpgrade(t *testing.T) {
 			in.server.Process.Signal(syscall.SIGTERM)
 			select {
 			case <-in.exited:
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("server does not stop")
 			}
 			if got := in.server.ProcessState.ExitCode(); got != 15 {
@@ -500,7 +500,7 @@ func TestUpgradeFaults(t *testing.T) {
 		{fault: "platform", output: "plan9/mips"},
 		{fault: "verifydata", output: "it is not what was expected"},
 		{fault: "start", output: "ended with exit status 3", state: "rolledback"},
-		{fault: "hangstart", output: "did not get ready: not in time", state: "rolledback"},
+		{fault: "hangstart", output: "did not get ready: not in time", state: "rolledback", args: []string{"-start", "4s"}},
 		{fault: "crash", output: "ended with exit status 3", state: "rolledback"},
 		{fault: "hang", output: "does not answer", state: "rolledback"},
 		{fault: "own-start", output: "no way back", state: "rolledback"},

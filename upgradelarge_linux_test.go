@@ -248,7 +248,7 @@ func peakMemory(t *testing.T, pid int) int {
 // count is the number of messages in a mailbox.
 func (in *installed) count(box string) int {
 	in.t.Helper()
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(in.ip, upgradeIMAP), 10*time.Second)
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(in.ip, upgradeIMAP), time.Minute)
 	if err != nil {
 		in.t.Fatal(err)
 	}

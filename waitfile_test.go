@@ -14,13 +14,13 @@ import (
 )
 
 // waitFile is the script command "waitfile path": it waits until a file is there, or a socket
-// takes connections, at most 20 seconds.
+// takes connections, at most a minute.
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfile path")
 	}
 	path := ts.MkAbs(args[0])
-	for range 200 {
+	for range 600 {
 		info, err := os.Stat(path)
 		if err == nil && info.Mode()&os.ModeSocket != 0 {
 			// It is there before the server listens.
@@ -35,6 +35,23 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not appear", args[0])
+}
+
+// waitText is the script command "waittext path regexp": it waits until a file has a match, at most a minute.
+func waitText(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waittext path regexp")
+	}
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	var text []byte
+	for range 600 {
+		if text, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && re.Match(text) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ts.Fatalf("%s has no match for %s:\n%s", args[0], args[1], text)
 }
 
 // replacePorts is the script command "replaceports path": the services of a localserve

@@ -29,7 +29,7 @@ await tab.evaluate(() => {
 	script.textContent = '0'
 	document.body.append(script)
 })
-await tab.waitForTimeout(200)
+for (let i = 0; i < 600 && !problems.length; i++) await tab.waitForTimeout(100)
 if (!problems.splice(0).some(p => p.includes('Content Security Policy'))) problems.push('an inline script is allowed')
 done('policy')
 

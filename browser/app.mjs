@@ -20,13 +20,13 @@ export function application(browser, link, problems) {
 		if (await menu.isVisible() && await menu.getAttribute('aria-expanded') === 'false') await menu.click()
 		await tab.click(`nav a:text-is("${name}")`)
 		await tab.waitForSelector(`h1:text-is("${heading ?? name}")`)
-		await tab.waitForFunction(() => document.activeElement?.tagName === 'H1', null, { timeout: 5000 }).catch(() => problems.push(`the focus is not at the heading of ${name}`))
+		await tab.waitForFunction(() => document.activeElement?.tagName === 'H1', null, { timeout: 60000 }).catch(() => problems.push(`the focus is not at the heading of ${name}`))
 	}
 
 	// wants waits for an element with a text.
 	async function wants(tab, what, text) {
 		try {
-			await tab.waitForSelector(`${what}:has-text(${JSON.stringify(text)})`, { timeout: 15000 })
+			await tab.waitForSelector(`${what}:has-text(${JSON.stringify(text)})`, { timeout: 60000 })
 		} catch {
 			problems.push(`no ${what} with ${JSON.stringify(text)}; the page has ${JSON.stringify((await tab.textContent('body')).slice(0, 2000))}`)
 		}

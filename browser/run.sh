@@ -35,7 +35,7 @@ done
 mkdir "$work/new"
 (cd "$work/new" && exec ../mox setup -offline -hostname mail.example.org -resolver 127.0.0.1:1 >"$work/setup.log" 2>&1) &
 pages=$!
-for _ in $(seq 100); do
+for _ in $(seq 600); do
 	link=$(grep -o 'http://localhost:.*' "$work/setup.log" || true)
 	[ -n "$link" ] && break
 	sleep 0.1

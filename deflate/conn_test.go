@@ -181,12 +181,15 @@ func TestConn(t *testing.T) {
 		t.Fatal(err)
 	}
 	go ca.Read(one[:])
-	time.Sleep(5 * time.Millisecond)
-	ca.mu.Lock()
-	n := cap(ca.tail)
-	ca.mu.Unlock()
-	if n > idleTail {
-		t.Errorf("%d octets are kept while idle", n)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		ca.mu.Lock()
+		n := cap(ca.tail)
+		ca.mu.Unlock()
+		if n <= idleTail {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("%d octets are kept while idle", n)
+		}
 	}
 	a.Close()
 	if _, err := cb.Read(got); err != io.EOF {

@@ -50,9 +50,9 @@ func TestText(t *testing.T) {
 	e := start(t, Options{
 		Commands: []Command{
 			shell("a/upper", "tr a-z A-Z"), shell("a/head", "head -c 3"), shell("a/fails", "cat >/dev/null; echo 'no PDF\n at all' >&2; exit 3"),
-			shell("a/slow", "sleep 60"), shell("a/endless", "yes"), shell("a/latin1", `printf 'caf\351'`), {Types: []string{"a/none"}, Argv: []string{"/nonexistent"}},
+			shell("a/latin1", `printf 'caf\351'`), {Types: []string{"a/none"}, Argv: []string{"/nonexistent"}},
 		},
-		Timeout: 300 * time.Millisecond, MaxDocument: 1 << 20, MaxText: 1000,
+		Timeout: time.Minute, MaxDocument: 1 << 20, MaxText: 1000,
 	})
 	ctx := context.Background()
 	big := strings.Repeat("x", 1<<20)
@@ -63,8 +63,6 @@ func TestText(t *testing.T) {
 		{"a/upper", big + "x", "", "too large"},
 		{"a/head", big, "xxx", ""},
 		{"a/fails", big, "", "exit status 3: no PDF  at all"},
-		{"a/slow", "x", "", "more than 300ms"},
-		{"a/endless", "x", "", "more than 300ms"},
 		{"a/latin1", "x", "caf\uFFFD", ""},
 		{"a/none", "x", "", "no such file"},
 		{"a/other", "x", "", "no program"},
@@ -86,6 +84,30 @@ func TestText(t *testing.T) {
 	}
 }
 
+// TestSlow: a program that takes too long is ended, and spoils nothing.
+func TestSlow(t *testing.T) {
+	e := start(t, Options{
+		Commands: []Command{shell("a/upper", "tr a-z A-Z"), shell("a/slow", "sleep 600"), shell("a/endless", "yes")},
+		Timeout:  300 * time.Millisecond, MaxDocument: 1 << 20, MaxText: 1000,
+	})
+	for _, kind := range []string{"a/slow", "a/endless"} {
+		if got, err := e.Text(t.Context(), kind, strings.NewReader("x")); len(got) > 0 || err == nil || !strings.Contains(err.Error(), "more than 300ms") {
+			t.Errorf("%s: %.50q, %v", kind, got, err)
+		}
+	}
+	// On a machine that is busy others take as long.
+	for end := time.Now().Add(time.Minute); ; {
+		got, err := e.Text(t.Context(), "a/upper", strings.NewReader("still there"))
+		if err != nil && strings.Contains(err.Error(), "more than 300ms") && time.Now().Before(end) {
+			continue
+		}
+		if string(got) != "STILL THERE" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+		break
+	}
+}
+
 var errFailing = errors.New("failing")
 
 type failing struct{}
@@ -104,7 +126,7 @@ func TestMemory(t *testing.T) {
 }
 
 func TestCanceled(t *testing.T) {
-	e := start(t, Options{Commands: []Command{shell("a/slow", "sleep 0.3; echo late"), shell("a/cat", "cat")}})
+	e := start(t, Options{Commands: []Command{shell("a/slow", "sleep 1; echo late"), shell("a/cat", "cat")}})
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := e.Text(ctx, "a/slow", strings.NewReader("x")); err != context.DeadlineExceeded {

@@ -20,7 +20,7 @@ import (
 // play runs a transcript as the server of a client.
 func play(t *testing.T, file string, run func(ctx context.Context, c *Client, got *[]imap.Response)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	server, client := net.Pipe()
 	done := make(chan struct{})

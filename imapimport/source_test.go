@@ -2,6 +2,7 @@ package imapimport
 
 import (
 	"context"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -26,8 +27,11 @@ func TestNoServer(t *testing.T) {
 			}
 			// Not TLS.
 			c.Write([]byte("* OK ready\r\n"))
-			time.Sleep(100 * time.Millisecond)
-			c.Close()
+			go func() {
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(time.Minute))
+				io.Copy(io.Discard, c) // until the client has had enough
+			}()
 		}
 	}()
 	run := func(s *server) error {

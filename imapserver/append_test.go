@@ -75,7 +75,7 @@ func TestAppendInterrupted(t *testing.T) {
 			t.Error("was not added")
 		}
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -98,7 +98,7 @@ func appendOnce(t *testing.T, addr string, script []string, cut bool, r *rand.Ra
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	all := strings.Join(script, "")
 	if cut {
 		all = all[:r.IntN(len(all))]

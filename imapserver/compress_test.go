@@ -40,7 +40,7 @@ func compressedConn(t *testing.T, ts *testServer, layer func(net.Conn) net.Conn)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	c := newLineClient(t, nc)
 	c.ok(fmt.Sprintf("LOGIN %q %q", testUser, testPassword))
 	c.ok("COMPRESS DEFLATE")
@@ -146,7 +146,7 @@ func TestCompressClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, err := imapclient.New(ctx, nc, imapclient.Options{})
 	if err != nil {

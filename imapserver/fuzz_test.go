@@ -50,7 +50,7 @@ func FuzzSession(f *testing.F) {
 			t.Skip(err)
 		}
 		defer nc.Close()
-		nc.SetDeadline(time.Now().Add(10 * time.Second))
+		nc.SetDeadline(time.Now().Add(time.Minute))
 		var all bytes.Buffer
 		fmt.Fprintf(&all, "a LOGIN %q %q\r\n", testUser, testPassword)
 		all.Write(in)

@@ -174,7 +174,7 @@ func TestGarbage(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer nc.Close()
-			nc.SetDeadline(time.Now().Add(20 * time.Second))
+			nc.SetDeadline(time.Now().Add(time.Minute))
 			go io.WriteString(nc, in)
 			out, err := io.ReadAll(nc)
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {

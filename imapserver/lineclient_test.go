@@ -19,7 +19,7 @@ type lineClient struct {
 
 func newLineClient(t testing.TB, nc net.Conn) *lineClient {
 	t.Helper()
-	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	c := &lineClient{t: t, nc: nc, br: bufio.NewReader(nc)}
 	c.line()
 	return c

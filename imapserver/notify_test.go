@@ -174,7 +174,7 @@ func TestNotifyLatency(t *testing.T) {
 	}
 	slices.Sort(all)
 	t.Logf("told after %v (median), %v (last)", all[len(all)/2], all[len(all)-1])
-	if all[len(all)/2] > 500*time.Millisecond {
+	if all[len(all)/2] > 10*time.Second {
 		t.Error("too late")
 	}
 }

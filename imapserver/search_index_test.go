@@ -24,7 +24,7 @@ func indexed(t testing.TB) (ts *testServer, m *search.Manager, closeIndex func()
 		c.Index = m
 	}})
 	return ts, m, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := m.Close(ctx); err != nil {
 			t.Errorf("closing index: %v", err)

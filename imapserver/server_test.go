@@ -152,7 +152,7 @@ func newTestServer(t testing.TB, o testOptions) *testServer {
 	}
 	go ts.Serve(ctx, ts.ln, l)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := ts.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)

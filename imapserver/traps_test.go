@@ -33,7 +33,7 @@ func (ts *testServer) raw(login bool) *wireClient {
 		ts.t.Fatal(err)
 	}
 	ts.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	c := &wireClient{t: ts.t, conn: conn, r: bufio.NewReader(conn)}
 	c.line()
 	if login {

@@ -102,7 +102,7 @@ func TestURLFetchNUL(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintf(nc, "a LOGIN %q %q\r\nb URLFETCH (\"%s\" BINARY) \"%s\"\r\nc LOGOUT\r\n", testUser, testPassword, url, url)
 	all, err := io.ReadAll(nc)
 	if err != nil {

@@ -120,7 +120,7 @@ var peer = smtp.Peer{Remote: netip.MustParseAddrPort("10.0.0.2:1234"), ESMTP: tr
 // send returns the replies to MAIL, each RCPT, and the data.
 func (f *fixture) send(t *testing.T, peer smtp.Peer, params smtp.MailParams, from string, to []string, text string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var replies []string
 	note := func(err error) bool {

@@ -30,7 +30,7 @@ want() { # want PATTERN PORT FROM [TO]
 
 # written PATTERN waits until the file has, or with a second argument has not, a line.
 written() {
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		if grep -q "$1" "data/$file" 2>/dev/null; then [ $# = 1 ] && return; else [ $# = 2 ] && return; fi
 		sleep 0.1
 	done
@@ -55,7 +55,7 @@ for filter in nft ipset; do
 	{ cat mox.conf; printf 'AutoBan:\n\tExportFile: %s\n' "$file"; } >data/mox.conf
 	"$program" localserve -dir data -ip 127.0.0.1 >"log.$filter" 2>&1 &
 	server=$!
-	for _ in $(seq 100); do [ -S data/ctl ] && break; sleep 0.1; done
+	for _ in $(seq 600); do [ -S data/ctl ] && break; sleep 0.1; done
 	want '\* OK*' 1143 $bad
 	mox ban add -for logins -duration 1h $bad
 	mox ban add -for logins -duration 1h 198.51.100.0/24 # the one within is told once

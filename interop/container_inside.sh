@@ -63,7 +63,7 @@ build() {
 
 # wait_for ADDRESS PORT
 wait_for() {
-	for _ in $(seq 150); do
+	for _ in $(seq 600); do
 		(exec 3<>"/dev/tcp/$1/$2") 2>/dev/null && return 0
 		sleep 0.1
 	done
@@ -112,7 +112,7 @@ mail() {
 
 	swaks --server $host --port 25 --local-interface $client --ehlo sender.example --from a@sender.example --to you@example.org \
 		--tls --header "Subject: $1" --header "Message-Id: <$1@sender.example>" >swaks.log 2>&1 || { cat swaks.log; die "$1: not taken"; }
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		ask "imaps://host.example.org/INBOX" -X 'UID SEARCH SUBJECT '"$1" >found
 		grep -q 'SEARCH [0-9]' found && break
 		sleep 0.1

@@ -93,7 +93,7 @@ case_imap_thunderbird() {
 case_imap_claws() {
 	local status=0
 	mkdir -p shots
-	CLAWS_SHOTS=$PWD/shots timeout -k 5 120 python3 "$here/imap/claws.py" . "$data/localhost.crt" || status=$?
+	CLAWS_SHOTS=$PWD/shots timeout -k 5 300 python3 "$here/imap/claws.py" . "$data/localhost.crt" || status=$?
 	imap_keep claws.log shots/*.png
 	return $status
 }

@@ -70,7 +70,7 @@ BOXES = {
 
 
 def connect(host, port, user):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while True:
         try:
             c = imaplib.IMAP4(host, port, timeout=120)

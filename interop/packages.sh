@@ -13,8 +13,8 @@ case_packages() {
 	(cd v1.2.3 && sha256sum -c --quiet SHA256SUMS)
 	packages_apk
 	packages_recipes v1.2.3
-	timeout -k 5 120 unshare --net --mount --uts --pid --fork --kill-child --mount-proc bash "$here/packages_inside.sh" deb v1.2.3/*.deb v1.2.4/*.deb
-	timeout -k 5 120 unshare --net --mount --uts --pid --fork --kill-child --mount-proc bash "$here/packages_inside.sh" rpm v1.2.3/*.rpm v1.2.4/*.rpm
+	timeout -k 5 300 unshare --net --mount --uts --pid --fork --kill-child --mount-proc bash "$here/packages_inside.sh" deb v1.2.3/*.deb v1.2.4/*.deb
+	timeout -k 5 300 unshare --net --mount --uts --pid --fork --kill-child --mount-proc bash "$here/packages_inside.sh" rpm v1.2.3/*.rpm v1.2.4/*.rpm
 }
 
 # packages_apk looks into the package for Alpine, as there is no apk here to install it: it is a

@@ -58,7 +58,7 @@ start=$(sed -n 's/^ExecStart=//p' "$root/usr/lib/systemd/system/mox.service")
 serve() {
 	# shellcheck disable=SC2086 # words
 	in_root sh -c "cd /var/lib/mox && exec $start" 2>"served-$kind.log" &
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		in_root mox -config /var/lib/mox/config/mox.conf health >/dev/null 2>&1 && break
 		sleep 0.1
 	done

@@ -13,7 +13,7 @@ die() { echo "FAILED: $*"; tail -5 mox.log mox/mox.log 2>/dev/null || true; exit
 
 # wait_for PORT ADDRESS
 wait_for() {
-	for _ in $(seq 150); do
+	for _ in $(seq 600); do
 		(exec 3<>"/dev/tcp/$2/$1") 2>/dev/null && return 0
 		sleep 0.1
 	done
@@ -58,13 +58,13 @@ stop_mox() {
 
 # ask NAME PATH prints what the server in front gives to the client, with status.
 ask() {
-	curl -sS --max-time 10 --interface $client --cacert ../certs/fullchain.pem --resolve "$1:443:192.0.2.1" -w '\n%{http_code}\n' "${@:3}" "https://$1$2"
+	curl -sS --max-time 60 --interface $client --cacert ../certs/fullchain.pem --resolve "$1:443:192.0.2.1" -w '\n%{http_code}\n' "${@:3}" "https://$1$2"
 }
 
 # same NAME PATH fails unless the server in front gives what mox does.
 same() {
 	ask "$@" >answer
-	curl -sS --max-time 10 -H "Host: $1" -w '\n%{http_code}\n' "${@:3}" "http://127.0.0.1:81$2" >direct
+	curl -sS --max-time 60 -H "Host: $1" -w '\n%{http_code}\n' "${@:3}" "http://127.0.0.1:81$2" >direct
 	cmp -s answer direct || die "$1$2: $(cat answer), and mox itself: $(cat direct)"
 }
 
@@ -151,7 +151,7 @@ haproxy_front() {
 	start_mox
 	wait_for 993 127.0.0.1
 	: >mox.log
-	curl -sS --max-time 10 --interface $client --cacert ../certs/fullchain.pem --resolve mail.example.org:993:192.0.2.1 -u "you@example.org:$password" imaps://mail.example.org/ >answer
+	curl -sS --max-time 60 --interface $client --cacert ../certs/fullchain.pem --resolve mail.example.org:993:192.0.2.1 -u "you@example.org:$password" imaps://mail.example.org/ >answer
 	grep -q INBOX answer || grep -qi inbox answer || die "IMAP through HAProxy: $(cat answer)"
 	grep -q "remote=$client" mox.log || die "IMAP through HAProxy: mox has not seen the address of the client"
 	stop_mox

@@ -89,9 +89,9 @@ trial() {
 	isolated "$@"
 }
 
-# wait_port PORT waits until something listens there, at most 20 s.
+# wait_port PORT waits until something listens there, at most a minute.
 wait_port() {
-	for _ in $(seq 200); do
+	for _ in $(seq 600); do
 		(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0
 		sleep 0.1
 	done
@@ -126,7 +126,7 @@ status() { python3 "$here/imap_count.py" "$1"; }
 # submitted goes through the queue, so it may take a moment.
 sent() {
 	local n
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		n=$(python3 "$here/imap_count.py" INBOX HEADER Subject "$1")
 		[ "$n" = 0 ] || break
 		sleep 0.2
@@ -368,7 +368,7 @@ case_lmtp_postfix() {
 	chown postfix lib
 	postfix -c "$dir/etc" start
 	message postfix-lmtp e@remote.example | sendmail -C "$dir/etc" -f e@remote.example mox@localhost mox+tag@localhost
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		grep -c 'relay=127.0.0.1.*status=sent' log.postfix | grep -q '^2$' && break
 		sleep 0.1
 	done

@@ -44,7 +44,7 @@ if [ -e "$openssh/usr/lib/openssh/sshd-session" ]; then
 fi
 begin() {
 	"$openssh/usr/sbin/sshd" -f /run/sshd_config -E "$PWD/sshd.log"
-	for _ in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/2222) 2>/dev/null && return; sleep 0.1; done
+	for _ in $(seq 600); do (exec 3<>/dev/tcp/127.0.0.1/2222) 2>/dev/null && return; sleep 0.1; done
 	return 1
 }
 # end ends the server and all its connections.
@@ -109,7 +109,7 @@ with open("in.mbox", "w") as f:
 EOF
 "$mox" localserve -dir data -ip 127.0.0.1 >server.log 2>&1 &
 server=$!
-for _ in $(seq 200); do [ -S data/ctl ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -S data/ctl ] && break; sleep 0.1; done
 m import mbox mox Work in.mbox >/dev/null
 # A backup while mail comes in, and the connection breaks.
 m import mbox mox Second in.mbox >/dev/null &

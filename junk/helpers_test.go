@@ -75,7 +75,7 @@ func (f *fixture) start() {
 
 func (f *fixture) stop() {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := f.m.Close(ctx); err != nil {
 		f.t.Error(err)
@@ -214,7 +214,7 @@ func (f *fixture) settled() {
 	x := f.filter()
 	defer x.Release()
 	f.m.keeper.Schedule("alice", 0)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		if err := x.a.lock(f.ctx); err != nil {
 			f.t.Fatal(err)

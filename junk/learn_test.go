@@ -65,7 +65,7 @@ func (f *fixture) loaded() {
 	x := f.filter()
 	defer x.Release()
 	f.m.keeper.Schedule("alice", 0)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, _, ok := x.a.words.lookup(nil); ok {
 			return
 		}
@@ -141,7 +141,7 @@ func (f *fixture) waitParams(want string) {
 	x := f.filter()
 	defer x.Release()
 	f.m.Touch("alice")
-	for deadline := time.Now().Add(10 * time.Second); *x.a.params.Load() != want; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); *x.a.params.Load() != want; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.t.Fatal("parameters are not noticed")
 		}
@@ -283,7 +283,7 @@ func TestRetrain(t *testing.T) {
 		return c.Script("UPDATE example SET signals=x'' WHERE id%2=0; DELETE FROM signal WHERE example%2=0")
 	}))
 	x.Release()
-	ctx, cancel := context.WithTimeout(f.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(f.ctx, time.Minute)
 	defer cancel()
 	must(t, f.m.Retrain(ctx, "alice"))
 	f.check()

@@ -158,7 +158,7 @@ func TestOutgoingWritten(t *testing.T) {
 	if r, err := x.Reputation(f.ctx, "Inbox", trace.Sender{From: "a@example.org"}); err != nil || r.Method == "" {
 		t.Error(r, err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		var recipients, sent int64
 		must(t, x.a.read(f.ctx, func(c *db.Conn) (err error) {
 			if recipients, _, err = c.QueryInt64("SELECT recipients FROM outgoing"); err == nil {

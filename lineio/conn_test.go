@@ -147,7 +147,7 @@ func TestWaitInput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, cl := pair(t)
-			c := New(s, Options{ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second})
+			c := New(s, Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute})
 			step := make(chan string)
 			go func() {
 				for s := range step {
@@ -160,7 +160,7 @@ func TestWaitInput(t *testing.T) {
 			}
 			for _, in := range []string{"hello\r\n", "x\r\n"} {
 				go func() { step <- in }()
-				if err := c.WaitInput(5 * time.Second); err != nil {
+				if err := c.WaitInput(time.Minute); err != nil {
 					t.Fatal(err)
 				}
 				if c.rp != nil || c.wp != nil {
@@ -175,7 +175,7 @@ func TestWaitInput(t *testing.T) {
 			if name == "tcp" {
 				time.Sleep(20 * time.Millisecond)
 			}
-			if err := c.WaitInput(5 * time.Second); err != nil {
+			if err := c.WaitInput(time.Minute); err != nil {
 				t.Fatal(err)
 			}
 			if l, err := c.ReadLine(100); string(l) != "early" || err != nil {
@@ -183,22 +183,22 @@ func TestWaitInput(t *testing.T) {
 			}
 
 			c.Interrupt()
-			if err := c.WaitInput(5 * time.Second); err != ErrInterrupted {
+			if err := c.WaitInput(time.Minute); err != ErrInterrupted {
 				t.Fatal("interrupt before wait:", err)
 			}
 			time.AfterFunc(10*time.Millisecond, c.Interrupt)
-			if err := c.WaitInput(5 * time.Second); err != ErrInterrupted {
+			if err := c.WaitInput(time.Minute); err != ErrInterrupted {
 				t.Fatal("interrupt while waiting:", err)
 			}
 			step <- "after\r\n"
-			if err := c.WaitInput(5 * time.Second); err != nil {
+			if err := c.WaitInput(time.Minute); err != nil {
 				t.Fatal(err)
 			}
 			if l, err := c.ReadLine(100); string(l) != "after" || err != nil {
 				t.Fatalf("got %q, %v", l, err)
 			}
 			close(step)
-			if err := c.WaitInput(5 * time.Second); err != nil {
+			if err := c.WaitInput(time.Minute); err != nil {
 				t.Fatal("end:", err)
 			}
 			if _, err := c.ReadLine(100); err != io.EOF {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -26,12 +27,13 @@ func TestTLSBuffers(t *testing.T) {
 		t.Fatal("the buffers of a tls.Conn are not where they are looked for")
 	}
 	s, cl := tlsPair(t)
-	c := New(s, Options{ReadTimeout: 5 * time.Second})
+	c := New(s, Options{ReadTimeout: time.Minute})
 	tc := s.(*tls.Conn)
 	if heldByTLS(tc) == 0 {
 		t.Error("nothing is held after the handshake")
 	}
 	var sent bytes.Buffer
+	var lines atomic.Int64 // that were read
 	go func() {
 		for i := range 300 {
 			line := strings.Repeat("x", rand.IntN(1+100*i)) + "\r\n"
@@ -39,8 +41,8 @@ func TestTLSBuffers(t *testing.T) {
 			if _, err := io.WriteString(cl, line); err != nil {
 				t.Error(err)
 			}
-			if i%7 == 0 {
-				time.Sleep(time.Millisecond)
+			for i%7 == 0 && lines.Load() <= int64(i) {
+				time.Sleep(100 * time.Microsecond) // then it waits for the next one
 			}
 		}
 		cl.Close()
@@ -49,7 +51,7 @@ func TestTLSBuffers(t *testing.T) {
 	waited := 0
 	for {
 		if c.Buffered() == 0 {
-			if err := c.WaitInput(5 * time.Second); err != nil {
+			if err := c.WaitInput(time.Minute); err != nil {
 				t.Fatal(err)
 			}
 			waited++
@@ -62,6 +64,7 @@ func TestTLSBuffers(t *testing.T) {
 		}
 		got.Write(line)
 		got.WriteString("\r\n")
+		lines.Add(1)
 	}
 	if !bytes.Equal(got.Bytes(), sent.Bytes()) {
 		t.Errorf("%d octets came of %d", got.Len(), sent.Len())

@@ -40,7 +40,7 @@ func TestWatch(t *testing.T) {
 				}
 				nc = ts
 			}
-			c := New(nc, Options{ReadTimeout: 5 * time.Second})
+			c := New(nc, Options{ReadTimeout: time.Minute})
 			gone := make(chan bool, 1)
 			stop := c.Watch(0, func() { gone <- true })
 			if watched(gone, 10*time.Millisecond) {
@@ -53,14 +53,14 @@ func TestWatch(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 			client.Close()
-			if got := watched(gone, map[bool]time.Duration{true: 5 * time.Second, false: 50 * time.Millisecond}[tc.gone]); got != tc.gone {
+			if got := watched(gone, map[bool]time.Duration{true: time.Minute, false: 50 * time.Millisecond}[tc.gone]); got != tc.gone {
 				t.Errorf("tls %v, %s: gone is %v", secure, tc.name, got)
 			}
 			stop()
 			if tc.gone {
 				continue
 			}
-			if err := c.WaitInput(5 * time.Second); err != nil {
+			if err := c.WaitInput(time.Minute); err != nil {
 				t.Error(err)
 			}
 			if line, err := c.ReadLine(100); err != nil || string(line)+"\r\n" != tc.say {

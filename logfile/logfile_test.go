@@ -109,7 +109,17 @@ func TestRotate(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		time.Sleep(2 * gather)
+		for end := time.Now().Add(time.Minute); ; time.Sleep(gather / 10) {
+			got, missing := strings.Join(all(t, dir), "\n"), false
+			for i := range tees {
+				missing = missing || !strings.Contains(got, fmt.Sprintf("tee=%d n=%d ", i, round*20+19))
+			}
+			if !missing {
+				break
+			} else if time.Now().After(end) {
+				t.Fatalf("round %d is not written:\n%s", round, got)
+			}
+		}
 	}
 	for _, tee := range tees {
 		tee.Close()
@@ -141,7 +151,12 @@ func TestFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := []byte("l=info m=\"" + strings.Repeat("x", 100<<10) + "\"\n")
-	for range 100 {
+	full := func() bool {
+		tee.mu.Lock()
+		defer tee.mu.Unlock()
+		return tee.dropped > 0
+	}
+	for !full() { // writing to a file is slower than this
 		if n, err := tee.Write(line); n != len(line) || err != nil {
 			t.Fatal(n, err)
 		}
@@ -162,7 +177,7 @@ func TestFollow(t *testing.T) {
 	defer tee.Close()
 	fmt.Fprintln(tee, `l=info m="start" n=0`)
 	time.Sleep(3 * gather)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const lines = 60
 	var got []string

@@ -42,7 +42,7 @@ func newBans(t *testing.T, o ...moxtest.Option) bans {
 // dial connects as if from an address.
 func (s bans) dial(service, from string) net.Conn {
 	conn := s.Dial(s.t, service)
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := fmt.Fprintf(conn, "PROXY TCP4 %s 127.0.0.1 1234 25\r\n", from); err != nil {
 		s.t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func (s bans) wantMetric(name, labels string, want float64) {
 func (s bans) wantExport(texts ...string) {
 	s.t.Helper()
 	var data []byte
-	for range 100 {
+	for range 600 {
 		data, _ = os.ReadFile(s.Config.Snapshot().DataPath("bans.nft"))
 		all := true
 		for _, text := range texts {

@@ -183,7 +183,7 @@ func TestBounces(t *testing.T) {
 		select {
 		case h := <-calls:
 			return h
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("no call")
 		}
 		return webapi.OutgoingHook{}

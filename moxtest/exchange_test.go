@@ -44,7 +44,7 @@ func TestExchange(t *testing.T) {
 		t.Errorf("suppressed %+v, %v", l, err)
 	}
 	// What is delivered leaves the queue a moment later.
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		n, err := mox.Queue.Count(t.Context(), queue.Filter{})
 		if err != nil {
 			t.Fatal(err)
@@ -61,7 +61,7 @@ func TestExchange(t *testing.T) {
 // waitFor returns the message of an address in which text occurs, once it is there.
 func waitFor(t *testing.T, s *moxtest.Server, address, text string) string {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		for _, m := range s.Messages(t, address) {
 			if strings.Contains(m, text) {
 				return m

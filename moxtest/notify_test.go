@@ -1,6 +1,7 @@
 package moxtest_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -23,14 +24,18 @@ func TestNotifyRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	var heard []string
-	removed := make(chan error, 1)
+	told, removed := make(chan struct{}, 10), make(chan error, 1)
 	go func() {
-		time.Sleep(50 * time.Millisecond)
 		mox.Send(t, "a@remote.example", "fred@mox.example", "From: a@remote.example\r\nSubject: x\r\n\r\nx\r\n")
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-told:
+		case <-time.After(time.Minute):
+			removed <- errors.New("the mail is not told of")
+			return
+		}
 		start := time.Now()
 		err := mox.Admin.AccountRemove(ctx, actor, "fred")
-		if d := time.Since(start); err == nil && d > 3*time.Second {
+		if d := time.Since(start); err == nil && d > 30*time.Second {
 			err = fmt.Errorf("removing the account took %v", d)
 		}
 		removed <- err
@@ -39,6 +44,7 @@ func TestNotifyRemoved(t *testing.T) {
 		switch r := r.(type) {
 		case *imap.MailboxStatus:
 			heard = append(heard, "status "+r.Mailbox)
+			told <- struct{}{}
 		case *imap.ListResponse:
 			heard = append(heard, "list "+r.Mailbox+" "+strings.Join(r.Attrs, " "))
 			return false

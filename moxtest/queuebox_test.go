@@ -57,7 +57,7 @@ func queued(t *testing.T, mox *moxtest.Server) []queue.Message {
 // until waits until something is so.
 func until(t *testing.T, mox *moxtest.Server, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not so: %s; Queue %q, Scheduled %q, Drafts %q", what, inBox(t, mox, "Queue"), inBox(t, mox, "Scheduled"), inBox(t, mox, "Drafts"))
 		}

@@ -54,7 +54,7 @@ func TestReplica(t *testing.T) {
 	await := func() []string {
 		t.Helper()
 		want := contentsOf(t, s.Store, "mox")
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
 			got, err := restored(time.Time{})
 			if err == nil && slices.Equal(got, want) {
 				return want
@@ -69,7 +69,7 @@ func TestReplica(t *testing.T) {
 	}
 	want := await()
 	at := time.Now()
-	time.Sleep(1100 * time.Millisecond) // the round that has at in it ends
+	time.Sleep(3 * time.Second) // the round that has at in it ends, a second after the one before
 	for n := range 10 {
 		send(10 + n)
 	}

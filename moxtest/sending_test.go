@@ -128,7 +128,7 @@ func TestForwardingFails(t *testing.T) {
 	}))
 	hold(t, mox, "remote.example")
 	mox.Send(t, "a@remote.example", "mox@mox.example", "From: <a@remote.example>\r\nMessage-ID: <1@remote.example>\r\n\r\nHello.\r\n")
-	for range 500 {
+	for range 6000 {
 		l, err := mox.Queue.List(t.Context(), queue.Filter{To: "a@remote.example"}, queue.Sort{})
 		if err != nil {
 			t.Fatal(err)

@@ -46,7 +46,7 @@ func TestStatus(t *testing.T) {
 	}
 	var r state.Report
 	var kinds string
-	for end := time.Now().Add(10 * time.Second); blocked && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); blocked && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		r, kinds = statusOf(t, mox)
 		blocked = kinds != "port25 nobackup"
 	}

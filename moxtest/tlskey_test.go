@@ -89,7 +89,7 @@ func submitExternal(t *testing.T, mox *moxtest.Server, conf *tls.Config, initial
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	tp := textproto.NewConn(conn)
 	if _, _, err := tp.ReadResponse(220); err != nil {
 		t.Fatal(err)

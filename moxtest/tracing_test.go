@@ -92,7 +92,7 @@ func newSpanCollector(t *testing.T) *spanCollector {
 func (c *spanCollector) wait(t *testing.T, server, name, trace string) tracedSpan {
 	t.Helper()
 	var l []tracedSpan
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		c.mu.Lock()
 		l = slices.Clone(c.all)
 		c.mu.Unlock()

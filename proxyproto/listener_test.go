@@ -231,7 +231,7 @@ func TestTCP(t *testing.T) {
 	if a := nc.RemoteAddr().String(); a != "192.0.2.1:12345" {
 		t.Error(a)
 	}
-	c := lineio.New(nc, lineio.Options{ReadTimeout: 10 * time.Second})
+	c := lineio.New(nc, lineio.Options{ReadTimeout: time.Minute})
 	if err := c.WaitInput(10 * time.Second); err != nil || c.Buffered() != 0 {
 		t.Error(err, c.Buffered())
 	}

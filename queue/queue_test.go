@@ -267,7 +267,7 @@ func countRows(t testing.TB, q *Queue, table string) int {
 
 func waitFor(t testing.TB, fn func() bool) {
 	t.Helper()
-	for range 500 {
+	for range 6000 {
 		if fn() {
 			return
 		}

@@ -40,6 +40,7 @@ func config(dir string) Config {
 
 // running is a Replicator with a database.
 type running struct {
+	nows atomic.Int64 // times that the clock was asked
 	r    *Replicator
 	d    *db.DB
 	path string
@@ -53,7 +54,12 @@ func beginWith(c Config, dir, name string) (*running, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	x := &running{r: New(c), path: path}
+	x := &running{path: path}
+	c.Now = func() time.Time {
+		x.nows.Add(1)
+		return time.Now()
+	}
+	x.r = New(c)
 	if err := x.open(); err != nil {
 		return nil, err
 	}
@@ -61,7 +67,7 @@ func beginWith(c Config, dir, name string) (*running, error) {
 		return c.Script("CREATE TABLE IF NOT EXISTS n(v); INSERT INTO n SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM n); CREATE TABLE IF NOT EXISTS a(k INTEGER PRIMARY KEY, x)")
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	go x.r.Run(ctx, 5*time.Second)
+	go x.r.Run(ctx, time.Minute)
 	x.stop = func() {
 		x.d.Close()
 		cancel()
@@ -128,10 +134,25 @@ func count(t *testing.T, dir, name string, at time.Time) (int, Restored, error) 
 	return int(n), res, rerr
 }
 
+// moment returns the time when all was sent, once commits that follow are of a later one: they have the time at which
+// the round began that finds them. In a round with nothing to send the clock is asked twice.
+func (x *running) moment(t *testing.T) time.Time {
+	t.Helper()
+	at := time.Now()
+	time.Sleep(5 * time.Millisecond)
+	n := x.nows.Load()
+	for end := time.Now().Add(time.Minute); x.nows.Load() < n+3; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no more rounds")
+		}
+	}
+	return at
+}
+
 // await waits until all is sent.
 func (x *running) await(t *testing.T) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for quiet := 0; quiet < 3; {
 		if time.Now().After(deadline) {
 			t.Fatal("not all is sent in time")
@@ -189,8 +210,7 @@ func TestReplica(t *testing.T) {
 			}
 		}
 		x.await(t)
-		moments = append(moments, moment{time.Now(), n})
-		time.Sleep(5 * time.Millisecond)
+		moments = append(moments, moment{x.moment(t), n})
 	}
 	for _, m := range append(moments, moment{time.Time{}, n}) {
 		if got, res, err := count(t, dir, name, m.at); err != nil || got != m.n {
@@ -303,9 +323,10 @@ func TestReplicaDown(t *testing.T) {
 			}
 			n++
 		}
-		time.Sleep(30 * time.Millisecond)
-		if x.r.Lag() == 0 {
-			t.Error("there is no lag while the repository is down")
+		for end := time.Now().Add(time.Minute); x.r.Lag() == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("there is no lag while the repository is down")
+			}
 		}
 		down.Store(false)
 		x.await(t)
@@ -332,8 +353,7 @@ func TestReplicaPrune(t *testing.T) {
 		x.await(t)
 		x.commit()
 		x.await(t)
-		times = append(times, time.Now())
-		time.Sleep(5 * time.Millisecond)
+		times = append(times, x.moment(t))
 		x.r.mu.Lock()
 		if i < 2 {
 			x.r.dbs["queue.db"].gen = nil // begins anew

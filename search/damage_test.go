@@ -78,7 +78,7 @@ func TestDamagedInUse(t *testing.T) {
 			if _, ok := f.m.Candidates(f.ctx, f.acc, Query{FieldBody, "", "words"}); ok {
 				t.Error("search did not notice")
 			}
-			for range 1000 {
+			for range 10000 {
 				if _, ok := f.m.Candidates(f.ctx, f.acc, Query{FieldBody, "", "words"}); ok {
 					break
 				}

@@ -63,7 +63,7 @@ func (f *fixture) start(c Config) {
 }
 
 func (f *fixture) stop(m *Manager) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := m.Close(ctx); err != nil {
 		f.t.Error(err)
@@ -109,7 +109,7 @@ func (f *fixture) add(raws ...string) []store.BodyID {
 func (f *fixture) indexed() {
 	f.t.Helper()
 	f.m.Touch("alice")
-	for range 2000 {
+	for range 10000 {
 		p, err := f.m.Progress(f.ctx, "alice")
 		if err != nil {
 			f.t.Fatal(err)

@@ -66,7 +66,7 @@ func TestCatchUp(t *testing.T) {
 	f.m.keeper.Schedule("alice", 0) // what catchUp does in some seconds
 	f.indexed()
 	f.add(mail("b", "words"))
-	for range 1000 {
+	for range 10000 {
 		p, err := f.m.Progress(f.ctx, "alice")
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func TestRemoved(t *testing.T) {
 	if _, _, err := f.acc.Remove(f.ctx, f.box, store.UIDSet{{Start: 1, End: 30}}); err != nil {
 		t.Fatal(err)
 	}
-	for range 2000 {
+	for range 10000 {
 		missing, err := f.acc.MissingBodies(f.ctx, []store.BodyID{1, 30})
 		if err != nil {
 			t.Fatal(err)
@@ -104,7 +104,7 @@ func TestRemoved(t *testing.T) {
 			delete(f.raw, id)
 		}
 	}
-	for range 400 {
+	for range 10000 {
 		f.indexed()
 		if p, _ := f.m.Progress(f.ctx, "alice"); p.Documents == 10 {
 			break
@@ -325,7 +325,7 @@ func TestIdle(t *testing.T) {
 	}
 	f.m.Candidates(f.ctx, bob, Query{FieldBody, "", "x"})
 	bob.Release()
-	for range 1000 {
+	for range 10000 {
 		if f.m.Stats().Open == 0 {
 			break
 		}

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -12,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"mox/admin"
 	"mox/config"
+	"mox/mlog/mlogtest"
 )
 
 // TestHandoverSignal has SIGUSR2 replace the worker: by the same program, which reads mox.conf anew.
@@ -40,6 +43,10 @@ func TestHandoverSignal(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer client.Close()
+			client.SetReadDeadline(time.Now().Add(time.Minute))
+			if b := make([]byte, 5); !strings.HasPrefix(readSome(client, b), "* OK ") {
+				t.Errorf("greeting %q", b)
+			}
 
 			// One port less, one more.
 			l := static.Listeners["local"]
@@ -58,17 +65,17 @@ func TestHandoverSignal(t *testing.T) {
 			if line := in.greeting("imap", false); !strings.HasPrefix(line, "* OK ") {
 				t.Errorf("greeting %q", line)
 			}
-			client.SetReadDeadline(time.Now().Add(5 * time.Second))
+			client.SetReadDeadline(time.Now().Add(time.Minute))
 			text := readAll(client)
 			if !strings.Contains(text, "* BYE ") {
 				t.Errorf("session of the first worker got %q", text)
 			}
-			if conn, err := net.DialTimeout("tcp", in.addr("pprof"), time.Second); err != nil {
+			if conn, err := net.DialTimeout("tcp", in.addr("pprof"), time.Minute); err != nil {
 				t.Errorf("new port: %v", err)
 			} else {
 				conn.Close()
 			}
-			if conn, err := net.DialTimeout("tcp", in.addr("submission"), time.Second); err == nil {
+			if conn, err := net.DialTimeout("tcp", in.addr("submission"), time.Minute); err == nil {
 				t.Error("a port that is not configured any more is open")
 				conn.Close()
 			}
@@ -135,12 +142,12 @@ func TestHandoverDualStack(t *testing.T) {
 				t.Error("the worker is the same")
 			}
 			for _, addr := range []string{"127.0.0.1:28012", "[::1]:28012"} {
-				conn, err := net.DialTimeout("tcp", addr, time.Second)
+				conn, err := net.DialTimeout("tcp", addr, time.Minute)
 				if err != nil {
 					t.Fatal(err)
 				}
 				conn.Write([]byte("GET /metrics HTTP/1.0\r\n\r\n"))
-				conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+				conn.SetReadDeadline(time.Now().Add(time.Minute))
 				if text := readAll(conn); !strings.HasPrefix(text, "HTTP/1.0 200 ") {
 					t.Errorf("%s: %.100q", addr, text)
 				}
@@ -251,6 +258,12 @@ func TestHangupWhileStarting(t *testing.T) {
 	}
 }
 
+// readSome fills b as far as a connection does.
+func readSome(conn net.Conn, b []byte) string {
+	n, _ := io.ReadFull(conn, b)
+	return string(b[:n])
+}
+
 // readAll reads all that a connection gives.
 func readAll(conn net.Conn) string {
 	var b strings.Builder
@@ -299,9 +312,49 @@ func TestInheritedPacket(t *testing.T) {
 	}
 	defer out.Close()
 	out.Write([]byte("hello"))
-	got.SetReadDeadline(time.Now().Add(5 * time.Second))
+	got.SetReadDeadline(time.Now().Add(time.Minute))
 	buf := make([]byte, 10)
 	if n, _, err := got.ReadFrom(buf); err != nil || string(buf[:n]) != "hello" {
 		t.Errorf("%q, %v", buf[:n], err)
+	}
+}
+
+// TestSignalWhileStarting: SIGUSR2 that comes before the worker has said that it is ready counts once it has.
+func TestSignalWhileStarting(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	w := &worker{link: &link{conn: ours}, messages: make(chan linkMessage, 1), end: make(chan error, 1)}
+	var log mlogtest.Buffer
+	signals := make(chan os.Signal, 1)
+	p := &parent{worker: w, signals: signals, configPath: filepath.Join(t.TempDir(), "none"), handover: &handover{log: slog.New(slog.NewTextHandler(&log, nil))}}
+	told := make(chan linkMessage, 10)
+	go (&link{conn: theirs}).receive(func(m linkMessage) { told <- m })
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.run()
+		done <- err
+	}()
+	signals <- syscall.SIGUSR2
+	for end := time.Now().Add(time.Minute); !strings.Contains(log.String(), "once the worker is ready"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the signal is not seen:\n%s", log.String())
+		}
+	}
+	w.messages <- linkMessage{Kind: linkReady}
+	// It is tried, and comes to nothing without a configuration.
+	select {
+	case m := <-told:
+		if m.Status == nil || m.Status.State != admin.UpgradeRolledBack || m.Status.ID != "signal" {
+			t.Errorf("told %+v", m)
+		}
+	case <-time.After(time.Minute):
+		t.Fatalf("no handover:\n%s", log.String())
+	}
+	w.end <- nil
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(log.String(), "state="+admin.UpgradeRolledBack); n != 1 {
+		t.Errorf("%d handovers:\n%s", n, log.String())
 	}
 }

@@ -22,7 +22,7 @@ const (
 	defaultStart = 15 * time.Minute // for the next one to be ready: schemas may change
 	defaultWatch = 3 * time.Minute
 	healthEvery  = 2 * time.Second
-	healthTime   = 30 * time.Second // without an answer, or as long as it is watched if that is less
+	healthTime   = 30 * time.Second // without an answer, also when it is watched for less
 	killTime     = 15 * time.Second // for one that failed to stop by itself
 	forwardTries = 5
 )
@@ -255,7 +255,7 @@ func (p *parent) watch(d time.Duration) (reason string) {
 			p.log.Debug("asking the worker", "err", err) // it has ended, as is found out now
 		}
 		var h *Health
-		err := p.await(min(healthTime, d), func(m linkMessage) bool {
+		err := p.await(healthTime, func(m linkMessage) bool {
 			if m.Kind == linkHealth {
 				h = m.Health
 			}
@@ -264,7 +264,7 @@ func (p *parent) watch(d time.Duration) (reason string) {
 		switch {
 		case errors.Is(err, errTime):
 			p.worker.silent = true
-			return fmt.Sprintf("the new program does not answer for %v", min(healthTime, d))
+			return fmt.Sprintf("the new program does not answer for %v", healthTime)
 		case errors.Is(err, errAsked):
 			return ""
 		case err != nil:

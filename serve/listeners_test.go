@@ -19,12 +19,12 @@ import (
 // until the connection ends.
 func (in *installation) lines(service, say string) []string {
 	in.t.Helper()
-	conn, err := net.DialTimeout("tcp", in.addr(service), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", in.addr(service), time.Minute)
 	if err != nil {
 		in.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(conn, say); err != nil {
 		in.t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func (in *installation) metric(name string) string {
 func (in *installation) waitMetric(name, want string) {
 	in.t.Helper()
 	got := ""
-	for range 100 {
+	for range 3000 {
 		if got = in.metric(name); got == want {
 			return
 		}

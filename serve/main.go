@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"mox/config"
 	"mox/logfile"
@@ -20,9 +21,10 @@ import (
 // MainOptions are what the command line gives to a server.
 type MainOptions struct {
 	ConfigPath       string
-	LogLevel         string // over the configured one, unless empty
-	Pedantic         bool   // over the configured one, when true
-	CheckConsistency bool   // check all accounts when the server stops
+	LogLevel         string        // over the configured one, unless empty
+	Pedantic         bool          // over the configured one, when true
+	CheckConsistency bool          // check all accounts when the server stops
+	Drain            time.Duration // as in Options
 	Log              io.Writer
 	Version          string
 	Feed             updates.Feed // of the release; zero: none
@@ -155,7 +157,7 @@ func (p *process) serve(ctx context.Context, o Options, started func()) (int, er
 	p.keepLines()
 	defer p.lines.Close()
 	o.Pedantic = p.Pedantic || p.manager.Snapshot().Static.Pedantic
-	o.CheckConsistency = p.CheckConsistency
+	o.CheckConsistency, o.Drain = p.CheckConsistency, p.Drain
 	opened := make(chan struct{})
 	if o.parent != nil {
 		go func() {

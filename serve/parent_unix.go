@@ -183,6 +183,7 @@ type worker struct {
 	ended    bool       // that was taken
 	ready    bool
 	hangup   bool // it is to read its configuration when it is ready
+	handover bool // it is to hand over when it is ready
 	stopping bool // it is to stop
 	silent   bool // it does not answer
 	version  string
@@ -222,16 +223,18 @@ func (p *parent) run() (int, error) {
 				p.reload()
 			case sig != syscall.SIGUSR2:
 				p.pass(sig)
-			case p.worker.ready:
-				p.upgrade(UpgradeRequest{ID: "signal"})
 			default:
-				p.log.Warn("no upgrade while the worker starts")
+				if p.worker.handover = true; !p.worker.ready {
+					p.log.Info("handing over once the worker is ready")
+				}
+				p.handOverAsked()
 			}
 		case m := <-p.worker.messages:
 			p.got(p.worker, m)
 			if m.Kind == linkUpgrade && m.Upgrade != nil && p.worker.ready {
 				p.upgrade(*m.Upgrade)
 			}
+			p.handOverAsked()
 		case err := <-p.worker.end:
 			p.worker.over()
 			return workerStatus(err)
@@ -247,6 +250,17 @@ func (p *parent) run() (int, error) {
 			return 1, errors.New("no worker could be started, see the log")
 		}
 	}
+}
+
+// handOverAsked does what SIGUSR2 asks for, once the worker is ready: one that starts does not listen to the
+// parent yet. Whoever sends the signal when it sees mail served may be faster than the worker's message.
+func (p *parent) handOverAsked() {
+	w := p.worker
+	if w == nil || !w.handover || !w.ready || w.ended || p.late != nil {
+		return
+	}
+	w.handover = false
+	p.upgrade(UpgradeRequest{ID: "signal"})
 }
 
 // takeSignals has signals wait for run.

@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	if path := os.Getenv(envTestServe); path != "" {
-		status, err := Main(context.Background(), MainOptions{ConfigPath: path, CheckConsistency: true, Log: os.Stderr, Version: "test"})
+		drain, _ := time.ParseDuration(os.Getenv(envTestDrain)) // empty: 0
+		status, err := Main(context.Background(), MainOptions{ConfigPath: path, CheckConsistency: true, Drain: drain, Log: os.Stderr, Version: "test"})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "mox serve:", err)
 		}
@@ -46,7 +47,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const envTestServe = "MOX_TEST_SERVE"
+const (
+	envTestServe = "MOX_TEST_SERVE"
+	envTestDrain = "MOX_TEST_DRAIN" // MainOptions.Drain
+)
 
 // testUID is who the worker runs as when tests run as root.
 const testUID = 65534
@@ -201,7 +205,7 @@ func (in *installation) start(before func(*exec.Cmd)) *run {
 // waitLog waits for a text in the log.
 func (r *run) waitLog(text string) {
 	r.t.Helper()
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if strings.Contains(r.log.String(), text) {
 			return
 		}
@@ -229,7 +233,7 @@ func (r *run) wantExit(status int, text string) {
 	r.t.Helper()
 	select {
 	case <-r.exited:
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		r.t.Fatalf("server did not end:\n%s", r.log.String())
 	}
 	if r.status != status || !strings.Contains(r.log.String(), text) {
@@ -255,7 +259,7 @@ func (r *run) control(command string, params ...string) (string, error) {
 	var out bytes.Buffer
 	err = c.Do(ctl.Request{Command: command, Params: params}, &out)
 	if err == nil && command == "stop" {
-		err = c.WaitClosed(10 * time.Second)
+		err = c.WaitClosed(time.Minute)
 	}
 	return out.String(), err
 }
@@ -268,12 +272,12 @@ func (in *installation) addr(service string) string {
 // greeting connects to a service and returns the first line.
 func (in *installation) greeting(service string, useTLS bool) string {
 	in.t.Helper()
-	conn, err := net.DialTimeout("tcp", in.addr(service), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", in.addr(service), time.Minute)
 	if err != nil {
 		in.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	if useTLS {
 		pem, err := os.ReadFile(in.config("cert.pem"))
 		if err != nil {

@@ -132,7 +132,7 @@ func readMail(t *testing.T, addr, login, password string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintf(conn, "a LOGIN %q %q\r\nb STATUS INBOX (MESSAGES)\r\nc LOGOUT\r\n", login, password)
 	answer, err := io.ReadAll(conn)
 	if err != nil || !strings.Contains(string(answer), "(MESSAGES 1)") {
@@ -142,13 +142,13 @@ func readMail(t *testing.T, addr, login, password string) {
 
 // deliverTo sends a message from an address of this machine to a server.
 func deliverTo(t *testing.T, addr string, from netip.Addr, rcpt string) {
-	d := net.Dialer{Timeout: 5 * time.Second, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	d := net.Dialer{Timeout: time.Minute, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
 	conn, err := d.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	r := bufio.NewReader(conn)
 	for _, step := range []struct{ send, want string }{
 		{"", "220"}, {"EHLO localhost", "250"}, {"MAIL FROM:<a@remote.example>", "250"}, {"RCPT TO:<" + rcpt + ">", "250"}, {"DATA", "354"},

@@ -165,7 +165,7 @@ func TestRootWorkerKilled(t *testing.T) {
 
 func (r *run) waitGone(pid int) {
 	r.t.Helper()
-	for range 500 {
+	for range 6000 {
 		if syscall.Kill(pid, 0) != nil {
 			return
 		}

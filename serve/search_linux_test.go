@@ -51,7 +51,7 @@ func TestDocumentText(t *testing.T) {
 		}
 		return len(res.Numbers) > 0
 	}
-	for deadline := time.Now().Add(20 * time.Second); !found(`"WORDS OF"`); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !found(`"WORDS OF"`); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the document is not found:\n%s", r.log.String())
 		}

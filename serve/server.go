@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,6 +81,8 @@ type Options struct {
 
 	Pedantic         bool // refuse deviations that are tolerated otherwise
 	CheckConsistency bool // check all accounts when the server stops
+	// Drain is how long open connections may go on after Stop; 0: the constant.
+	Drain time.Duration
 
 	// Local makes the server that of localserve: any recipient is accepted, outcomes
 	// can be asked for by localpart, addresses are not limited.
@@ -449,8 +452,9 @@ func (s *Server) Stop() error {
 	} else {
 		notify("STOPPING=1")
 	}
-	s.Log.Info("stopping", "drain", Drain)
-	ctx, cancel := context.WithTimeout(context.Background(), Drain)
+	drain := cmp.Or(s.Drain, Drain)
+	s.Log.Info("stopping", "drain", drain)
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	ends := []func(context.Context) error{s.imap.Shutdown, s.web.Shutdown}
 	for _, smtp := range s.smtp {

@@ -86,10 +86,9 @@ func TestTakenOverDomains(t *testing.T) {
 	worker := r.worker()
 	rolledBack := func(reason string) {
 		t.Helper()
-		time.Sleep(50 * time.Millisecond)
 		before := strings.Count(r.log.String(), "state=rolledback")
 		r.signal(syscall.SIGUSR2)
-		for range 500 {
+		for range 3000 {
 			if strings.Count(r.log.String(), "state=rolledback") > before {
 				break
 			}

@@ -129,7 +129,7 @@ func (in *installation) notifySocket() *notifySocket {
 // want waits for a message that begins with text.
 func (s *notifySocket) want(text string) string {
 	s.t.Helper()
-	s.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	s.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	buf := make([]byte, 4096)
 	for {
 		n, err := s.conn.Read(buf)

@@ -29,7 +29,7 @@ type Options struct {
 	Vars map[string]string
 	// Actions are further actions, called with the rest of the line.
 	Actions map[string]func(t testing.TB, args string)
-	// Timeout is how long a line may take; 0: 10 seconds.
+	// Timeout is how long a line may take; 0: a minute.
 	Timeout time.Duration
 }
 
@@ -55,7 +55,7 @@ func Run(t testing.TB, file string, o Options) {
 		t.Fatal(err)
 	}
 	if o.Timeout == 0 {
-		o.Timeout = 10 * time.Second
+		o.Timeout = time.Minute
 	}
 	p := &player{t: t, o: o, file: file, conns: map[string]*conn{}, vars: map[string]string{}}
 	for k, v := range o.Vars {

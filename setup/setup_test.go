@@ -109,7 +109,7 @@ func (p *person) wants(texts ...string) {
 // waits loads the page until it is no longer about the looking.
 func (p *person) waits() {
 	p.t.Helper()
-	for range 200 {
+	for range 3000 {
 		if !strings.Contains(p.page, "Looking at this machine") {
 			return
 		}

@@ -143,6 +143,21 @@ func TestReplace(t *testing.T) {
 // TestLatency writes and reads over a link on which an answer takes 50 ms: one request after the
 // other would be 12 s each.
 func TestLatency(t *testing.T) {
+	// Other work on the machine disturbs: it is enough to be quick once.
+	for try := range 5 {
+		wrote, read, list := latency(t)
+		t.Logf("write %v, read %v, list %v", wrote, read, list)
+		if wrote <= 6*time.Second && read <= 6*time.Second && list <= 4*time.Second {
+			return
+		} else if try == 4 {
+			t.Error("too slow")
+		}
+	}
+}
+
+// latency is how long it takes to write, to read, and to list 40 directories.
+func latency(t *testing.T) (wrote, read, list time.Duration) {
+	t.Helper()
 	s := sftptest.New(t)
 	s.Latency = 50 * time.Millisecond
 	c := open(t, config(t, s, "/repo"))
@@ -151,9 +166,9 @@ func TestLatency(t *testing.T) {
 	if err := c.Put(ctx, "a", data); err != nil {
 		t.Fatal(err)
 	}
-	wrote := time.Since(start)
+	wrote = time.Since(start)
 	same(t, c, "a", data)
-	read := time.Since(start) - wrote
+	read = time.Since(start) - wrote
 	for i := range 40 {
 		if err := os.MkdirAll(filepath.Join(s.Root, "repo/d", fmt.Sprint(i)), 0o700); err != nil {
 			t.Fatal(err)
@@ -163,10 +178,7 @@ func TestLatency(t *testing.T) {
 	if err := c.List(ctx, "", func(string, int64) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("write %v, read %v, list %v", wrote, read, time.Since(start))
-	if wrote > 6*time.Second || read > 6*time.Second || time.Since(start) > 4*time.Second {
-		t.Errorf("write %v, read %v, list %v", wrote, read, time.Since(start))
-	}
+	return wrote, read, time.Since(start)
 }
 
 func TestParallel(t *testing.T) {
@@ -309,17 +321,24 @@ func TestLogin(t *testing.T) {
 func TestSilent(t *testing.T) {
 	s := sftptest.New(t)
 	conf := config(t, s, "/repo")
-	conf.Silence, conf.Tries = 300*time.Millisecond, 1
-	c := open(t, conf)
-	if err := c.Put(ctx, "a", []byte("x")); err != nil {
-		t.Fatal(err)
+	conf.Tries = 1
+	// patient opens a client whose time is as short as this machine can bear just now.
+	patient := func(d *time.Duration) *sftp.Client {
+		s.Silent.Store(false)
+		for *d = 200 * time.Millisecond; ; *d *= 2 {
+			c := open(t, conf)
+			if err := c.Put(ctx, "a", []byte("x")); err == nil {
+				return c
+			} else if *d > time.Minute {
+				t.Fatal(err)
+			}
+		}
 	}
+	c := patient(&conf.Silence)
 	s.Silent.Store(true)
 	fails(t, c.Put(ctx, "a", []byte("y")), "connection lost")
-	conf.Silence, conf.Timeout = time.Minute, 200*time.Millisecond
-	s.Silent.Store(false)
-	c = open(t, conf)
-	same(t, c, "a", []byte("x"))
+	conf.Silence = time.Minute
+	c = patient(&conf.Timeout)
 	s.Silent.Store(true)
 	fails(t, c.Put(ctx, "a", []byte("y")), "not done in time")
 	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
@@ -329,13 +348,20 @@ func TestSilent(t *testing.T) {
 		t.Error("written without answer")
 	}
 	s.Silent.Store(false)
-	same(t, c, "a", []byte("x"))
+	got, err := c.Get(ctx, "a", 0, -1)
+	for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); {
+		got, err = c.Get(ctx, "a", 0, -1)
+	}
+	if err != nil || string(got) != "x" {
+		t.Errorf("afterwards: %q, %v", got, err)
+	}
 }
 
 func TestIdle(t *testing.T) {
+	t.Parallel() // it waits
 	s := sftptest.New(t)
 	conf := config(t, s, "/repo")
-	conf.Silence, conf.Idle = 300*time.Millisecond, 100*time.Millisecond
+	conf.Silence, conf.Idle = 3*time.Second, 100*time.Millisecond
 	c := open(t, conf)
 	for i := range 2 {
 		if err := c.Put(ctx, "a", []byte("x")); err != nil {

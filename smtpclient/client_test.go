@@ -10,10 +10,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -218,25 +220,33 @@ func (sc scenario) run(ctx context.Context, nc net.Conn) (got []string) {
 // TestSessions plays the transcripts.
 func TestSessions(t *testing.T) {
 	seen := map[string]bool{}
-	sessiontest.RunAll(t, "testdata/session/*.txt", func(t *testing.T) sessiontest.Options {
-		name := t.Name()[len("TestSessions/"):]
+	files, err := filepath.Glob("testdata/session/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		name := strings.TrimSuffix(filepath.Base(f), ".txt")
 		seen[name] = true
-		sc, ok := scenarios()[name]
-		if !ok {
-			t.Fatal("no scenario")
-		}
-		server, client := net.Pipe()
-		done := make(chan []string, 1)
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		go func() { done <- sc.run(ctx, client) }()
-		t.Cleanup(func() {
-			defer cancel()
-			if diff := cmp.Diff(sc.want, <-done); diff != "" {
-				t.Error(diff)
-			}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sc, ok := scenarios()[name]
+				if !ok {
+					t.Fatal("no scenario")
+				}
+				server, client := net.Pipe()
+				done := make(chan []string, 1)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				go func() { done <- sc.run(ctx, client) }()
+				t.Cleanup(func() {
+					defer cancel()
+					if diff := cmp.Diff(sc.want, <-done); diff != "" {
+						t.Error(diff)
+					}
+				})
+				sessiontest.Run(t, f, sessiontest.Options{Client: true, TLS: serverTLS(), Dial: func(string) (net.Conn, error) { return server, nil }})
+			})
 		})
-		return sessiontest.Options{Client: true, TLS: serverTLS(), Dial: func(string) (net.Conn, error) { return server, nil }}
-	})
+	}
 	for name := range scenarios() {
 		if !seen[name] {
 			t.Errorf("no transcript for %s", name)

@@ -171,23 +171,25 @@ func TestQuit(t *testing.T) {
 
 // TestEarlyReply: a server that refuses the message while it is sent is heard.
 func TestEarlyReply(t *testing.T) {
-	s, nc := net.Pipe()
-	go func() {
-		server(s, "220 hi\r\n", "250 hi\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n")
-		s.Read(make([]byte, 100))
-		go io.WriteString(s, "552 5.3.4 too large\r\n")
-		time.Sleep(10 * time.Millisecond)
-	}()
-	c, err := New(t.Context(), nc, Options{Hello: "bar.com", Limits: Limits{DataBlock: 50 * time.Millisecond}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	res, err := c.Deliver(t.Context(), content(mail("a@bar.com", "b@foo.com"), strings.Repeat("x", 200<<10)+"\r\n"))
-	var e *Error
-	if !errors.As(err, &e) || e.Code != 552 || !e.Permanent || e.MayBeDelivered || res[0] != err || c.Usable() {
-		t.Error(describe(err))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, nc := net.Pipe()
+		go func() {
+			server(s, "220 hi\r\n", "250 hi\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n")
+			s.Read(make([]byte, 100))
+			go io.WriteString(s, "552 5.3.4 too large\r\n")
+			time.Sleep(10 * time.Millisecond)
+		}()
+		c, err := New(t.Context(), nc, Options{Hello: "bar.com", Limits: Limits{DataBlock: 50 * time.Millisecond}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		res, err := c.Deliver(t.Context(), content(mail("a@bar.com", "b@foo.com"), strings.Repeat("x", 200<<10)+"\r\n"))
+		var e *Error
+		if !errors.As(err, &e) || e.Code != 552 || !e.Permanent || e.MayBeDelivered || res[0] != err || c.Usable() {
+			t.Error(describe(err))
+		}
+	})
 }
 
 // TestImmediate is TLS from the start, and a certificate that is not believed.

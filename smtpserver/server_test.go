@@ -256,7 +256,7 @@ func newServer(t *testing.T, change func(c *Config)) *testServer {
 	done := make(chan error, 1)
 	go func() { done <- ts.Serve(context.WithoutCancel(t.Context()), ts.ln) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		ts.Shutdown(ctx)
 		if err := <-done; err != nil {

@@ -348,7 +348,7 @@ func judgeNoBackup(f *Facts) (Sentence, bool) {
 	if f.Backup != nil {
 		return nothing()
 	}
-	return say(Hint, "mox config describe-static", "No backups are configured (Backup in mox.conf): a broken disk would take all mail with it.")
+	return say(Hint, "mox config example backup", "No backups are configured (Backup in mox.conf): a broken disk would take all mail with it.")
 }
 
 // summary is the good sentence.

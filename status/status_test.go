@@ -148,7 +148,7 @@ func TestFaults(t *testing.T) {
 		}, Problem, "configuration", "meant: Listeners.public: no TLS (and 1 more warning).", "mox config test"},
 		{"errors", func(t *testing.T, f *Facts) { f.Errors = 7 }, Problem, "errors", "7 errors were logged", "mox logs -level error -since 24h"},
 		{"newer version", func(t *testing.T, f *Facts) { f.Newer = "v1.2.3" }, Hint, "newer", "Version v1.2.3 of mox is available", "mox checkupdate"},
-		{"no backup", func(t *testing.T, f *Facts) { f.Backup = nil }, Hint, "nobackup", "No backups are configured", "mox config describe-static"},
+		{"no backup", func(t *testing.T, f *Facts) { f.Backup = nil }, Hint, "nobackup", "No backups are configured", "mox config example backup"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := well()

@@ -231,7 +231,7 @@ func TestShares(t *testing.T) {
 		if s, err = Open(dir, Options{}); err != nil {
 			t.Fatal(err)
 		}
-		for end := time.Now().Add(10 * time.Second); len(s.Sharers([]string{"chris"})) < 2 && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); len(s.Sharers([]string{"chris"})) < 2 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		want([]string{"chris"}, "fred", "mjl")

@@ -196,7 +196,7 @@ func TestAccounts(t *testing.T) {
 		}
 		add(t, b, inbox(t, b), mail(1))
 		b.Release()
-		deadline := time.Now().Add(5 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for {
 			s.mu.Lock()
 			_, open := s.accounts["bob"]

@@ -146,7 +146,7 @@ func TestBasic(t *testing.T) {
 	r := add(t, a, in, mail(1), mail(2), mail(3))
 	select {
 	case <-v0.Superseded():
-	case <-time.After(time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("view was not superseded")
 	}
 	v1 := box.View()

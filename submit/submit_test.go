@@ -168,7 +168,7 @@ func (f *fixture) submit(t *testing.T, s submission) (string, *smtp.Error) {
 		tx.Abort()
 		return at, smtp.AsError(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err = tx.Finish(ctx)
 	return at, smtp.AsError(err)

@@ -157,19 +157,25 @@ func TestCopyData(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	done := make(chan int)
+	done, begun := make(chan int), make(chan struct{})
 	go func() {
 		n := 0
 		for ctx.Err() == nil {
 			if d.Write(context.Background(), func(c *db.Conn) error { return c.Script("INSERT INTO x VALUES (1); INSERT INTO x VALUES (2)") }) == nil {
-				n++
+				if n++; n == 3 {
+					close(begun)
+				}
 			}
 		}
 		done <- n
 	}()
-	time.Sleep(20 * time.Millisecond)
+	select {
+	case <-begun:
+	case <-ctx.Done():
+		t.Fatal("nothing is written")
+	}
 	dst := filepath.Join(t.TempDir(), "copy")
 	if err := CopyData(ctx, o.Data, dst); err != nil {
 		t.Fatal(err)

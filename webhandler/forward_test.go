@@ -171,10 +171,16 @@ func TestForwardFailures(t *testing.T) {
 	defer close(release)
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	s := newSites(t, Config{Limits: Limits{ResponseHeader: 400 * time.Millisecond, HeaderBytes: 5000, Idle: 400 * time.Millisecond}},
-		forwardHandler(closed.URL, func(h *config.WebHandler) { h.PathRegexp = "^/closed" }), forwardHandler(b.URL, nil))
-	srv := serve(t, s)
+	sites := func(wait time.Duration) *httptest.Server {
+		return serve(t, newSites(t, Config{Limits: Limits{ResponseHeader: wait, HeaderBytes: 5000, Idle: wait}},
+			forwardHandler(closed.URL, func(h *config.WebHandler) { h.PathRegexp = "^/closed" }), forwardHandler(b.URL, nil)))
+	}
+	patient, srv := sites(time.Hour), sites(400*time.Millisecond)
 	for path, want := range map[string]int{"/closed": 502, "/slow": 504, "/large": 502} {
+		srv := srv
+		if want == 502 {
+			srv = patient
+		}
 		if resp, body := send(t, srv, "GET", path, ""); resp.StatusCode != want || !strings.HasPrefix(body, fmt.Sprint(want)) {
 			t.Errorf("%s: %d %q", path, resp.StatusCode, body)
 		}
@@ -236,7 +242,7 @@ func TestForwardStreams(t *testing.T) {
 		cancel()
 		select {
 		case <-gone:
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the server behind does not hear that the client has gone")
 		}
 		resp.Body.Close()
@@ -315,7 +321,7 @@ func TestSmuggling(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		conn.SetDeadline(time.Now().Add(time.Minute))
 		path := fmt.Sprintf("/a%d", i)
 		io.WriteString(conn, strings.Replace(tc.request, "/a", path, 1))
 		line, _ := bufio.NewReader(conn).ReadString('\n')
@@ -328,13 +334,17 @@ func TestSmuggling(t *testing.T) {
 		conn.Close()
 		wait := 50 * time.Millisecond
 		if tc.want != "" {
-			wait = 5 * time.Second
+			wait = time.Minute
 		}
 		for done := false; !done; {
 			select {
 			case got := <-seen:
 				// As a request of its own, by its own path, it is looked at like all others.
 				if strings.HasPrefix(got, "GET /smuggled") {
+					continue
+				}
+				// One from before that comes late, of those that need not come.
+				if !strings.Contains(got, path+" ") && strings.Contains(got, "unexpected EOF") {
 					continue
 				}
 				got = strings.Replace(got, path, "/a", 1)

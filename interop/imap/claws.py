@@ -88,7 +88,7 @@ class Claws:
         return self.xdotool("search", "--onlyvisible", "--name", title)
 
     def until(self, what, fn):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not (v := fn()):
             if self.process.poll() is not None:
                 sys.exit(f"failed: the program ended before {what}")
@@ -152,7 +152,7 @@ class Claws:
 def eventually(c, what, want, mailbox, *criteria, again=None):
     """Waits for what searching at the server shows. again is done every three seconds: for what
     the program drops while it is busy."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     retry = time.monotonic() + 3
     while (n := found(mailbox, *criteria)) != want and time.monotonic() < end:
         time.sleep(0.2)

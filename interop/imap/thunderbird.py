@@ -82,7 +82,7 @@ globalThis.setTimeout = globalThis.setTimeout || ChromeUtils.importESModule("res
 
 
 def eventually(what, want, mailbox, *criteria):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while (n := found(mailbox, *criteria)) != want and time.monotonic() < end:
         time.sleep(0.2)
     check(n == want, f"{what}: {n} of {want} at the server")

@@ -27,7 +27,7 @@ class Store:
     def start(self):
         self.process = background(self.dir + "/log", program, "--access", ACCESS, "--secret", SECRET, "--region", REGION, "--port", "127.0.0.1:7070",
                                   "--cert", ROOT + "/tls.pem", "--key", ROOT + "/tls.key", "posix", "--sidecar", self.dir + "/about", self.dir + "/data")
-        wait("the object store", 20, lambda: subprocess.run(["curl", "-s", "-k", "-o", "/dev/null", "https://127.0.0.1:7070/"]).returncode == 0)
+        wait("the object store", 60, lambda: subprocess.run(["curl", "-s", "-k", "-o", "/dev/null", "https://127.0.0.1:7070/"]).returncode == 0)
 
     def kill(self):
         if self.process.poll() is None:
@@ -193,10 +193,10 @@ def case_replica():
         server.receive("before")
         backup(server, "run")
         server.receive("after")
-        wait("the replica", 30, lambda: lag() == 0)
+        wait("the replica", 60, lambda: lag() == 0)
         store.kill()
         server.receive("while")
-        wait("a lag", 30, lambda: lag() > 5)
+        wait("a lag", 60, lambda: lag() > 5)
         store.start()
         wait("the replica again", 90, lambda: lag() == 0)
         server.process.send_signal(signal.SIGSTOP)
