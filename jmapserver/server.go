@@ -98,6 +98,7 @@ const (
 	slotRequest slotKind = iota
 	slotUpload
 	slotStream
+	slotDownload
 )
 
 // New returns a Server.
