@@ -12,6 +12,11 @@
 // gets its arguments decoded, with result references resolved. Emails are contents, by their EMAILID (RFC 8474): copies
 // of one message in several mailboxes are one Email in several mailboxes. The state of all types is the ModSeq of the account.
 //
+// What changes mail (set.go, mailbox_set.go, email_set.go) are operations of the store, as few as can be. An Email that is
+// created is a draft (draft.go), checked first and then written. Identities and submissions are settings of the account
+// (kept.go), so that its change log is theirs. A submission is sent by package submit, and what became of it is what the queue tells
+// when somebody asks.
+//
 // Who calls is found out by a [Login]: credentials or tokens for programs, sessions for the webmail.
 //
 // RFCs: 8620 (core), 8621 (mail), 8474 (ids).
