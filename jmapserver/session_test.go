@@ -69,3 +69,24 @@ func TestLargeHeader(t *testing.T) {
 	}
 	isJSON(t, x.emails(`{"ids": null, "properties": ["keywords"]}`), `[{"id": "M1", "keywords": {}}]`)
 }
+
+// TestResponseLimit: what a request can make the server hold is bounded.
+func TestResponseLimit(t *testing.T) {
+	x := newTester(t)
+	x.add("Inbox", "Subject: x\n\n"+strings.Repeat("text ", 300)+"\n", store.NewMessage{})
+	x.add("Inbox", "Subject: y\n\n"+strings.Repeat("text ", 301)+"\n", store.NewMessage{})
+	x.server.c.Limits.Response = 2000
+	args := `"properties": ["bodyValues"], "fetchTextBodyValues": true}`
+	if l := x.emails(`{"ids": ["M1"], ` + args); len(l) != 1 {
+		t.Error(l)
+	}
+	x.fails("Email/get", `{"ids": ["M1", "M2"], `+args, jmap.ErrorRequestTooLarge)
+	x.fails("Email/parse", `{"blobIds": ["B1", "B2"], `+args, jmap.ErrorRequestTooLarge)
+	x.fails("Email/get", `{"ids": ["M1", "M2"], "properties": ["headers"], "bodyProperties": ["headers"], "fetchTextBodyValues": true, "maxBodyValueBytes": -1}`, jmap.ErrorInvalidArguments)
+	big := strings.Repeat("x", 2001)
+	for i, r := range x.calls(`[["Core/echo", {"a": "` + big + `"}, "a"], ["Core/echo", {}, "b"]]`) {
+		if failed := r.Name == "error"; failed != (i == 1) {
+			t.Errorf("%d: %s", i, r.Name)
+		}
+	}
+}
