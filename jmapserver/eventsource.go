@@ -97,6 +97,9 @@ func typesOf(c *store.Change, left map[moving]bool) []string {
 	case store.MailboxCreated, store.MailboxRenamed, store.MailboxDeleted, store.MailboxChanged, store.SubscriptionChanged:
 		return []string{"Mailbox"}
 	case store.SettingChanged:
+		if c.Name == store.ThreadsFound {
+			return []string{"Email", "Mailbox", "Thread"}
+		}
 		for name, t := range settingTypes {
 			if strings.HasPrefix(c.Name, name) {
 				return []string{t}

@@ -2,12 +2,15 @@ package jmapserver
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"mox/db"
 	"mox/jmap"
 	"mox/store"
 )
@@ -114,6 +117,29 @@ func TestIdle(t *testing.T) {
 		}
 		s.mu.Unlock()
 	})
+}
+
+// TestRethread: a repair that finds threads anew is seen, and clients know that they have to read all again.
+func TestRethread(t *testing.T) {
+	x := newTester(t)
+	x.add("Inbox", "Message-ID: <a@x>\nSubject: s\n\na\n", store.NewMessage{})
+	x.add("Inbox", "Message-ID: <b@x>\nReferences: <a@x>\nSubject: s\n\nb\n", store.NewMessage{})
+	d, err := db.Open(filepath.Join(x.acc.Dir(), "account.db"), db.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.Write(t.Context(), func(c *db.Conn) error { return c.Script("UPDATE body SET thread=id") })
+	if err := errors.Join(err, d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	args := `{"ids": null, "properties": ["threadId"]}`
+	isJSON(t, x.emails(args), `[{"id": "M1", "threadId": "T1"}, {"id": "M2", "threadId": "T2"}]`)
+	since := x.acc.ModSeq()
+	if r, err := x.acc.Repair(t.Context(), store.RepairThreads); err != nil || r.Total != 1 {
+		t.Fatal(r, err)
+	}
+	isJSON(t, x.emails(args), `[{"id": "M1", "threadId": "T1"}, {"id": "M2", "threadId": "T1"}]`)
+	x.fails("Thread/changes", fmt.Sprintf(`{"sinceState": %q}`, stateOf(since)), jmap.ErrorCannotCalculateChanges)
 }
 
 // TestGoneThreads: what was destroyed long ago is told of, with its thread.
