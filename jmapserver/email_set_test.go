@@ -196,3 +196,18 @@ func TestEmailUpdateMany(t *testing.T) {
 		t.Errorf("%+v %+v", a, b)
 	}
 }
+
+// RFC 8620 5.3: what changed without having been asked for is told.
+func TestEmailUpdateTold(t *testing.T) {
+	w := newWriter(t)
+	id := string(emailID(w.add("Inbox", "Subject: a\nMessage-ID: <a@b>\n\ntext\n", store.NewMessage{Flags: store.FlagFlagged})))
+	w.add("Archive", "Subject: a\nMessage-ID: <a@b>\n\ntext\n", store.NewMessage{Keywords: []string{"old"}})
+	same(t, "keywords", w.email(id, "keywords")["keywords"], `{"$flagged": true, "old": true}`)
+	res := w.set("Email/set", fmt.Sprintf(`{"update": {%q: {"mailboxIds/BOX(Archive)": null, "keywords/new": true}}}`, id))
+	same(t, "updated", res.Updated[id], `{"keywords": {"$flagged": true, "new": true}}`)
+	res = w.set("Email/set", fmt.Sprintf(`{"update": {%q: {"mailboxIds/BOX(Archive)": true, "keywords": {"$seen": true}}}}`, id))
+	same(t, "updated", res.Updated[id], `null`)
+	if res.OldState == "" {
+		t.Error("no oldState, where nobody else changed anything")
+	}
+}
