@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -237,9 +238,11 @@ func (p *contentPlan) arrange(any contentPlace, out []contentPlace, in []Mailbox
 // every delivery. Some 5 ns a message.
 func (p *contentPlan) find(changes []ContentChange) error {
 	p.places = map[BodyID][]contentPlace{}
+	first, last := BodyID(math.MaxInt64), BodyID(0)
 	for i := range changes {
 		for _, id := range changes[i].Bodies {
 			p.places[id] = nil
+			first, last = min(first, id), max(last, id)
 		}
 	}
 	boxes := p.t.all()
@@ -256,6 +259,9 @@ func (p *contentPlan) find(changes []ContentChange) error {
 			return err
 		}
 		for i, m := range v.All() {
+			if m.Body < first || m.Body > last {
+				continue
+			}
 			if l, ok := p.places[m.Body]; ok {
 				p.places[m.Body] = append(l, contentPlace{b.ID, indexed{i, *m}})
 			}
