@@ -8,8 +8,8 @@ import (
 // tokenCommands are those for tokens with which programs use the HTTP API.
 func tokenCommands() []command {
 	return []command{
-		{words: "token add", args: "address [name]", prints: printsText, short: "make a token for the HTTP API, and print it", min: 1, max: 2, setup: setupTokenAdd, help: tokenAddHelp},
-		{words: "token list", args: "[account]", short: "list tokens for the HTTP API", max: 1, setup: withOptional("tokenlist"), help: "Of one account, or of all. The tokens themselves are not kept and cannot be shown.\nWith -json, a line for each: account, id, name, login, scopes, created, expires and lastUsed."},
+		{words: "token add", args: "address [name]", prints: printsText, short: "make a token for the HTTP API or JMAP, and print it", min: 1, max: 2, setup: setupTokenAdd, help: tokenAddHelp},
+		{words: "token list", args: "[account]", short: "list tokens for the HTTP API and JMAP", max: 1, setup: withOptional("tokenlist"), help: "Of one account, or of all. The tokens themselves are not kept and cannot be shown.\nWith -json, a line for each: account, id, name, login, scopes, created, expires and lastUsed."},
 		{words: "token rm", args: "account id", prints: printsDone, short: "remove a token, which works no more", min: 2, max: 2, run: ctlSimple("tokenrm")},
 	}
 }
@@ -33,7 +33,7 @@ func setupTokenAdd(fs *flag.FlagSet) runFunc {
 }
 
 const tokenAddHelp = `
-A program that has the token uses the account of the address through the HTTP API, within
+A program that has the token uses the account of the address through the HTTP API, or with all scopes but suppress through JMAP, within
 the scopes: send messages; read them; write, which is to flag, move and delete them; suppress, to see
 and change to whom nothing is sent any more. From of its messages is the address, unless
 it gives another of the account. The token is printed only now; its hash is kept. The name

@@ -11,7 +11,7 @@ func Describe() jsoncall.API {
 		Class: "AccountAPI", Title: "mox account API", Cookie: "webaccountsession",
 		Description: "What users do with their own account in the account pages. A session begins with LoginPrep and Login.",
 		Functions: append(websession.Functions(), []jsoncall.Function{
-			{Name: "Login", Request: LoginRequest{}, Result: LoginResult{}, Access: jsoncall.NeedsNothing, Summary: "Begin a session, which is set as a cookie.", Doc: "A wrong address or password is answered after a second, with the code user:loginFailed; too many of them from a network with 429 and user:tooMany. A session lasts 24 hours from when it was last used; an account can have 100."},
+			websession.LoginFunction(SessionLife, MaxSessions),
 			{Name: "Account", Request: AccountRequest{}, Result: AccountResult{}, Access: jsoncall.NeedsSession, Summary: "Return the account of the session.", Doc: "It needs no CSRF token, but returns it: a page that was loaded anew begins with this call."},
 			{Name: "AccountSaveFullName", Request: AccountSaveFullNameRequest{}, Result: AccountSaveFullNameResult{}, Summary: "Change the name of the user."},
 			{Name: "SetPassword", Request: SetPasswordRequest{}, Result: SetPasswordResult{}, Summary: "Change the password.", Doc: "All other sessions of the account pages end. A wrong current password is answered like one at Login."},

@@ -7,14 +7,12 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"strings"
 	"time"
 
 	"mox/admin"
 	"mox/auth"
 	"mox/jsoncall"
 	"mox/mlog"
-	"mox/smtp"
 	"mox/websession"
 )
 
@@ -60,7 +58,7 @@ func New(c Config) (*Server, error) {
 func (s *Server) handlers() map[string]jsoncall.Handler[websession.Current] {
 	all := s.c.Sessions.Handlers(s.c.Version)
 	maps.Copy(all, map[string]jsoncall.Handler[websession.Current]{
-		"Login":               jsoncall.Handle(s.login),
+		"Login":               s.c.Sessions.LoginHandler(s.c.Admin.Auth),
 		"Account":             jsoncall.Handle(s.account),
 		"AccountSaveFullName": jsoncall.Handle(s.accountSaveFullName),
 		"SetPassword":         jsoncall.Handle(s.setPassword),
@@ -80,26 +78,6 @@ func (s *Server) handlers() map[string]jsoncall.Handler[websession.Current] {
 
 // actor names who does something, in audit lines.
 func actor(c *call) admin.Actor { return admin.Actor("account " + c.Who.Login) }
-
-func (s *Server) login(ctx context.Context, c *call, r *LoginRequest) (LoginResult, error) {
-	if err := s.c.Sessions.CheckPrepared(c.R, r.Token); err != nil {
-		return LoginResult{}, jsoncall.UserError("%v", err)
-	}
-	var who *auth.Principal
-	username := strings.TrimSpace(r.Username)
-	if a, err := smtp.ParseAddressLax(username); err == nil {
-		username = a.String() // in one form, for what is shown and kept
-	}
-	checked, err := s.c.Sessions.Attempt(ctx, s.c.Admin.Auth, c.W, c.R, c.CID, func(a *auth.Attempt) (err error) {
-		who, err = a.Web(ctx, username, r.Password)
-		return err
-	})
-	if err != nil {
-		return LoginResult{}, err
-	}
-	csrf, err := s.c.Sessions.Begin(ctx, c.W, c.R, who.Account, who.Login, checked)
-	return LoginResult{CSRFToken: csrf, Account: who.Account, LoginAddress: who.Login}, jsoncall.ForUser(err, websession.ErrChanged)
-}
 
 func (s *Server) account(ctx context.Context, c *call, _ *AccountRequest) (AccountResult, error) {
 	r := AccountResult{CSRFToken: c.Who.CSRFToken, Account: c.Who.Account, LoginAddress: c.Who.Login}

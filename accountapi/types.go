@@ -7,20 +7,6 @@ import (
 	"mox/loginlog"
 )
 
-// LoginRequest is for Login.
-type LoginRequest struct {
-	Token    string `doc:"Of LoginPrep." required:"true"`
-	Username string `doc:"An address of the account." required:"true"`
-	Password string `doc:"Its password." required:"true"`
-}
-
-// LoginResult is what a session begins with.
-type LoginResult struct {
-	CSRFToken    string `doc:"For header x-mox-csrf of other calls."`
-	Account      string `doc:"Name of the account."`
-	LoginAddress string `doc:"Address that was logged in with."`
-}
-
 // AccountRequest is for Account.
 type AccountRequest struct{}
 

@@ -103,7 +103,7 @@ func (n *names) domains() {
 // forClients tells whether users' programs connect to a listener.
 func forClients(l *config.ListenerInfo) bool {
 	return l.Submission.Enabled || l.Submissions.Enabled || l.IMAP.Enabled || l.IMAPS.Enabled ||
-		l.AccountHTTPS.Enabled || l.WebmailHTTPS.Enabled || l.WebAPIHTTPS.Enabled
+		l.AccountHTTPS.Enabled || l.WebmailHTTPS.Enabled || l.WebAPIHTTPS.Enabled || l.JMAPHTTPS.Enabled
 }
 
 func (n *names) web() {

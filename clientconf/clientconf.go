@@ -215,7 +215,7 @@ func httpsPorts(l *config.ListenerInfo) []int {
 			ports = append(ports, port)
 		}
 	}
-	for _, w := range []config.WebService{l.AccountHTTPS, l.AdminHTTPS, l.WebmailHTTPS, l.WebAPIHTTPS} {
+	for _, w := range []config.WebService{l.AccountHTTPS, l.AdminHTTPS, l.WebmailHTTPS, l.WebAPIHTTPS, l.JMAPHTTPS} {
 		add(w.Enabled, w.Port)
 	}
 	for _, w := range []config.DiscoveryService{l.AutoconfigHTTPS, l.MTASTSHTTPS} {

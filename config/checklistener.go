@@ -326,6 +326,8 @@ func services(l *Listener) []service {
 		web("WebmailHTTPS", &l.WebmailHTTPS, true, "/webmail/"),
 		web("WebAPIHTTP", &l.WebAPIHTTP, false, "/webapi/"),
 		web("WebAPIHTTPS", &l.WebAPIHTTPS, true, "/webapi/"),
+		web("JMAPHTTP", &l.JMAPHTTP, false, "/jmap/"),
+		web("JMAPHTTPS", &l.JMAPHTTPS, true, "/jmap/"),
 		operators("MetricsHTTP", l.MetricsHTTP.Enabled, &l.MetricsHTTP.Port, 8010),
 		operators("PprofHTTP", l.PprofHTTP.Enabled, &l.PprofHTTP.Port, 8011),
 		discovery("AutoconfigHTTPS", &l.AutoconfigHTTPS),

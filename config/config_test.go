@@ -152,10 +152,10 @@ func TestFull(t *testing.T) {
 		warnings = append(warnings, fmt.Sprintf("%s %d %s: %s", filepath.Base(w.File), w.Line, w.Path, w.Msg))
 	}
 	if d := cmp.Diff([]string{
-		"mox.conf 116 Listeners.internal.IPsNATed: is deprecated, use NATIPs",
+		"mox.conf 118 Listeners.internal.IPsNATed: is deprecated, use NATIPs",
 		"mox.conf 63 Listeners.public.TLS.HostPrivateKeyFiles[2]: key is not used: only the first RSA key of 2048 bits and the first ECDSA P-256 key are",
 		"mox.conf 88 Listeners.public.AdminHTTPS: can be reached from everywhere; better on a listener of its own with loopback or private addresses",
-		"mox.conf 312 Backup.Repository: is an object store: SSHKeyFile and HostKeys are of no use",
+		"mox.conf 317 Backup.Repository: is an object store: SSHKeyFile and HostKeys are of no use",
 		"domains.conf 122 Accounts.mjl.Destinations.info: an address without domain is deprecated, write info@example.org",
 	}, warnings); d != "" {
 		t.Error(d)

@@ -88,6 +88,7 @@ func exampleListener() Listener {
 		IMAP: IMAP{Enabled: true, Port: 143}, IMAPS: IMAPS{Enabled: true, Port: 993},
 		AccountHTTP: web(80, "/"), AccountHTTPS: web(443, "/"), AdminHTTP: web(80, "/admin/"), AdminHTTPS: web(443, "/admin/"),
 		WebmailHTTP: web(80, "/webmail/"), WebmailHTTPS: web(443, "/webmail/"), WebAPIHTTP: web(80, "/webapi/"), WebAPIHTTPS: web(443, "/webapi/"),
+		JMAPHTTP: web(80, "/jmap/"), JMAPHTTPS: web(443, "/jmap/"),
 		MetricsHTTP: PlainService{true, 8010}, PprofHTTP: PlainService{true, 8011},
 		AutoconfigHTTPS: DiscoveryService{Enabled: true, Port: 443}, MTASTSHTTPS: DiscoveryService{Enabled: true, Port: 443},
 		WebserverHTTP: WebserverService{Enabled: true, Port: 80}, WebserverHTTPS: WebserverService{Enabled: true, Port: 443},

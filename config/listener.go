@@ -25,6 +25,8 @@ type Listener struct {
 	WebmailHTTPS       WebService       `sconf:"optional" sconf-doc:"Webmail with TLS. Default path: /webmail/"`
 	WebAPIHTTP         WebService       `sconf:"optional" sconf-doc:"HTTP API for programs to send and process mail, without TLS. Default path: /webapi/"`
 	WebAPIHTTPS        WebService       `sconf:"optional" sconf-doc:"HTTP API with TLS. Default path: /webapi/"`
+	JMAPHTTP           WebService       `sconf:"optional" sconf-doc:"JMAP for mail programs, without TLS: for private networks and behind a reverse proxy. The webmail has its own. Default path: /jmap/"`
+	JMAPHTTPS          WebService       `sconf:"optional" sconf-doc:"JMAP with TLS; programs find it at /.well-known/jmap on the same port. Default path: /jmap/"`
 	MetricsHTTP        PlainService     `sconf:"optional" sconf-doc:"Prometheus metrics at path /metrics, health at /health/live and /health/ready, without TLS and authentication: for loopback and private networks. Default port: 8010."`
 	PprofHTTP          PlainService     `sconf:"optional" sconf-doc:"Profiles of the Go runtime at path /debug/pprof/, without TLS and authentication: for loopback only. Cannot share its port. Default port: 8011."`
 	AutoconfigHTTPS    DiscoveryService `sconf:"optional" sconf-doc:"Automatic configuration of mail programs, at names autoconfig.<domain> and by SRV records."`

@@ -46,6 +46,7 @@ var commands = map[string]commandSyntax{
 	"NOTIFY":         {parse: parseNotify},
 	"COMPRESS":       {parse: parseCompress},
 	"UNAUTHENTICATE": {},
+	"GETJMAPACCESS":  {},
 	"UIDBATCHES":     {parse: parseUIDBatches},
 	"CHECK":          {},
 	"CLOSE":          {},

@@ -171,6 +171,7 @@ var untaggedResponses = map[string]func(p *scanner, name string) Response{
 	"MYRIGHTS":   readMyRights,
 	"GENURLAUTH": readGenURLAuth,
 	"URLFETCH":   readURLFetch,
+	"JMAPACCESS": func(p *scanner, _ string) Response { p.space(); return &JMAPAccess{p.string("URL")} },
 }
 
 func (r *ResponseReader) untagged() Response {

@@ -46,6 +46,7 @@ func TestReadResponse(t *testing.T) {
 		{`* LIST (\HasChildren) "/" "a&APw-" ("CHILDINFO" ("SUBSCRIBED") X y OLDNAME (z))`, &ListResponse{Attrs: []string{`\HasChildren`}, Delimiter: "/", Mailbox: "aü", OldName: "z", ChildInfo: []string{"SUBSCRIBED"}}},
 		{`* LSUB () NIL INBOX`, &ListResponse{Lsub: true, Mailbox: "INBOX"}},
 		{"* STATUS {1}\r\nx (MESSAGES 5 MAILBOXID (F1))", &MailboxStatus{"x", map[string]string{"MESSAGES": "5", "MAILBOXID": "F1"}}},
+		{`* JMAPACCESS "https://mox.example/jmap/session"`, &JMAPAccess{"https://mox.example/jmap/session"}},
 		{`* NAMESPACE (("" "/")("#x/" NIL "X" ("y"))) NIL (("s" "."))`, &Namespace{[]string{"", "/", "#x/", ""}, nil, []string{"s", "."}}},
 		{`* ID ("name" "x" "v" NIL)`, &IDResponse{[]IDParam{{"name", "x", false}, {"v", "", true}}}},
 		{`* QUOTA "" (STORAGE 10 512)`, &Quota{"", map[string][2]int64{"STORAGE": {10, 512}}}},

@@ -6,7 +6,7 @@ import "time"
 // *Enabled, *Flags, *NumberResponse, *Expunge, *Vanished, *FetchResponse, *ListResponse,
 // *MailboxStatus, *SearchResponse, *ESearch, *SortResponse, *ThreadResponse,
 // *ComparatorResponse, *LanguageResponse, *IDResponse, *Namespace, *Quota, *QuotaRoot,
-// *Metadata, *ACL, *ListRights, *MyRights, *GenURLAuthResponse, *URLFetchResponse, or
+// *Metadata, *ACL, *ListRights, *MyRights, *GenURLAuthResponse, *URLFetchResponse, *JMAPAccess, or
 // *Unknown.
 type Response interface{ response() }
 
@@ -178,6 +178,9 @@ type QuotaRoot struct {
 	Roots   []string
 }
 
+// JMAPAccess is JMAPACCESS, RFC 9698: the URL of the session resource of JMAP.
+type JMAPAccess struct{ URL string }
+
 // Unknown is a response this package does not know; Line is its first line after
 // "* ".
 type Unknown struct{ Line string }
@@ -199,4 +202,5 @@ func (*IDResponse) response()     {}
 func (*Namespace) response()      {}
 func (*Quota) response()          {}
 func (*QuotaRoot) response()      {}
+func (*JMAPAccess) response()     {}
 func (*Unknown) response()        {}

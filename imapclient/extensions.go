@@ -36,6 +36,15 @@ func (c *Client) Namespaces(ctx context.Context) (*imap.Namespace, error) {
 	return answer[*imap.Namespace](ctx, c, c.command("NAMESPACE"))
 }
 
+// JMAPAccess returns the URL of the session resource of JMAP, where the same mail is: GETJMAPACCESS, RFC 9698.
+func (c *Client) JMAPAccess(ctx context.Context) (string, error) {
+	r, err := answer[*imap.JMAPAccess](ctx, c, c.command("GETJMAPACCESS"))
+	if err != nil {
+		return "", err
+	}
+	return r.URL, nil
+}
+
 // Quota returns usage and limits of a quota root: GETQUOTA, RFC 9208 4.1.1.
 func (c *Client) Quota(ctx context.Context, root string) (*imap.Quota, error) {
 	defer c.bound(ctx)()

@@ -71,6 +71,7 @@ var commandTable = map[string]command{
 	"NOTIFY":         {states: authenticated, run: (*session).cmdNotify},
 	"COMPRESS":       {states: authenticated, run: (*session).cmdCompress, quiet: true},
 	"UIDBATCHES":     {states: stateSelected, run: (*session).cmdUIDBatches},
+	"GETJMAPACCESS":  {states: authenticated, run: (*session).cmdGetJMAPAccess},
 	"UNAUTHENTICATE": {states: authenticated, run: (*session).cmdUnauthenticate, quiet: true},
 	"CHECK":          {states: stateSelected, run: (*session).cmdNoop},
 	"CLOSE":          {states: stateSelected, run: (*session).cmdClose, quiet: true},

@@ -233,4 +233,6 @@ type Listener struct {
 	Implicit bool
 	// PlaintextAuth allows LOGIN and PLAIN without TLS.
 	PlaintextAuth bool
+	// JMAP is the URL of the session resource of JMAP that clients can use as well, without quotes; empty: they cannot.
+	JMAP string
 }

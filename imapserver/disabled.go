@@ -42,6 +42,7 @@ var commandNeeds = map[string][]string{
 	"COMPRESS":       {"COMPRESS=DEFLATE"},
 	"UIDBATCHES":     {"UIDBATCHES"},
 	"UNAUTHENTICATE": {"UNAUTHENTICATE"},
+	"GETJMAPACCESS":  {"JMAPACCESS"},
 }
 
 // IsCapability reports whether a name, whatever its case, is of a capability that the

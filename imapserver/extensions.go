@@ -86,6 +86,7 @@ var extensions = []extension{
 	{name: "UIDONLY", rfc: "9586"},
 	{name: "UIDBATCHES", rfc: "10022"},
 	{name: "OBJECTID", rfc: "8474"},
+	{name: "JMAPACCESS", rfc: "9698", available: (*session).hasJMAP},
 	{name: "PREVIEW", rfc: "8970"},
 	{name: "SAVEDATE", rfc: "8514"},
 	{name: "METADATA", rfc: "5464"},

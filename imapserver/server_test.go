@@ -321,6 +321,7 @@ var serverSettings = map[string]testOptions{
 			return []string{"FILTERS", "ANNOTATE-EXPERIMENT-1", "CATENATE", "BINARY", "MULTIAPPEND", "OBJECTID", "PREVIEW", "SAVEDATE", "WITHIN", "SORT=DISPLAY", "SEARCH=FUZZY", "STATUS=SIZE", "THREAD=REFS"}
 		}
 	}},
+	"jmap":         {listener: Listener{Service: "imap", PlaintextAuth: true, JMAP: "https://mox.example/jmap/session"}},
 	"tlsonly":      {listener: Listener{Service: "imap"}},
 	"nolimits":     {},
 	"annotate":     {store: store.Options{Annotations: store.AnnotationLimits{Size: 1024, Message: 10}}},

@@ -313,6 +313,12 @@ case_node() {
 	NODE_EXTRA_CA_CERTS=$data/localhost.crt node clients.mjs
 }
 
+case_jmap() {
+	cp "$here/package.json" "$here/package-lock.json" "$here/jmap.mjs" . 2>/dev/null
+	npm ci --no-audit --no-fund --silent
+	node jmap.mjs "$("$work/mox" -config "$data/mox.conf" token add -scopes all mox@localhost jam)"
+}
+
 # listeners adds to the configuration of localserve a listener for LMTP, and one behind a
 # proxy, both on 127.0.0.1, and accounts for imap.sh.
 listeners() {
@@ -436,6 +442,7 @@ run lmtp-python case_lmtp_python
 run lmtp-postfix case_lmtp_postfix
 run haproxy case_haproxy
 run node case_node
+run jmap case_jmap
 run dkim case_dkim
 . "$here/service.sh"
 . "$here/metrics.sh"

@@ -173,13 +173,8 @@ func (s *Server[Who]) serveCall(w http.ResponseWriter, r *http.Request, name str
 			s.fail(w, r, c.CID, name, 0, fmt.Errorf("panic: %v", v))
 		}
 	}()
-	if err := s.cross.Check(r); err != nil {
-		s.fail(w, r, c.CID, name, 0, &webapi.Error{Code: CodeBadCSRF, Message: "calls of other sites are refused"})
-		return
-	}
-	var err error
-	if c.Who, err = s.c.Session(r, access); err != nil {
-		s.fail(w, r, c.CID, name, 0, err)
+	var ok bool
+	if c.Who, ok = s.Enter(w, r, access, c.CID, name); !ok {
 		return
 	}
 	// Not every writer of tests has deadlines; that of a server has.
@@ -200,6 +195,21 @@ func (s *Server[Who]) serveCall(w http.ResponseWriter, r *http.Request, name str
 		return
 	}
 	s.answer(w, http.StatusOK, Filled(result))
+}
+
+// Enter finds out who sends a request, for a function or for what is served beside functions; otherwise ok is false, and the
+// request was answered. name is for the log.
+func (s *Server[Who]) Enter(w http.ResponseWriter, r *http.Request, access Access, cid int64, name string) (who Who, ok bool) {
+	if err := s.cross.Check(r); err != nil {
+		s.fail(w, r, cid, name, 0, &webapi.Error{Code: CodeBadCSRF, Message: "calls of other sites are refused"})
+		return who, false
+	}
+	who, err := s.c.Session(r, access)
+	if err != nil {
+		s.fail(w, r, cid, name, 0, err)
+		return who, false
+	}
+	return who, true
 }
 
 // read reads a request. With an error is the status to answer with; 0: as that of the error.

@@ -66,9 +66,9 @@ func TestPages(t *testing.T) {
 	}
 	const account, admin = "https://" + moxtest.Hostname + "/api/", "http://" + moxtest.Hostname + "/admin/api/"
 	var prep websession.LoginPrepResult
-	var login accountapi.LoginResult
+	var login websession.LoginResult
 	call(account+"LoginPrep", websession.LoginPrepRequest{}, &prep)
-	if status := call(account+"Login", accountapi.LoginRequest{Token: prep.Token, Username: "mox@" + moxtest.Domain, Password: moxtest.Password}, &login); status != 200 || login.Account != "mox" {
+	if status := call(account+"Login", websession.LoginRequest{Token: prep.Token, Username: "mox@" + moxtest.Domain, Password: moxtest.Password}, &login); status != 200 || login.Account != "mox" {
 		t.Fatalf("login: %d %+v", status, login)
 	}
 	csrf = login.CSRFToken

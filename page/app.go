@@ -18,7 +18,10 @@ import (
 )
 
 // appCSP: all of an application comes from its own site, and nothing is in line.
-const appCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+const appCSP = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; img-src 'self' data:"
+
+// MailCSP is for [App.SetCSP] of an application that shows messages in frames and images that it has loaded.
+const MailCSP = appCSP + " blob:; frame-src 'self'"
 
 // appTypes are the media types of files of applications; those of the machine may differ.
 var appTypes = map[string]string{
@@ -38,7 +41,11 @@ var appTypes = map[string]string{
 type App struct {
 	files map[string]*appFile // by path
 	api   http.Handler
+	csp   string
 }
+
+// SetCSP sets the Content-Security-Policy of the files, before they are served.
+func (a *App) SetCSP(csp string) { a.csp = csp }
 
 // appFile is one that is served. What is made of it is made when somebody asks for it first.
 type appFile struct {
@@ -56,7 +63,7 @@ type appContent struct {
 
 // NewApp returns an App of the files of a build. It is an error if there is no index.html.
 func NewApp(files fs.FS, api http.Handler) (*App, error) {
-	a := &App{files: map[string]*appFile{}, api: http.StripPrefix("/api", api)}
+	a := &App{files: map[string]*appFile{}, api: http.StripPrefix("/api", api), csp: appCSP}
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -132,6 +139,7 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "405 - only GET and HEAD", http.StatusMethodNotAllowed)
 	default:
+		w.Header().Set("Content-Security-Policy", a.csp)
 		f.serve(w, r)
 	}
 }
@@ -145,7 +153,6 @@ func (f *appFile) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", f.contentType)
 	h.Set("Cache-Control", f.caching)
-	h.Set("Content-Security-Policy", appCSP)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Accept-Encoding")
 	content, etag := c.bytes, c.etag

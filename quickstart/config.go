@@ -33,12 +33,13 @@ func (p *Plan) staticConfig(keys []config.NewKey) *config.Static {
 		public.Submissions.EnabledOnHTTPS, public.IMAPS.EnabledOnHTTPS = true, true
 		public.AutoconfigHTTPS.Enabled, public.MTASTSHTTPS.Enabled = true, true
 		public.WebserverHTTP.Enabled, public.WebserverHTTPS.Enabled = true, true
-		public.AccountHTTPS.Enabled = true // the admin pages stay on internal addresses
+		// The admin pages stay on internal addresses.
+		public.AccountHTTPS.Enabled, public.WebmailHTTPS.Enabled, public.JMAPHTTPS.Enabled = true, true, true
 		if slices.ContainsFunc(p.IPs, netip.Addr.IsUnspecified) {
 			app.Port = forwardedWebPort // port 80 is taken on all addresses
 		}
 	}
-	internal.AccountHTTP, internal.AdminHTTP, internal.WebmailHTTP, internal.WebAPIHTTP, internal.MetricsHTTP = app, app, app, app, metrics
+	internal.AccountHTTP, internal.AdminHTTP, internal.WebmailHTTP, internal.WebAPIHTTP, internal.JMAPHTTP, internal.MetricsHTTP = app, app, app, app, app, metrics
 	s := &config.Static{
 		DataDir:           "../data",
 		LogLevel:          "debug",

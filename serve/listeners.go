@@ -61,6 +61,10 @@ var services = []offering{
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.AdminHTTPS.Enabled, l.AdminHTTPS.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTP.Enabled, l.WebAPIHTTP.Port }},
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.WebAPIHTTPS.Enabled, l.WebAPIHTTPS.Port }},
+	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.WebmailHTTP.Enabled, l.WebmailHTTP.Port }},
+	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.WebmailHTTPS.Enabled, l.WebmailHTTPS.Port }},
+	{serviceWeb, func(l *config.ListenerInfo) (bool, int) { return l.JMAPHTTP.Enabled, l.JMAPHTTP.Port }},
+	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.JMAPHTTPS.Enabled, l.JMAPHTTPS.Port }},
 	{serviceWeb, func(l *config.ListenerInfo) (bool, int) {
 		return l.MTASTSHTTPS.Enabled && l.MTASTSHTTPS.NonTLS, l.MTASTSHTTPS.Port
 	}},
@@ -73,18 +77,8 @@ var services = []offering{
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) {
 		return l.AutoconfigHTTPS.Enabled && !l.AutoconfigHTTPS.NonTLS, l.AutoconfigHTTPS.Port
 	}},
-	// Those without anything to serve yet have a port for the sake of the mail on it.
-	mailOnHTTPS(func(l *config.ListenerInfo) (bool, int) { return l.WebmailHTTPS.Enabled, l.WebmailHTTPS.Port }),
 	// Authorities connect to it (tls-alpn-01), if there is nothing else.
 	{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) { return l.ACMEPort != 0, l.ACMEPort }},
-}
-
-// mailOnHTTPS is a service of HTTPS of listeners that have mail on its port as well.
-func mailOnHTTPS(get func(l *config.ListenerInfo) (enabled bool, port int)) offering {
-	return offering{serviceWebTLS, func(l *config.ListenerInfo) (bool, int) {
-		enabled, port := get(l)
-		return enabled && (submissionsOnHTTPS(l) || imapsOnHTTPS(l)), port
-	}}
 }
 
 // submissionsOnHTTPS tells whether a listener has submission on its ports of HTTPS.

@@ -177,7 +177,9 @@ func localConfig(ips []string) (*config.Dynamic, *config.Static) {
 	l.AutoconfigHTTPS = config.DiscoveryService{Enabled: true, Port: localPorts.http, NonTLS: true}
 	l.AccountHTTP = config.WebService{Enabled: true, Port: localPorts.http, Path: "/account/"}
 	l.AdminHTTP = config.WebService{Enabled: true, Port: localPorts.http}
+	l.WebmailHTTP = config.WebService{Enabled: true, Port: localPorts.http}
 	l.WebAPIHTTP = config.WebService{Enabled: true, Port: localPorts.http}
+	l.JMAPHTTP = config.WebService{Enabled: true, Port: localPorts.http}
 	l.MetricsHTTP = config.PlainService{Enabled: true, Port: localPorts.metrics}
 	static := &config.Static{
 		DataDir:           ".",
@@ -287,7 +289,7 @@ func localOverview(snap *config.Snapshot, version string) *webserver.Overview {
 		}
 		return fmt.Sprintf("http://%s%s", net.JoinHostPort(host, fmt.Sprint(w.Port)), w.Path)
 	}
-	o.API, o.Account, o.Admin, o.AdminPassword = at(l.WebAPIHTTP), at(l.AccountHTTP), at(l.AdminHTTP), LocalAdminPassword
+	o.API, o.Webmail, o.Account, o.Admin, o.AdminPassword = at(l.WebAPIHTTP), at(l.WebmailHTTP), at(l.AccountHTTP), at(l.AdminHTTP), LocalAdminPassword
 	for _, s := range []struct {
 		enabled bool
 		webserver.OverviewService
@@ -299,6 +301,7 @@ func localOverview(snap *config.Snapshot, version string) *webserver.Overview {
 		{l.IMAPS.Enabled, webserver.OverviewService{Name: "IMAPS", Port: l.IMAPS.Port, Security: "TLS", Use: "read mail"}},
 		{l.WebserverHTTP.Enabled, webserver.OverviewService{Name: "HTTP", Port: l.WebserverHTTP.Port, Security: "none", Use: "this overview"}},
 		{l.WebAPIHTTP.Enabled, webserver.OverviewService{Name: "HTTP API", Port: l.WebAPIHTTP.Port, Security: "none", Use: "send mail from programs, at path " + l.WebAPIHTTP.Path}},
+		{l.JMAPHTTP.Enabled, webserver.OverviewService{Name: "JMAP", Port: l.JMAPHTTP.Port, Security: "none", Use: "read and send mail, session at path " + l.JMAPHTTP.Path + "session"}},
 	} {
 		if s.enabled {
 			o.Services = append(o.Services, s.OverviewService)
@@ -313,6 +316,9 @@ func printLocal(w io.Writer, o *webserver.Overview) {
 	fmt.Fprintf(w, "  login %s, password %s\n\n", o.Login, o.Password)
 	for _, s := range o.Services {
 		fmt.Fprintf(w, "  %-12s %s:%-6d %-18s %s\n", s.Name, o.Host, s.Port, s.Security, s.Use)
+	}
+	if o.Webmail != "" {
+		fmt.Fprintf(w, "  %-12s %s\n", "Webmail", o.Webmail)
 	}
 	if o.Account != "" {
 		fmt.Fprintf(w, "  %-12s %s\n", "Account", o.Account)

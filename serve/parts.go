@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"net/url"
+	"strconv"
 	"time"
 
 	"mox/admin"
@@ -121,9 +123,22 @@ var starters = map[service]func(s *Server, o openSocket){
 }
 
 func (s *Server) startIMAP(o openSocket) {
-	l := imapserver.Listener{Service: string(o.service), TLS: s.loginTLSConfig(o.conf), Implicit: o.service == serviceIMAPS}
+	l := imapserver.Listener{Service: string(o.service), TLS: s.loginTLSConfig(o.conf), Implicit: o.service == serviceIMAPS, JMAP: jmapURL(o.conf)}
 	l.PlaintextAuth = o.service == serviceIMAP && o.conf.IMAP.NoRequireSTARTTLS
 	s.serving.Go(func() { s.ended("imap", o, s.imap.Serve(s.ctx, o, l)) })
+}
+
+// jmapURL is where mail programs that came to a listener have JMAP: RFC 9698. Empty: they have not, or not with TLS.
+func jmapURL(l *config.ListenerInfo) string {
+	j := l.JMAPHTTPS
+	if !j.Enabled {
+		return ""
+	}
+	host := l.Hostname.ASCII
+	if j.Port != 443 {
+		host = net.JoinHostPort(host, strconv.Itoa(j.Port))
+	}
+	return (&url.URL{Scheme: "https", Host: host, Path: j.Path + "session"}).String()
 }
 
 // ended logs why a listener is no longer served, unless that is because of Stop.

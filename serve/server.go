@@ -30,6 +30,7 @@ import (
 	"mox/hook"
 	"mox/imapserver"
 	"mox/inbound"
+	"mox/jmapserver"
 	"mox/junk"
 	"mox/loginlog"
 	"mox/metrics"
@@ -116,6 +117,8 @@ type Server struct {
 	Logins   *loginlog.Log
 	// AccountSessions are those of the account pages.
 	AccountSessions *websession.Sessions
+	// MailSessions are those of the webmail.
+	MailSessions *websession.Sessions
 	// Certificates are those gotten by ACME; nil: no listener has such.
 	Certificates *autotls.Manager
 
@@ -147,6 +150,9 @@ type Server struct {
 	imap         *imapserver.Server
 	web          *webserver.Server
 	webapi       *webapiserver.Server
+	jmap         *jmapserver.Server
+	jmapDoor     http.Handler // for programs, with passwords and tokens
+	webmail      http.Handler
 	discovery    *discovery.Discovery
 	welcome      *welcome.Server
 	sites        *webhandler.Sites // nil: no listener has web sites

@@ -15,6 +15,7 @@ import (
 	"mox/config"
 	"mox/hook"
 	"mox/imapserver"
+	"mox/jmapserver"
 	"mox/metrics"
 	"mox/mlog"
 	"mox/mtasts"
@@ -34,6 +35,7 @@ func (s *Server) buildWeb() error {
 		s.webConnections = ratelimit.NewOpen(webConnectionsOpen)
 	}
 	s.buildWebAPI()
+	s.buildJMAP()
 	if err := s.buildPages(); err != nil {
 		return err
 	}
@@ -57,7 +59,7 @@ func (s *Server) buildSites() error {
 	var err error
 	s.sites, err = webhandler.New(webhandler.Config{
 		Log:      mlog.New("webhandler", s.Log),
-		Internal: map[string]http.Handler{"webapi": webserver.Secure(s.webapi), "account": webserver.Secure(s.accountPages), "admin": webserver.Secure(s.adminPages)},
+		Internal: map[string]http.Handler{"webapi": webserver.Secure(s.webapi), "account": webserver.Secure(s.accountPages), "admin": webserver.Secure(s.adminPages), "webmail": webserver.Secure(s.webmail)},
 		CacheDir: snap.DataPath("tmp/httpstaticcompresscache"),
 		RootCAs:  snap.RootCAs,
 	})
@@ -120,6 +122,14 @@ func (s *Server) buildWebAPI() {
 	})
 }
 
+// buildJMAP makes the JMAP server, and its door for programs.
+func (s *Server) buildJMAP() {
+	s.jmap = jmapserver.New(jmapserver.Config{
+		Store: s.Store, Log: s.Log, Now: s.Now, NextID: s.cids.Next, Panic: func() { s.Registry.Panic("jmapserver") },
+	})
+	s.jmapDoor = s.jmap.Handler(s.jmap.CredentialsLogin(s.Auth), false)
+}
+
 // startWeb serves what there is on a port of HTTP.
 func (s *Server) startWeb(o openSocket) {
 	p := s.webRouter(o)
@@ -168,7 +178,7 @@ func (s *Server) mailProtocols(o openSocket) []webserver.Protocol {
 		add("smtp", serviceSubmissions, func(conn *tls.Conn) { server.ServeConn(s.ctx, conn) })
 	}
 	if imapsOnHTTPS(o.conf) {
-		l := imapserver.Listener{Service: string(serviceIMAPS), TLS: s.tlsConfig(o.conf, tlsMail), Implicit: true}
+		l := imapserver.Listener{Service: string(serviceIMAPS), TLS: s.tlsConfig(o.conf, tlsMail), Implicit: true, JMAP: jmapURL(o.conf)}
 		add("imap", serviceIMAPS, func(conn *tls.Conn) { s.imap.ServeConn(s.ctx, conn, l) })
 	}
 	return all
@@ -206,8 +216,12 @@ func (s *Server) addApplications(p *webserver.Router, l *config.ListenerInfo, po
 		host := func(h string) bool { return s.isServiceHost(l, h, a.admin) }
 		p.Services = append(p.Services, webserver.Service{Name: a.name, Path: a.conf.Path, Handler: a.handler, Host: host, Body: -1})
 		p.Forwarded = p.Forwarded || a.conf.Forwarded
-		if a.name == "account" {
-			p.Services = append(p.Services, webserver.ChangePassword(a.conf.Path+"#/password", host))
+		switch a.name {
+		case "account":
+			p.Services = append(p.Services, webserver.WellKnown("changepassword", "/.well-known/change-password", a.conf.Path+"#/password", host))
+		case "jmap":
+			// RFC 8620 2.2.
+			p.Services = append(p.Services, webserver.WellKnown("jmap", "/.well-known/jmap", a.conf.Path+"session", host))
 		}
 	}
 	if len(p.Services) > 0 {

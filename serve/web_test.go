@@ -51,14 +51,19 @@ func TestPortsOfHTTPS(t *testing.T) {
 		"mail and sites": {func(l *config.Listener) {
 			l.IMAPS.Enabled, l.IMAPS.EnabledOnHTTPS, l.WebserverHTTPS.Enabled = true, true, true
 		}, "993 imaps, 443 webhttps"},
-		"mail not enabled": {func(l *config.Listener) { l.IMAPS.EnabledOnHTTPS, l.WebmailHTTPS.Enabled = true, true }, ""},
-		"sites":            {func(l *config.Listener) { l.WebserverHTTPS.Enabled = true }, "443 webhttps"},
+		"mail not enabled": {func(l *config.Listener) { l.IMAPS.EnabledOnHTTPS = true }, ""},
+		"webmail":          {func(l *config.Listener) { l.WebmailHTTPS.Enabled = true }, "443 webhttps"},
+		"jmap": {func(l *config.Listener) {
+			l.JMAPHTTPS.Enabled, l.JMAPHTTP.Enabled = true, true
+		}, "80 web, 8444 webhttps"},
+		"sites": {func(l *config.Listener) { l.WebserverHTTPS.Enabled = true }, "443 webhttps"},
 		"submission": {func(l *config.Listener) {
 			l.Submissions.Enabled, l.Submissions.EnabledOnHTTPS, l.WebmailHTTPS.Enabled, l.AutoconfigHTTPS.Enabled = true, true, true, true
-		}, "465 submissions, 8443 webhttps, 443 webhttps"},
+		}, "465 submissions, 443 webhttps, 8443 webhttps"},
 	} {
 		l := &config.ListenerInfo{Name: "l", IPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
 		l.Submissions.Port, l.IMAPS.Port, l.WebserverHTTPS.Port, l.WebmailHTTPS.Port, l.AutoconfigHTTPS.Port = 465, 993, 443, 443, 8443
+		l.JMAPHTTP.Port, l.JMAPHTTPS.Port = 80, 8444
 		tc.change(&l.Listener)
 		var got []string
 		for _, e := range endpoints(&config.Snapshot{StaticInfo: &config.StaticInfo{Listeners: map[string]*config.ListenerInfo{"l": l}}}) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"mox/auth"
+	"mox/httpauth"
 	"mox/mlog"
 	"mox/store"
 	"mox/webapi"
@@ -220,48 +220,18 @@ func (c *call) run(m method) (any, error) {
 
 // login finds out who calls. The status is 0 then, else that of the answer that was given.
 func (c *call) login() int {
-	remote := netip.Addr{}
-	if ap, err := netip.ParseAddrPort(c.r.RemoteAddr); err == nil {
-		remote = ap.Addr()
-	}
-	ctx := c.r.Context()
-	user, password, basic := c.r.BasicAuth()
-	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
-	bearer := strings.EqualFold(scheme, "Bearer")
-	if !basic && !bearer {
-		return c.refuse(http.StatusUnauthorized, "credentials are needed: an address with password, or a token")
-	}
-	attempt, err := c.s.c.Auth.Begin(ctx, auth.Info{Protocol: "webapi", CID: c.cid, Remote: remote, TLS: c.r.TLS, Agent: c.r.UserAgent()})
-	if err == nil {
-		if basic {
-			c.who, err = attempt.Basic(ctx, user, password)
-		} else {
-			c.who, err = attempt.Token(ctx, strings.TrimSpace(token))
-		}
-	}
-	var disabled *auth.DisabledError
+	who, err := httpauth.Login(c.r.Context(), c.s.c.Auth, "webapi", c.r, c.cid)
+	var refusal *httpauth.Refusal
 	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, auth.ErrThrottled):
-		return c.refuse(http.StatusTooManyRequests, err.Error())
-	case errors.Is(err, auth.ErrCredentials):
-		return c.refuse(http.StatusUnauthorized, "bad credentials")
-	case errors.As(err, &disabled):
-		return c.refuse(http.StatusForbidden, err.Error())
+	case errors.As(err, &refusal):
+		refusal.Answer(c.w, "webapi")
+		return refusal.Status
+	case err != nil:
+		c.fail(err)
+		return http.StatusInternalServerError
 	}
-	c.fail(err)
-	return http.StatusInternalServerError
-}
-
-func (c *call) refuse(status int, text string) int {
-	if status == http.StatusUnauthorized {
-		// RFC 9110 11.6.1: each way in, so that browsers ask for a password.
-		c.w.Header().Add("WWW-Authenticate", "Basic realm=webapi")
-		c.w.Header().Add("WWW-Authenticate", "Bearer realm=webapi")
-	}
-	http.Error(c.w, fmt.Sprintf("%d - %s", status, text), status)
-	return status
+	c.who = who
+	return 0
 }
 
 // tooLarge is the error for a request of more octets than Limits allow.

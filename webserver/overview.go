@@ -17,6 +17,7 @@ type Overview struct {
 	Services []OverviewService
 	Metrics  string // URL
 	API      string // URL of the HTTP API; empty: there is none
+	Webmail  string // URL of the webmail; empty: there is none
 	Account  string // URL of the account pages; empty: there are none
 	Admin    string // URL of the admin pages; empty: there are none
 	// AdminPassword is that of the admin pages.
@@ -64,7 +65,8 @@ pre { padding: .75rem; white-space: pre-wrap; }
 Nothing leaves this machine.</p>
 <h2>Log in</h2>
 <p>Account <code>{{.Login}}</code>, password <code>{{.Password}}</code>.</p>
-{{with .Account}}<p>The account pages, where users change their settings, are at <a href="{{.}}">{{.}}</a>.</p>
+{{with .Webmail}}<p>The webmail is at <a href="{{.}}">{{.}}</a>.</p>
+{{end}}{{with .Account}}<p>The account pages, where users change their settings, are at <a href="{{.}}">{{.}}</a>.</p>
 {{end}}{{if .Admin}}<p>The admin pages are at <a href="{{.Admin}}">{{.Admin}}</a>, password <code>{{.AdminPassword}}</code>.</p>
 {{end}}<h2>Connect to {{.Host}}</h2>
 <table>

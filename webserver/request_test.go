@@ -62,7 +62,7 @@ func TestOrder(t *testing.T) {
 				fmt.Fprintf(w, "%d %v", len(b), err)
 			}), Host: ours, Body: 10},
 			Favicon(ours), SecurityTxt("postmaster@mx.example", ours, func() time.Time { return time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC) }),
-			ChangePassword("/account/", ours),
+			WellKnown("changepassword", "/.well-known/change-password", "/account/", ours),
 		},
 		Panic: func() { panics++ }, Observe: func(o Observation) { seen = o },
 	}

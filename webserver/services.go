@@ -54,11 +54,10 @@ func SecurityTxt(address string, host func(host string) bool, now func() time.Ti
 	})}
 }
 
-// ChangePassword leads password managers to the page where a password is changed
-// (/.well-known/change-password). Use it only where there is one.
-func ChangePassword(page string, host func(host string) bool) Service {
-	return Service{Name: "changepassword", Path: "/.well-known/change-password", Host: host, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, page, http.StatusSeeOther)
+// WellKnown leads programs from a path that they know, such as /.well-known/change-password, to where the thing is.
+func WellKnown(name, path, target string, host func(host string) bool) Service {
+	return Service{Name: name, Path: path, Host: host, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, target, http.StatusSeeOther)
 	})}
 }
 

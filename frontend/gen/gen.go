@@ -9,6 +9,7 @@ import (
 
 	"mox/accountapi"
 	"mox/adminapi"
+	"mox/mailapi"
 )
 
 // directory is below the top of the repository.
@@ -19,6 +20,7 @@ func files() map[string][]byte {
 	return map[string][]byte{
 		"account.ts": accountapi.Describe().TypeScript(),
 		"admin.ts":   adminapi.Describe().TypeScript(),
+		"mail.ts":    mailapi.Describe().TypeScript(),
 	}
 }
 

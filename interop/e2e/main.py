@@ -99,6 +99,46 @@ def resolve(host, *args, real=socket.getaddrinfo, **kw):
 socket.getaddrinfo = resolve
 
 
+class Browser:
+    """Somebody elsewhere who has logged in to pages, and trusts the authority only."""
+
+    def __init__(self, path, cookie, password):
+        self.base = f"https://{HOST}{path}"
+        self.csrf = "-Hx-mox-csrf: none"
+        jar = ROOT + "/" + cookie
+        self.curl = ("curl", "-sS", "--cacert", ROOT + "/roots.pem", "-b", jar, "-c", jar)
+        page = self.get(self.base)
+        check("<script" in page and 'lang="en"' in page, page)
+        token = self.call("LoginPrep")["Token"]
+        self.csrf = "-Hx-mox-csrf: " + self.call("Login", Token=token, Username=ADDRESS, Password=password)["CSRFToken"]
+        check(re.search(rf"^#HttpOnly_{re.escape(HOST)}\tFALSE\t{path}\tTRUE\t\d+\t{cookie}\t", read(jar), re.M), read(jar))
+
+    def get(self, *args):
+        return on("postfix", *self.curl, "--fail-with-body", *args)
+
+    def call(self, function, **request):
+        return self.post("api/" + function, request)
+
+    def post(self, path, request):
+        return json.loads(self.get("--json", json.dumps(request), self.csrf, self.base + path))
+
+
+class JMAP:
+    """The JMAP of the webmail."""
+
+    def __init__(self, browser):
+        self.browser = browser
+        session = json.loads(browser.get(browser.csrf, browser.base + "api/jmap/session"))
+        self.account = session["primaryAccounts"]["urn:ietf:params:jmap:mail"]
+        self.using = sorted(session["capabilities"])
+
+    def call(self, method, **args):
+        answer = self.browser.post("api/jmap/api", {"using": self.using, "methodCalls": [[method, {"accountId": self.account, **args}, "c"]]})
+        name, result, _ = answer["methodResponses"][0]
+        check(name == method, str(answer))
+        return result
+
+
 class Person:
     """Who sets up a mail server, on a machine that has nothing yet."""
 
@@ -237,27 +277,13 @@ http {{
 
     def pages(self):
         """The user logs in to the account page from elsewhere, with the certificate that was issued."""
-        jar = ROOT + "/cookies"
-        base = f"https://{HOST}/"
-
-        def get(*args):
-            return on("postfix", "curl", "-sS", "--fail-with-body", "--cacert", ROOT + "/roots.pem", "-b", jar, "-c", jar, *args)
-
-        def call(function, *headers, **request):
-            return json.loads(get("--json", json.dumps(request), *headers, base + "api/" + function))
-        page = get(base)
-        check("<script" in page and 'lang="en"' in page, page)
-        token = call("LoginPrep")["Token"]
-        session = call("Login", Token=token, Username=ADDRESS, Password=self.password)
-        csrf = "-Hx-mox-csrf: " + session["CSRFToken"]
-        account = call("Account", csrf)
+        b = Browser("/", "webaccountsession", self.password)
+        account = b.call("Account")
         check(account["LoginAddress"] == ADDRESS and ADDRESS in account["Addresses"], str(account))
-        cookie = read(jar)
-        check(re.search(rf"^#HttpOnly_{re.escape(HOST)}\tFALSE\t/\tTRUE\t0\twebaccountsession\t", cookie, re.M), cookie)
-        settings = call("ClientConfig", csrf)
+        settings = b.call("ClientConfig")
         check(HOST in json.dumps(settings) and "993" in json.dumps(settings), str(settings))
-        call("Logout", csrf)
-        refused = on("postfix", "curl", "-sS", "--cacert", ROOT + "/roots.pem", "-b", jar, "--json", "{}", csrf, base + "api/Account")
+        b.call("Logout")
+        refused = on("postfix", *b.curl, "--json", "{}", b.csrf, b.base + "api/Account")
         check(json.loads(refused)["Code"].startswith("user:"), refused)
 
     def receive(self):
@@ -291,11 +317,40 @@ http {{
         with smtplib.SMTP_SSL(HOST, 465, context=self.tls, timeout=30) as c:
             c.login(ADDRESS, self.password)
             c.sendmail(ADDRESS, [to], f"From: {ADDRESS}\r\nTo: {to}\r\nSubject: Re: welcome\r\nIn-Reply-To: <welcome@postfix.test>\r\nMessage-ID: <reply@{DOMAIN}>\r\n\r\nThank you!\r\n".encode())
-        m = wait("the reply", 60, lambda: self.postfix.received().get("reply@" + DOMAIN))[0]
+        self.passed("reply@" + DOMAIN)
+
+    def passed(self, id):
+        """Waits for a message from us at Postfix, and sees that it passed."""
+        m = wait("the reply", 60, lambda: self.postfix.received().get(id))[0]
         results = " ".join(m.get_all("Authentication-Results", []))
         for want in ("dkim=pass", "spf=pass", "dmarc=pass"):
             check(want in results, f"{want} is not in {results}\n{m}")
         check("TLSv1.3" in str(m.get_all("Received")), str(m.get_all("Received")))
+
+    def webmail(self):
+        """The user reads the mail in the webmail, from elsewhere, with the certificate that was issued, and answers it there."""
+        b = Browser("/webmail/", "webmailsession", self.password)
+        j = JMAP(b)
+        mailboxes = {m["role"]: m["id"] for m in j.call("Mailbox/get", ids=None)["list"]}
+        found = j.call("Email/query", filter={"inMailbox": mailboxes["inbox"], "subject": "welcome"})["ids"]
+        check(len(found) == 1, str(found))
+        mail = j.call("Email/get", ids=found, properties=["messageId", "subject", "from", "bodyValues", "textBody"], fetchTextBodyValues=True)["list"][0]
+        text = "".join(v["value"] for v in mail["bodyValues"].values())
+        check("Good to hear of you." in text and mail["messageId"] == ["welcome@postfix.test"], str(mail))
+        frame = b.get(b.base + f"api/html?email={found[0]}&images=0")
+        check("Good to hear of you." in frame and "<script" not in frame, frame)
+        identity = next(i["id"] for i in j.call("Identity/get", ids=None)["list"] if i["email"] == ADDRESS)
+        draft = {"mailboxIds": {mailboxes["drafts"]: True}, "keywords": {"$draft": True, "$seen": True}, "from": [{"email": ADDRESS}], "to": mail["from"],
+                 "subject": "Re: welcome", "inReplyTo": mail["messageId"], "references": mail["messageId"], "messageId": ["webmail@" + DOMAIN],
+                 "textBody": [{"partId": "1", "type": "text/plain"}], "bodyValues": {"1": {"value": "Grüße aus dem Browser."}}}
+        made = j.call("Email/set", create={"d": draft})
+        check("d" in (made["created"] or {}), str(made))
+        sent = j.call("EmailSubmission/set", create={"s": {"emailId": made["created"]["d"]["id"], "identityId": identity}},
+                      onSuccessUpdateEmail={"#s": {f"mailboxIds/{mailboxes['drafts']}": None, f"mailboxIds/{mailboxes['sent']}": True, "keywords/$draft": None}})
+        check("s" in (sent["created"] or {}), str(sent))
+        self.passed("webmail@" + DOMAIN)
+        check(j.call("Email/query", filter={"inMailbox": mailboxes["sent"]})["ids"] == [made["created"]["d"]["id"]], "it is not in Sent")
+        b.call("Logout")
 
     def stop(self):
         self.mox("check")
@@ -320,7 +375,7 @@ def keep():
 def main():
     you = Person()
     try:
-        for step in ("network", "authority", "others", "quickstart", "records", "serve", "dnscheck", "discovery", "pages", "receive", "reply", "stop"):
+        for step in ("network", "authority", "others", "quickstart", "records", "serve", "dnscheck", "discovery", "pages", "receive", "reply", "webmail", "stop"):
             if not trial.run(step, getattr(you, step)):
                 break
     finally:

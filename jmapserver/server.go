@@ -1,0 +1,247 @@
+package jmapserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"mox/jmap"
+	"mox/mlog"
+	"mox/store"
+)
+
+// Config is what a Server needs. It must not change once in use.
+type Config struct {
+	Store  *store.Store
+	Log    *slog.Logger
+	Now    func() time.Time // nil: time.Now
+	NextID func() int64     // ids of requests for the log; nil: none
+	Limits Limits
+	Panic  func() // is told of panics; nil: nobody is
+}
+
+// Limits bound what requests may take. Zero fields have the defaults.
+type Limits struct {
+	Request    int64         // octets of a request; 0: 10 MiB
+	Upload     int64         // octets of a blob; 0: 100 MiB
+	Concurrent int           // requests of an account at a time; 0: 8
+	Uploads    int           // uploads of an account at a time; 0: 4
+	Calls      int           // in a request; 0: 64
+	Get        int           // objects in a /get call, and ids of a query's results; 0: 1000
+	Set        int           // objects in a /set call; 0: 1000
+	Body       time.Duration // that the body of a request may take; 0: 10 min
+	Run        time.Duration // that running it may take after that; 0: 5 min
+}
+
+func (l *Limits) setDefaults() {
+	for p, v := range map[*int64]int64{&l.Request: 10 << 20, &l.Upload: 100 << 20} {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	for p, v := range map[*int]int{&l.Concurrent: 8, &l.Uploads: 4, &l.Calls: 64, &l.Get: 1000, &l.Set: 1000} {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	for p, v := range map[*time.Duration]time.Duration{&l.Body: 10 * time.Minute, &l.Run: 5 * time.Minute} {
+		if *p == 0 {
+			*p = v
+		}
+	}
+}
+
+// Server is the JMAP server. [Server.Handler] makes doors of it.
+type Server struct {
+	c       Config
+	methods map[string]method
+
+	mu      sync.Mutex
+	running map[slot]int
+}
+
+// slot is what is limited for each account.
+type slot struct {
+	account string
+	upload  bool
+}
+
+// New returns a Server.
+func New(c Config) *Server {
+	c.Limits.setDefaults()
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NextID == nil {
+		c.NextID = func() int64 { return 0 }
+	}
+	c.Log = mlog.New("jmapserver", c.Log)
+	return &Server{c: c, methods: methods(), running: map[slot]int{}}
+}
+
+// User is who calls.
+type User struct {
+	Account string // name
+	Login   string // address that was logged in with
+}
+
+// Login finds out who calls. When it returns an error it has answered.
+type Login func(w http.ResponseWriter, r *http.Request, cid int64) (User, error)
+
+// Handler serves JMAP to those whom login lets in. web: URLs of the session resource are paths, for pages of the same
+// site; otherwise they have the scheme and host of the request.
+func (s *Server) Handler(login Login, web bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := &request{s: s, w: w, r: r, cid: s.c.NextID(), web: web}
+		defer q.recover()
+		w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate") // RFC 8620 2
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		place, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		door, ok := doors[place]
+		if !ok || rest != "" && !door.more {
+			http.Error(w, "404 - nothing is here; the JMAP session resource is at session", http.StatusNotFound)
+			return
+		}
+		if r.Method != door.method {
+			w.Header().Set("Allow", door.method)
+			http.Error(w, "405 - method not allowed, "+door.method+" is", http.StatusMethodNotAllowed)
+			return
+		}
+		var err error
+		if q.user, err = login(w, r, q.cid); err != nil {
+			return
+		}
+		door.serve(q, rest)
+	})
+}
+
+// door is one of the paths.
+type door struct {
+	method string
+	more   bool // the path goes on
+	serve  func(q *request, rest string)
+}
+
+var doors = map[string]door{
+	"session": {http.MethodGet, false, (*request).serveSession},
+	"api":     {http.MethodPost, false, (*request).serveAPI},
+}
+
+// request is an HTTP request of somebody who is logged in.
+type request struct {
+	s    *Server
+	w    http.ResponseWriter
+	r    *http.Request
+	cid  int64
+	web  bool
+	user User
+}
+
+// recover answers after a panic.
+func (q *request) recover() {
+	v := recover()
+	if v == nil || v == http.ErrAbortHandler {
+		return
+	}
+	q.s.c.Log.Error("panic", "panic", v, "stack", string(debug.Stack()), "cid", q.cid)
+	if q.s.c.Panic != nil {
+		q.s.c.Panic()
+	}
+	http.Error(q.w, "500 - internal error", http.StatusInternalServerError)
+}
+
+// take reserves one of the places of the account; ok is false if all are in use.
+func (q *request) take(upload bool) (free func(), ok bool) {
+	s, k, limit := q.s, slot{q.user.Account, upload}, q.s.c.Limits.Concurrent
+	if upload {
+		limit = s.c.Limits.Uploads
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[k] >= limit {
+		return nil, false
+	}
+	s.running[k]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.running[k]--; s.running[k] == 0 {
+			delete(s.running, k)
+		}
+	}, true
+}
+
+// serveAPI runs a request, RFC 8620 3.
+func (q *request) serveAPI(string) {
+	free, ok := q.take(false)
+	if !ok {
+		q.problem(&jmap.Problem{Type: jmap.ProblemLimit, Limit: "maxConcurrentRequests", Status: http.StatusTooManyRequests, Detail: "too many requests of the account at a time"})
+		return
+	}
+	defer free()
+	b, err := q.read(q.s.c.Limits.Request)
+	if err != nil {
+		q.problem(err)
+		return
+	}
+	req, err := jmap.DecodeRequest(b)
+	if err != nil {
+		q.problem(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(q.r.Context(), q.s.c.Limits.Run)
+	defer cancel()
+	res, err := q.dispatch(ctx, req)
+	if err != nil {
+		q.problem(err)
+		return
+	}
+	q.answer(http.StatusOK, "application/json", res)
+}
+
+// read reads the body of a request.
+func (q *request) read(limit int64) ([]byte, error) {
+	// Servers without deadlines, as in tests, refuse this.
+	_ = http.NewResponseController(q.w).SetReadDeadline(time.Now().Add(q.s.c.Limits.Body))
+	b, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, limit))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, &jmap.Problem{Type: jmap.ProblemLimit, Limit: "maxSizeRequest", Status: http.StatusRequestEntityTooLarge, Detail: "the request is too large"}
+	case err != nil:
+		return nil, &jmap.Problem{Type: jmap.ProblemNotRequest, Status: http.StatusBadRequest, Detail: "the request could not be read"}
+	}
+	return b, nil
+}
+
+// problem refuses the request as a whole.
+func (q *request) problem(err error) {
+	var p *jmap.Problem
+	if !errors.As(err, &p) {
+		q.s.c.Log.Error("serving request", "err", err, "cid", q.cid, "account", q.user.Account)
+		p = &jmap.Problem{Type: "about:blank", Status: http.StatusInternalServerError, Detail: fmt.Sprintf("internal error, see log lines with cid %x", q.cid)}
+	}
+	q.answer(p.Status, "application/problem+json", p)
+}
+
+func (q *request) answer(status int, contentType string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		q.s.c.Log.Error("encoding response", "err", err, "cid", q.cid)
+		http.Error(q.w, "500 - internal error", http.StatusInternalServerError)
+		return
+	}
+	q.w.Header().Set("Content-Type", contentType)
+	q.w.WriteHeader(status)
+	if _, err := q.w.Write(b); err != nil {
+		q.s.c.Log.Debug("writing response", "err", err, "cid", q.cid)
+	}
+}
