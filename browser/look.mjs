@@ -44,7 +44,7 @@ export async function end(browser) {
 export function watch(tab, url, problems, expected = /^$/) {
 	tab.on('console', m => m.type() === 'error' && !expected.test(m.text()) && problems.push(`console: ${m.text()}`))
 	tab.on('pageerror', e => problems.push(`script: ${e}`))
-	tab.on('request', r => !r.url().startsWith('data:') && new URL(r.url()).host !== new URL(url).host && problems.push(`loads ${r.url()}`))
+	tab.on('request', r => !r.url().startsWith('data:') && new URL(r.url().replace(/^blob:/, '')).host !== new URL(url).host && problems.push(`loads ${r.url()}`))
 }
 
 // fits notes whether a page has to be scrolled sideways.

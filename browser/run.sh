@@ -48,8 +48,9 @@ node setup.mjs "$link" existing | tee setup-pages.log || status=1
 invitation=$(./mox -config data/mox.conf user invite person@localhost | tail -1)
 node invite.mjs "$invitation" | tee invite-pages.log || status=1
 node admin.mjs http://127.0.0.1:1080/admin/ moxadmin localhost "$work/data/domains.conf" | tee admin-pages.log || status=1
+node webmail.mjs http://127.0.0.1:1080/webmail/ mox@localhost moxmoxmox ./mox data/mox.conf | tee webmail-pages.log || status=1
 node account.mjs http://127.0.0.1:1080/account/ mox@localhost moxmoxmox ./mox | tee account-pages.log || status=1
 wait "$pages" || status=1
 [ -e new/config/mox.conf ] || status=1
-awk '/ passed, / { p += $1; f += $3 } END { print p " passed, " f " failed" }' pages.log setup-pages.log invite-pages.log admin-pages.log account-pages.log
+awk '/ passed, / { p += $1; f += $3 } END { print p " passed, " f " failed" }' pages.log setup-pages.log invite-pages.log admin-pages.log webmail-pages.log account-pages.log
 exit $status

@@ -13,19 +13,35 @@ import (
 	"sync"
 	"time"
 
+	"mox/directory"
 	"mox/jmap"
 	"mox/mlog"
+	"mox/search"
 	"mox/store"
+	"mox/submit"
 )
 
 // Config is what a Server needs. It must not change once in use.
 type Config struct {
 	Store  *store.Store
+	Search *search.Manager // nil: searches look through all messages
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
 	NextID func() int64     // ids of requests for the log; nil: none
-	Limits Limits
-	Panic  func() // is told of panics; nil: nobody is
+	// Hostname is the right side of message ids that are made here.
+	Hostname string
+	// Directory knows which addresses an account may send from.
+	Directory *directory.Directory
+	Send      Sender
+	Queue     Queue
+	// Sending tells whether one of some messages of the queue is being sent right now; nil: none is.
+	Sending func(ids ...int64) bool
+	// FutureRelease is how far ahead the delivery of a message may be set; 0: that of submit.
+	FutureRelease time.Duration
+	// Recipients is the most recipients of a message; 0: 1000.
+	Recipients int
+	Limits     Limits
+	Panic      func() // is told of panics; nil: nobody is
 }
 
 // Limits bound what requests may take. Zero fields have the defaults.
@@ -37,12 +53,13 @@ type Limits struct {
 	Calls      int           // in a request; 0: 64
 	Get        int           // objects in a /get call, and ids of a query's results; 0: 1000
 	Set        int           // objects in a /set call; 0: 1000
+	Message    int64         // octets of a message that is made or sent; 0: 100 MiB
 	Body       time.Duration // that the body of a request may take; 0: 10 min
 	Run        time.Duration // that running it may take after that; 0: 5 min
 }
 
 func (l *Limits) setDefaults() {
-	for p, v := range map[*int64]int64{&l.Request: 10 << 20, &l.Upload: 100 << 20} {
+	for p, v := range map[*int64]int64{&l.Request: 10 << 20, &l.Upload: 100 << 20, &l.Message: 100 << 20} {
 		if *p == 0 {
 			*p = v
 		}
@@ -63,6 +80,7 @@ func (l *Limits) setDefaults() {
 type Server struct {
 	c       Config
 	methods map[string]method
+	mails   *mailsCache
 
 	mu      sync.Mutex
 	running map[slot]int
@@ -71,12 +89,26 @@ type Server struct {
 // slot is what is limited for each account.
 type slot struct {
 	account string
-	upload  bool
+	kind    slotKind
 }
+
+type slotKind uint8
+
+const (
+	slotRequest slotKind = iota
+	slotUpload
+	slotStream
+)
 
 // New returns a Server.
 func New(c Config) *Server {
 	c.Limits.setDefaults()
+	if c.FutureRelease == 0 {
+		c.FutureRelease = submit.DefaultFutureRelease
+	}
+	if c.Recipients == 0 {
+		c.Recipients = 1000
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -84,7 +116,7 @@ func New(c Config) *Server {
 		c.NextID = func() int64 { return 0 }
 	}
 	c.Log = mlog.New("jmapserver", c.Log)
-	return &Server{c: c, methods: methods(), running: map[slot]int{}}
+	return &Server{c: c, methods: methods(), mails: &mailsCache{accounts: map[string]*mailsEntry{}}, running: map[slot]int{}}
 }
 
 // User is who calls.
@@ -100,7 +132,7 @@ type Login func(w http.ResponseWriter, r *http.Request, cid int64) (User, error)
 // site; otherwise they have the scheme and host of the request.
 func (s *Server) Handler(login Login, web bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q := &request{s: s, w: w, r: r, cid: s.c.NextID(), web: web}
+		q := &request{s: s, w: w, r: r, cid: s.c.NextID(), web: web, login: login}
 		defer q.recover()
 		w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate") // RFC 8620 2
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -133,6 +165,10 @@ type door struct {
 var doors = map[string]door{
 	"session": {http.MethodGet, false, (*request).serveSession},
 	"api":     {http.MethodPost, false, (*request).serveAPI},
+	"upload":  {http.MethodPost, true, (*request).serveUpload},
+
+	"download":    {http.MethodGet, true, (*request).serveDownload},
+	"eventsource": {http.MethodGet, false, (*request).serveEvents},
 }
 
 // request is an HTTP request of somebody who is logged in.
@@ -143,6 +179,8 @@ type request struct {
 	cid  int64
 	web  bool
 	user User
+
+	login Login
 }
 
 // recover answers after a panic.
@@ -160,10 +198,15 @@ func (q *request) recover() {
 
 // take reserves one of the places of the account; ok is false if all are in use.
 func (q *request) take(upload bool) (free func(), ok bool) {
-	s, k, limit := q.s, slot{q.user.Account, upload}, q.s.c.Limits.Concurrent
+	k, limit := slot{q.user.Account, slotRequest}, q.s.c.Limits.Concurrent
 	if upload {
-		limit = s.c.Limits.Uploads
+		k.kind, limit = slotUpload, q.s.c.Limits.Uploads
 	}
+	return q.s.takeSlot(k, limit)
+}
+
+// takeSlot reserves one of so many places.
+func (s *Server) takeSlot(k slot, limit int) (free func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running[k] >= limit {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"mox/jmap"
+	"mox/message"
+	"mox/store"
 )
 
 // capabilities are those of all accounts: the value in the session, and that in each account.
@@ -15,15 +17,33 @@ var capabilities = map[string]struct {
 	session func(s *Server) any
 	account func(s *Server) any // nil: accounts do not have it
 }{
-	jmap.CapabilityCore: {session: func(s *Server) any { return s.coreCapability() }},
+	jmap.CapabilityCore:       {session: func(s *Server) any { return s.coreCapability() }},
+	jmap.CapabilityMail:       {session: func(*Server) any { return struct{}{} }, account: func(s *Server) any { return s.mailCapability() }},
+	jmap.CapabilitySubmission: {session: func(*Server) any { return struct{}{} }, account: func(s *Server) any { return s.submissionCapability() }},
 }
 
 func (s *Server) coreCapability() jmap.CoreCapability {
 	l := s.c.Limits
+	var names []string
+	for _, c := range message.Collations {
+		names = append(names, c.String())
+	}
 	return jmap.CoreCapability{
 		MaxSizeUpload: l.Upload, MaxConcurrentUpload: l.Uploads, MaxSizeRequest: l.Request, MaxConcurrentRequests: l.Concurrent,
 		MaxCallsInRequest: l.Calls, MaxObjectsInGet: l.Get, MaxObjectsInSet: l.Set,
-		CollationAlgorithms: []string{"i;ascii-numeric", "i;ascii-casemap", "i;unicode-casemap"},
+		CollationAlgorithms: names,
+	}
+}
+
+// maxMailboxName is the most octets of the name of a mailbox: the names above it count for the store, too.
+const maxMailboxName = 200
+
+// mailCapability is RFC 8621 1.3.1.
+func (s *Server) mailCapability() jmap.MailCapability {
+	depth := store.MaxNameDepth
+	return jmap.MailCapability{
+		MaxMailboxDepth: &depth, MaxSizeMailboxName: maxMailboxName, MaxSizeAttachmentsPerEmail: s.c.Limits.Upload,
+		EmailQuerySortOptions: emailSortOptions, MayCreateTopLevelMailbox: true,
 	}
 }
 

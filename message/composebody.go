@@ -15,6 +15,8 @@ type Body struct {
 	DispositionParams []Param
 	ID                string // Content-ID without angle brackets
 	Description       string // UTF-8 text
+	// Fields are further header fields, with values in their final form.
+	Fields []Param
 	// Encoding is the Content-Transfer-Encoding: 7bit, 8bit, quoted-printable or base64;
 	// "" chooses. With 7bit and 8bit, line ends are made CRLF and content is otherwise as
 	// it is.
@@ -235,6 +237,9 @@ func (c *Composer) partHeader(b *Body, params []Param, encoding string) {
 	}
 	if b.Description != "" {
 		c.Text("Content-Description", b.Description)
+	}
+	for _, f := range b.Fields {
+		c.Raw(f.Name, f.Value)
 	}
 }
 

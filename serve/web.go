@@ -102,14 +102,10 @@ func (s *Server) buildWebAPI() {
 	results, durations := s.Registry.Counter(metrics.WebAPIResults), s.Registry.Histogram(metrics.WebAPIRequest)
 	submissions, failures := s.Registry.Counter(metrics.WebAPISubmission), s.Registry.Counter(metrics.WebAPIErrors)
 	snap := s.Config.Snapshot()
-	var size int64
-	for _, l := range snap.Listeners {
-		size = max(size, l.SMTPMaxMessageSize)
-	}
 	s.webapi = webapiserver.New(webapiserver.Config{
 		Auth: s.Auth, Store: s.Store, Send: s.submit, Suppressions: s.Queue, Hostname: snap.Hostname.ASCII,
 		Log: s.Log, Now: s.Now, NextID: s.cids.Next,
-		Limits: webapiserver.Limits{Message: size},
+		Limits: webapiserver.Limits{Message: largestMessage(snap)},
 		Metrics: webapiserver.Metrics{
 			Result: func(method, result string, d time.Duration) {
 				results.Inc(method, result)
@@ -122,10 +118,24 @@ func (s *Server) buildWebAPI() {
 	})
 }
 
+// largestMessage is the most octets of a message that any listener takes.
+func largestMessage(snap *config.Snapshot) int64 {
+	var size int64
+	for _, l := range snap.Listeners {
+		size = max(size, l.SMTPMaxMessageSize)
+	}
+	return size
+}
+
 // buildJMAP makes the JMAP server, and its door for programs.
 func (s *Server) buildJMAP() {
+	snap := s.Config.Snapshot()
 	s.jmap = jmapserver.New(jmapserver.Config{
-		Store: s.Store, Log: s.Log, Now: s.Now, NextID: s.cids.Next, Panic: func() { s.Registry.Panic("jmapserver") },
+		Store: s.Store, Search: s.Search, Log: s.Log, Now: s.Now, NextID: s.cids.Next,
+		Panic:    func() { s.Registry.Panic("jmapserver") },
+		Hostname: snap.Hostname.ASCII, Directory: s.dir, Send: s.submit, Queue: s.Queue,
+		Sending: func(ids ...int64) bool { return s.outbound.Sending(ids...) },
+		Limits:  jmapserver.Limits{Message: largestMessage(snap)},
 	})
 	s.jmapDoor = s.jmap.Handler(s.jmap.CredentialsLogin(s.Auth), false)
 }

@@ -58,6 +58,7 @@ type Account struct {
 	watches  map[*Watch]bool
 	views    map[MailboxID]*entry
 	uses     int64 // counts closes of boxes
+	repairs  int   // counts repairs
 
 	looks atomic.Int64 // how many messages more are looked up before they are compressed, see holds
 
@@ -204,11 +205,16 @@ func (a *Account) ModSeq() ModSeq {
 // Mailboxes returns all mailboxes, sorted by name with Inbox first.
 func (a *Account) Mailboxes() []Mailbox {
 	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.mailboxes()
+}
+
+// mailboxes is Mailboxes with a.mu held.
+func (a *Account) mailboxes() []Mailbox {
 	list := make([]Mailbox, 0, len(a.boxes))
 	for _, b := range a.boxes {
 		list = append(list, a.public(b))
 	}
-	a.mu.RUnlock()
 	slices.SortFunc(list, func(x, y Mailbox) int {
 		if xi, yi := x.Name == Inbox, y.Name == Inbox; xi != yi {
 			if xi {

@@ -232,7 +232,7 @@ func (t *tx) addOne(b *mailbox, p *prepared) (Message, error) {
 		return Message{}, err
 	}
 	m := Message{
-		ID: t.nextMessage, Body: body, ModSeq: t.seq, UID: b.UIDNext, Size: uint32(min(p.size, math.MaxUint32)),
+		ID: t.nextMessage, Body: body, ModSeq: t.seq, UID: b.UIDNext, Size: size32(p.size),
 		Received: unix32(received), Saved: unix32(saved), Keywords: kw, Flags: p.m.Flags,
 	}
 	t.nextMessage++

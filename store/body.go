@@ -18,6 +18,8 @@ type BodyReader struct {
 	ctx context.Context
 	id  BodyID
 	r   *chunk.Reader
+
+	upload bool // id is that of an upload
 }
 
 // OpenBody opens a body. The reader works until ctx ends; it must be closed. ErrNoBody
@@ -65,14 +67,18 @@ func (b *BodyReader) fetch(n int) error {
 
 // read reads chunk n.
 func (b *BodyReader) read(c *db.Conn, n int) error {
-	rows := c.QueryInts("SELECT data FROM chunk WHERE id=?", chunkID(b.id, n))
+	chunks, owners, gone := "SELECT data FROM chunk WHERE id=?", "SELECT 1 FROM body WHERE id=?", ErrNoBody
+	if b.upload {
+		chunks, owners, gone = "SELECT data FROM upload_chunk WHERE id=?", "SELECT 1 FROM upload WHERE id=?", ErrNoUpload
+	}
+	rows := c.QueryInts(chunks, chunkID(b.id, n))
 	if !rows.Next() {
 		if err := rows.Close(); err != nil {
 			return err
 		}
 		// Freed since it was opened, or damaged.
-		if _, ok, err := c.QueryInt64("SELECT 1 FROM body WHERE id=?", int64(b.id)); err != nil || !ok {
-			return errors.Join(err, ErrNoBody)
+		if _, ok, err := c.QueryInt64(owners, int64(b.id)); err != nil || !ok {
+			return errors.Join(err, gone)
 		}
 		return fmt.Errorf("%w: body %d: chunk %d is missing", ErrCorrupt, b.id, n)
 	}

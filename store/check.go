@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"mox/db"
 )
@@ -307,6 +308,8 @@ func (k *checker) checkRows() error {
 		{"SELECT u.mailbox_id FROM url_key u LEFT JOIN mailbox m ON m.id=u.mailbox_id WHERE u.account='' AND m.id IS NULL", "access key of mailbox %d, which does not exist"},
 		{"SELECT e.mailbox_id FROM metadata e LEFT JOIN mailbox b ON e.mailbox_id=b.id WHERE e.mailbox_id<>0 AND b.id IS NULL", "metadata of mailbox %d, which does not exist"},
 		{"SELECT e.modseq FROM metadata e JOIN account a WHERE e.modseq>a.modseq", "metadata of %d is ahead of the account"},
+		{"SELECT DISTINCT c.id/" + strconv.Itoa(chunksOf) + " FROM upload_chunk c WHERE NOT EXISTS (SELECT 1 FROM upload u WHERE u.id=c.id/" + strconv.Itoa(chunksOf) + ")", "content of upload %d, which does not exist"},
+		{"SELECT u.id FROM upload u JOIN account a WHERE u.id>=a.next_body", "the number of upload %d was not given yet"},
 		{"SELECT c.modseq FROM change c JOIN account a WHERE c.modseq>a.modseq OR c.modseq<=a.change_floor", "change log entry %d is out of range"},
 	} {
 		err := k.each(q.sql, func(r *db.Stmt) error {

@@ -62,6 +62,14 @@ func (a *Account) expunge(ctx context.Context, box MailboxID, set UIDSet, want f
 // takeOut removes messages from a mailbox, by their indexes in its view. With release,
 // their bodies lose a reference: later, in the background, from what is kept here.
 func (t *tx) takeOut(b *mailbox, msgs []Message, idx []int, release bool) error {
+	if release {
+		return t.takeOutSome(b, msgs, idx, msgs)
+	}
+	return t.takeOutSome(b, msgs, idx, nil)
+}
+
+// takeOutSome is takeOut where released are those of the messages whose bodies lose a reference.
+func (t *tx) takeOutSome(b *mailbox, msgs []Message, idx []int, released []Message) error {
 	seq := t.next()
 	v, err := t.view(b.ID)
 	if err != nil {
@@ -82,7 +90,7 @@ func (t *tx) takeOut(b *mailbox, msgs []Message, idx []int, release bool) error 
 		}
 		i = j
 	}
-	if err := t.logExpunged(b.ID, seq, msgs, release); err != nil {
+	if err := t.logExpunged(b.ID, seq, msgs, released); err != nil {
 		return err
 	}
 	t.replaced(*b, func(b *mailbox) *View { return v.without(b, idx) })
@@ -93,8 +101,8 @@ func (t *tx) takeOut(b *mailbox, msgs []Message, idx []int, release bool) error 
 // in one operation.
 const heldMessages = 2000
 
-// logExpunged records what left a mailbox.
-func (t *tx) logExpunged(box MailboxID, seq ModSeq, msgs []Message, release bool) error {
+// logExpunged records what left a mailbox, and which of it is to be released.
+func (t *tx) logExpunged(box MailboxID, seq ModSeq, msgs, released []Message) error {
 	var set UIDSet
 	for i := range msgs {
 		set.Add(msgs[i].UID)
@@ -102,9 +110,9 @@ func (t *tx) logExpunged(box MailboxID, seq ModSeq, msgs []Message, release bool
 	if err := t.c.Exec("INSERT INTO expunge (mailbox_id, modseq, uids) VALUES (?,?,?)", int64(box), int64(seq), appendUIDs(nil, set)); err != nil {
 		return err
 	}
-	if release {
+	if len(released) > 0 {
 		t.released = true
-		for some := range slices.Chunk(msgs, heldMessages) {
+		for some := range slices.Chunk(released, heldMessages) {
 			if err := t.c.Exec("INSERT INTO held (time, mailbox_id, modseq, messages) VALUES (?,?,?,?)",
 				t.now.Unix(), int64(box), int64(seq), appendMessages(nil, some)); err != nil {
 				return err

@@ -11,8 +11,10 @@ import (
 
 // Bounds of mailbox names.
 const (
-	maxNameLen   = 1000 // bytes
-	maxNameDepth = 40   // levels
+	maxNameLen = 1000 // bytes
+
+	// MaxNameDepth is the most levels of a name.
+	MaxNameDepth = 40
 )
 
 // Inbox is the name of the mailbox that IMAP calls INBOX.
@@ -37,8 +39,8 @@ func NormalName(name string) (string, error) {
 		return "", fmt.Errorf("%w: control character", ErrBadName)
 	}
 	levels := strings.Split(name, "/")
-	if len(levels) > maxNameDepth {
-		return "", fmt.Errorf("%w: more than %d levels", ErrBadName, maxNameDepth)
+	if len(levels) > MaxNameDepth {
+		return "", fmt.Errorf("%w: more than %d levels", ErrBadName, MaxNameDepth)
 	}
 	for _, l := range levels {
 		if l == "" || l == "." || l == ".." {

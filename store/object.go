@@ -117,19 +117,31 @@ func (a *Account) Setting(ctx context.Context, name string) ([]byte, error) {
 
 // SetSetting stores a value; nil removes it.
 func (a *Account) SetSetting(ctx context.Context, name string, value []byte) error {
-	err := a.do(ctx, len(value), func(t *tx) error {
-		t.next()
-		if err := t.c.Exec("DELETE FROM setting WHERE name=?", name); err != nil {
+	err := a.do(ctx, len(value), func(t *tx) error { return t.setSetting(name, value) })
+	if err != nil {
+		return fmt.Errorf("writing setting: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) setSetting(name string, value []byte) error {
+	t.next()
+	if err := t.c.Exec("DELETE FROM setting WHERE name=?", name); err != nil {
+		return err
+	}
+	if value != nil {
+		if err := t.c.Exec("INSERT INTO setting (name, value) VALUES (?,?)", name, value); err != nil {
 			return err
 		}
-		if value != nil {
-			if err := t.c.Exec("INSERT INTO setting (name, value) VALUES (?,?)", name, value); err != nil {
-				return err
-			}
-		}
-		return t.log(SettingChanged, 0, nil, nil, name, nil)
-	})
-	if err != nil {
+	}
+	return t.log(SettingChanged, 0, nil, nil, name, nil)
+}
+
+// UpdateSetting makes the value of a setting anew from the old one, nil if there is none, in one operation. An error of
+// f is returned wrapped, and changes nothing.
+func (a *Account) UpdateSetting(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error {
+	c := MailboxChange{Setting: f, SettingName: name}
+	if err := a.do(ctx, 0, func(t *tx) error { return t.changeSetting(&c) }); err != nil {
 		return fmt.Errorf("writing setting: %w", err)
 	}
 	return nil
@@ -146,4 +158,35 @@ func (a *Account) Credentials(ctx context.Context) (Credentials, error) {
 // SetCredentials stores secrets derived from the password; nil removes them.
 func (a *Account) SetCredentials(ctx context.Context, c Credentials) error {
 	return a.SetSetting(ctx, credentialsName, c)
+}
+
+// MakeSetting stores a value under a name that it gives with f, called in the operation with its ModSeq, which no other has.
+func (a *Account) MakeSetting(ctx context.Context, f func(seq ModSeq) (name string, value []byte, err error)) error {
+	err := a.do(ctx, 0, func(t *tx) error {
+		name, value, err := f(t.next())
+		if err != nil {
+			return err
+		}
+		return t.setSetting(name, value)
+	})
+	if err != nil {
+		return fmt.Errorf("writing setting: %w", err)
+	}
+	return nil
+}
+
+// Settings returns the stored values whose names begin with a prefix, by name.
+func (a *Account) Settings(ctx context.Context, prefix string) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	err := a.read(ctx, func(c *db.Conn) error {
+		rows := c.Query("SELECT name, value FROM setting WHERE name>=? AND name<?", prefix, prefix+"\xff")
+		for rows.Next() {
+			all[rows.Text(0)] = append([]byte{}, rows.Bytes(1)...)
+		}
+		return rows.Close()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading settings: %w", err)
+	}
+	return all, nil
 }

@@ -19,7 +19,7 @@ const (
 
 // reaper frees what nobody needs any more, in small operations in the background:
 // references of expunged messages after the retention time, bodies without references
-// after the grace time, old entries of the logs.
+// after the grace time, old uploads, old entries of the logs.
 type reaper struct {
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer
@@ -90,7 +90,7 @@ func (a *Account) reapOnce(ctx context.Context) (time.Time, error) {
 
 // reapAt is reapOnce at a given time.
 func (a *Account) reapAt(ctx context.Context, now time.Time) (next time.Time, err error) {
-	for _, step := range []func(context.Context, time.Time) (bool, error){a.releaseExpunged, a.freeBodies, a.trimLogs} {
+	for _, step := range []func(context.Context, time.Time) (bool, error){a.releaseExpunged, a.freeBodies, a.freeUploads, a.trimLogs} {
 		for more := true; more; {
 			if more, err = step(ctx, now); err != nil {
 				return next, err
@@ -107,6 +107,13 @@ func (a *Account) reapAt(ctx context.Context, now time.Time) (next time.Time, er
 		}
 		freed, ok, err := c.QueryInt64("SELECT freed FROM body WHERE refs=0 ORDER BY freed LIMIT 1")
 		if at := time.Unix(freed, 0).Add(a.s.o.Grace); ok && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+		if err != nil {
+			return err
+		}
+		uploaded, ok, err := c.QueryInt64("SELECT created FROM upload ORDER BY created LIMIT 1")
+		if at := time.Unix(uploaded, 0).Add(a.s.o.Uploads.Most); ok && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 		return err
@@ -211,6 +218,9 @@ func (t *tx) freeBody(id int64) error {
 	if err := t.c.ExecInts("DELETE FROM chunk WHERE id BETWEEN ? AND ?", id*chunksOf, id*chunksOf+chunksOf-1); err != nil {
 		return err
 	}
+	if err := t.c.ExecInts("INSERT OR REPLACE INTO gone_body (id, thread, modseq) SELECT id, thread, ? FROM body WHERE id=?", int64(t.modseq), id); err != nil {
+		return err
+	}
 	for _, sql := range []string{"DELETE FROM body_env WHERE id=?", "DELETE FROM body_key WHERE id=?", "DELETE FROM body WHERE id=?"} {
 		if err := t.c.ExecInts(sql, id); err != nil {
 			return err
@@ -244,6 +254,9 @@ func (t *tx) trimChanges(keep int64) (more bool, err error) {
 	}
 	upto := min(floor, oldest+reapLog)
 	if err := t.c.ExecInts("DELETE FROM change WHERE modseq<=?", upto); err != nil {
+		return false, err
+	}
+	if err := t.c.ExecInts("DELETE FROM gone_body WHERE modseq<=?", upto); err != nil {
 		return false, err
 	}
 	t.changeFloor = ModSeq(upto)

@@ -160,6 +160,7 @@ func (f *fixer) finish() error {
 // settleRepair makes the state that a repair left that of the account. a.mu is held.
 func (a *Account) settleRepair(o *overlay) {
 	n := o.fresh
+	a.repairs++
 	a.counters, a.boxes, a.names, a.keywords, a.subs, a.used, a.count = n.counters, n.boxes, n.names, n.keywords, n.subs, n.used, n.count
 	for id, e := range a.views {
 		if !o.reset[id] && a.boxes[id] != nil {

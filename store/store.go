@@ -55,6 +55,7 @@ type Options struct {
 
 	Metadata    MetadataLimits
 	Annotations AnnotationLimits
+	Uploads     UploadLimits
 
 	Watch db.Watcher // is told of the databases of accounts that are opened and closed; nil: nobody
 
@@ -135,6 +136,7 @@ func storeDefaults(o *Options) {
 	o.SortIdle = cmp.Or(o.SortIdle, 5*time.Minute)
 	o.Metadata.setDefaults()
 	o.Annotations.setDefaults()
+	o.Uploads.setDefaults()
 }
 
 // clean removes what a process that was killed left: spools, accounts half made or half removed.

@@ -205,6 +205,18 @@ func (tx *Transaction) repeated(stored []byte) error {
 	return err
 }
 
+// RecipientError says for which recipient a request was refused.
+type RecipientError struct {
+	To  smtp.Path
+	Err error
+}
+
+// Error implements error.
+func (e *RecipientError) Error() string { return fmt.Sprintf("recipient %s: %v", e.To.LogString(), e.Err) }
+
+// Unwrap returns the cause.
+func (e *RecipientError) Unwrap() error { return e.Err }
+
 // give gives the request to the transaction, up to the end of its data.
 func (tx *Transaction) give(ctx context.Context, r Request) error {
 	tx.generated = r.Peer.Hello == (smtp.Host{}) && !r.Peer.Remote.IsValid()
@@ -230,7 +242,7 @@ func (tx *Transaction) give(ctx context.Context, r Request) error {
 	}
 	for _, to := range r.To {
 		if err := tx.Rcpt(ctx, to.To, to.Params); err != nil {
-			return fmt.Errorf("recipient %s: %w", to.To.LogString(), err)
+			return &RecipientError{to.To, err}
 		}
 	}
 	w, err := tx.Data(ctx)

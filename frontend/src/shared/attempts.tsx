@@ -9,6 +9,8 @@ const protocols: Record<string, string> = {
 	webapi: 'HTTP API',
 	webaccount: 'Account pages',
 	webadmin: 'Admin pages',
+	webmail: 'Webmail',
+	jmap: 'Mail programs (JMAP)',
 }
 
 const results: Record<string, string> = {

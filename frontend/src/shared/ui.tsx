@@ -1,7 +1,7 @@
 // What the pages are made of.
 import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
-import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { ago, isZero, moment } from './format.ts'
 import type { Loaded } from './hooks.ts'
 import { state } from './session.ts'
@@ -245,6 +245,42 @@ export function Waiting() {
 	return <p class="waiting" role="status">{late ? 'Loading…' : ''}</p>
 }
 
+interface DialogProps {
+	title: string
+	kind?: string // class
+	children: ComponentChildren
+	onClose: () => void
+}
+
+// Dialog is before everything else until it is closed.
+export function Dialog({ title, kind, children, onClose }: DialogProps) {
+	const ref = useRef<HTMLDialogElement>(null)
+	const before = useRef(document.activeElement as HTMLElement | null)
+	const id = useId()
+	const away = state.value === 'ended'
+	// Before the next key is typed.
+	useLayoutEffect(() => {
+		// A dialog that is open makes all else inert, also when it is hidden.
+		if (away) ref.current?.close()
+		else ref.current?.showModal()
+	}, [away])
+	useEffect(() => {
+		const from = before.current
+		return () => {
+			// What was asked about may be gone.
+			if (from?.isConnected) from.focus()
+			else document.querySelector('h1')?.focus()
+		}
+	}, [])
+	return <dialog ref={ref} class={kind} aria-labelledby={id} onCancel={e => {
+		e.preventDefault()
+		onClose()
+	}}>
+		<h2 id={id}>{title}</h2>
+		{children}
+	</dialog>
+}
+
 interface AskProps {
 	title: string
 	children?: ComponentChildren
@@ -258,35 +294,14 @@ interface AskProps {
 
 // Ask is a question that has to be answered before anything else.
 export function Ask(p: AskProps) {
-	const ref = useRef<HTMLDialogElement>(null)
-	const before = useRef(document.activeElement as HTMLElement | null)
-	const id = useId()
-	const away = state.value === 'ended'
-	useEffect(() => {
-		// A dialog that is open makes all else inert, also when it is hidden.
-		if (away) ref.current?.close()
-		else ref.current?.showModal()
-	}, [away])
-	useEffect(() => {
-		const from = before.current
-		return () => {
-			// What was asked about may be gone.
-			if (from?.isConnected) from.focus()
-			else document.querySelector('h1')?.focus()
-		}
-	}, [])
-	return <dialog ref={ref} aria-labelledby={id} onCancel={e => {
-		e.preventDefault()
-		p.onNo()
-	}}>
-		<h2 id={id}>{p.title}</h2>
+	return <Dialog title={p.title} onClose={p.onNo}>
 		{p.children}
 		<Problem text={p.error} />
 		<div class="buttons">
 			<Button main={!p.danger} danger={p.danger} busy={p.busy} onClick={p.onYes}>{p.action}</Button>
 			<Button onClick={p.onNo}>Cancel</Button>
 		</div>
-	</dialog>
+	</Dialog>
 }
 
 export interface Column<R> {

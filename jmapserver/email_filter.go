@@ -1,0 +1,435 @@
+package jmapserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mox/jmap"
+	"mox/message"
+	"mox/search"
+	"mox/store"
+)
+
+// emailCondition is RFC 8621 4.4.1.
+type emailCondition struct {
+	InMailbox               *string       `json:"inMailbox"`
+	InMailboxOtherThan      *[]string     `json:"inMailboxOtherThan"`
+	Before                  *jmap.UTCDate `json:"before"`
+	After                   *jmap.UTCDate `json:"after"`
+	MinSize                 *int64        `json:"minSize"`
+	MaxSize                 *int64        `json:"maxSize"`
+	AllInThreadHaveKeyword  *string       `json:"allInThreadHaveKeyword"`
+	SomeInThreadHaveKeyword *string       `json:"someInThreadHaveKeyword"`
+	NoneInThreadHaveKeyword *string       `json:"noneInThreadHaveKeyword"`
+	HasKeyword              *string       `json:"hasKeyword"`
+	NotKeyword              *string       `json:"notKeyword"`
+	HasAttachment           *bool         `json:"hasAttachment"`
+	Text                    *string       `json:"text"`
+	From                    *string       `json:"from"`
+	To                      *string       `json:"to"`
+	Cc                      *string       `json:"cc"`
+	Bcc                     *string       `json:"bcc"`
+	Subject                 *string       `json:"subject"`
+	Body                    *string       `json:"body"`
+	Header                  *[]string     `json:"header"`
+}
+
+// tri is the value of a test: yes, no, or not known without reading more.
+type tri int8
+
+const (
+	no      tri = -1
+	unknown tri = 0
+	yes     tri = 1
+)
+
+func known(b bool) tri {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// tested is an Email under test.
+type tested struct {
+	e     *email
+	parts *message.Part // nil: not read
+	found []bool        // for each query; nil: not looked for
+}
+
+type test func(t *tested) tri
+
+// maxQueries is how many words a filter can have altogether.
+const maxQueries = 200
+
+// finder finds Emails by a filter: by what is in memory, then by stored part trees, then by the index, and last by content.
+type finder struct {
+	q       *emailQuerying
+	queries []search.Query
+	answers []search.Result // of the index; one that knows nothing is zero
+	parts   bool            // part trees are needed
+}
+
+// find returns the Emails that match, by body.
+func (q *emailQuerying) find(ctx context.Context) ([]*email, error) {
+	f := &finder{q: q}
+	prog, err := f.compile(q.filter)
+	if err != nil {
+		return nil, err
+	}
+	f.answers = make([]search.Result, len(f.queries))
+	if index := q.c.s.c.Search; index != nil {
+		for i, s := range f.queries {
+			if r, ok := index.Candidates(ctx, q.m.acc, s); ok {
+				f.answers[i] = r
+			}
+		}
+	}
+	list := make([]*email, 0, q.m.n/4)
+	open := map[*email]bool{} // those not decided
+	t := &tested{}
+	for t.e = range q.m.all() {
+		switch prog(t) {
+		case yes:
+			list = append(list, t.e)
+		case unknown:
+			list = append(list, t.e)
+			open[t.e] = true
+		}
+	}
+	if len(open) == 0 {
+		return list, nil
+	}
+	return f.decide(ctx, prog, list, open)
+}
+
+// decide drops those that do not match of the open ones.
+func (f *finder) decide(ctx context.Context, prog test, list []*email, open map[*email]bool) ([]*email, error) {
+	var ask []*email
+	for _, e := range list {
+		if open[e] {
+			ask = append(ask, e)
+		}
+	}
+	fd := search.NewFinder(f.queries)
+	for r, err := range f.q.m.acc.Rendered(ctx, contents(ask), store.FieldParts, true) {
+		if err != nil {
+			return nil, err
+		}
+		if r.Gone {
+			continue // it stays open, and does not match
+		}
+		t := &tested{e: ask[r.Index]}
+		if t.parts, err = message.DecodePart(r.Parts); err != nil {
+			return nil, err
+		}
+		if f.parts {
+			f.q.m.derived.setAttachment(t.e.body, t.parts)
+		}
+		v := prog(t)
+		if v == unknown {
+			if err := f.look(ctx, fd, t); errors.Is(err, store.ErrNoBody) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+			v = prog(t)
+		}
+		if v == yes {
+			delete(open, t.e)
+		}
+	}
+	return slices.DeleteFunc(list, func(e *email) bool { return open[e] }), ctx.Err()
+}
+
+// look looks through the content.
+func (f *finder) look(ctx context.Context, fd *search.Finder, t *tested) error {
+	body, err := f.q.m.acc.OpenBody(ctx, t.e.body)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }() // reading is over
+	src := search.Source{Part: t.parts, Body: body}
+	if index := f.q.c.s.c.Search; index != nil {
+		src.Document = index.Document(ctx, f.q.m.acc, t.e.body)
+	}
+	found, err := fd.Find(src)
+	if err != nil {
+		return fmt.Errorf("reading message: %w", err)
+	}
+	t.found = slices.Clone(found)
+	return nil
+}
+
+// compile makes a test of a filter.
+func (f *finder) compile(q *jmap.Filter[emailCondition]) (test, error) {
+	if q == nil {
+		return func(*tested) tri { return yes }, nil
+	}
+	if q.Condition != nil {
+		tests, err := f.condition(q.Condition)
+		return all(tests), err
+	}
+	var tests []test
+	for _, c := range q.Conditions {
+		t, err := f.compile(c)
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, t)
+	}
+	switch q.Operator {
+	case jmap.OperatorAND:
+		return all(tests), nil
+	case jmap.OperatorOR:
+		return some(tests), nil
+	}
+	t := some(tests)
+	return func(x *tested) tri { return -t(x) }, nil
+}
+
+func all(tests []test) test {
+	return func(x *tested) tri {
+		v := yes
+		for _, t := range tests {
+			if v = min(v, t(x)); v == no {
+				break
+			}
+		}
+		return v
+	}
+}
+
+func some(tests []test) test {
+	return func(x *tested) tri {
+		v := no
+		for _, t := range tests {
+			if v = max(v, t(x)); v == yes {
+				break
+			}
+		}
+		return v
+	}
+}
+
+// of makes a test of what is in memory.
+func of(f func(e *email) bool) test { return func(t *tested) tri { return known(f(t.e)) } }
+
+// condition makes tests of a condition, all of which must hold.
+func (f *finder) condition(c *emailCondition) (tests []test, err error) {
+	tests = f.places(c)
+	if c.Before != nil {
+		at := c.Before.Unix()
+		tests = append(tests, of(func(e *email) bool { return e.received < at }))
+	}
+	if c.After != nil {
+		at := c.After.Unix()
+		tests = append(tests, of(func(e *email) bool { return e.received >= at }))
+	}
+	if c.MinSize != nil {
+		tests = append(tests, of(func(e *email) bool { return e.size >= *c.MinSize }))
+	}
+	if c.MaxSize != nil {
+		tests = append(tests, of(func(e *email) bool { return e.size < *c.MaxSize }))
+	}
+	keywords, err := f.keywords(c)
+	if err != nil {
+		return nil, err
+	}
+	tests = append(tests, keywords...)
+	if c.HasAttachment != nil {
+		f.parts = true
+		tests = append(tests, f.attachment(*c.HasAttachment))
+	}
+	words, err := f.words(c)
+	return append(tests, words...), err
+}
+
+func (f *finder) places(c *emailCondition) (tests []test) {
+	box := func(s string) store.MailboxID {
+		id, _ := f.q.c.resolveID(s)
+		n, _ := parseMailboxID(id)
+		return n // zero: no Email is there
+	}
+	if c.InMailbox != nil {
+		id := box(*c.InMailbox)
+		tests = append(tests, of(func(e *email) bool { return e.in(id) }))
+	}
+	if c.InMailboxOtherThan != nil {
+		not := map[store.MailboxID]bool{}
+		for _, s := range *c.InMailboxOtherThan {
+			not[box(s)] = true
+		}
+		tests = append(tests, of(func(e *email) bool {
+			for p := range e.all() {
+				if !not[p.box] {
+					return true
+				}
+			}
+			return false
+		}))
+	}
+	return tests
+}
+
+func (f *finder) keywords(c *emailCondition) (tests []test, err error) {
+	add := func(name *string, make func(name string) func(e *email) bool) {
+		if name == nil {
+			return
+		}
+		if _, _, ok := parseKeyword(*name); !ok {
+			err = jmap.Errorf(jmap.ErrorInvalidArguments, "%.100q cannot be a keyword", *name)
+			return
+		}
+		tests = append(tests, of(make(*name)))
+	}
+	add(c.HasKeyword, f.q.keyword)
+	add(c.NotKeyword, func(name string) func(e *email) bool {
+		has := f.q.keyword(name)
+		return func(e *email) bool { return !has(e) }
+	})
+	add(c.AllInThreadHaveKeyword, func(name string) func(e *email) bool {
+		t := f.q.threadKeyword(name)
+		return func(e *email) bool { return !t.lacks[e.number] }
+	})
+	add(c.SomeInThreadHaveKeyword, func(name string) func(e *email) bool {
+		t := f.q.threadKeyword(name)
+		return func(e *email) bool { return t.has[e.number] }
+	})
+	add(c.NoneInThreadHaveKeyword, func(name string) func(e *email) bool {
+		t := f.q.threadKeyword(name)
+		return func(e *email) bool { return !t.has[e.number] }
+	})
+	return tests, err
+}
+
+func (f *finder) attachment(want bool) test {
+	return func(t *tested) tri {
+		if t.parts != nil {
+			b := t.parts.Bodies()
+			return known(hasAttachment(&b) == want)
+		}
+		has, ok := f.q.m.derived.hasAttachment(t.e.body)
+		if !ok {
+			return unknown
+		}
+		return known(has == want)
+	}
+}
+
+// words makes tests of the conditions that look into texts.
+func (f *finder) words(c *emailCondition) (tests []test, err error) {
+	for _, w := range c.texts() {
+		for _, word := range searchWords(w.text) {
+			tests = append(tests, f.query(search.Query{Field: w.field, Needle: word}))
+		}
+	}
+	if c.Header != nil {
+		h := *c.Header
+		if len(h) == 0 || len(h) > 2 {
+			return nil, jmap.Errorf(jmap.ErrorInvalidArguments, "the filter condition header has %d elements in place of one or two", len(h))
+		}
+		needle := ""
+		if len(h) == 2 {
+			needle = h[1]
+		}
+		tests = append(tests, f.query(search.Query{Field: search.FieldHeader, Name: h[0], Needle: needle}))
+	}
+	if len(f.queries) > maxQueries {
+		return nil, jmap.Errorf(jmap.ErrorUnsupportedFilter, "a filter can have %d words", maxQueries)
+	}
+	return tests, nil
+}
+
+// textCondition is a condition that looks into texts.
+type textCondition struct {
+	field search.Field
+	text  string
+}
+
+func (c *emailCondition) texts() (l []textCondition) {
+	for _, w := range []struct {
+		field search.Field
+		text  *string
+	}{
+		{search.FieldText, c.Text}, {search.FieldFrom, c.From}, {search.FieldTo, c.To}, {search.FieldCc, c.Cc}, {search.FieldBcc, c.Bcc},
+		{search.FieldSubject, c.Subject}, {search.FieldBody, c.Body},
+	} {
+		if w.text != nil {
+			l = append(l, textCondition{w.field, *w.text})
+		}
+	}
+	return l
+}
+
+// query makes a test of a query.
+func (f *finder) query(s search.Query) test {
+	i := slices.Index(f.queries, s)
+	if i < 0 {
+		i = len(f.queries)
+		f.queries = append(f.queries, s)
+	}
+	return func(t *tested) tri {
+		if t.found != nil {
+			return known(t.found[i])
+		}
+		r := &f.answers[i]
+		if t.e.body > r.IndexedTo {
+			return unknown
+		}
+		if _, ok := slices.BinarySearch(r.Matches, t.e.body); ok {
+			return yes
+		}
+		if _, ok := slices.BinarySearch(r.Candidates, t.e.body); ok {
+			return unknown
+		}
+		return no
+	}
+}
+
+// searchWords splits what is looked for: RFC 8621 4.4.1: phrases in quotes, in which a backslash escapes, and words between white
+// space. A quote that is not closed is a character as any other.
+func searchWords(s string) (words []string) {
+	for {
+		s = strings.TrimLeft(s, " \t\r\n")
+		if s == "" {
+			return words
+		}
+		if s[0] == '"' || s[0] == '\'' {
+			if phrase, rest, ok := quoted(s); ok {
+				if phrase != "" {
+					words = append(words, phrase)
+				}
+				s = rest
+				continue
+			}
+		}
+		n := strings.IndexAny(s, " \t\r\n")
+		if n < 0 {
+			n = len(s)
+		}
+		words = append(words, s[:n])
+		s = s[n:]
+	}
+}
+
+// quoted returns the phrase that s begins with, and what is after it. A quote ends it before white space, or at the end: in "don't 'x"
+// none does.
+func quoted(s string) (phrase, rest string, ok bool) {
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && strings.IndexByte(`'"\`, s[i+1]) >= 0:
+			i++
+			b.WriteByte(s[i])
+		case s[i] == s[0]:
+			return b.String(), s[i+1:], true
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return "", "", false
+}
