@@ -12,7 +12,7 @@ import { Boxes } from './boxes.tsx'
 import { account, again, begin, signIn, signOut } from './client.ts'
 import { compose, listTitle } from './commands.ts'
 import { Composer } from './composer.tsx'
-import { close, restore, unsaved } from './composing.ts'
+import { close, draft, restore, unsaved } from './composing.ts'
 import { Reading } from './conversation.tsx'
 import { Dialogs } from './dialogs.tsx'
 import { Icon, IconButton } from './icons.tsx'
@@ -111,8 +111,8 @@ function Frame() {
 	const thread = openThread.value
 	const before = useRef(thread)
 	useEffect(() => {
-		// The row that was left has the focus again.
-		if (before.current !== '' && thread === '') requestAnimationFrame(() => document.querySelector<HTMLElement>('.mailrow.cursor a')?.focus({ preventScroll: true }))
+		// The row that was left has the focus again, unless something is written by now.
+		if (before.current !== '' && thread === '') requestAnimationFrame(() => draft.value || document.querySelector<HTMLElement>('.mailrow.cursor a')?.focus({ preventScroll: true }))
 		before.current = thread
 	}, [thread])
 	const leave = async () => {
