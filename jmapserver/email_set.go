@@ -370,7 +370,7 @@ func (s *emailSetting) unchanged(ctx context.Context, id jmap.ID, rest map[strin
 		return err
 	}
 	for _, n := range names {
-		if !equalJSON(before[n], rest[n]) {
+		if !sameJSON(before[n], rest[n]) {
 			return refused
 		}
 	}

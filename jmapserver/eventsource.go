@@ -29,7 +29,7 @@ const (
 var pushTypes = []string{"Email", "EmailDelivery", "EmailSubmission", "Identity", "Mailbox", "Thread"}
 
 // settingTypes are types by the settings that their objects are kept in.
-var settingTypes = map[string]string{sortOrderSetting: "Mailbox"}
+var settingTypes = map[string]string{sortOrderSetting: "Mailbox", keptIdentities.prefix: "Identity", keptSubmissions.prefix: "EmailSubmission"}
 
 // stateChange is RFC 8620 7.1.
 type stateChange struct {

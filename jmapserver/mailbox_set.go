@@ -280,13 +280,13 @@ func (s *mailboxSetting) updateOne(ctx context.Context, id jmap.ID, p jmap.Patch
 	}
 	var change store.MailboxChange
 	changed := false
-	if !equalJSON(before["sortOrder"], after["sortOrder"]) {
+	if !sameJSON(before["sortOrder"], after["sortOrder"]) {
 		if err := checkSortOrder(in.SortOrder); err != nil {
 			return err
 		}
 		change.SettingName, change.Setting, changed = sortOrderSetting, s.order(mb.ID, in.SortOrder), true
 	}
-	if !equalJSON(before["name"], after["name"]) || !equalJSON(before["parentId"], after["parentId"]) {
+	if !sameJSON(before["name"], after["name"]) || !sameJSON(before["parentId"], after["parentId"]) {
 		if mb.Name == store.Inbox {
 			return store.ErrNotAllowed
 		}
@@ -296,7 +296,7 @@ func (s *mailboxSetting) updateOne(ctx context.Context, id jmap.ID, p jmap.Patch
 		}
 		change.Name, changed = &name, true
 	}
-	if !equalJSON(before["role"], after["role"]) {
+	if !sameJSON(before["role"], after["role"]) {
 		if mb.Name == store.Inbox {
 			return store.ErrNotAllowed
 		}

@@ -119,7 +119,7 @@ func (s *setting) createdObject(creation, id jmap.ID, sent json.RawMessage, obje
 		return err
 	}
 	for name := range props {
-		if equalJSON(props[name], object[name]) {
+		if sameJSON(props[name], object[name]) {
 			delete(object, name)
 		}
 	}
@@ -233,7 +233,7 @@ func propertyError(b json.RawMessage, v any, description string) error {
 func keepProperties(before, after map[string]json.RawMessage, names ...string) error {
 	var bad []string
 	for _, n := range names {
-		if !equalJSON(before[n], after[n]) {
+		if !sameJSON(before[n], after[n]) {
 			bad = append(bad, n)
 		}
 	}
@@ -243,8 +243,8 @@ func keepProperties(before, after map[string]json.RawMessage, names ...string) e
 	return nil
 }
 
-// equalJSON compares values.
-func equalJSON(a, b json.RawMessage) bool {
+// sameJSON compares values.
+func sameJSON(a, b json.RawMessage) bool {
 	if jmap.IsNull(a) || jmap.IsNull(b) {
 		return jmap.IsNull(a) == jmap.IsNull(b)
 	}

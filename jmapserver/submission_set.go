@@ -491,7 +491,7 @@ func (s *submissionSetting) update(ctx context.Context, id jmap.ID, p jmap.Patch
 	if err := keepProperties(before, after, others...); err != nil {
 		return err
 	}
-	if !equalJSON(before["undoStatus"], after["undoStatus"]) {
+	if !sameJSON(before["undoStatus"], after["undoStatus"]) {
 		if string(after["undoStatus"]) != `"`+undoCanceled+`"` {
 			return jmap.InvalidProperty("undoStatus", "it can be set to canceled only")
 		}

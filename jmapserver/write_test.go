@@ -214,7 +214,7 @@ func same(t testing.TB, what string, got any, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !equalJSON(b, json.RawMessage(want)) {
+	if !sameJSON(b, json.RawMessage(want)) {
 		t.Errorf("%s: got %s, want %s", what, b, want)
 	}
 }
