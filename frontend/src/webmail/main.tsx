@@ -132,6 +132,7 @@ function Frame() {
 				setMenu(!menu)
 				if (!menu) setTimeout(() => document.querySelector<HTMLElement>('.boxes button')?.focus(), 50)
 			}}><Icon name="menu" /></button>
+			<a class="brand" href={boxLink(role('inbox')?.id ?? '')}><Icon name="unread" />mox</a>
 			<Search />
 			{lost.value && <p class="lost" role="status" title="Changes are not seen until the server can be reached">Not connected</p>}
 			<span class="composesmall"><IconButton icon="pencil" name="New message" shortcut="c" onClick={() => compose()} /></span>
