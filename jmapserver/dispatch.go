@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"mox/jmap"
 	"mox/store"
@@ -71,11 +72,14 @@ func (q *request) dispatch(ctx context.Context, req *jmap.Request) (*jmap.Respon
 	res := &jmap.Response{MethodResponses: []jmap.Invocation{}}
 	for _, inv := range req.MethodCalls {
 		c := &call{batch: b, id: inv.CallID, created: created}
-		name, v := inv.Name, any(nil)
+		start := time.Now()
+		name, result := inv.Name, "ok"
 		v, err := c.run(ctx, req.Using, inv, res.MethodResponses)
 		if err != nil {
-			name, v = "error", c.failed(err, inv.Name)
+			e := c.failed(err, inv.Name)
+			name, v, result = "error", e, e.Type
 		}
+		c.observe(inv.Name, result, time.Since(start))
 		if err := res.Add(name, v, inv.CallID); err != nil {
 			return nil, err
 		}
@@ -90,6 +94,17 @@ func (q *request) dispatch(ctx context.Context, req *jmap.Request) (*jmap.Respon
 	}
 	res.SessionState = session.State
 	return res, nil
+}
+
+// observe tells of a call that has ended. Names that clients make up are not told.
+func (c *call) observe(method, result string, d time.Duration) {
+	if c.s.c.Observe == nil {
+		return
+	}
+	if _, ok := c.s.methods[method]; !ok {
+		method = "unknown"
+	}
+	c.s.c.Observe(method, result, d)
 }
 
 // run runs a call.

@@ -42,6 +42,8 @@ type Config struct {
 	Recipients int
 	Limits     Limits
 	Panic      func() // is told of panics; nil: nobody is
+	// Observe is told of each call: of its method, and "ok" or the type of its error; nil: nobody is.
+	Observe func(method, result string, d time.Duration)
 }
 
 // Limits bound what requests may take. Zero fields have the defaults.

@@ -10,7 +10,7 @@ type Attempt struct {
 	Account      string    `doc:"Account that the login name leads to; \"-\" for none, \"(admin)\" for the admin pages."`
 	LoginAddress string    `doc:"Login name, an address; empty where none was given."`
 	RemoteIP     string    `doc:"Address of the client."`
-	Protocol     string    `doc:"submission, imap, webapi, webaccount or webadmin."`
+	Protocol     string    `doc:"submission, imap, jmap, webmail, webapi, webaccount or webadmin."`
 	AuthMech     string    `doc:"Mechanism: a SASL mechanism in lower case (external: the certificate of a TLS client), login, httpbasic, token, or weblogin for the form of the pages."`
 	TLS          string    `doc:"Version of TLS and cipher suite, such as \"TLS 1.3 TLS_AES_128_GCM_SHA256\"; empty without."`
 	UserAgent    string    `doc:"What the browser or program calls itself, where it does."`

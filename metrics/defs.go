@@ -74,6 +74,7 @@ var (
 	WebAPISubmission        = CounterDef{Name: "mox_webapi_submission_total", Help: "Outcomes of submissions through the HTTP API.", Labels: []string{"result"}}
 	WebAPIErrors            = CounterDef{Name: "mox_webapi_errors_total", Help: "Internal errors of the HTTP API.", Labels: []string{"error"}}
 	WebAPIResults           = CounterDef{Name: "mox_webapi_results_total", Help: "Results of calls of the HTTP API: ok, badauth, or an error code.", Labels: []string{"method", "result"}}
+	JMAPCall                = HistogramDef{Name: "mox_jmap_call_duration_seconds", Help: "Duration of calls of methods of JMAP, by method and result (ok, or the type of the error).", Labels: []string{"method", "result"}, Buckets: bucketsB}
 	WebAPIRequest           = HistogramDef{Name: "mox_webapi_duration_seconds", Help: "Duration of calls of the HTTP API.", Labels: []string{"method"}, Buckets: bucketsB}
 	AutoconfRequest         = CounterDef{Name: "mox_autoconf_request_total", Help: "Autoconfiguration requests, by configured domain.", Labels: []string{"domain"}}
 	AutodiscoverRequest     = CounterDef{Name: "mox_autodiscover_request_total", Help: "Autodiscover requests, by configured domain.", Labels: []string{"domain"}}
@@ -134,7 +135,7 @@ var (
 
 // General.
 var (
-	Authentication            = CounterDef{Name: "mox_authentication_total", Help: "Authentication attempts, by kind (submission, imap, webmail, webapi, webaccount, webadmin), variant (mechanism) and result (ok, baduser, badpassword, badcreds, badchanbind, error, aborted, badprotocol, logindisabled).", Labels: []string{"kind", "variant", "result"}}
+	Authentication            = CounterDef{Name: "mox_authentication_total", Help: "Authentication attempts, by kind (submission, imap, jmap, webmail, webapi, webaccount, webadmin), variant (mechanism) and result (ok, baduser, badpassword, badcreds, badchanbind, error, aborted, badprotocol, logindisabled).", Labels: []string{"kind", "variant", "result"}}
 	AuthenticationRateLimited = CounterDef{Name: "mox_authentication_ratelimited_total", Help: "Authentication attempts refused for too many failures.", Labels: []string{"kind"}}
 	Banned                    = CounterDef{Name: "mox_ban_total", Help: "Networks that were banned, by door (mail is port 25; logins is submission, IMAP, HTTP) and reason: authentication, recipients, protocol, scan, manual.", Labels: []string{"door", "reason"}}
 	BanRefused                = CounterDef{Name: "mox_ban_refused_total", Help: "Connections and requests refused because their network is banned, by protocol: smtp, submission, imap, http.", Labels: []string{"protocol"}}
@@ -180,7 +181,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		SMTPServerCommand,
 		QueueDelivery, SMTPClientCommand, WebhookRequest,
 		IMAPCommand,
-		HTTPServerRequest, HTTPServerResponse, WebAPIRequest, SherpaRequest,
+		HTTPServerRequest, HTTPServerResponse, JMAPCall, WebAPIRequest, SherpaRequest,
 		DKIMVerify, DMARCVerify, SPFVerify, IPRevLookup, DNSLookup, DNSBLLookup, MTASTSGet, TLSRPTLookup, JunkJudged,
 		HTTPClientRequest, UpdatesLookup, UpdatesFetchChangelog,
 	}

@@ -130,9 +130,11 @@ func largestMessage(snap *config.Snapshot) int64 {
 // buildJMAP makes the JMAP server, and its door for programs.
 func (s *Server) buildJMAP() {
 	snap := s.Config.Snapshot()
+	calls := s.Registry.Histogram(metrics.JMAPCall)
 	s.jmap = jmapserver.New(jmapserver.Config{
 		Store: s.Store, Search: s.Search, Log: s.Log, Now: s.Now, NextID: s.cids.Next,
 		Panic:    func() { s.Registry.Panic("jmapserver") },
+		Observe:  func(method, result string, d time.Duration) { calls.Observe(d, method, result) },
 		Hostname: snap.Hostname.ASCII, Directory: s.dir, Send: s.submit, Queue: s.Queue,
 		Sending: func(ids ...int64) bool { return s.outbound.Sending(ids...) },
 		Limits:  jmapserver.Limits{Message: largestMessage(snap)},

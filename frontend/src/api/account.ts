@@ -140,7 +140,7 @@ export interface Attempt {
 	LoginAddress: string
 	/** Address of the client. */
 	RemoteIP: string
-	/** submission, imap, webapi, webaccount or webadmin. */
+	/** submission, imap, jmap, webmail, webapi, webaccount or webadmin. */
 	Protocol: string
 	/** Mechanism: a SASL mechanism in lower case (external: the certificate of a TLS client), login, httpbasic, token, or weblogin for the form of the pages. */
 	AuthMech: string
