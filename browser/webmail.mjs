@@ -57,7 +57,7 @@ await step('prepare', async () => {
 	deliver(['From: "Eve" <eve@elsewhere.example>', `To: <${address}>`, 'Subject: Made to break out', 'Message-ID: <eve@elsewhere.example>', `Date: ${new Date().toUTCString().replace('GMT', '+0000')}`, 'MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary=b', '', '--b', 'Content-Type: text/html; charset=utf-8', '',
 		'<html><head><script>top.escaped=1;parent.document.title="escaped"</script><style>@import url(https://evil.example/a.css);body{background:url(https://evil.example/b.png)}</style><meta http-equiv=refresh content="0;url=https://evil.example/"><base href="https://evil.example/"></head>',
 		'<body onload="top.escaped=2"><p>Harmless <b>words</b>.</p><img src="https://evil.example/track.png" onerror="top.escaped=3"><img src=x onerror=top.escaped=4><svg onload=top.escaped=5></svg><iframe src="https://evil.example/f"></iframe><a href="javascript:top.escaped=6" id=bad>press</a>',
-		'<form action="https://evil.example/"><input autofocus onfocus=top.escaped=7></form><div style="position:fixed;top:0;left:0;width:100vw;height:100vh;background:url(https://evil.example/c.png)">over</div></body></html>',
+		'<form action="https://evil.example/"><input autofocus onfocus=top.escaped=7></form><div style="position:fixed;top:0;left:0;width:100vw;height:100vh;background:url(https://evil.example/c.png)">over</div><div style="height:700px">high</div></body></html>',
 		'--b', 'Content-Type: image/png; name="leaf.png"', 'Content-Disposition: attachment; filename="leaf.png"', 'Content-Transfer-Encoding: base64', '', pixel, '--b--'])
 })
 
@@ -87,6 +87,8 @@ await step('escape', async () => {
 	same(await tab.evaluate(() => window.escaped), undefined, 'a script of a message has run')
 	if ((await tab.title()).includes('escaped')) problems.push(`the title is ${await tab.title()}, before ${title}`)
 	await wants(tab, '.barrow', 'Show images')
+	const size = await frame.locator('html').evaluate(html => [html.clientHeight, html.scrollHeight])
+	if (size[0] < 700 || size[1] > size[0]) problems.push(`the frame is ${size[0]} px high, its content ${size[1]}`)
 	await tab.waitForSelector('.attachments img')
 	const [file] = await Promise.all([tab.waitForEvent('download'), tab.click('.attachments button:has-text("leaf.png")')])
 	same(file.suggestedFilename(), 'leaf.png', 'name of the download')
