@@ -245,7 +245,7 @@ func messageIDs(s string) []string {
 	return ids
 }
 
-// Date is a time with its zone, RFC 8620 1.4; nil where there is none.
+// dateValue is the Date form: a time with its zone, RFC 8620 1.4; nil where there is none.
 func dateValue(s string) any {
 	t, err := message.ParseDate(s)
 	if err != nil || t.Year() < 0 || t.Year() > 9999 {

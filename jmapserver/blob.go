@@ -230,6 +230,9 @@ func contentSize(p *message.Part, ra io.ReaderAt) (int64, error) {
 	return p.DecodedSize(ra)
 }
 
+// maxDownloads is how many an account can have at a time: a browser asks for all images of a message together.
+const maxDownloads = 100
+
 // downloadTime is how long writing some of a blob to a client may take.
 const downloadTime = 2 * time.Minute
 
@@ -244,9 +247,9 @@ func (q *request) serveDownload(rest string) {
 		missing()
 		return
 	}
-	free, ok := q.take(false)
+	free, ok := q.s.takeSlot(slot{q.user.Account, slotDownload}, maxDownloads)
 	if !ok {
-		q.problem(&jmap.Problem{Type: jmap.ProblemLimit, Limit: "maxConcurrentRequests", Status: http.StatusTooManyRequests, Detail: "too many requests of the account at a time"})
+		q.problem(&jmap.Problem{Type: "about:blank", Status: http.StatusTooManyRequests, Detail: "too many downloads of the account at a time"})
 		return
 	}
 	defer free()

@@ -65,7 +65,11 @@ func (m *mails) history(ctx context.Context, since store.ModSeq) (*history, erro
 	}
 	gone := map[message]store.BodyID{}
 	for i := range log {
-		if c := &log[i]; c.Kind == store.MessagesExpunged {
+		c := &log[i]
+		if c.Kind == store.SettingChanged && c.Name == store.ThreadsFound {
+			return nil, jmap.Errorf(jmap.ErrorCannotCalculateChanges, "the threads of the account were found anew by a repair")
+		}
+		if c.Kind == store.MessagesExpunged {
 			for k, uid := range numbered(c.UIDs) {
 				gone[message{c.Mailbox, uid}] = c.Bodies[k]
 			}

@@ -47,6 +47,21 @@ type call struct {
 type batch struct {
 	*request
 	opened *store.Account // nil until a call needs it
+
+	sent    int64 // octets of responses so far
+	charged int64 // octets of texts and headers that were put into objects
+}
+
+// charge counts octets that go into a response; an error is requestTooLarge.
+func (b *batch) charge(n int64) error {
+	if b.charged += n; b.charged > b.s.c.Limits.Response {
+		return b.tooMuch()
+	}
+	return nil
+}
+
+func (b *batch) tooMuch() error {
+	return jmap.Errorf(jmap.ErrorRequestTooLarge, "the responses to a request can have %d octets: ask for less at a time", b.s.c.Limits.Response)
 }
 
 // dispatch runs the calls of a request one after the other. An error is a [*jmap.Problem], or our own.
@@ -83,6 +98,7 @@ func (q *request) dispatch(ctx context.Context, req *jmap.Request) (*jmap.Respon
 		if err := res.Add(name, v, inv.CallID); err != nil {
 			return nil, err
 		}
+		b.sent += int64(len(res.MethodResponses[len(res.MethodResponses)-1].Args))
 		res.MethodResponses = append(res.MethodResponses, c.also...)
 	}
 	if req.CreatedIDs != nil {
@@ -118,6 +134,9 @@ func (c *call) run(ctx context.Context, using []string, inv jmap.Invocation, bef
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
+	if c.sent > c.s.c.Limits.Response {
+		return nil, c.tooMuch()
+	}
 	m, ok := c.s.methods[inv.Name]
 	// RFC 8620 3.3: a method of a capability that the client did not ask for is unknown.
 	if !ok || !slices.Contains(using, m.capability) {

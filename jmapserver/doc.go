@@ -12,9 +12,21 @@
 // gets its arguments decoded, with result references resolved. Emails are contents, by their EMAILID (RFC 8474): copies
 // of one message in several mailboxes are one Email in several mailboxes. The state of all types is the ModSeq of the account.
 //
+// All Emails of an account are in memory while it is used (mails.go): a version for each moment, of which the next one shares
+// all that did not change. Queries, threads and counts go by it; what is shown of an Email comes from what the store has rendered,
+// and only texts from the message itself. What changed since a state is computed from the change log (changes.go), and the
+// results of a query that can be others from what changed: no state of a client is kept.
+//
+// What changes mail (set.go, mailbox_set.go, email_set.go) are operations of the store, as few as can be. An Email that is
+// created is a draft (draft.go), checked first and then written. Identities and submissions are settings of the account
+// (kept.go), so that its change log is theirs. A submission is sent by package submit, and what became of it is what the queue tells
+// when somebody asks.
+//
 // Who calls is found out by a [Login]: credentials or tokens for programs, sessions for the webmail.
 //
 // RFCs: 8620 (core), 8621 (mail), 8474 (ids).
 //
-// Goroutines: none of its own but those of requests. A [Server] is safe for concurrent use.
+// Goroutines: none of its own but those of requests, and a timer that drops accounts from memory. A [Server] is safe for
+// concurrent use. Lock order: mailsEntry.mu, held while an account is brought up to date; then mailsCache.mu, threads.mu or
+// derived.mu, with which nothing is taken.
 package jmapserver

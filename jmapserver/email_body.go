@@ -2,6 +2,7 @@ package jmapserver
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"strconv"
 	"strings"
@@ -142,9 +143,11 @@ func (v *emailView) bodyValues() (map[string]bodyValue, error) {
 			if err != nil {
 				return err
 			}
-			if values[id], err = readValue(p, ra, v.plan.MaxBodyValueBytes); err != nil {
+			value, err := readValue(p, ra, v.plan.MaxBodyValueBytes)
+			if err := cmp.Or(err, v.c.charge(int64(len(value.Value)))); err != nil {
 				return err
 			}
+			values[id] = value
 		}
 		return nil
 	}

@@ -1,6 +1,7 @@
 package jmapserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -174,7 +175,7 @@ func emailGet(ctx context.Context, c *call, a *emailGetArgs) (*getResult, error)
 // getEmails answers with Emails in order.
 func (c *call) getEmails(ctx context.Context, m *mails, plan *emailPlan, list []*email, res *getResult) error {
 	one := func(e *email, r *store.Rendered) error {
-		v := &emailView{ctx: ctx, m: m, e: e, plan: plan, r: r, blob: blobID(e.body), size: e.size}
+		v := &emailView{c: c, ctx: ctx, m: m, e: e, plan: plan, r: r, blob: blobID(e.body), size: e.size}
 		defer v.close()
 		o, err := v.object()
 		if errors.Is(err, store.ErrNoBody) || r != nil && r.Gone {
@@ -209,6 +210,7 @@ func (c *call) getEmails(ctx context.Context, m *mails, plan *emailPlan, list []
 
 // emailView is an Email that is answered with, or a blob that is parsed as one.
 type emailView struct {
+	c    *call
 	ctx  context.Context
 	m    *mails
 	plan *emailPlan
@@ -294,7 +296,7 @@ func (v *emailView) partHeader(p *message.Part) (*message.Header, error) {
 		return nil, err
 	}
 	b, err := io.ReadAll(io.LimitReader(p.Header(ra), maxHeader))
-	if err != nil {
+	if err := cmp.Or(err, v.c.charge(int64(len(b)))); err != nil {
 		return nil, err
 	}
 	return message.ParseHeader(b), nil
@@ -307,7 +309,7 @@ func (v *emailView) fieldsOf() (*message.Header, error) {
 	}
 	if v.r != nil && v.plan.common && v.r.HasHeaders {
 		v.header = message.ParseHeader(v.r.Headers)
-		return v.header, nil
+		return v.header, v.c.charge(int64(len(v.r.Headers)))
 	}
 	if v.r != nil && len(v.r.Parts) == 0 && v.root == nil { // the header is too large to be kept apart
 		p, err := storedParts(v.ctx, v.m.acc, v.e.body)
@@ -467,7 +469,7 @@ func emailParse(ctx context.Context, c *call, a *emailParseArgs) (*emailParseRes
 		} else if err != nil {
 			return nil, err
 		}
-		o, err := parseBlob(ctx, m, plan, id, b)
+		o, err := c.parseBlob(ctx, m, plan, id, b)
 		b.Close()
 		switch {
 		case err != nil:
@@ -484,12 +486,12 @@ func emailParse(ctx context.Context, c *call, a *emailParseArgs) (*emailParseRes
 }
 
 // parseBlob makes an Email of a blob; nil if it does not begin with a header field, and so is no message.
-func parseBlob(ctx context.Context, m *mails, plan *emailPlan, id jmap.ID, b *blob) (object, error) {
+func (c *call) parseBlob(ctx context.Context, m *mails, plan *emailPlan, id jmap.ID, b *blob) (object, error) {
 	root, err := b.parse()
 	if err != nil {
 		return nil, err
 	}
-	v := &emailView{ctx: ctx, m: m, plan: plan, blob: id, size: b.size, ra: b, root: root}
+	v := &emailView{c: c, ctx: ctx, m: m, plan: plan, blob: id, size: b.size, ra: b, root: root}
 	header, err := v.partHeader(root)
 	if err != nil {
 		return nil, err

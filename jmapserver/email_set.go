@@ -233,6 +233,10 @@ func (s *emailSetting) update(ctx context.Context) {
 		list = append(list, emailChange{key, id, body, g})
 		return nil
 	})
+	before, err := s.mails(ctx, s.acc)
+	if err != nil {
+		before = nil // then all keywords are told
+	}
 	s.changeAll(ctx, groups, list, func(e *emailChange, err error) {
 		if err != nil {
 			s.notUpdated(e.key, emailError(err))
@@ -240,6 +244,60 @@ func (s *emailSetting) update(ctx context.Context) {
 		}
 		s.updated(e.id, nil)
 	})
+	s.tellKeywords(ctx, before, groups, list)
+}
+
+// tellKeywords tells of keywords that are others than asked for (RFC 8620 5.3): where an Email came into a mailbox that sets some,
+// or its copies had not the same.
+func (s *emailSetting) tellKeywords(ctx context.Context, before *mails, groups []*store.ContentChange, list []emailChange) {
+	var after *mails
+	for i := range list {
+		e, g := &list[i], groups[list[i].group]
+		if _, ok := s.res.Updated[e.id]; !ok || !g.Replace && len(g.Add)+len(g.Remove) == 0 {
+			continue // flags alone become what they were asked to be
+		}
+		if after == nil {
+			var err error
+			if after, err = s.mails(ctx, s.acc); err != nil {
+				s.s.c.Log.Error("looking at changed Emails", "err", err, "cid", s.cid, "account", s.user.Account)
+				return
+			}
+		}
+		m := after.email(e.body)
+		if m == nil {
+			continue
+		}
+		now := after.keywords(m)
+		if before != nil {
+			if old := before.email(e.body); old != nil && maps.Equal(now, asked(before.keywords(old), g)) {
+				continue
+			}
+		}
+		s.updated(e.id, map[string]any{"keywords": now})
+	}
+}
+
+// asked is what keywords should become by a change.
+func asked(keywords map[string]bool, c *store.ContentChange) map[string]bool {
+	for i := range c.Flags {
+		f := &c.Flags[i]
+		if f.Op == store.FlagsReplace {
+			keywords = map[string]bool{}
+		}
+		for name := range keywordNames(nil, f.Flags) {
+			keywords[name] = true
+			if f.Op == store.FlagsRemove {
+				delete(keywords, name)
+			}
+		}
+		for _, name := range f.Keywords {
+			keywords[name] = true
+			if f.Op == store.FlagsRemove {
+				delete(keywords, name)
+			}
+		}
+	}
+	return keywords
 }
 
 // emailError tells what is wrong with a change of an Email.

@@ -196,3 +196,45 @@ func TestEmailUpdateMany(t *testing.T) {
 		t.Errorf("%+v %+v", a, b)
 	}
 }
+
+// RFC 8620 5.3: what changed without having been asked for is told.
+func TestEmailUpdateTold(t *testing.T) {
+	w := newWriter(t)
+	id := string(emailID(w.add("Inbox", "Subject: a\nMessage-ID: <a@b>\n\ntext\n", store.NewMessage{Flags: store.FlagFlagged})))
+	w.add("Archive", "Subject: a\nMessage-ID: <a@b>\n\ntext\n", store.NewMessage{Keywords: []string{"old"}})
+	same(t, "keywords", w.email(id, "keywords")["keywords"], `{"$flagged": true, "old": true}`)
+	res := w.set("Email/set", fmt.Sprintf(`{"update": {%q: {"mailboxIds/BOX(Archive)": null, "keywords/new": true}}}`, id))
+	same(t, "updated", res.Updated[id], `{"keywords": {"$flagged": true, "new": true}}`)
+	res = w.set("Email/set", fmt.Sprintf(`{"update": {%q: {"mailboxIds/BOX(Archive)": true, "keywords": {"$seen": true}}}}`, id))
+	same(t, "updated", res.Updated[id], `null`)
+	if res.OldState == "" {
+		t.Error("no oldState, where nobody else changed anything")
+	}
+}
+
+// RFC 8620 5.3, RFC 8621 4.6: an account that is full.
+func TestEmailOverQuota(t *testing.T) {
+	w := newWriter(t)
+	id := w.draft("")
+	w.acc.SetLimits(store.Limits{Messages: 1})
+	w.set("Email/set", `{"create": {"k": {"mailboxIds": {"BOX(Drafts)": true}}}}`).refused(t, jmap.SetOverQuota)
+	blob := w.upload("message/rfc822", "Subject: a\r\n\r\ntext\r\n")
+	w.set("Email/import", fmt.Sprintf(`{"emails": {"k": {"blobId": %q, "mailboxIds": {"BOX(Drafts)": true}}}}`, blob)).refused(t, jmap.SetOverQuota)
+	// A copy counts; moving does not.
+	res := w.set("Email/set", fmt.Sprintf(`{"update": {%q: {"mailboxIds/BOX(Archive)": true}}}`, id))
+	if e := res.NotUpdated[id]; e == nil || e.Type != jmap.SetOverQuota {
+		t.Errorf("%+v", e)
+	}
+	if res = w.set("Email/set", fmt.Sprintf(`{"update": {%q: {"mailboxIds": {"BOX(Archive)": true}}}}`, id)); res.NotUpdated != nil {
+		t.Errorf("%+v", res.NotUpdated[id])
+	}
+}
+
+// A message that would be too large is refused before all of it is written.
+func TestEmailTooLarge(t *testing.T) {
+	w := newWriter(t, func(c *Config) { c.Limits.Message = 10000 })
+	blob := w.upload("application/x", strings.Repeat("x", 6000))
+	part := fmt.Sprintf(`{"blobId": %q}`, blob)
+	w.set("Email/set", `{"create": {"k": {"mailboxIds": {"BOX(Drafts)": true}, "attachments": [`+part+","+part+`]}}}`).refused(t, jmap.SetTooLarge)
+	w.set("Email/set", `{"create": {"k": {"mailboxIds": {"BOX(Drafts)": true}, "attachments": [`+part+`]}}}`).id(t)
+}

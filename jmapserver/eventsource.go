@@ -37,6 +37,12 @@ type stateChange struct {
 	Changed map[jmap.ID]map[string]string `json:"changed"`
 }
 
+// moving is an Email that left a mailbox by an operation: where it came into another by the same one, it is not new.
+type moving struct {
+	seq  store.ModSeq
+	body store.BodyID
+}
+
 // changedTypes returns the states of types that changed after a ModSeq, and the ModSeq up to which that is so.
 func changedTypes(ctx context.Context, acc *store.Account, since store.ModSeq) (map[string]string, store.ModSeq, error) {
 	types := map[string]string{}
@@ -51,11 +57,11 @@ func changedTypes(ctx context.Context, acc *store.Account, since store.ModSeq) (
 		} else if err != nil {
 			return nil, 0, err
 		}
-		left := map[store.BodyID]bool{} // by moving
+		left := map[moving]bool{}
 		for i := range log {
 			if log[i].Kind == store.MessagesExpunged {
 				for _, b := range log[i].Bodies {
-					left[b] = true
+					left[moving{log[i].ModSeq, b}] = true
 				}
 			}
 		}
@@ -76,11 +82,11 @@ func changedTypes(ctx context.Context, acc *store.Account, since store.ModSeq) (
 }
 
 // typesOf are the types whose objects an entry of the log changed.
-func typesOf(c *store.Change, left map[store.BodyID]bool) []string {
+func typesOf(c *store.Change, left map[moving]bool) []string {
 	switch c.Kind {
 	case store.MessagesAdded:
 		// RFC 8621 1.5: EmailDelivery is for what came anew.
-		if slices.ContainsFunc(c.Bodies, func(b store.BodyID) bool { return !left[b] }) {
+		if slices.ContainsFunc(c.Bodies, func(b store.BodyID) bool { return !left[moving{c.ModSeq, b}] }) {
 			return []string{"Email", "Mailbox", "Thread", "EmailDelivery"}
 		}
 		return []string{"Email", "Mailbox", "Thread"}
@@ -91,6 +97,9 @@ func typesOf(c *store.Change, left map[store.BodyID]bool) []string {
 	case store.MailboxCreated, store.MailboxRenamed, store.MailboxDeleted, store.MailboxChanged, store.SubscriptionChanged:
 		return []string{"Mailbox"}
 	case store.SettingChanged:
+		if c.Name == store.ThreadsFound {
+			return []string{"Email", "Mailbox", "Thread"}
+		}
 		for name, t := range settingTypes {
 			if strings.HasPrefix(c.Name, name) {
 				return []string{t}

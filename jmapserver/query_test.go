@@ -189,7 +189,7 @@ func testTextQuery(t *testing.T, indexed bool) {
 	// RFC 8621 5.
 	var res snippetResult
 	x.call("SearchSnippet/get", `{"filter": {"operator": "AND", "conditions": [{"text": "foo"}, {"operator": "NOT", "conditions": [{"subject": "more"}]}]}, "emailIds": ["M1", "M2", "M3", "M9"]}`, &res)
-	equalJSON(t, res.List, `[{"emailId": "M1", "subject": "<mark>Foo</mark>sball &amp; more", "preview": "We play <mark>foo</mark>sball &lt;here&gt; in the stadium today."},
+	isJSON(t, res.List, `[{"emailId": "M1", "subject": "<mark>Foo</mark>sball &amp; more", "preview": "We play <mark>foo</mark>sball &lt;here&gt; in the stadium today."},
 		{"emailId": "M2", "subject": null, "preview": "The year the <mark>foo</mark> competition"}, {"emailId": "M3", "subject": null, "preview": null}]`)
 	if !slices.Equal(res.NotFound, []string{"M9"}) {
 		t.Error(res.NotFound)
@@ -233,7 +233,7 @@ func TestCutText(t *testing.T) {
 	for _, o := range x.emails(`{"ids": ["M1", "M2"], "fetchHTMLBodyValues": true, "fetchTextBodyValues": true, "maxBodyValueBytes": 10, "properties": ["bodyValues"]}`) {
 		values = append(values, o["bodyValues"])
 	}
-	equalJSON(t, values, `[{"1": {"value": "<p>é", "isEncodingProblem": false, "isTruncated": true}}, {"1": {"value": "a\nbÿ\n", "isEncodingProblem": true, "isTruncated": false}}]`)
+	isJSON(t, values, `[{"1": {"value": "<p>é", "isEncodingProblem": false, "isTruncated": true}}, {"1": {"value": "a\nbÿ\n", "isEncodingProblem": true, "isTruncated": false}}]`)
 	x.fails("Email/get", `{"ids": [], "maxBodyValueBytes": -1}`, jmap.ErrorInvalidArguments)
 }
 

@@ -13,8 +13,8 @@ import (
 	"mox/store"
 )
 
-// equalJSON compares a value with JSON.
-func equalJSON(t testing.TB, got any, want string) {
+// isJSON compares a value with JSON.
+func isJSON(t testing.TB, got any, want string) {
 	t.Helper()
 	b, err := json.Marshal(got)
 	if err != nil {
@@ -102,7 +102,7 @@ func TestEmailGet(t *testing.T) {
 			id, blob+"-"+map[string]string{"1.1": "1-1", "1.2": "1-2", "3": "3"}[id], size, name, typ, charset)
 	}
 	plain, html := part("1.1", "text/plain", `"utf-8"`, "null", 14), part("1.2", "text/html", `"iso-8859-1"`, "null", 23)
-	equalJSON(t, list, `[{"id": "`+string(id)+`", "blobId": "`+blob+`", "threadId": "`+string(threadID(store.ThreadID(body)))+`",
+	isJSON(t, list, `[{"id": "`+string(id)+`", "blobId": "`+blob+`", "threadId": "`+string(threadID(store.ThreadID(body)))+`",
 		"mailboxIds": {"`+string(mailboxID(x.box("Inbox").ID))+`": true}, "keywords": {"$seen": true, "$forwarded": true, "own": true},
 		"size": `+fmt.Sprint(len(crlf(mixed)))+`, "receivedAt": "2023-11-14T22:13:20Z", "messageId": ["a@x.example"], "references": ["b@x.example", "c@x.example"], "inReplyTo": null,
 		"sender": null, "from": [{"name": "James Smythe", "email": "james@example.com"}, {"name": null, "email": "jane@example.com"}, {"name": "John Smîth", "email": "john@example.com"}],
@@ -123,7 +123,7 @@ func TestEmailGet(t *testing.T) {
 	}
 	got := list[0]["bodyStructure"].(map[string]any)
 	delete(got, "headers")
-	equalJSON(t, got, `{"partId": null, "type": "multipart/mixed", "header:Content-Type:asText": "multipart/mixed; boundary=x", "subParts": [
+	isJSON(t, got, `{"partId": null, "type": "multipart/mixed", "header:Content-Type:asText": "multipart/mixed; boundary=x", "subParts": [
 		{"partId": null, "type": "multipart/alternative", "header:Content-Type:asText": "multipart/alternative; boundary=y",
 			"headers": [{"name": "Content-Type", "value": " multipart/alternative; boundary=y"}], "subParts": [
 			`+leaf("1.1", "text/plain", `{"name": "Content-Type", "value": " text/plain; charset=utf-8"}`, "text/plain; charset=utf-8")+`,
@@ -138,7 +138,7 @@ func TestEmailGet(t *testing.T) {
 		NotParsable []jmap.ID
 	}
 	x.call("Email/parse", fmt.Sprintf(`{"blobIds": ["%s-3", "%s-2", "%s-9"], "properties": ["id", "subject", "threadId", "attachments", "bodyValues", "preview", "hasAttachment", "size"], "bodyProperties": ["blobId", "size"], "fetchTextBodyValues": true}`, blob, blob, blob), &parsed)
-	equalJSON(t, parsed, `{"Parsed": {"`+blob+`-3": {"id": null, "threadId": null, "subject": "inner", "size": `+fmt.Sprint(inner)+`, "preview": "inner text", "hasAttachment": true,
+	isJSON(t, parsed, `{"Parsed": {"`+blob+`-3": {"id": null, "threadId": null, "subject": "inner", "size": `+fmt.Sprint(inner)+`, "preview": "inner text", "hasAttachment": true,
 		"attachments": [{"blobId": "`+blob+`-3_2", "size": 3}], "bodyValues": {"1": {"value": "inner text", "isEncodingProblem": false, "isTruncated": false}}}},
 		"NotFound": ["`+blob+`-9"], "NotParsable": ["`+blob+`-2"]}`)
 

@@ -55,13 +55,14 @@ type Limits struct {
 	Calls      int           // in a request; 0: 64
 	Get        int           // objects in a /get call, and ids of a query's results; 0: 1000
 	Set        int           // objects in a /set call; 0: 1000
+	Response   int64         // octets of the responses to a request, and of texts and headers read for them; 0: 64 MiB
 	Message    int64         // octets of a message that is made or sent; 0: 100 MiB
 	Body       time.Duration // that the body of a request may take; 0: 10 min
 	Run        time.Duration // that running it may take after that; 0: 5 min
 }
 
 func (l *Limits) setDefaults() {
-	for p, v := range map[*int64]int64{&l.Request: 10 << 20, &l.Upload: 100 << 20, &l.Message: 100 << 20} {
+	for p, v := range map[*int64]int64{&l.Request: 10 << 20, &l.Upload: 100 << 20, &l.Message: 100 << 20, &l.Response: 64 << 20} {
 		if *p == 0 {
 			*p = v
 		}
@@ -100,6 +101,7 @@ const (
 	slotRequest slotKind = iota
 	slotUpload
 	slotStream
+	slotDownload
 )
 
 // New returns a Server.

@@ -41,6 +41,8 @@ type setting struct {
 	acc *store.Account
 	res *setResult
 	own int // operations of this call
+	// outer is the context of the call, for what others do: what is delivered to the account is not a change of this call.
+	outer context.Context
 }
 
 // setting begins a call that makes changes of so many objects, and returns the context for its operations. An error is
@@ -59,6 +61,7 @@ func (c *call) setting(ctx context.Context, account jmap.ID, ifInState *string, 
 		return nil, nil, jmap.Errorf(jmap.ErrorStateMismatch, "the state is %s", old)
 	}
 	st := &setting{call: c, acc: acc, res: &setResult{AccountID: account, OldState: &old, NewState: old}}
+	st.outer = ctx
 	last := seq
 	ctx = store.WithOperations(ctx, func(a *store.Account, at store.ModSeq) {
 		if a == acc && at > last { // an operation of this goroutine: they come in order

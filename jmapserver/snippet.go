@@ -19,7 +19,7 @@ import (
 const (
 	maxSnippet     = 255       // octets of a preview, RFC 8621 5
 	maxSnippetText = 512 << 10 // octets of the text of a part that are looked at
-	snippetBefore  = 60        // characters before the first match
+	snippetBefore  = 20        // characters before the first match
 )
 
 type snippetArgs struct {

@@ -376,7 +376,7 @@ func (s *submissionSetting) send(ctx context.Context, m *outgoing, req *submit.R
 	}
 	defer r.Close()
 	req.Content = io.NewSectionReader(r, 0, r.Size())
-	sent, err := s.s.c.Send.Send(ctx, submit.Sender{Account: s.user.Account, Login: s.user.Login}, *req)
+	sent, err := s.s.c.Send.Send(s.outer, submit.Sender{Account: s.user.Account, Login: s.user.Login}, *req)
 	if err != nil {
 		return s.sendError(err)
 	}

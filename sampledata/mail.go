@@ -79,7 +79,7 @@ func (w *writer) accounts() error {
 		return err
 	}
 	return w.withAccount(Account, func(a *store.Account) error {
-		for _, step := range []func(*store.Account) error{w.fill, w.flags, w.share, w.annotate} {
+		for _, step := range []func(*store.Account) error{w.fill, w.flags, w.share, w.annotate, w.upload} {
 			if err := step(a); err != nil {
 				return err
 			}
@@ -171,6 +171,22 @@ func (w *writer) share(a *store.Account) error {
 		return err
 	}
 	return a.SetMetadata(w.ctx, box.ID, []store.MetadataEntry{{Name: "/private/comment", Value: []byte("theirs"), User: Other}})
+}
+
+// upload adds what programs that speak JMAP leave: a file, and things that are kept as settings.
+func (w *writer) upload(a *store.Account) error {
+	if _, err := a.AddUpload(w.ctx, "text/plain", strings.NewReader("a file\n"), 1<<20); err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"jmap/sortorder":   `{}`,
+		"jmap/identity/J1": `{"name": "Me", "email": "user@example.org", "replyTo": null, "bcc": null, "textSignature": "me", "htmlSignature": ""}`,
+	} {
+		if err := a.SetSetting(w.ctx, name, []byte(value)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // annotate adds annotations of messages, mailboxes and the account.

@@ -41,6 +41,8 @@ var mayBeEmpty = map[string]string{
 	"search.db filter":   "of large segments",
 	"search.db document": "needs a program that reads documents",
 	"search.db dead":     "until the next sweep only",
+
+	"account.db gone_body": "of mail whose content is gone: only some time after it went",
 }
 
 func checkTables(t *testing.T, path string) {

@@ -25,6 +25,8 @@
 //	lookup      hashes of Message-ID and base subject, to find threads; of references that were not there yet
 //	expunge     what left a mailbox, for QRESYNC; held: expunged messages until their bodies are released
 //	annotation  what clients keep with messages
+//	gone_body   threads of bodies that were deleted, as long as the change log has their messages
+//	upload      files for messages that are to be made; upload_chunk: their content
 //	change      the change log: what each operation did to each mailbox
 //	mailbox, acl, subscription, metadata, keyword_set, setting, url_key, account
 //

@@ -225,11 +225,20 @@ func (a *Account) rethread(ctx context.Context, r *Repaired) error {
 			return err
 		}
 	}
-	if changed > 0 {
-		r.fixed("threads", "%d of %d messages are in another thread now", changed, len(bodies))
+	if changed == 0 {
+		return nil
 	}
-	return nil
+	r.fixed("threads", "%d of %d messages are in another thread now", changed, len(bodies))
+	return a.do(ctx, 0, func(t *tx) error {
+		t.next()
+		t.rethreaded = true
+		return t.log(SettingChanged, 0, nil, nil, ThreadsFound, nil)
+	})
 }
+
+// ThreadsFound is the name in an entry of the change log, as of a setting, that says that a repair has found the threads of all
+// messages anew.
+const ThreadsFound = "store/threads"
 
 // findThreads sets the threads of bodies. It returns those to be written: the ones that are in another
 // thread now, whose number is changed, and those that begin a thread named by another.

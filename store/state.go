@@ -51,6 +51,7 @@ type overlay struct {
 	released    bool                    // something is to be released or freed later
 	hasAdded    bool                    // messages were added
 	classified  bool                    // messages with flags of flagsJudged were added, changed or removed
+	rethreaded  bool                    // a repair gave messages other threads
 	dirty       bool
 
 	// fresh is the state as a repair left it in the file; it takes the place of all of it,
@@ -285,6 +286,9 @@ func (a *Account) settleState(o *overlay) {
 		return
 	}
 	a.counters = o.counters
+	if o.rethreaded {
+		a.repairs++
+	}
 	a.used += o.used
 	a.count += o.count
 	for id, b := range o.boxes {
