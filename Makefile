@@ -72,14 +72,14 @@ manpages: build
 rfcxr:
 	go run ./rfc/xr -texts $(TEXTS) -o dist/rfc
 
-# The pages for the browser: webaccount/dist, webadmin/dist and the licenses of what is in them. Needs node and npm;
+# The pages for the browser: webaccount/dist, webadmin/dist, webmail/dist and the licenses of what is in them. Needs node and npm;
 # commit the files. frontend/README.md has more.
 frontend:
 	cd frontend && npm ci --no-audit --no-fund --silent && npm run --silent check && npm run --silent test && npm run --silent build
 
 # Fails if the committed pages are not what their sources give.
 frontendcheck: frontend
-	@out=$$(git status --porcelain -- webaccount/dist webadmin/dist licenses/frontend.txt); \
+	@out=$$(git status --porcelain -- webaccount/dist webadmin/dist webmail/dist licenses/frontend.txt); \
 	if [ -n "$$out" ]; then echo "$$out"; echo "the pages were out of date: commit what \"make frontend\" wrote"; exit 1; fi
 
 # Collects the licenses of all modules; commit the files. A test tells when it is needed.

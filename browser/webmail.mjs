@@ -49,6 +49,21 @@ const menu = async (button, item) => {
 	await tab.click(`[role=menuitem]:has-text("${item}")`)
 }
 
+// inFrame clicks a text of a message with the mouse. It looks from outside: Playwright's locators put scripts into pages, which
+// the frame of a message does not run.
+async function inFrame(text) {
+	const at = await tab.evaluate(s => {
+		const frame = document.querySelector('iframe.html')
+		const walker = frame.contentDocument.createTreeWalker(frame.contentDocument.body, NodeFilter.SHOW_TEXT)
+		while (!walker.nextNode().data.includes(s)) { /* the next */ }
+		const range = frame.contentDocument.createRange()
+		range.selectNode(walker.currentNode)
+		const [outer, inner] = [frame.getBoundingClientRect(), range.getBoundingClientRect()]
+		return { x: outer.x + inner.x + 5, y: outer.y + inner.y + 5 }
+	}, text)
+	await tab.mouse.click(at.x, at.y)
+}
+
 const pixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 await step('prepare', async () => {
 	for (let n = 1; n <= 12; n++) plain(n, `"Reader ${n}" <reader${n}@sender.example>`, `Notes, part ${n}`, [`This is part ${n} of the notes.`, '', 'See https://example.org/notes for more.'])
@@ -57,7 +72,7 @@ await step('prepare', async () => {
 	deliver(['From: "Eve" <eve@elsewhere.example>', `To: <${address}>`, 'Subject: Made to break out', 'Message-ID: <eve@elsewhere.example>', `Date: ${new Date().toUTCString().replace('GMT', '+0000')}`, 'MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary=b', '', '--b', 'Content-Type: text/html; charset=utf-8', '',
 		'<html><head><script>top.escaped=1;parent.document.title="escaped"</script><style>@import url(https://evil.example/a.css);body{background:url(https://evil.example/b.png)}</style><meta http-equiv=refresh content="0;url=https://evil.example/"><base href="https://evil.example/"></head>',
 		'<body onload="top.escaped=2"><p>Harmless <b>words</b>.</p><img src="https://evil.example/track.png" onerror="top.escaped=3"><img src=x onerror=top.escaped=4><svg onload=top.escaped=5></svg><iframe src="https://evil.example/f"></iframe><a href="javascript:top.escaped=6" id=bad>press</a>',
-		'<form action="https://evil.example/"><input autofocus onfocus=top.escaped=7></form><div style="position:fixed;top:0;left:0;width:100vw;height:100vh;background:url(https://evil.example/c.png)">over</div></body></html>',
+		'<form action="https://evil.example/"><input autofocus onfocus=top.escaped=7></form><div style="position:fixed;bottom:0;left:0;width:100vw;height:50px;background:url(https://evil.example/c.png)">over</div><div style="height:700px">high</div></body></html>',
 		'--b', 'Content-Type: image/png; name="leaf.png"', 'Content-Disposition: attachment; filename="leaf.png"', 'Content-Transfer-Encoding: base64', '', pixel, '--b--'])
 })
 
@@ -80,13 +95,17 @@ await step('signin', async () => {
 await step('escape', async () => {
 	const title = await tab.title()
 	await tab.click(`${row('break out')} a`)
-	const frame = tab.frameLocator('iframe.html')
-	await frame.locator('b:text-is("words")').waitFor()
+	await tab.waitForFunction(() => document.querySelector('iframe.html')?.contentDocument?.querySelector('b')?.textContent === 'words')
 	await tab.waitForTimeout(500)
-	await frame.locator('text=press').click({ force: true, timeout: 2000 }).catch(() => {}) // the link may be gone
+	await inFrame('press')
 	same(await tab.evaluate(() => window.escaped), undefined, 'a script of a message has run')
 	if ((await tab.title()).includes('escaped')) problems.push(`the title is ${await tab.title()}, before ${title}`)
 	await wants(tab, '.barrow', 'Show images')
+	const size = await tab.evaluate(() => {
+		const html = document.querySelector('iframe.html').contentDocument.documentElement
+		return [html.clientHeight, html.scrollHeight]
+	})
+	if (size[0] < 700 || size[1] > size[0]) problems.push(`the frame is ${size[0]} px high, its content ${size[1]}`)
 	await tab.waitForSelector('.attachments img')
 	const [file] = await Promise.all([tab.waitForEvent('download'), tab.click('.attachments button:has-text("leaf.png")')])
 	same(file.suggestedFilename(), 'leaf.png', 'name of the download')
@@ -97,7 +116,7 @@ await step('escape', async () => {
 	await check('source', 'Source of the message')
 	await tab.setViewportSize(wide)
 	await tab.keyboard.press('Escape')
-	await frame.locator('body').click({ position: { x: 5, y: 5 }, force: true })
+	await inFrame('words')
 	await tab.keyboard.press('u')
 	await tab.waitForSelector('.conversation', { state: 'detached' })
 })

@@ -13,8 +13,8 @@ import type { Head, Patch } from './types.ts'
 
 type Patches = Record<string, Patch>
 
-// undoable is what can be taken back for ten seconds.
-export const undoable = signal<{ text: string; back: Patches } | null>(null)
+// undoable is what can be taken back for ten seconds, once the server has done it.
+export const undoable = signal<{ text: string; back: Promise<Patches> } | null>(null)
 let undoTimer = 0
 
 // trouble is what went wrong last, until it is dismissed.
@@ -113,18 +113,22 @@ async function act(what: string, ids: string[] | undefined, patch: (h: Head) => 
 			if (next) cursor.value = next
 			go(listLink(thread), true)
 		}
-		const back = await sent
-		if (leaves) offer(told(threads.length), back)
-		else say(told(threads.length))
+		if (leaves) offer(told(threads.length), sent)
+		await sent
+		if (!leaves) say(told(threads.length))
 	} catch (err) {
 		fail(what, err)
 	}
 }
 
 // offer tells what was done, and lets it be taken back.
-function offer(text: string, back: Patches): void {
+function offer(text: string, back: Promise<Patches>): void {
 	clearTimeout(undoTimer)
-	undoable.value = { text, back }
+	const u = { text, back }
+	undoable.value = u
+	back.catch(() => {
+		if (undoable.value === u) undoable.value = null // why is told by who has asked for it
+	})
 	undoTimer = window.setTimeout(() => {
 		undoable.value = null
 	}, 10_000)
@@ -137,7 +141,9 @@ export async function undo(): Promise<void> {
 	clearTimeout(undoTimer)
 	undoable.value = null
 	try {
-		await update(u.back)
+		const back = await u.back.catch(() => null)
+		if (!back) return
+		await update(back)
 		say('Taken back.')
 		await refresh(0)
 	} catch (err) {

@@ -57,6 +57,6 @@ export function Boxes({ open, done, who, signOut }: BoxesProps) {
 			<p class="newbox"><button type="button" class="plainly" onClick={() => { asking.value = { kind: 'newMailbox', parentId: null } }}><Icon name="plus" />New mailbox</button></p>
 			{knownLabels.value.length > 0 && <><h2>Labels</h2><ul>{knownLabels.value.map(l => <li key={l}><a href={searchLink(`label:${l}`)} aria-current={view.value.search === `label:${l}` ? 'page' : undefined} onClick={done}><span class={`dot hue${hue(l)}`} /><span class="name">{l}</span></a></li>)}</ul></>}
 		</nav>
-		<div class="who"><p>{who}</p><div class="actions"><button type="button" class="small" onClick={() => { asking.value = { kind: 'help' } }}>Keys and help</button><button type="button" class="small" onClick={signOut}>Sign out</button></div></div>
+		<div class="who"><p>{who}</p><div class="actions"><button type="button" class="plainly" onClick={() => { asking.value = { kind: 'help' } }}>Keys and help</button><button type="button" class="plainly" onClick={signOut}>Sign out</button></div></div>
 	</div>
 }

@@ -116,6 +116,7 @@ function resume(s: Stored): void {
 		opened.value++
 	})
 	store()
+	void learn()
 	if (content(s.draft) !== kept) later()
 }
 

@@ -7,7 +7,7 @@ import { archive, fail, junk, markRead, notJunk, quietly, star } from './actions
 import { display, format, initials } from './addresses.ts'
 import { account, jmap } from './client.ts'
 import { asking, back, compose, inJunk, markUnread, remove, wish } from './commands.ts'
-import { begin, newKey } from './composing.ts'
+import { begin, draft, newKey } from './composing.ts'
 import { longDate, shortDate } from './dates.ts'
 import { answer, forward, nameFor } from './draft.ts'
 import { download, fullEmail, isCut, isHTML, plainText } from './full.ts'
@@ -255,7 +255,7 @@ export function Conversation({ threadId }: { threadId: string }) {
 	useEffect(() => {
 		if (!open) return
 		const first = messages.find(h => open.has(h.id))
-		place.current?.querySelector<HTMLElement>('h2')?.focus({ preventScroll: true })
+		if (!draft.value) place.current?.querySelector<HTMLElement>('h2')?.focus({ preventScroll: true })
 		if (first && first !== messages[0]) place.current?.querySelector(`[data-email="${CSS.escape(first.id)}"]`)?.scrollIntoView({ block: 'start' })
 	}, [open === null])
 	useEffect(() => {

@@ -1,7 +1,7 @@
 // A message that is written: how it begins, and what becomes of it. Pure; composer.tsx has the page.
 import { display, formatAll, parse, same, unique } from './addresses.ts'
 import { longDate } from './dates.ts'
-import { quoted } from './text.ts'
+import { quoted, unsigned } from './text.ts'
 import type { Address, Full, Identity } from './types.ts'
 
 export interface Attachment {
@@ -92,7 +92,7 @@ export function answer(key: string, m: Full, text: string, identities: Identity[
 	const intro = `On ${longDate(m.sentAt ?? m.receivedAt)}, ${display(m.from?.[0]) || 'somebody'} wrote:`
 	return {
 		...empty(key, identity), to: formatAll(to), cc: formatAll(cc), subject: prefixed('Re', m.subject), ...references(m),
-		text: `${signed('', identity)}\n\n${intro}\n${quoted(text)}\n`, original: m.id, mark: '$answered',
+		text: `${signed('', identity)}\n\n${intro}\n${quoted(unsigned(text))}\n`, original: m.id, mark: '$answered',
 	}
 }
 

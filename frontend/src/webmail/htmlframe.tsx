@@ -64,14 +64,19 @@ export function HTMLFrame({ m, toText }: { m: Full; toText: () => void }) {
 		setBlocked(Number(doc.querySelector('meta[name=mox-blocked]')?.getAttribute('content')) || 0)
 		// A message may be as high as its frame and more, whatever that is: it is not followed forever.
 		let times = 0
+		const root = doc.documentElement
+		root.style.overflowY = 'hidden'
 		const fit = () => {
-			if (frame.current && times++ < 30) frame.current.style.height = `${Math.min(Math.max(doc.documentElement.scrollHeight, doc.body.scrollHeight, 24), 60_000)}px`
+			if (!frame.current) return
+			const bar = root.scrollWidth > root.clientWidth ? 18 : 0 // room for a bar at the bottom
+			frame.current.style.height = `${Math.min(Math.max(root.scrollHeight, doc.body.scrollHeight, 24) + bar, 60_000)}px`
 		}
 		frame.current!.style.height = '0'
 		fit()
 		watching.current?.disconnect()
-		watching.current = new ResizeObserver(fit)
+		watching.current = new ResizeObserver(() => times++ < 30 && fit())
 		watching.current.observe(doc.body)
+		doc.addEventListener('load', fit, true) // of pictures
 		doc.addEventListener('keydown', pressed)
 		doc.addEventListener('click', follow)
 	}

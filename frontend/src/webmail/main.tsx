@@ -12,7 +12,7 @@ import { Boxes } from './boxes.tsx'
 import { account, again, begin, signIn, signOut } from './client.ts'
 import { compose, listTitle } from './commands.ts'
 import { Composer } from './composer.tsx'
-import { close, restore, unsaved } from './composing.ts'
+import { close, draft, restore, unsaved } from './composing.ts'
 import { Reading } from './conversation.tsx'
 import { Dialogs } from './dialogs.tsx'
 import { Icon, IconButton } from './icons.tsx'
@@ -111,8 +111,8 @@ function Frame() {
 	const thread = openThread.value
 	const before = useRef(thread)
 	useEffect(() => {
-		// The row that was left has the focus again.
-		if (before.current !== '' && thread === '') requestAnimationFrame(() => document.querySelector<HTMLElement>('.mailrow.cursor a')?.focus({ preventScroll: true }))
+		// The row that was left has the focus again, unless something is written by now.
+		if (before.current !== '' && thread === '') requestAnimationFrame(() => draft.value || document.querySelector<HTMLElement>('.mailrow.cursor a')?.focus({ preventScroll: true }))
 		before.current = thread
 	}, [thread])
 	const leave = async () => {
@@ -132,6 +132,7 @@ function Frame() {
 				setMenu(!menu)
 				if (!menu) setTimeout(() => document.querySelector<HTMLElement>('.boxes button')?.focus(), 50)
 			}}><Icon name="menu" /></button>
+			<a class="brand" href={boxLink(role('inbox')?.id ?? '')}><Icon name="unread" />mox</a>
 			<Search />
 			{lost.value && <p class="lost" role="status" title="Changes are not seen until the server can be reached">Not connected</p>}
 			<span class="composesmall"><IconButton icon="pencil" name="New message" shortcut="c" onClick={() => compose()} /></span>

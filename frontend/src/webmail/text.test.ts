@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { blocks, links, quoted, unquoted } from './text.ts'
+import { blocks, links, quoted, unquoted, unsigned } from './text.ts'
 
 const hrefs = (text: string) => links(text).filter(p => p.href).map(p => p.href)
 
@@ -25,6 +25,9 @@ test('nothing is lost', () => {
 
 test('quotes', () => {
 	assert.deepEqual(blocks('hi\r\n> a\n>> b\n\nbye\n\n'), [{ quote: false, text: 'hi' }, { quote: true, text: '> a\n>> b' }, { quote: false, text: '\nbye' }])
+	assert.equal(unsigned('a\r\n\r\n-- \r\nJo\r\nPhone'), 'a\n')
+	assert.equal(unsigned('a\n-- \nx\nb\n-- \nJo\n'), 'a\n-- \nx\nb')
+	assert.equal(unsigned('a\n--\nJo'), 'a\n--\nJo')
 	assert.equal(quoted('a\n\n> b\n\n'), '> a\n>\n>> b')
 	assert.equal(unquoted(quoted('a\n\n> b')), 'a\n\n> b')
 })

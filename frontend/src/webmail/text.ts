@@ -67,6 +67,12 @@ export function unquoted(text: string): string {
 	return text.replace(/^> ?/gm, '')
 }
 
+// unsigned is text without the signature at its end, RFC 3676 4.3.
+export function unsigned(text: string): string {
+	const at = text.replace(/\r\n?/g, '\n').search(/(^|\n)-- \n(?![^]*\n-- \n)/)
+	return at < 0 ? text : text.replace(/\r\n?/g, '\n').slice(0, at)
+}
+
 // quoted is text as it is quoted in an answer.
 export function quoted(text: string): string {
 	return text.replace(/\r\n?/g, '\n').replace(/\n+$/, '').split('\n').map(line => line === '' ? '>' : line.startsWith('>') ? `>${line}` : `> ${line}`).join('\n')
