@@ -259,7 +259,7 @@ func TestFaults(t *testing.T) {
 		{"drill failed", func(w *world) {
 			w.facts.Backup.Drill.Last = backup.Proven{Time: w.facts.Now, Failures: []string{"bad"}}
 		}, "backup", Urgent, "could not be restored", "run: mox backup check"},
-		{"no backups", func(w *world) { w.facts.Backup = nil }, "backup", Hint, "No backups are configured", "describe-static"},
+		{"no backups", func(w *world) { w.facts.Backup = nil }, "backup", Hint, "No backups are configured", "config example backup"},
 	}
 	base := newWorld(t).examine()
 	for _, tc := range tests {

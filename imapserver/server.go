@@ -102,7 +102,12 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 		switch {
 		case err == nil:
 			delay = 0
-			go s.serveConn(ctx, nc, &l)
+			// Decided about here: who was accepted before Shutdown has a session.
+			if sess, refuse := s.admit(ctx, nc, &l); sess != nil {
+				go s.serveSession(sess)
+			} else {
+				go refuse()
+			}
 			continue
 		case s.stopped.Err() != nil:
 			return ErrServerClosed
@@ -128,7 +133,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn, l Listener) {
 	stop := context.AfterFunc(ctx, s.interrupt)
 	defer stop()
-	s.serveConn(ctx, nc, &l)
+	if sess, refuse := s.admit(ctx, nc, &l); sess != nil {
+		s.serveSession(sess)
+	} else {
+		refuse()
+	}
 }
 
 // interrupt makes all sessions look whether they are to end.
@@ -140,31 +149,28 @@ func (s *Server) interrupt() {
 	}
 }
 
-// serveConn is ServeConn. An idle session waits below here: what is not needed then is
+// serveSession serves one that was admitted. An idle session waits below here: what is not needed then is
 // done in other functions, for its stack to stay at 4 KB.
-func (s *Server) serveConn(ctx context.Context, nc net.Conn, l *Listener) {
-	if sess := s.admit(ctx, nc, l); sess != nil {
-		defer s.leave(sess)
-		sess.run(sess.ctx)
-	}
+func (s *Server) serveSession(sess *session) {
+	defer s.leave(sess)
+	sess.run(sess.ctx)
 }
 
-// admit makes the session of a connection, nil for one that is refused.
-func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) *session {
+// admit makes the session of a connection; nil for one that is to be refused, by what it returns. It waits
+// for nothing.
+func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) (_ *session, refusal func()) {
 	sess := newSession(s, nc, l)
 	sess.release = func() {}
 	if s.cfg.Banned != nil && l.LoggedIn == nil {
 		if text, banned := s.cfg.Banned(sess.remote); banned {
 			// RFC 5530 3: somebody has to do something, and it is not the user.
-			refuse(nc, l, "CONTACTADMIN", text)
-			return nil
+			return nil, func() { refuse(nc, l, "CONTACTADMIN", text) }
 		}
 	}
 	if s.cfg.Limiter != nil && l.LoggedIn == nil {
 		release, ok := s.cfg.Limiter.Accept(sess.remote)
 		if !ok {
-			refuse(nc, l, "LIMIT", "too many connections from your address")
-			return nil
+			return nil, func() { refuse(nc, l, "LIMIT", "too many connections from your address") }
 		}
 		sess.release = release
 	}
@@ -177,14 +183,13 @@ func (s *Server) admit(ctx context.Context, nc net.Conn, l *Listener) *session {
 	s.mu.Unlock()
 	if refused {
 		sess.release()
-		refuse(nc, l, "UNAVAILABLE", "server is busy, try later")
-		return nil
+		return nil, func() { refuse(nc, l, "UNAVAILABLE", "server is busy, try later") }
 	}
 	if s.cfg.Hooks.Connection != nil {
 		s.cfg.Hooks.Connection(l.Service)
 	}
 	sess.begin(ctx)
-	return sess
+	return sess, nil
 }
 
 // leave ends a session that was admitted.

@@ -327,10 +327,24 @@ func TestMailOnHTTPSLimit(t *testing.T) {
 	}
 }
 
-// TestMailOnHTTPSStop: sessions end as the server does, told so.
+// TestMailOnHTTPSStop: sessions end as the server does, told so, and it does not wait for them.
 func TestMailOnHTTPSStop(t *testing.T) {
+	// Other work on the machine disturbs: it is enough to be quick once.
+	for try := range 5 {
+		d := stopMailOnHTTPS(t)
+		if d < 3*time.Second { // serve.Drain
+			return
+		} else if try == 4 {
+			t.Errorf("stopping took %s", d)
+		}
+	}
+}
+
+// stopMailOnHTTPS stops a server with sessions, and returns how long that took.
+func stopMailOnHTTPS(t *testing.T) time.Duration {
+	t.Helper()
 	conns := map[string]*tls.Conn{}
-	start := time.Now()
+	var start time.Time
 	t.Run("server", func(t *testing.T) {
 		s := https(t)
 		for _, protocol := range []string{"imap", "smtp"} {
@@ -346,9 +360,7 @@ func TestMailOnHTTPSStop(t *testing.T) {
 		}
 		start = time.Now()
 	})
-	if d := time.Since(start); d > 2*time.Second {
-		t.Errorf("stopping took %s", d)
-	}
+	d := time.Since(start)
 	for protocol, want := range map[string]string{"imap": "* BYE ", "smtp": "421 4.3.2 "} {
 		b, err := io.ReadAll(conns[protocol])
 		if err != nil || !strings.HasPrefix(string(b), want) {
@@ -356,4 +368,5 @@ func TestMailOnHTTPSStop(t *testing.T) {
 		}
 		conns[protocol].Close()
 	}
+	return d
 }

@@ -203,8 +203,17 @@ func Sockets(snap *config.Snapshot) []string {
 	return addrs
 }
 
+// accept runs what accepts connections of mail, until its socket is closed.
+func (s *Server) accept(serve func()) {
+	s.accepting.Add(1)
+	s.serving.Go(func() {
+		defer s.accepting.Done()
+		serve()
+	})
+}
+
 // closeSockets stops accepting connections, without refusing any: those that come wait at the
-// sockets, which the parent has too. Those of HTTP are closed first thing when they are shut down.
+// sockets, which the parent has too. Those that were accepted have a session when accepting is over. Those of HTTP are closed first thing when they are shut down.
 func (s *Server) closeSockets() {
 	for _, o := range s.bound {
 		if o.service.mail() {

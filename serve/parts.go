@@ -125,7 +125,7 @@ var starters = map[service]func(s *Server, o openSocket){
 func (s *Server) startIMAP(o openSocket) {
 	l := imapserver.Listener{Service: string(o.service), TLS: s.loginTLSConfig(o.conf), Implicit: o.service == serviceIMAPS, JMAP: jmapURL(o.conf)}
 	l.PlaintextAuth = o.service == serviceIMAP && o.conf.IMAP.NoRequireSTARTTLS
-	s.serving.Go(func() { s.ended("imap", o, s.imap.Serve(s.ctx, o, l)) })
+	s.accept(func() { s.ended("imap", o, s.imap.Serve(s.ctx, o, l)) })
 }
 
 // jmapURL is where mail programs that came to a listener have JMAP: RFC 9698. Empty: they have not, or not with TLS.

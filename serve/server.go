@@ -176,7 +176,8 @@ type Server struct {
 	begun     atomic.Bool                     // set when all sockets are served
 	newer     atomic.Pointer[updates.Version] // that there is, as was last heard; zero or nil: none
 	readiness readiness
-	serving   sync.WaitGroup // goroutines that accept connections
+	serving   sync.WaitGroup // goroutines that go on until the server ends
+	accepting sync.WaitGroup // those that accept connections of mail
 	following sync.WaitGroup // the one that answers the parent
 }
 
@@ -449,6 +450,7 @@ func (s *Server) Stop() error {
 	s.ask()
 	if s.draining() {
 		s.closeSockets() // those who connect now wait for the next program
+		s.accepting.Wait()
 	} else {
 		notify("STOPPING=1")
 	}

@@ -223,7 +223,7 @@ func (s *Server) submissionConfig(o openSocket, implicitTLS bool) smtpserver.Con
 func (s *Server) startSMTPServer(o openSocket, c smtpserver.Config) {
 	server := smtpserver.New(c)
 	s.smtp = append(s.smtp, server)
-	s.serving.Go(func() {
+	s.accept(func() {
 		if err := server.Serve(s.ctx, o); err != nil {
 			s.ended("smtp", o, err)
 		}

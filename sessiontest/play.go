@@ -68,6 +68,7 @@ func Run(t testing.TB, file string, o Options) {
 		}
 	}
 	p.flush()
+	p.ended = true
 }
 
 type player struct {
@@ -77,6 +78,7 @@ type player struct {
 	conns map[string]*conn
 	vars  map[string]string
 	skip  bool     // S... came before
+	ended bool     // all steps were played
 	log   []string // the last lines
 }
 
@@ -128,8 +130,15 @@ func (c *conn) drain() error {
 	return c.err
 }
 
+// close ends the connections. A client under test hears before that what was said to it last.
 func (p *player) close() {
 	for _, c := range p.conns {
+		if p.ended && p.o.Client {
+			c.nc.SetWriteDeadline(time.Now().Add(p.o.Timeout))
+			c.drain()
+			c.nc.Close()
+			continue
+		}
 		c.nc.Close()
 		c.drain()
 	}

@@ -212,7 +212,9 @@ type RecipientError struct {
 }
 
 // Error implements error.
-func (e *RecipientError) Error() string { return fmt.Sprintf("recipient %s: %v", e.To.LogString(), e.Err) }
+func (e *RecipientError) Error() string {
+	return fmt.Sprintf("recipient %s: %v", e.To.LogString(), e.Err)
+}
 
 // Unwrap returns the cause.
 func (e *RecipientError) Unwrap() error { return e.Err }
