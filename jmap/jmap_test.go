@@ -1,8 +1,10 @@
 package jmap
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -61,7 +63,7 @@ func TestResolve(t *testing.T) {
 		`{"#n": {"resultOf": "t1", "name": "Email/get", "path": "/a~1b/m~0n"}}`:                      `{"n":7}`,
 		`{"subject": "#ids"}`: `{"subject": "#ids"}`,
 	} {
-		got, err := Resolve(json.RawMessage(in), responses)
+		got, err := new(Resolver).Resolve(t.Context(), json.RawMessage(in), responses)
 		if err != nil || string(got) != want {
 			t.Errorf("%s: got %s, %v", in, got, err)
 		}
@@ -77,11 +79,52 @@ func TestResolve(t *testing.T) {
 		`{"#ids": {"resultOf": "t0", "name": "Foo/changes", "path": "/created/01"}}`: ErrorInvalidResultReference,
 		`{"#ids": {"resultOf": "t0", "name": "Foo/changes", "path": "/newState/x"}}`: ErrorInvalidResultReference,
 	} {
-		_, err := Resolve(json.RawMessage(in), responses)
+		_, err := new(Resolver).Resolve(t.Context(), json.RawMessage(in), responses)
 		var e *Error
 		if !errors.As(err, &e) || e.Type != want {
 			t.Errorf("%s: got %v, want %s", in, err, want)
 		}
+	}
+}
+
+// TestResolverBounds: a call has few references, and what they give is counted for all calls of a request.
+func TestResolverBounds(t *testing.T) {
+	responses := []Invocation{{"Core/echo", json.RawMessage(`{"a": ["` + strings.Repeat("x", 1000) + `"]}`), "t"}}
+	args := func(n int, path string) json.RawMessage {
+		m := map[string]ResultReference{}
+		for i := range n {
+			m[fmt.Sprint("#a", i)] = ResultReference{"t", "Core/echo", path}
+		}
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for _, path := range []string{"", "/a"} {
+		left := int64(50000)
+		r := &Resolver{Charge: func(n int64) error {
+			if left -= n; left < 0 {
+				return Errorf(ErrorRequestTooLarge, "too much")
+			}
+			return nil
+		}}
+		for i, want := range []string{"", "", ErrorRequestTooLarge} {
+			_, err := r.Resolve(t.Context(), args(20, path), responses)
+			var e *Error
+			if errors.As(err, &e); err != nil && e == nil || e == nil != (want == "") || e != nil && e.Type != want {
+				t.Errorf("%q, call %d: got %v, want %q", path, i, err, want)
+			}
+		}
+	}
+	var e *Error
+	if _, err := new(Resolver).Resolve(t.Context(), args(21, "/a"), responses); !errors.As(err, &e) || e.Type != ErrorInvalidArguments {
+		t.Errorf("21 references: got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := new(Resolver).Resolve(ctx, args(1, "/a"), responses); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: got %v", err)
 	}
 }
 
@@ -121,7 +164,7 @@ func FuzzDecodeRequest(f *testing.F) {
 			return
 		}
 		for i, c := range r.MethodCalls {
-			if args, err := Resolve(c.Args, r.MethodCalls[:i]); err == nil && !json.Valid(args) {
+			if args, err := new(Resolver).Resolve(t.Context(), c.Args, r.MethodCalls[:i]); err == nil && !json.Valid(args) {
 				t.Fatalf("%s", args)
 			}
 		}

@@ -2,8 +2,10 @@ package jmap
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,8 +20,22 @@ type ResultReference struct {
 // maxReferenced is how many values one reference can give.
 const maxReferenced = 100000
 
-// Resolve replaces arguments whose names begin with "#" by what they refer to among responses. An error is an [*Error].
-func Resolve(args json.RawMessage, responses []Invocation) (json.RawMessage, error) {
+// maxReferences is how many references a call can have.
+const maxReferences = 20
+
+// Resolver replaces the result references of the calls of one request.
+type Resolver struct {
+	// Charge counts octets that a reference gives; its error, an [*Error], ends resolving. nil: they are not counted.
+	Charge func(n int64) error
+
+	// The response decoded last: references of a request are mostly to one.
+	last    *byte // where its arguments begin
+	decoded any
+}
+
+// Resolve replaces arguments whose names begin with "#" by what they refer to among responses. An error is an [*Error],
+// or that of ctx.
+func (r *Resolver) Resolve(ctx context.Context, args json.RawMessage, responses []Invocation) (json.RawMessage, error) {
 	if !bytes.Contains(args, []byte(`"#`)) {
 		return args, nil // the common case: no name can begin with it
 	}
@@ -27,56 +43,89 @@ func Resolve(args json.RawMessage, responses []Invocation) (json.RawMessage, err
 	if err := json.Unmarshal(args, &all); err != nil {
 		return nil, Errorf(ErrorInvalidArguments, "%s", Explain(err))
 	}
-	changed := false
-	for name, v := range all {
-		plain, ok := strings.CutPrefix(name, "#")
-		if !ok {
-			continue
+	var names []string
+	for name := range all {
+		if strings.HasPrefix(name, "#") {
+			names = append(names, name)
 		}
-		// RFC 8620 3.7: both forms of an argument.
-		if _, both := all[plain]; both {
-			return nil, Errorf(ErrorInvalidArguments, "%s is given as a value and as a result reference", plain)
+	}
+	if len(names) == 0 {
+		return args, nil
+	}
+	if len(names) > maxReferences {
+		return nil, Errorf(ErrorInvalidArguments, "a call can have %d result references, not %d", maxReferences, len(names))
+	}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-		var ref ResultReference
-		if err := DecodeArgs(v, &ref); err != nil {
-			return nil, Errorf(ErrorInvalidArguments, "%s is not a result reference", name)
-		}
-		value, err := ref.find(responses)
+		value, err := r.value(name, all, responses)
 		if err != nil {
-			return nil, Errorf(ErrorInvalidResultReference, "%s: %v", name, err)
+			return nil, err
 		}
 		delete(all, name)
-		all[plain] = value
-		changed = true
-	}
-	if !changed {
-		return args, nil
+		all[name[1:]] = value
 	}
 	return json.Marshal(all)
 }
 
-func (r *ResultReference) find(responses []Invocation) (json.RawMessage, error) {
-	for _, res := range responses {
-		if res.CallID != r.ResultOf {
-			continue
-		}
-		// RFC 8620 3.7: the first response with that call id must have the name.
-		if res.Name != r.Name {
-			return nil, fmt.Errorf("the response to %q is %s, not %s", r.ResultOf, res.Name, r.Name)
-		}
-		d := json.NewDecoder(bytes.NewReader(res.Args))
-		d.UseNumber()
-		var v any
-		if err := d.Decode(&v); err != nil {
-			return nil, err
-		}
-		v, err := Pointer(v, r.Path)
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(v)
+// value is what the argument of a name refers to.
+func (r *Resolver) value(name string, all map[string]json.RawMessage, responses []Invocation) (json.RawMessage, error) {
+	// RFC 8620 3.7: both forms of an argument.
+	if _, both := all[name[1:]]; both {
+		return nil, Errorf(ErrorInvalidArguments, "%.100s is given as a value and as a result reference", name[1:])
 	}
-	return nil, fmt.Errorf("there is no earlier response to %q", r.ResultOf)
+	var ref ResultReference
+	if err := DecodeArgs(all[name], &ref); err != nil {
+		return nil, Errorf(ErrorInvalidArguments, "%.100s is not a result reference", name)
+	}
+	value, err := r.find(&ref, responses)
+	if err != nil {
+		return nil, Errorf(ErrorInvalidResultReference, "%.100s: %v", name, err)
+	}
+	if r.Charge != nil {
+		err = r.Charge(int64(len(value)))
+	}
+	return value, err
+}
+
+func (r *Resolver) find(ref *ResultReference, responses []Invocation) (json.RawMessage, error) {
+	i := slices.IndexFunc(responses, func(res Invocation) bool { return res.CallID == ref.ResultOf })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no earlier response to %.100q", ref.ResultOf)
+	}
+	// RFC 8620 3.7: the first response with that call id must have the name.
+	res := &responses[i]
+	if res.Name != ref.Name {
+		return nil, fmt.Errorf("the response to %.100q is %.100s, not %.100s", ref.ResultOf, res.Name, ref.Name)
+	}
+	if ref.Path == "" {
+		return res.Args, nil
+	}
+	v, err := r.decode(res.Args)
+	if err != nil {
+		return nil, err
+	}
+	if v, err = Pointer(v, ref.Path); err != nil {
+		return nil, err
+	}
+	return json.Marshal(v)
+}
+
+// decode decodes the arguments of a response.
+func (r *Resolver) decode(args json.RawMessage) (any, error) {
+	if len(args) > 0 && r.last == &args[0] {
+		return r.decoded, nil
+	}
+	r.last, r.decoded = nil, nil // not two at a time in memory
+	d := json.NewDecoder(bytes.NewReader(args))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	r.last, r.decoded = &args[0], v
+	return v, nil
 }
 
 // Pointer evaluates a JSON Pointer (RFC 6901) on a decoded value, with "*" for each element of an array, whose results

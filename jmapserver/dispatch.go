@@ -48,8 +48,9 @@ type batch struct {
 	*request
 	opened *store.Account // nil until a call needs it
 
-	sent    int64 // octets of responses so far
-	charged int64 // octets of texts and headers that were put into objects
+	sent     int64 // octets of responses so far
+	charged  int64 // octets of texts, headers, parts and referenced results that were put into objects and arguments
+	resolver jmap.Resolver
 }
 
 // charge counts octets that go into a response; an error is requestTooLarge.
@@ -75,6 +76,7 @@ func (q *request) dispatch(ctx context.Context, req *jmap.Request) (*jmap.Respon
 		return nil, &jmap.Problem{Type: jmap.ProblemLimit, Limit: "maxCallsInRequest", Status: http.StatusBadRequest, Detail: fmt.Sprintf("a request can have %d calls", q.s.c.Limits.Calls)}
 	}
 	b := &batch{request: q}
+	b.resolver.Charge = b.charge
 	defer func() {
 		if b.opened != nil {
 			b.opened.Release()
@@ -142,7 +144,7 @@ func (c *call) run(ctx context.Context, using []string, inv jmap.Invocation, bef
 	if !ok || !slices.Contains(using, m.capability) {
 		return nil, jmap.Errorf(jmap.ErrorUnknownMethod, "there is no method %.100q with the capabilities in using", inv.Name)
 	}
-	args, err := jmap.Resolve(inv.Args, before)
+	args, err := c.resolver.Resolve(ctx, inv.Args, before)
 	if err != nil {
 		return nil, err
 	}
