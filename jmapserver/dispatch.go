@@ -41,6 +41,20 @@ type call struct {
 	// created are ids by creation ids, of all calls of the request so far: RFC 8620 5.3.
 	created map[jmap.ID]jmap.ID
 	also    []jmap.Invocation // implicit responses, after that of the call
+	listed  int64             // octets of encoded objects of its response
+}
+
+// encode makes JSON of an object of the response, and counts it: an error is requestTooLarge. It is encoded at once because
+// that takes less memory than the object.
+func (c *call) encode(o object) (json.RawMessage, error) {
+	b, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	if c.listed += int64(len(b)); c.sent+c.listed > c.s.c.Limits.Response {
+		return nil, c.tooMuch()
+	}
+	return b, nil
 }
 
 // batch is what the calls of a request share.
@@ -101,6 +115,9 @@ func (q *request) dispatch(ctx context.Context, req *jmap.Request) (*jmap.Respon
 			return nil, err
 		}
 		b.sent += int64(len(res.MethodResponses[len(res.MethodResponses)-1].Args))
+		for _, also := range c.also {
+			b.sent += int64(len(also.Args))
+		}
 		res.MethodResponses = append(res.MethodResponses, c.also...)
 	}
 	if req.CreatedIDs != nil {

@@ -36,8 +36,14 @@ func (v *emailView) partObjects(parts []*message.Part) ([]object, error) {
 	return l, nil
 }
 
+// partOctets is what an EmailBodyPart is counted as while its Email is made; the Email is counted as it is after that.
+const partOctets = 200
+
 // partObject makes the EmailBodyPart of a part, RFC 8621 4.1.4; with those below it in bodyStructure.
 func (v *emailView) partObject(p *message.Part, structure bool) (object, error) {
+	if err := cmp.Or(v.c.charge(partOctets), v.ctx.Err()); err != nil {
+		return nil, err
+	}
 	o := object{}
 	var header *message.Header
 	for _, name := range v.plan.parts {

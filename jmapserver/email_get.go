@@ -3,6 +3,7 @@ package jmapserver
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -181,8 +182,11 @@ func (c *call) getEmails(ctx context.Context, m *mails, plan *emailPlan, list []
 		if errors.Is(err, store.ErrNoBody) || r != nil && r.Gone {
 			res.notFound(emailID(e.body))
 			return nil
+		} else if err != nil {
+			return err
 		}
-		res.List = append(res.List, o)
+		b, err := c.encode(o)
+		res.List = append(res.List, b)
 		return err
 	}
 	if plan.fields == 0 { // all is in memory
@@ -337,7 +341,7 @@ func (v *emailView) object() (object, error) {
 	o := object{}
 	for _, name := range v.plan.props {
 		value, err := v.property(name)
-		if err != nil {
+		if err := cmp.Or(err, v.ctx.Err()); err != nil {
 			return nil, err
 		}
 		o[name] = value
@@ -436,10 +440,10 @@ type emailParseArgs struct {
 }
 
 type emailParseResult struct {
-	AccountID   jmap.ID            `json:"accountId"`
-	Parsed      map[jmap.ID]object `json:"parsed"` // these are null without any
-	NotParsable []jmap.ID          `json:"notParsable"`
-	NotFound    []string           `json:"notFound"`
+	AccountID   jmap.ID                     `json:"accountId"`
+	Parsed      map[jmap.ID]json.RawMessage `json:"parsed"` // Emails; these are null without any
+	NotParsable []jmap.ID                   `json:"notParsable"`
+	NotFound    []string                    `json:"notFound"`
 }
 
 // emailParse is Email/parse, RFC 8621 4.9.
@@ -471,15 +475,18 @@ func emailParse(ctx context.Context, c *call, a *emailParseArgs) (*emailParseRes
 		}
 		o, err := c.parseBlob(ctx, m, plan, id, b)
 		b.Close()
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case o == nil:
+		}
+		if o == nil {
 			res.NotParsable = append(res.NotParsable, id)
-		case res.Parsed == nil:
-			res.Parsed = map[jmap.ID]object{id: o}
-		default:
-			res.Parsed[id] = o
+			continue
+		}
+		if res.Parsed == nil {
+			res.Parsed = map[jmap.ID]json.RawMessage{}
+		}
+		if res.Parsed[id], err = c.encode(o); err != nil {
+			return nil, err
 		}
 	}
 	return res, nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"mox/jmap"
+	"mox/store"
 )
 
 // failed tells the type of error that a response is; "" for none.
@@ -46,5 +47,33 @@ func TestReferencesAreCounted(t *testing.T) {
 	res = x.calls(`[["Core/echo", {"a": 1}, "0"], ["Core/echo", {` + refs + `}, "1"]]`)
 	if got := failed(t, res[1]); got != jmap.ErrorInvalidArguments {
 		t.Errorf("21 references: got %q", got)
+	}
+}
+
+// manyParts is a mail of n empty parts.
+func manyParts(n int) string {
+	return "Subject: s\nContent-Type: multipart/mixed; boundary=x\n\n" + strings.Repeat("--x\n\n\n", n) + "--x--\n"
+}
+
+// TestAnswersAreCountedWhileTheyGrow: parts and Emails, not only texts and whole responses.
+func TestAnswersAreCountedWhileTheyGrow(t *testing.T) {
+	x := newTesterWith(t, Config{Limits: Limits{Response: 200_000}})
+	body := x.add("Inbox", manyParts(400), store.NewMessage{})
+	x.add("Inbox", manyParts(2), store.NewMessage{})
+	if l := x.emails(`{"ids": ["M1"], "properties": ["bodyStructure"], "bodyProperties": []}`); len(l) != 1 {
+		t.Errorf("one list: %v", l)
+	}
+	// Several lists of small objects: they are counted before any is encoded.
+	x.fails("Email/get", `{"ids": ["M1"], "properties": ["bodyStructure", "textBody", "htmlBody", "attachments"], "bodyProperties": []}`, jmap.ErrorRequestTooLarge)
+	x.fails("Email/parse", fmt.Sprintf(`{"blobIds": [%q], "properties": ["bodyStructure", "textBody", "htmlBody", "attachments"]}`, blobID(body)), jmap.ErrorRequestTooLarge)
+	if l := x.emails(`{"ids": ["M2"], "properties": ["bodyStructure"]}`); len(l) != 1 {
+		t.Errorf("a small one: %v", l)
+	}
+
+	// Emails are counted as they are, with no part or text in them.
+	x.server.c.Limits.Response = 150
+	x.fails("Email/get", `{"ids": ["M1", "M2"], "properties": ["keywords", "mailboxIds", "receivedAt"]}`, jmap.ErrorRequestTooLarge)
+	if l := x.emails(`{"ids": ["M1"], "properties": ["keywords", "mailboxIds", "receivedAt"]}`); len(l) != 1 {
+		t.Errorf("one: %v", l)
 	}
 }

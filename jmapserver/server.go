@@ -55,7 +55,7 @@ type Limits struct {
 	Calls      int           // in a request; 0: 64
 	Get        int           // objects in a /get call, and ids of a query's results; 0: 1000
 	Set        int           // objects in a /set call; 0: 1000
-	Response   int64         // octets of the responses to a request, and of texts and headers read for them; 0: 64 MiB
+	Response   int64         // octets of the responses to a request, and of texts, headers, parts and referenced results for them; 0: 64 MiB
 	Message    int64         // octets of a message that is made or sent; 0: 100 MiB
 	Body       time.Duration // that the body of a request may take; 0: 10 min
 	Run        time.Duration // that running it may take after that; 0: 5 min

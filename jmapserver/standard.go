@@ -26,13 +26,13 @@ type object map[string]any
 type getResult struct {
 	AccountID jmap.ID  `json:"accountId"`
 	State     string   `json:"state"`
-	List      []object `json:"list"`
+	List      []any    `json:"list"` // objects, or their JSON
 	NotFound  []string `json:"notFound"`
 }
 
 // getting makes the result of a /get call with the ids asked for, each once, which are none for all. An error is requestTooLarge.
 func (c *call) getting(a *getArgs, seq store.ModSeq) (*getResult, []jmap.ID, error) {
-	res := &getResult{AccountID: a.AccountID, State: stateOf(seq), List: []object{}, NotFound: []string{}}
+	res := &getResult{AccountID: a.AccountID, State: stateOf(seq), List: []any{}, NotFound: []string{}}
 	if a.IDs == nil {
 		return res, nil, nil
 	}
