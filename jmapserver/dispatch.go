@@ -23,12 +23,17 @@ type method struct {
 	run        func(ctx context.Context, c *call, args json.RawMessage) (any, error)
 }
 
-// handle makes a method of a function with decoded arguments.
+// handle makes a method of a function with decoded arguments, which are checked if they have a method for it.
 func handle[A, R any](capability string, f func(ctx context.Context, c *call, a *A) (R, error)) method {
 	return method{capability, func(ctx context.Context, c *call, args json.RawMessage) (any, error) {
 		var a A
 		if err := jmap.DecodeArgs(args, &a); err != nil {
 			return nil, err
+		}
+		if v, ok := any(&a).(interface{ check() error }); ok {
+			if err := v.check(); err != nil {
+				return nil, err
+			}
 		}
 		return f(ctx, c, &a)
 	}}

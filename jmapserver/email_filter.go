@@ -1,9 +1,11 @@
 package jmapserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -62,8 +64,12 @@ type tested struct {
 
 type test func(t *tested) tri
 
-// maxQueries is how many words a filter can have altogether.
-const maxQueries = 200
+// Bounds of filters.
+const (
+	maxQueries        = 200  // words that differ, altogether
+	maxThreadKeywords = 20   // keywords of threads that differ, for each of which all mails are looked at
+	lookEach          = 4096 // mails after which a search looks whether it is to end
+)
 
 // finder finds Emails by a filter: by what is in memory, then by stored part trees, then by the index, and last by content.
 type finder struct {
@@ -77,7 +83,7 @@ type finder struct {
 func (q *emailQuerying) find(ctx context.Context) ([]*email, error) {
 	f := &finder{q: q}
 	prog, err := f.compile(q.filter)
-	if err != nil {
+	if err := cmp.Or(err, ctx.Err()); err != nil {
 		return nil, err
 	}
 	f.answers = make([]search.Result, len(f.queries))
@@ -91,7 +97,11 @@ func (q *emailQuerying) find(ctx context.Context) ([]*email, error) {
 	list := make([]*email, 0, q.m.n/4)
 	open := map[*email]bool{} // those not decided
 	t := &tested{}
+	seen := 0
 	for t.e = range q.m.all() {
+		if seen++; seen%lookEach == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		switch prog(t) {
 		case yes:
 			list = append(list, t.e)
@@ -291,17 +301,24 @@ func (f *finder) keywords(c *emailCondition) (tests []test, err error) {
 		has := f.q.keyword(name)
 		return func(e *email) bool { return !has(e) }
 	})
-	add(c.AllInThreadHaveKeyword, func(name string) func(e *email) bool {
-		t := f.q.threadKeyword(name)
-		return func(e *email) bool { return !t.lacks[e.number] }
+	thread := func(name *string, make func(k *threadKeyword) func(e *email) bool) {
+		if name == nil || err != nil {
+			return
+		}
+		if len(f.q.threads) >= maxThreadKeywords && f.q.threads[strings.ToLower(*name)] == nil {
+			err = jmap.Errorf(jmap.ErrorUnsupportedFilter, "a filter can have %d keywords of threads", maxThreadKeywords)
+			return
+		}
+		add(name, func(name string) func(e *email) bool { return make(f.q.threadKeyword(name)) })
+	}
+	thread(c.AllInThreadHaveKeyword, func(k *threadKeyword) func(e *email) bool {
+		return func(e *email) bool { return !k.lacks[e.number] }
 	})
-	add(c.SomeInThreadHaveKeyword, func(name string) func(e *email) bool {
-		t := f.q.threadKeyword(name)
-		return func(e *email) bool { return t.has[e.number] }
+	thread(c.SomeInThreadHaveKeyword, func(k *threadKeyword) func(e *email) bool {
+		return func(e *email) bool { return k.has[e.number] }
 	})
-	add(c.NoneInThreadHaveKeyword, func(name string) func(e *email) bool {
-		t := f.q.threadKeyword(name)
-		return func(e *email) bool { return !t.has[e.number] }
+	thread(c.NoneInThreadHaveKeyword, func(k *threadKeyword) func(e *email) bool {
+		return func(e *email) bool { return !k.has[e.number] }
 	})
 	return tests, err
 }
@@ -322,9 +339,18 @@ func (f *finder) attachment(want bool) test {
 
 // words makes tests of the conditions that look into texts.
 func (f *finder) words(c *emailCondition) (tests []test, err error) {
+	add := func(s search.Query) error {
+		tests = append(tests, f.query(s))
+		if len(f.queries) > maxQueries || len(tests) > maxQueries {
+			return jmap.Errorf(jmap.ErrorUnsupportedFilter, "a filter can have %d words", maxQueries)
+		}
+		return nil
+	}
 	for _, w := range c.texts() {
-		for _, word := range searchWords(w.text) {
-			tests = append(tests, f.query(search.Query{Field: w.field, Needle: word}))
+		for word := range searchWords(w.text) {
+			if err := add(search.Query{Field: w.field, Needle: word}); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if c.Header != nil {
@@ -336,12 +362,9 @@ func (f *finder) words(c *emailCondition) (tests []test, err error) {
 		if len(h) == 2 {
 			needle = h[1]
 		}
-		tests = append(tests, f.query(search.Query{Field: search.FieldHeader, Name: h[0], Needle: needle}))
+		err = add(search.Query{Field: search.FieldHeader, Name: h[0], Needle: needle})
 	}
-	if len(f.queries) > maxQueries {
-		return nil, jmap.Errorf(jmap.ErrorUnsupportedFilter, "a filter can have %d words", maxQueries)
-	}
-	return tests, nil
+	return tests, err
 }
 
 // textCondition is a condition that looks into texts.
@@ -392,27 +415,30 @@ func (f *finder) query(s search.Query) test {
 
 // searchWords splits what is looked for: RFC 8621 4.4.1: phrases in quotes, in which a backslash escapes, and words between white
 // space. A quote that is not closed is a character as any other.
-func searchWords(s string) (words []string) {
-	for {
-		s = strings.TrimLeft(s, " \t\r\n")
-		if s == "" {
-			return words
-		}
-		if s[0] == '"' || s[0] == '\'' {
-			if phrase, rest, ok := quoted(s); ok {
-				if phrase != "" {
-					words = append(words, phrase)
-				}
-				s = rest
-				continue
+func searchWords(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for {
+			s = strings.TrimLeft(s, " \t\r\n")
+			if s == "" {
+				return
 			}
+			if s[0] == '"' || s[0] == '\'' {
+				if phrase, rest, ok := quoted(s); ok {
+					if s = rest; phrase != "" && !yield(phrase) {
+						return
+					}
+					continue
+				}
+			}
+			n := strings.IndexAny(s, " \t\r\n")
+			if n < 0 {
+				n = len(s)
+			}
+			if !yield(s[:n]) {
+				return
+			}
+			s = s[n:]
 		}
-		n := strings.IndexAny(s, " \t\r\n")
-		if n < 0 {
-			n = len(s)
-		}
-		words = append(words, s[:n])
-		s = s[n:]
 	}
 }
 

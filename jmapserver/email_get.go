@@ -56,6 +56,16 @@ type emailPlan struct {
 	common  bool                            // common header fields are enough
 }
 
+// maxProperties is how many properties can be asked for, of Emails and of parts each.
+const maxProperties = 200
+
+func checkProperties(argument string, props []string) error {
+	if len(props) > maxProperties {
+		return jmap.Errorf(jmap.ErrorInvalidArguments, "%s can have %d names, not %d", argument, maxProperties, len(props))
+	}
+	return nil
+}
+
 // newEmailPlan checks properties; an error is invalidArguments.
 func newEmailPlan(props, defaults []string, o bodyOptions) (*emailPlan, error) {
 	if props == nil {
@@ -64,6 +74,9 @@ func newEmailPlan(props, defaults []string, o bodyOptions) (*emailPlan, error) {
 	p := &emailPlan{bodyOptions: o, headers: map[string]*jmap.HeaderProperty{}, common: true, parts: bodyDefaults}
 	if o.MaxBodyValueBytes < 0 {
 		return nil, jmap.Errorf(jmap.ErrorInvalidArguments, "maxBodyValueBytes is negative")
+	}
+	if err := checkProperties("properties", props); err != nil {
+		return nil, err
 	}
 	for _, name := range props {
 		if slices.Contains(p.props, name) {
@@ -75,6 +88,9 @@ func newEmailPlan(props, defaults []string, o bodyOptions) (*emailPlan, error) {
 		}
 	}
 	if o.BodyProperties != nil {
+		if err := checkProperties("bodyProperties", *o.BodyProperties); err != nil {
+			return nil, err
+		}
 		p.parts = nil
 		for _, name := range *o.BodyProperties {
 			if err := p.addToParts(name); err != nil {

@@ -1,7 +1,9 @@
 package jmapserver
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -75,5 +77,66 @@ func TestAnswersAreCountedWhileTheyGrow(t *testing.T) {
 	x.fails("Email/get", `{"ids": ["M1", "M2"], "properties": ["keywords", "mailboxIds", "receivedAt"]}`, jmap.ErrorRequestTooLarge)
 	if l := x.emails(`{"ids": ["M1"], "properties": ["keywords", "mailboxIds", "receivedAt"]}`); len(l) != 1 {
 		t.Errorf("one: %v", l)
+	}
+}
+
+// TestBoundsOfCalls: what makes a call slow can be there only so often.
+func TestBoundsOfCalls(t *testing.T) {
+	x := newTester(t)
+	for i := range 3 {
+		x.add("Inbox", fmt.Sprintf("Subject: w%d\n\nx\n", i), store.NewMessage{})
+	}
+	header := func(n int) string { return list(n, `"header:X-%d"`) }
+	sort := func(n int) string { return list(n, `{"property": "hasKeyword", "keyword": "k%d"}`) }
+	filter := func(n int, format string) string { return `{"operator": "OR", "conditions": ` + list(n, format) + `}` }
+	words := func(n int) string {
+		return strings.Trim(strings.NewReplacer(`"`, "", ",", "").Replace(list(n, `"w%d"`)), "[]")
+	}
+	for _, c := range []struct {
+		method, args string
+		most         int
+		of           func(n int) string
+		want         string
+	}{
+		{"Email/get", `{"ids": ["M1"], "properties": %s}`, 199, header, jmap.ErrorInvalidArguments}, // and the id
+		{"Email/get", `{"ids": ["M1"], "bodyProperties": %s}`, 200, header, jmap.ErrorInvalidArguments},
+		{"Email/parse", `{"blobIds": ["B1"], "properties": %s}`, 200, header, jmap.ErrorInvalidArguments},
+		{"Email/query", `{"sort": %s}`, 20, sort, jmap.ErrorUnsupportedSort},
+		{"Email/queryChanges", `{"sinceQueryState": "0", "sort": %s}`, 20, sort, jmap.ErrorUnsupportedSort},
+		{"Mailbox/query", `{"sort": %s}`, 20, func(n int) string { return list(n, `{"property": "name", "keyword": "%d"}`) }, jmap.ErrorUnsupportedSort},
+		{"Email/query", `{"filter": %s}`, 20, func(n int) string { return filter(n, `{"allInThreadHaveKeyword": "k%d"}`) }, jmap.ErrorUnsupportedFilter},
+		{"Email/query", `{"filter": %s}`, 200, func(n int) string { return filter(n, `{"subject": "w%d"}`) }, jmap.ErrorUnsupportedFilter},
+		{"Email/query", `{"filter": {"subject": "%s"}}`, 200, words, jmap.ErrorUnsupportedFilter},
+		{"SearchSnippet/get", `{"emailIds": ["M1"], "filter": {"subject": "%s"}}`, 200, words, jmap.ErrorUnsupportedFilter},
+	} {
+		if in := x.one(c.method, fmt.Sprintf(c.args, c.of(c.most))); in.Name == "error" && c.method != "Email/queryChanges" {
+			t.Errorf("%s: %d are refused: %s", c.method, c.most, in.Args)
+		}
+		x.fails(c.method, fmt.Sprintf(c.args, c.of(c.most+1)), c.want)
+	}
+	// The keywords of a filter may be more often there if they are the same.
+	if in := x.one("Email/query", `{"filter": `+filter(300, `{"noneInThreadHaveKeyword": "k", "minSize": %d}`)+`}`); in.Name == "error" {
+		t.Errorf("%s", in.Args)
+	}
+}
+
+// TestFindEnds: a search that is to end does.
+func TestFindEnds(t *testing.T) {
+	x := newTester(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	b := &batch{request: &request{s: x.server, user: User{Account: "mjl"}}}
+	c := &call{batch: b}
+	m, err := c.open(ctx, x.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.opened.Release()
+	q, err := c.newEmailQuery(m, nil, nil, emailQueryOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := q.find(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -214,7 +214,7 @@ func TestSearchWords(t *testing.T) {
 	for in, want := range map[string][]string{
 		"": nil, " a  b ": {"a", "b"}, `"a b" c`: {"a b", "c"}, `'a "b' "c\"d"`: {`a "b`, `c"d`}, `don't`: {"don't"}, `'tis the`: {"'tis", "the"}, `""`: nil, `"a`: {`"a`},
 	} {
-		if got := searchWords(in); !slices.Equal(got, want) {
+		if got := slices.Collect(searchWords(in)); !slices.Equal(got, want) {
 			t.Errorf("%q: got %q", in, got)
 		}
 	}

@@ -56,7 +56,7 @@ func (n *needles) add(f *jmap.Filter[emailCondition]) {
 		return
 	}
 	for _, w := range f.Condition.texts() {
-		for _, word := range searchWords(w.text) {
+		for word := range searchWords(w.text) {
 			if word = search.Fold(word); word == "" {
 				continue
 			}

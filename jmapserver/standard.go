@@ -188,6 +188,18 @@ type queryArgs struct {
 	CalculateTotal bool              `json:"calculateTotal"`
 }
 
+func (a *queryArgs) check() error { return checkSort(a.Sort) }
+
+// maxComparators is how many keys results can be sorted by.
+const maxComparators = 20
+
+func checkSort(by []jmap.Comparator) error {
+	if len(by) > maxComparators {
+		return jmap.Errorf(jmap.ErrorUnsupportedSort, "results can be sorted by %d comparators, not %d", maxComparators, len(by))
+	}
+	return nil
+}
+
 type queryResult struct {
 	AccountID           jmap.ID   `json:"accountId"`
 	QueryState          string    `json:"queryState"`
@@ -245,6 +257,8 @@ type queryChangesArgs struct {
 	UpToID          *jmap.ID          `json:"upToId"`
 	CalculateTotal  bool              `json:"calculateTotal"`
 }
+
+func (a *queryChangesArgs) check() error { return checkSort(a.Sort) }
 
 type queryChangesResult struct {
 	AccountID     jmap.ID          `json:"accountId"`
