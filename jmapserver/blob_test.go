@@ -199,8 +199,8 @@ func TestEventSource(t *testing.T) {
 	for range maxStreams - 1 {
 		x.events(ctx, url+"types=*&closeafter=no&ping=0", "")
 	}
-	if e := x.events(ctx, url+"types=*&closeafter=no&ping=0", ""); e.res.StatusCode != http.StatusTooManyRequests {
-		t.Error(e.res.StatusCode)
+	if e := x.events(ctx, url+"types=*&closeafter=no&ping=0", ""); e.res.StatusCode != http.StatusTooManyRequests || e.res.Header.Get("Retry-After") != "5" {
+		t.Error(e.res.StatusCode, e.res.Header)
 	}
 	out.Store(true)
 	if q := (&request{login: login, r: httptest.NewRequest("GET", "/", nil)}); q.stillIn() {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mox/jmap"
+	"mox/queue"
 	"mox/store"
 )
 
@@ -139,4 +140,67 @@ func TestFindEnds(t *testing.T) {
 	if _, err := q.find(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// countingQueue counts what a queue is asked.
+type countingQueue struct {
+	Queue
+	lists, ended int
+}
+
+func (q *countingQueue) List(ctx context.Context, f queue.Filter, s queue.Sort) ([]queue.Message, error) {
+	q.lists++
+	return q.Queue.List(ctx, f, s)
+}
+
+func (q *countingQueue) Ended(ctx context.Context, id int64) (queue.RetiredMessage, error) {
+	q.ended++
+	return q.Queue.Ended(ctx, id)
+}
+
+// TestQueueIsAskedSeldom: once for all submissions, and of those that have left it not with every call.
+func TestQueueIsAskedSeldom(t *testing.T) {
+	counted := &countingQueue{}
+	w := newWriter(t, func(c *Config) {
+		counted.Queue = c.Queue
+		c.Queue = counted
+	})
+	for range 3 {
+		email := w.draft(`, "from": [{"email": "mjl@mx.example"}], "to": [{"email": "far@b.example"}]`)
+		w.set("EmailSubmission/set", fmt.Sprintf(`{"create": {"k": {"identityId": %q, "emailId": %q}}}`, w.identity(), email)).id(t)
+	}
+	get := func(when string, lists, ended int, status string) {
+		t.Helper()
+		counted.lists, counted.ended = 0, 0
+		var r struct {
+			List []struct{ DeliveryStatus map[string]delivered }
+		}
+		w.one2("EmailSubmission/get", `{"ids": null, "properties": ["deliveryStatus"]}`, &r)
+		if counted.lists != lists || counted.ended != ended {
+			t.Errorf("%s: the queue was asked %d times for what is there and %d times for what is not, want %d and %d", when, counted.lists, counted.ended, lists, ended)
+		}
+		for _, s := range r.List {
+			if got := s.DeliveryStatus["far@b.example"].Delivered; got != status {
+				t.Errorf("%s: got %s, want %s", when, got, status)
+			}
+		}
+	}
+	get("queued", 1, 0, deliveredQueued)
+	l, err := w.queue.List(t.Context(), queue.Filter{}, queue.Sort{})
+	if err != nil || len(l) != 3 {
+		t.Fatal(l, err)
+	}
+	for _, m := range l {
+		o := queue.Outcome{ID: m.ID, Action: queue.Delivered, Result: queue.Result{Success: true, Code: 250, Enhanced: "2.1.5"}}
+		if err := w.queue.Record(t.Context(), []queue.Outcome{o}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get("sent", 1, 3, deliveredUnknown)
+	get("first look for notifications", 1, 3, deliveredUnknown)
+	get("at once again", 0, 0, deliveredUnknown)
+	w.now = w.now.Add(dsnPause)
+	get("later", 1, 3, deliveredUnknown)
+	w.now = w.now.Add(dsnTime)
+	get("too late", 0, 0, deliveredUnknown)
 }

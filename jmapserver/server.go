@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -85,8 +86,9 @@ type Server struct {
 	methods map[string]method
 	mails   *mailsCache
 
-	mu      sync.Mutex
-	running map[slot]int
+	mu        sync.Mutex
+	running   map[slot]int
+	dsnLooked map[string]time.Time // when notifications of other servers were looked for, by account
 }
 
 // slot is what is limited for each account.
@@ -120,7 +122,7 @@ func New(c Config) *Server {
 		c.NextID = func() int64 { return 0 }
 	}
 	c.Log = mlog.New("jmapserver", c.Log)
-	return &Server{c: c, methods: methods(), mails: &mailsCache{accounts: map[string]*mailsEntry{}}, running: map[slot]int{}}
+	return &Server{c: c, methods: methods(), mails: &mailsCache{accounts: map[string]*mailsEntry{}}, running: map[slot]int{}, dsnLooked: map[string]time.Time{}}
 }
 
 // User is who calls.
@@ -269,12 +271,18 @@ func (q *request) read(limit int64) ([]byte, error) {
 	return b, nil
 }
 
+// retryAfter is what clients that ask too much at a time are told to wait.
+const retryAfter = 5 * time.Second
+
 // problem refuses the request as a whole.
 func (q *request) problem(err error) {
 	var p *jmap.Problem
 	if !errors.As(err, &p) {
 		q.s.c.Log.Error("serving request", "err", err, "cid", q.cid, "account", q.user.Account)
 		p = &jmap.Problem{Type: "about:blank", Status: http.StatusInternalServerError, Detail: fmt.Sprintf("internal error, see log lines with cid %x", q.cid)}
+	}
+	if p.Status == http.StatusTooManyRequests {
+		q.w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 	}
 	q.answer(p.Status, "application/problem+json", p)
 }

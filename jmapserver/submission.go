@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -118,11 +119,13 @@ func (c *call) submissions(ctx context.Context, acc *store.Account) (map[jmap.ID
 	if err != nil {
 		return nil, err
 	}
-	for id, s := range all {
-		if s.settled(c.s.c.Now()) {
-			continue
-		}
-		changed, err := c.refresh(ctx, s)
+	ask := c.toAsk(all)
+	waiting, err := c.waiting(ctx, slices.Collect(maps.Values(ask))...)
+	if err != nil {
+		return nil, err
+	}
+	for id, s := range ask {
+		changed, err := c.refresh(ctx, s, waiting)
 		if err != nil {
 			return nil, err
 		}
@@ -135,36 +138,78 @@ func (c *call) submissions(ctx context.Context, acc *store.Account) (map[jmap.ID
 	return all, nil
 }
 
-// dsnTime is for how long notifications of other servers are looked for.
-const dsnTime = 5 * 24 * time.Hour
+// toAsk are the submissions that the queue is asked about now: those that were in it, and in a while again those of which
+// other servers may tell.
+func (c *call) toAsk(all map[jmap.ID]*submission) map[jmap.ID]*submission {
+	ask, told := map[jmap.ID]*submission{}, map[jmap.ID]*submission{}
+	for id, s := range all {
+		switch s.expects(c.s.c.Now()) {
+		case expectQueue:
+			ask[id] = s
+		case expectDSN:
+			told[id] = s
+		}
+	}
+	if len(told) > 0 && c.s.dsnDue(c.user.Account) {
+		maps.Copy(ask, told)
+	}
+	return ask
+}
 
-// settled tells whether nothing more will be heard of it.
-func (s *submission) settled(now time.Time) bool {
-	if s.UndoStatus == undoPending {
+const (
+	dsnTime  = 5 * 24 * time.Hour // for so long notifications of other servers are looked for
+	dsnPause = 10 * time.Second   // between looking for them, for an account
+)
+
+// dsnDue tells whether notifications for an account are to be looked for, at most once in dsnPause.
+func (s *Server) dsnDue(account string) bool {
+	now := s.c.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.dsnLooked, func(_ string, at time.Time) bool { return now.Sub(at) >= dsnPause })
+	if _, ok := s.dsnLooked[account]; ok {
 		return false
 	}
+	s.dsnLooked[account] = now
+	return true
+}
+
+// expecting is from where more can be heard of a submission.
+type expecting uint8
+
+const (
+	expectNothing expecting = iota
+	expectDSN               // from other servers
+	expectQueue
+)
+
+// expects tells from where more can be heard of it.
+func (s *submission) expects(now time.Time) expecting {
+	if s.UndoStatus == undoPending {
+		return expectQueue
+	}
+	e := expectNothing
 	late := now.Sub(s.SendAt.Time) > dsnTime
 	for _, q := range s.Queued {
 		switch d := s.Delivery[q.Email]; {
 		case d == nil:
-		case d.Delivered == deliveredQueued, d.Delivered == deliveredUnknown && !late:
-			return false
+		case d.Delivered == deliveredQueued:
+			return expectQueue
+		case d.Delivered == deliveredUnknown && !late:
+			e = expectDSN
 		}
 	}
-	return true
+	return e
 }
 
-// refresh takes in what the queue knows.
-func (c *call) refresh(ctx context.Context, s *submission) (changed bool, err error) {
-	waiting, err := c.waiting(ctx, s)
-	if err != nil {
-		return false, err
-	}
+// refresh takes in what the queue knows; waiting are its messages that are there.
+func (c *call) refresh(ctx context.Context, s *submission, waiting map[int64]*queue.Message) (changed bool, err error) {
+	left := slices.ContainsFunc(s.Queued, func(q queuedRcpt) bool { return waiting[q.ID] == nil })
 	undo := undoFinal
 	switch {
 	case s.UndoStatus == undoCanceled:
 		undo = undoCanceled
-	case len(s.Queued) > 0 && len(s.Queued) == len(s.Envelope.RcptTo) && len(waiting) == len(s.Queued):
+	case len(s.Queued) > 0 && len(s.Queued) == len(s.Envelope.RcptTo) && !left:
 		undo = undoPending
 	}
 	changed = undo != s.UndoStatus
@@ -181,22 +226,26 @@ func (c *call) refresh(ctx context.Context, s *submission) (changed bool, err er
 	return changed, nil
 }
 
-// waiting returns the messages of a submission that are in the queue.
-func (c *call) waiting(ctx context.Context, s *submission) (map[int64]*queue.Message, error) {
-	if len(s.Queued) == 0 {
-		return nil, nil
-	}
-	f := queue.Filter{Account: c.user.Account}
-	for _, q := range s.Queued {
-		f.IDs = append(f.IDs, q.ID)
-	}
-	l, err := c.s.c.Queue.List(ctx, f, queue.Sort{})
-	if err != nil {
-		return nil, err
+// waitingBatch is how many messages the queue is asked about at a time.
+const waitingBatch = 5000
+
+// waiting returns the messages of submissions that are in the queue.
+func (c *call) waiting(ctx context.Context, of ...*submission) (map[int64]*queue.Message, error) {
+	var ids []int64
+	for _, s := range of {
+		for _, q := range s.Queued {
+			ids = append(ids, q.ID)
+		}
 	}
 	m := map[int64]*queue.Message{}
-	for i := range l {
-		m[l[i].ID] = &l[i]
+	for some := range slices.Chunk(ids, waitingBatch) {
+		l, err := c.s.c.Queue.List(ctx, queue.Filter{Account: c.user.Account, IDs: some}, queue.Sort{})
+		if err != nil {
+			return nil, err
+		}
+		for i := range l {
+			m[l[i].ID] = &l[i]
+		}
 	}
 	return m, nil
 }

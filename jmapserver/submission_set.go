@@ -390,7 +390,10 @@ func (s *submissionSetting) send(ctx context.Context, m *outgoing, req *submit.R
 		s.s.c.Queue.Watch(q.ID)
 		sub.Queued = append(sub.Queued, queuedRcpt{email, q.ID})
 	}
-	_, err = s.refresh(ctx, sub)
+	waiting, err := s.waiting(ctx, sub)
+	if err == nil {
+		_, err = s.refresh(ctx, sub, waiting)
+	}
 	if err != nil {
 		// It is sent all the same.
 		s.s.c.Log.Error("looking for a submission in the queue", "err", err, "cid", s.cid, "account", s.user.Account)
