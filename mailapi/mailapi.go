@@ -95,5 +95,5 @@ func (s *Server) Login(w http.ResponseWriter, r *http.Request, cid int64) (jmaps
 	if !ok {
 		return jmapserver.User{}, errRefused
 	}
-	return jmapserver.User{Account: who.Account, Login: who.Login}, nil
+	return jmapserver.User{Account: who.Account, Login: who.Login, Page: true}, nil
 }

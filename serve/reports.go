@@ -52,14 +52,24 @@ func (s *Server) buildReports() {
 // reportClient sends reports to URLs that other domains name: it must not reach what is
 // only for us.
 func (s *Server) reportClient() *http.Client {
+	return &http.Client{Transport: s.publicTransport(), Timeout: time.Minute}
+}
+
+// publicTransport calls URLs that others name, at addresses that are not only for us.
+func (s *Server) publicTransport() *http.Transport {
 	d := net.Dialer{Timeout: 30 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
-		a, err := netip.ParseAddrPort(address)
-		if ip := a.Addr().Unmap(); err != nil || !ip.IsGlobalUnicast() || ip.IsPrivate() || s.Config.Snapshot().IsOwnIP(ip) {
+		if a, err := netip.ParseAddrPort(address); err != nil || !s.isForeign(a.Addr()) {
 			return fmt.Errorf("address %s is not public", address)
 		}
 		return nil
 	}}
-	return &http.Client{Transport: mtasts.NewTransport(s.Resolver, s.Config.Snapshot().RootCAs, d.DialContext), Timeout: time.Minute}
+	return mtasts.NewTransport(s.Resolver, s.Config.Snapshot().RootCAs, d.DialContext)
+}
+
+// isForeign tells whether an address is public and not one of this machine.
+func (s *Server) isForeign(a netip.Addr) bool {
+	ip := a.Unmap().WithZone("")
+	return isPublic(ip) && !s.Config.Snapshot().IsOwnIP(ip)
 }
 
 // reportPriority has reports wait for mail of people.
