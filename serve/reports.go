@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"mox/dkim"
@@ -57,13 +56,20 @@ func (s *Server) reportClient() *http.Client {
 
 // publicTransport calls URLs that others name, at addresses that are not only for us.
 func (s *Server) publicTransport() *http.Transport {
-	d := net.Dialer{Timeout: 30 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
-		if a, err := netip.ParseAddrPort(address); err != nil || !s.isForeign(a.Addr()) {
-			return fmt.Errorf("address %s is not public", address)
+	connect := (&net.Dialer{Timeout: 30 * time.Second}).DialContext
+	if s.Dial != nil {
+		connect = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return s.Dial(ctx, netip.Addr{}, network, address)
 		}
-		return nil
-	}}
-	return mtasts.NewTransport(s.Resolver, s.Config.Snapshot().RootCAs, d.DialContext)
+	}
+	// What is dialed is an address: names have been looked up.
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if a, err := netip.ParseAddrPort(address); err != nil || !s.isForeign(a.Addr()) {
+			return nil, fmt.Errorf("address %s is not public", address)
+		}
+		return connect(ctx, network, address)
+	}
+	return mtasts.NewTransport(s.Resolver, s.Config.Snapshot().RootCAs, dial)
 }
 
 // isForeign tells whether an address is public and not one of this machine.

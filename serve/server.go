@@ -71,7 +71,7 @@ type Options struct {
 	Version   string
 	Feed      updates.Feed // of newer versions, unless mox.conf has one; zero: none
 
-	// Dial makes connections to other mail servers, from source unless that is invalid. Nil:
+	// Dial makes connections to other mail servers, and to URLs that others name, from source unless that is invalid. Nil:
 	// over the network.
 	Dial func(ctx context.Context, source netip.Addr, network, address string) (net.Conn, error)
 	// Loopback allows mail for other servers to be sent to loopback addresses: for tests.
