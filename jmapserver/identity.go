@@ -167,23 +167,7 @@ func identityGet(ctx context.Context, c *call, a *getArgs) (*getResult, error) {
 	if a.IDs == nil {
 		ids = all.ids
 	}
-	for _, id := range ids {
-		i := all.byID[id]
-		if i == nil {
-			res.notFound(id)
-			continue
-		}
-		o, err := i.object(id)
-		if err != nil {
-			return nil, err
-		}
-		picked, err := pick(o, props)
-		if err != nil {
-			return nil, err
-		}
-		res.List = append(res.List, picked)
-	}
-	return res, nil
+	return res, addKept(res, ids, all.byID, props)
 }
 
 // identityChanges is Identity/changes, RFC 8621 6.2.

@@ -152,3 +152,29 @@ func keptChanges(ctx context.Context, acc *store.Account, k kept, a *changesArgs
 	}
 	return res, nil
 }
+
+// keptObject is what a kept object is for clients.
+type keptObject interface {
+	object(id jmap.ID) (map[string]json.RawMessage, error)
+}
+
+// addKept adds objects to the result of a /get call, with the properties that were asked for.
+func addKept[T keptObject](res *getResult, ids []jmap.ID, all map[jmap.ID]T, props []string) error {
+	for _, id := range ids {
+		v, ok := all[id]
+		if !ok {
+			res.notFound(id)
+			continue
+		}
+		o, err := v.object(id)
+		if err != nil {
+			return err
+		}
+		picked, err := pick(o, props)
+		if err != nil {
+			return err
+		}
+		res.List = append(res.List, picked)
+	}
+	return nil
+}

@@ -269,23 +269,7 @@ func submissionGet(ctx context.Context, c *call, a *getArgs) (*getResult, error)
 			return nil, err
 		}
 	}
-	for _, id := range ids {
-		s := all[id]
-		if s == nil {
-			res.notFound(id)
-			continue
-		}
-		o, err := s.object(id)
-		if err != nil {
-			return nil, err
-		}
-		picked, err := pick(o, props)
-		if err != nil {
-			return nil, err
-		}
-		res.List = append(res.List, picked)
-	}
-	return res, nil
+	return res, addKept(res, ids, all, props)
 }
 
 // submissionChanges is EmailSubmission/changes, RFC 8621 7.2.

@@ -43,35 +43,49 @@ func (b *Bodies) parse(parts []*Part, multipart string, alternative bool, text, 
 		case !p.inlineBody(i, multipart):
 			b.Attachments = append(b.Attachments, p)
 		case multipart == "alternative":
-			switch p.MediaType() {
-			case "text/plain":
-				add(text, p)
-			case "text/html":
-				add(html, p)
-			default:
-				b.Attachments = append(b.Attachments, p)
-			}
+			b.choice(p, text, html)
 		default:
 			if alternative && p.MediaType() == "text/plain" {
 				html = nil
 			} else if alternative && p.MediaType() == "text/html" {
 				text = nil
 			}
-			add(text, p)
-			add(html, p)
-			if (text == nil || html == nil) && p.inlineMedia() {
-				b.Attachments = append(b.Attachments, p)
-			}
+			b.shown(p, text, html)
 		}
 	}
-	if multipart != "alternative" || text == nil || html == nil {
-		return
+	if multipart == "alternative" && text != nil && html != nil {
+		forBoth(text, textBefore, html, htmlBefore)
 	}
-	// Where there is only one of the two, it is for both.
-	if len(*text) == textBefore && len(*html) != htmlBefore {
-		*text = append(*text, (*html)[htmlBefore:]...)
-	} else if len(*html) == htmlBefore && len(*text) != textBefore {
-		*html = append(*html, (*text)[textBefore:]...)
+}
+
+// choice adds a part of a multipart/alternative.
+func (b *Bodies) choice(p *Part, text, html *[]*Part) {
+	switch p.MediaType() {
+	case "text/plain":
+		add(text, p)
+	case "text/html":
+		add(html, p)
+	default:
+		b.Attachments = append(b.Attachments, p)
+	}
+}
+
+// shown adds a part that is shown, in both forms where there are both.
+func (b *Bodies) shown(p *Part, text, html *[]*Part) {
+	add(text, p)
+	add(html, p)
+	if (text == nil || html == nil) && p.inlineMedia() {
+		b.Attachments = append(b.Attachments, p)
+	}
+}
+
+// forBoth makes what an alternative had for one of the lists only be for both.
+func forBoth(text *[]*Part, textBefore int, html *[]*Part, htmlBefore int) {
+	newText, newHTML := (*text)[textBefore:], (*html)[htmlBefore:]
+	if len(newText) == 0 {
+		*text = append(*text, newHTML...)
+	} else if len(newHTML) == 0 {
+		*html = append(*html, newText...)
 	}
 }
 

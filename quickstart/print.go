@@ -74,25 +74,26 @@ func (r *Result) Print(w io.Writer) error {
 	return err
 }
 
-// pageURLs are where account and admin pages are; those on localhost are for this machine only.
-func (r *Result) pageURLs() (account, admin string) {
+// pageURLs are where webmail, account and admin pages are; those on localhost are for this machine only.
+func (r *Result) pageURLs() (webmail, account, admin string) {
 	base := "http://localhost"
 	if port := r.Snapshot.Listeners["internal"].AdminHTTP.Port; port != 80 {
 		base += fmt.Sprintf(":%d", port)
 	}
-	account, admin = base+"/", base+"/admin/"
+	webmail, account, admin = base+"/webmail/", base+"/", base+"/admin/"
 	if r.Snapshot.Listeners["public"].AccountHTTPS.Enabled {
 		account = "https://" + r.Snapshot.Hostname.ASCII + "/"
+		webmail = account + "webmail/"
 	}
-	return account, admin
+	return webmail, account, admin
 }
 
 func (r *Result) printAccounts(b *bytes.Buffer) error {
 	fmt.Fprintf(b, "\n# Passwords\n\n")
 	wrap(b, "", "", "They are shown here once, and kept in quickstart.log, which only its owner can read: remove it, or the lines, when you have them elsewhere. mox itself keeps only hashes.")
-	fmt.Fprintf(b, "\nFor administration:\n\n    %s\n\nFor %s, in mail programs and the account pages:\n\n    %s\n\n", r.AdminPassword, r.Plan.Address, r.AccountPassword)
-	account, admin := r.pageURLs()
-	wrap(b, "", "", fmt.Sprintf("The account pages are at %s, the admin pages at %s. What is on localhost is for this machine only: docs/web.md tells how to reach it from elsewhere.", account, admin))
+	fmt.Fprintf(b, "\nFor administration:\n\n    %s\n\nFor %s, in mail programs, the webmail and the account pages:\n\n    %s\n\n", r.AdminPassword, r.Plan.Address, r.AccountPassword)
+	webmail, account, admin := r.pageURLs()
+	wrap(b, "", "", fmt.Sprintf("The webmail is at %s, the account pages are at %s, the admin pages at %s. What is on localhost is for this machine only: docs/web.md tells how to reach it from elsewhere.", webmail, account, admin))
 	fmt.Fprintf(b, "\n# Mail programs\n\n")
 	wrap(b, "", "", "Most find these by themselves, given address and password.")
 	fmt.Fprintf(b, "\n")
@@ -190,7 +191,7 @@ func (r *Result) Steps() []Step {
 	l = append(l, Step{Text: "Add the DNS records."})
 	l = append(l, r.startSteps()...)
 	if !p.Options.ExistingWebserver {
-		l = append(l, Step{Text: "Log in to the account pages, where users change their passwords and find settings for mail programs, once the certificate is there: https://" + p.Hostname.ASCII + "/"})
+		l = append(l, Step{Text: "Once the certificate is there, read and write mail in the webmail, https://" + p.Hostname.ASCII + "/webmail/, and log in to the account pages, where users change their passwords and find settings for mail programs: https://" + p.Hostname.ASCII + "/"})
 	}
 	return append(l,
 		Step{Text: "Look whether DNS and the way to this server are as they should be, some minutes later.", Commands: []string{p.command("config dnscheck " + p.Address.Domain.ASCII)}},

@@ -301,7 +301,7 @@ func localOverview(snap *config.Snapshot, version string) *webserver.Overview {
 		{l.IMAPS.Enabled, webserver.OverviewService{Name: "IMAPS", Port: l.IMAPS.Port, Security: "TLS", Use: "read mail"}},
 		{l.WebserverHTTP.Enabled, webserver.OverviewService{Name: "HTTP", Port: l.WebserverHTTP.Port, Security: "none", Use: "this overview"}},
 		{l.WebAPIHTTP.Enabled, webserver.OverviewService{Name: "HTTP API", Port: l.WebAPIHTTP.Port, Security: "none", Use: "send mail from programs, at path " + l.WebAPIHTTP.Path}},
-		{l.JMAPHTTP.Enabled, webserver.OverviewService{Name: "JMAP", Port: l.JMAPHTTP.Port, Security: "none", Use: "read and send mail, session at path " + l.JMAPHTTP.Path + "session"}},
+		{l.JMAPHTTP.Enabled, webserver.OverviewService{Name: "JMAP", Port: l.JMAPHTTP.Port, Security: "none", Use: "read and send mail, at path " + l.JMAPHTTP.Path}},
 	} {
 		if s.enabled {
 			o.Services = append(o.Services, s.OverviewService)

@@ -68,6 +68,10 @@ Listeners:
 			Enabled: true
 		AdminHTTPS:
 			Enabled: true
+		WebmailHTTP:
+			Enabled: true
+		JMAPHTTP:
+			Enabled: true
 		AutoconfigHTTPS:
 			Enabled: true
 		WebserverHTTP:

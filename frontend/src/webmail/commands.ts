@@ -1,5 +1,7 @@
 // What can be done, by keys, by the palette and by buttons.
 import { signal } from '@preact/signals'
+import { count } from '../shared/format.ts'
+import { say } from '../shared/ui.tsx'
 import { archive, currentRows, emailsForGood, fail, hasCurrent, inTrash, junk, markRead, notJunk, star, trash, undo, undoable } from './actions.ts'
 import { begin, newKey } from './composing.ts'
 import { empty } from './draft.ts'
@@ -98,6 +100,11 @@ function toggle(): void {
 	if (id) select(id, !selected.value.has(id), false)
 }
 
+// everything selects all conversations of the list, and tells how many these are.
+export function everything(): void {
+	selectAll().then(n => say(n < rows.value.total ? `The newest ${count(n, 'conversation')} are selected: more cannot be at once.` : `${count(n, 'conversation')} selected.`), err => fail('Not selected', err))
+}
+
 export const commands: Command[] = [
 	{ group: 'Go', name: 'Next conversation', keys: ['j', 'ArrowDown'], run: () => step(1) },
 	{ group: 'Go', name: 'Conversation before', keys: ['k', 'ArrowUp'], run: () => step(-1) },
@@ -109,7 +116,7 @@ export const commands: Command[] = [
 	{ group: 'Go', name: 'Go to sent', keys: ['g t'], run: () => goTo('sent') },
 	{ group: 'Go', name: 'Go to the archive', keys: ['g a'], run: () => goTo('archive') },
 	{ group: 'Conversations', name: 'Select, or not', keys: ['x'], run: toggle, able: hasCurrent },
-	{ group: 'Conversations', name: 'Select all', keys: ['* a'], run: () => void selectAll().catch(err => fail('Not selected', err)), able: () => rows.value.total > 0 },
+	{ group: 'Conversations', name: 'Select all', keys: ['* a'], run: everything, able: () => rows.value.total > 0 },
 	{ group: 'Conversations', name: 'Archive', keys: ['e'], run: () => void archive(), able: hasCurrent },
 	{ group: 'Conversations', name: 'Delete', keys: ['#', 'Delete'], run: remove, able: hasCurrent },
 	{ group: 'Conversations', name: 'Junk, or not', keys: ['!'], run: () => void (inJunk() ? notJunk() : junk()), able: hasCurrent },

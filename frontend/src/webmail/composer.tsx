@@ -1,5 +1,5 @@
 // The page part in which a message is written.
-import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { bytes } from '../shared/format.ts'
 import { Button, Problem } from '../shared/ui.tsx'
 import { format, lastPart, suggest } from './addresses.ts'
@@ -105,7 +105,8 @@ function Writing({ d }: { d: Draft }) {
 	const subject = useId()
 	const textId = useId()
 	const title = d.subject.trim() || 'New message'
-	useEffect(() => {
+	// Before the next key: what is typed belongs here.
+	useLayoutEffect(() => {
 		if (d.to === '') box.current?.querySelector<HTMLInputElement>('input[name=to]')?.focus()
 		else {
 			text.current?.focus()

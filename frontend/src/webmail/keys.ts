@@ -1,20 +1,13 @@
 // Keys of the keyboard.
 import { state } from '../shared/session.ts'
 import { asking, commands } from './commands.ts'
+import { nameOf } from './keyname.ts'
 
 // Milliseconds within which the keys of a sequence follow each other.
 const sequence = 1500
 
 let before = ''
 let beforeAt = 0
-
-// nameOf is a key as commands have it.
-export function nameOf(e: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' | 'altKey' | 'shiftKey'>): string {
-	if (e.ctrlKey || e.metaKey) return `Control+${e.key.toUpperCase()}`
-	if (e.altKey) return `Alt+${e.key}`
-	if (e.shiftKey && /^[a-z]$/i.test(e.key)) return `Shift+${e.key.toUpperCase()}`
-	return e.key.length === 1 && !e.shiftKey ? e.key.toLowerCase() : e.key
-}
 
 // typing tells that keys are for what has the focus.
 function typing(target: EventTarget | null): boolean {

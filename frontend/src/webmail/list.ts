@@ -3,7 +3,7 @@ import { batch, signal } from '@preact/signals'
 import { explain, guard, signedOut } from '../shared/session.ts'
 import { jmap, methods } from './client.ts'
 import { MethodError, type Args } from './jmap.ts'
-import { head, keep, keepThreads, knowThreads, mailboxes, findMailbox, version } from './mail.ts'
+import { head, keep, keepThreads, knowHeads, knowThreads, mailboxes, findMailbox, version } from './mail.ts'
 import { Rows } from './rows.ts'
 import { hasWords, parse } from './searchquery.ts'
 import { headProperties, type Filter, type Head } from './types.ts'
@@ -87,11 +87,13 @@ async function query(where: Args): Promise<QueryResult> {
 	return found as unknown as QueryResult
 }
 
+// quietly is for what is shown a little later, or not.
+function quietly(err: unknown): void {
+	if (!signedOut(err)) console.warn(err)
+}
+
 // after sees to what else rows show, which may come a little later.
 function after(ids: string[]): void {
-	const quietly = (err: unknown) => {
-		if (!signedOut(err)) console.warn(err)
-	}
 	knowThreads(ids.flatMap(id => head(id)?.threadId ?? [])).catch(quietly)
 	const v = view.value
 	if (!v.search || !hasWords(v.search) || ids.length === 0) return
@@ -130,6 +132,12 @@ async function load(position: number): Promise<void> {
 // want sees to it that rows from first to last are known.
 export function want(first: number, last: number): void {
 	if (!loaded.value) return
+	const bare: string[] = [] // known once, and forgotten since
+	for (let i = Math.max(0, first); i <= last; i++) {
+		const id = rows.value.at(i)
+		if (id && !head(id)) bare.push(id)
+	}
+	if (bare.length > 0) knowHeads(bare).then(() => after(bare), quietly)
 	const position = rows.value.missing(first, last, page)
 	if (position < 0) return
 	void load(position)

@@ -1,5 +1,5 @@
 // The webmail.
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { route } from '../shared/router.ts'
 import { epoch, explain, signedOut, state } from '../shared/session.ts'
 import { App } from '../shared/shell.tsx'
@@ -26,7 +26,8 @@ import './webmail.css'
 
 function Search() {
 	const [text, setText] = useState(view.value.search ?? '')
-	useEffect(() => setText(view.value.search ?? ''), [view.value.key])
+	// At once: what is typed next must stay.
+	useLayoutEffect(() => setText(view.value.search ?? ''), [view.value.key])
 	const leave = () => {
 		const inbox = role('inbox')
 		if (view.value.search !== undefined && inbox) go(boxLink(inbox.id))

@@ -2,16 +2,16 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { count } from '../shared/format.ts'
 import { epoch } from '../shared/session.ts'
-import { Button, Problem, Waiting, say } from '../shared/ui.tsx'
+import { Button, Problem, Waiting } from '../shared/ui.tsx'
 import { display, displayShort } from './addresses.ts'
 import { archive, fail, junk, markRead, notJunk, star } from './actions.ts'
-import { asking, inJunk, listTitle, moved, remove } from './commands.ts'
+import { asking, everything, inJunk, listTitle, moved, remove } from './commands.ts'
 import { begin, newKey } from './composing.ts'
 import { reopened } from './draft.ts'
 import { longDate, shortDate } from './dates.ts'
 import { fullEmail, plainText } from './full.ts'
 import { Icon, IconButton } from './icons.tsx'
-import { again, changed, cursor, error, loaded, problems, refresh, rows, select, selectAll, selected, selectNone, snippets, view, want } from './list.ts'
+import { again, changed, cursor, error, loaded, problems, refresh, rows, select, selected, selectNone, snippets, view, want } from './list.ts'
 import { hue, labels } from './mailboxes.ts'
 import { arrived, head, identities, isMe, mailbox, role, threadOf, version } from './mail.ts'
 import { Menu } from './menu.tsx'
@@ -151,15 +151,11 @@ function Bar() {
 	</div>
 }
 
-function all(): void {
-	selectAll().then(n => say(`${count(n, 'conversation')} selected.`), err => fail('Not selected', err))
-}
-
 function Heading() {
 	void changed.value
 	const box = view.value.mailboxId ? mailbox(view.value.mailboxId) : undefined
 	const n = rows.value.total
-	const items = [{ name: 'Select all', run: all, disabled: n === 0 }]
+	const items = [{ name: 'Select all', run: everything, disabled: n === 0 }]
 	if (box) {
 		items.push({ name: 'New mailbox in it…', run: () => { asking.value = { kind: 'newMailbox', parentId: box.id } }, disabled: box.myRights.mayCreateChild === false })
 		items.push({ name: 'Rename…', run: () => { asking.value = { kind: 'renameMailbox', mailboxId: box.id } }, disabled: box.role === 'inbox' || box.myRights.mayRename === false })
