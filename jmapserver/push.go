@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,6 +127,11 @@ func checkPushURL(s string, public func(netip.Addr) bool) error {
 	if err != nil || !strings.HasPrefix(s, "https://") || u.Hostname() == "" {
 		return bad(`it is not an absolute URL that begins with "https://"`)
 	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return bad("%.20q is no port", port)
+		}
+	}
 	if u.User != nil || u.Fragment != "" {
 		return bad("it has a user name or a fragment")
 	}
@@ -222,21 +228,8 @@ func pushGet(ctx context.Context, c *call, a *pushGetArgs) (*pushGetResult, erro
 		}
 		slices.SortFunc(ids, func(a, b jmap.ID) int { return int(keptPush.madeAt(a) - keptPush.madeAt(b)) })
 	}
-	for _, id := range ids {
-		s := p.own[id]
-		if s == nil {
-			res.notFound(id)
-			continue
-		}
-		o, err := s.public(id)
-		if err != nil {
-			return nil, err
-		}
-		picked, err := pick(o, props)
-		if err != nil {
-			return nil, err
-		}
-		res.List = append(res.List, picked)
+	if err := addKept(res, ids, p.own, props); err != nil {
+		return nil, err
 	}
 	return &pushGetResult{res.List, res.NotFound}, nil
 }

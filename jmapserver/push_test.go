@@ -524,7 +524,7 @@ func TestPushRefusals(t *testing.T) {
 			value    any
 		}{
 			{"url", nil}, {"url", "http://push.example/"}, {"url", "HTTPS:push.example"}, {"url", "https:///x"}, {"url", "https://127.0.0.1/"}, {"url", "https://[::1]:8443/"},
-			{"url", "https://10.1.2.3/"}, {"url", "https://u:p@push.example/"}, {"url", "https://push.example/#x"}, {"url", "https://push.example/" + strings.Repeat("x", 2000)}, {"url", 5},
+			{"url", "https://10.1.2.3/"}, {"url", "https://push.example:99999/"}, {"url", "https://u:p@push.example/"}, {"url", "https://push.example/#x"}, {"url", "https://push.example/" + strings.Repeat("x", 2000)}, {"url", 5},
 			{"deviceClientId", ""}, {"deviceClientId", strings.Repeat("x", 300)}, {"verificationCode", "x"}, {"expires", "2000-01-01T00:00:00Z"}, {"expires", "soon"},
 			{"expires", "1999-12-31T00:00:00Z"}, {"types", []string{""}}, {"types", make([]string, 200)}, {"types", "x"}, {"keys", map[string]string{"auth": "x", "p256dh": "y"}}, {"id", "P1"}, {"other", 1},
 		} {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"mox/hook"
 	"mox/jmap"
 	"mox/store"
 	"mox/webpush"
@@ -92,7 +93,7 @@ func (p *Pushes) post(ctx context.Context, r *pushRequest) pushResult {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.sub.URL, bytes.NewReader(body))
 	if err != nil {
-		return pushResult{err: plainURLError(err)}
+		return pushResult{err: hook.PlainError(err)}
 	}
 	req.Header.Set("User-Agent", "mox/"+p.c.Version+" (JMAP push)")
 	req.Header.Set("Content-Type", "application/json")
@@ -107,22 +108,10 @@ func (p *Pushes) post(ctx context.Context, r *pushRequest) pushResult {
 	req.Header.Set("Urgency", urgency)
 	resp, err := p.client.Do(req)
 	if err != nil {
-		return pushResult{err: plainURLError(err)}
+		return pushResult{err: hook.PlainError(err)}
 	}
 	resp.Body.Close()
 	return pushResult{status: resp.StatusCode, after: retryAfter(resp.Header.Get("Retry-After"), p.c.Now())}
-}
-
-// plainURLError is the text of an error without the URL, which has secrets.
-func plainURLError(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "no response in time"
-	}
-	return err.Error()
 }
 
 // retryAfter is how long a field Retry-After wants us to wait; 0: it does not say. RFC 9110 10.2.3.

@@ -47,14 +47,16 @@ func jmapCall(t *testing.T, s *moxtest.Server, login, name, args string) string 
 // our own network are not called, whatever their name is.
 func TestPush(t *testing.T) {
 	requests := make(chan string, 10)
-	service := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	service := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
-		if err != nil || r.Method != "POST" {
-			t.Error(r.Method, err)
+		if err != nil || r.Method != "POST" || r.ProtoMajor != 2 {
+			t.Error(r.Method, r.Proto, err)
 		}
 		requests <- r.URL.Path + " " + string(b)
 		w.WriteHeader(http.StatusCreated)
 	}))
+	service.EnableHTTP2 = true // RFC 8030
+	service.StartTLS()
 	defer service.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: service.Certificate().Raw}), 0o600); err != nil {

@@ -147,8 +147,11 @@ func (s *Server) buildJMAP() {
 // server for trying may call services of its own machine.
 func (s *Server) newPushes(snap *config.Snapshot) *jmapserver.Pushes {
 	results := s.Registry.Counter(metrics.JMAPPush)
+	transport := s.publicTransport()
+	// A few services get all requests.
+	transport.DisableKeepAlives, transport.MaxIdleConns, transport.IdleConnTimeout, transport.ForceAttemptHTTP2 = false, 20, time.Minute, true
 	c := jmapserver.PushConfig{
-		Store: s.Store, Credentials: s.Auth, Index: snap.DataPath("jmappush.json"), Transport: s.publicTransport(),
+		Store: s.Store, Credentials: s.Auth, Index: snap.DataPath("jmappush.json"), Transport: transport,
 		Public: s.isForeign, Version: s.Version, Log: s.Log, Now: s.Now,
 		Result: func(kind, result string) { results.Inc(kind, result) },
 		Panic:  func() { s.Registry.Panic("jmapserver") },
