@@ -44,7 +44,6 @@ var confined = map[string][]string{
 	"rsc.io/qr":                           {"discovery"},
 	"github.com/pkg/sftp":                 {"sftp"},
 	"github.com/microcosm-cc/bluemonday":  {"mailhtml"},
-	"github.com/gorilla/css":              {"mailhtml"},
 	"golang.org/x/crypto/ssh":             {"sftp"},
 }
 

@@ -42,7 +42,8 @@ type Config struct {
 
 // Server has the functions.
 type Server struct {
-	c Config
+	c     Config
+	turns turns
 	*jsoncall.Server[websession.Current]
 }
 
@@ -71,7 +72,7 @@ func Describe() jsoncall.API {
 // New returns a Server.
 func New(c Config) (*Server, error) {
 	c.Log = mlog.New("mailapi", c.Log)
-	s := &Server{c: c}
+	s := &Server{c: c, turns: turns{accounts: map[string]*turn{}}}
 	all := c.Sessions.Handlers(c.Version)
 	maps.Copy(all, map[string]jsoncall.Handler[websession.Current]{
 		"Login": c.Sessions.LoginHandler(c.Auth),
