@@ -35,6 +35,8 @@ type Config struct {
 	Directory *directory.Directory
 	Send      Sender
 	Queue     Queue
+	// Pushes have the push subscriptions; nil: there are none.
+	Pushes *Pushes
 	// Sending tells whether one of some messages of the queue is being sent right now; nil: none is.
 	Sending func(ids ...int64) bool
 	// FutureRelease is how far ahead the delivery of a message may be set; 0: that of submit.
@@ -129,6 +131,8 @@ func New(c Config) *Server {
 type User struct {
 	Account string // name
 	Login   string // address that was logged in with
+	Token   int    // id of the API token that was logged in with; 0: none
+	Page    bool   // a page with a session, not a program with credentials
 }
 
 // Login finds out who calls. When it returns an error it has answered.
@@ -271,8 +275,8 @@ func (q *request) read(limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// retryAfter is what clients that ask too much at a time are told to wait.
-const retryAfter = 5 * time.Second
+// tooManyPause is what clients that ask too much at a time are told to wait.
+const tooManyPause = 5 * time.Second
 
 // problem refuses the request as a whole.
 func (q *request) problem(err error) {
@@ -282,7 +286,7 @@ func (q *request) problem(err error) {
 		p = &jmap.Problem{Type: "about:blank", Status: http.StatusInternalServerError, Detail: fmt.Sprintf("internal error, see log lines with cid %x", q.cid)}
 	}
 	if p.Status == http.StatusTooManyRequests {
-		q.w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
+		q.w.Header().Set("Retry-After", strconv.Itoa(int(tooManyPause/time.Second)))
 	}
 	q.answer(p.Status, "application/problem+json", p)
 }
