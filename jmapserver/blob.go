@@ -276,7 +276,7 @@ func (q *request) serveDownload(rest string) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "private, immutable, max-age=31536000")
 	h.Set("ETag", `"`+id+`"`)
-	w := &slowWriter{q.w, http.NewResponseController(q.w)}
+	w := &slowWriter{q.w, q.r.Context(), http.NewResponseController(q.w)}
 	defer func() { _ = w.c.SetWriteDeadline(time.Time{}) }() // the connection serves other requests
 	http.ServeContent(w, q.r, "", time.Time{}, io.NewSectionReader(b, 0, b.size))
 }
@@ -284,12 +284,16 @@ func (q *request) serveDownload(rest string) {
 // slowWriter gives each piece that is written a deadline.
 type slowWriter struct {
 	http.ResponseWriter
-	c *http.ResponseController
+	ctx context.Context
+	c   *http.ResponseController
 }
 
 func (w *slowWriter) Write(p []byte) (int, error) {
 	// Servers without deadlines, as in tests, refuse this.
 	_ = w.c.SetWriteDeadline(time.Now().Add(downloadTime))
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
 	return w.ResponseWriter.Write(p)
 }
 

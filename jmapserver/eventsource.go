@@ -215,6 +215,10 @@ func (s *stream) run(acc *store.Account, watch *store.Watch, missed bool) error 
 			if !s.q.stillIn() {
 				return nil
 			}
+		case <-s.q.use.recheck:
+			if !s.q.stillIn() {
+				return nil
+			}
 		case <-s.timer.C:
 			if err := s.event("", "ping", map[string]int{"interval": int(s.ping / time.Second)}); err != nil {
 				return err
@@ -267,6 +271,9 @@ func (s *stream) event(id, name string, data any) error {
 func (s *stream) write(text string) error {
 	// Servers without deadlines, as in tests, refuse this.
 	_ = s.w.SetWriteDeadline(time.Now().Add(eventTime))
+	if err := s.q.r.Context().Err(); err != nil {
+		return err
+	}
 	if _, err := s.q.w.Write([]byte(text)); err != nil {
 		return err
 	}

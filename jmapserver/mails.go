@@ -473,6 +473,13 @@ func (s *mailsCache) keep(e *mailsEntry, n int) {
 	}
 }
 
+// forget drops what is kept of an account.
+func (s *mailsCache) forget(account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.accounts, account)
+}
+
 // expire drops what is idle, and goes on until nothing is kept.
 func (s *mailsCache) expire() {
 	s.mu.Lock()
