@@ -120,6 +120,21 @@ func (d *derived) within(body store.BodyID, seq store.ModSeq) bool {
 	return slices.ContainsFunc(d.flips[body], func(f flip) bool { return f.from < seq && seq < f.to })
 }
 
+// flippedSince tells whether any Email can have become visible, or ceased to be so, after a ModSeq.
+func (d *derived) flippedSince(seq store.ModSeq) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if seq < d.since {
+		return true
+	}
+	for _, l := range d.flips {
+		if l[len(l)-1].to > seq {
+			return true
+		}
+	}
+	return false
+}
+
 // size returns the decoded size of a part, if it was computed.
 func (d *derived) size(body store.BodyID, part string) (int64, bool) {
 	d.mu.Lock()

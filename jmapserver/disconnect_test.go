@@ -1,6 +1,7 @@
 package jmapserver
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -108,5 +109,62 @@ func TestRecheck(t *testing.T) {
 	start := time.Now()
 	if s := stream.next(); s != "" || time.Since(start) > recheckTime/2 {
 		t.Errorf("got %q after %v", s, time.Since(start))
+	}
+}
+
+// States that are pushed are those that /get tells, and setting \Deleted changes Threads.
+func TestPushedStates(t *testing.T) {
+	w := newWriter(t)
+	url, _ := outable(t, w.tester)
+	w.add("Inbox", "Subject: a\n\nb\n", store.NewMessage{})
+	w.emails(`{"ids": null}`)
+	stream := w.events(t.Context(), url+"/eventsource?types=*&closeafter=no&ping=0", "")
+	w.flag(1, true)
+	if s := stream.next(); !strings.Contains(s, `"Thread"`) {
+		t.Errorf("got %q", s)
+	}
+	w.set("Identity/set", `{"create": {"k": {"email": "mjl@mx.example", "name": "x"}}}`).id(t)
+	var res getResult
+	in := w.calls(`[["Identity/get", {"accountId": "ACC", "ids": []}, "c"]]`)[0]
+	if err := json.Unmarshal(in.Args, &res); err != nil {
+		t.Fatal(err)
+	}
+	if s := stream.next(); !strings.Contains(s, `"Identity":"`+res.State+`"`) {
+		t.Errorf("got %q, want state %q", s, res.State)
+	}
+}
+
+// A browser asks whether what it has of a file still holds, and it does not for another account of the name.
+func TestBlobCaching(t *testing.T) {
+	x := newTester(t)
+	url, _ := outable(t, x)
+	id := x.add("Inbox", "Subject: a\n\nb\n", store.NewMessage{})
+	get := func(tag string) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", url+"/download/"+string(x.id)+"/"+string(blobID(id))+"/a", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("If-None-Match", tag)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res
+	}
+	first := get(`""`)
+	tag := first.Header.Get("ETag")
+	if c := first.Header.Get("Cache-Control"); c != "private, no-cache" || first.StatusCode != http.StatusOK {
+		t.Error(first.StatusCode, c)
+	}
+	if res := get(tag); res.StatusCode != http.StatusNotModified {
+		t.Error(res.StatusCode)
+	}
+	// As a restore does.
+	if _, err := x.acc.BumpUIDValidity(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if res := get(tag); res.StatusCode != http.StatusOK {
+		t.Error(res.StatusCode)
 	}
 }

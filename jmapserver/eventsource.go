@@ -240,6 +240,9 @@ func (s *stream) tell(ctx context.Context, acc *store.Account) (done bool, err e
 	if err != nil {
 		return false, err
 	}
+	if err := s.complete(ctx, acc, types, seq); err != nil {
+		return false, err
+	}
 	s.since = seq
 	if s.types != nil {
 		for t := range types {
@@ -253,6 +256,30 @@ func (s *stream) tell(ctx context.Context, acc *store.Account) (done bool, err e
 	}
 	err = s.event(stateOf(seq), "state", &stateChange{"StateChange", map[jmap.ID]map[string]string{accountID(acc.Name()): types}})
 	return s.closes, err
+}
+
+// complete puts into states what the log alone does not tell: whether flags were changed that Emails are not to be seen
+// by, which changes Threads, and what the configuration has of Identities.
+func (s *stream) complete(ctx context.Context, acc *store.Account, types map[string]string, seq store.ModSeq) error {
+	_, email := types["Email"]
+	if _, thread := types["Thread"]; email && !thread && (s.types == nil || slices.Contains(s.types, "Thread")) {
+		m, err := s.q.s.mails.get(ctx, acc)
+		if err != nil {
+			return err
+		}
+		if m.derived.flippedSince(s.since) {
+			types["Thread"] = stateOf(seq)
+		}
+	}
+	if _, ok := types["Identity"]; !ok {
+		return nil
+	}
+	all, err := (&call{batch: &batch{request: s.q}}).identities(ctx, acc)
+	if err != nil {
+		return err
+	}
+	types["Identity"] = all.state(seq)
+	return nil
 }
 
 // event writes an event; id is empty for none.
