@@ -160,13 +160,13 @@ func TestEventSource(t *testing.T) {
 	event := func(seq store.ModSeq, types ...string) string {
 		changed := map[string]string{}
 		for _, typ := range types {
-			changed[typ] = stateOf(seq)
+			changed[typ] = stateOf(x.acc, seq)
 		}
 		b, err := json.Marshal(map[string]any{"@type": "StateChange", "changed": map[string]any{string(x.id): changed}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return fmt.Sprintf("id: %d\nevent: state\ndata: %s\n", seq, b)
+		return fmt.Sprintf("id: %s\nevent: state\ndata: %s\n", stateOf(x.acc, seq), b)
 	}
 	got := func(e *events, want string) {
 		t.Helper()
@@ -190,7 +190,7 @@ func TestEventSource(t *testing.T) {
 	}
 	got(all, event(now+2, "Email", "Mailbox", "Thread"))
 	// What was missed is told at once.
-	missed := x.events(ctx, url+"types=EmailDelivery&closeafter=state&ping=0", stateOf(start))
+	missed := x.events(ctx, url+"types=EmailDelivery&closeafter=state&ping=0", stateOf(x.acc, start))
 	got(missed, event(now+2, "EmailDelivery"))
 	for _, args := range []string{"closeafter=no&ping=0", "types=*&ping=0", "types=*&closeafter=no", "types=*&closeafter=no&ping=-1", "types=*&closeafter=yes&ping=1"} {
 		if e := x.events(ctx, url+args, ""); e.res.StatusCode != http.StatusBadRequest {

@@ -202,7 +202,7 @@ type window struct {
 // window returns as many operations after a state as have at most so many ids by key, or where the first alone has
 // more, some of its ids.
 func (h *history) window(since state, most int, key func(*operation) map[int64]bool) window {
-	w := window{to: state{seq: h.m.seq()}}
+	w := window{to: state{acc: h.m.acc, seq: h.m.seq()}}
 	all := map[int64]bool{}
 	for i, o := range h.ops {
 		ids := key(o)
@@ -215,7 +215,7 @@ func (h *history) window(since state, most int, key func(*operation) map[int64]b
 		// What was told of an operation is the beginning of what changed in it alone.
 		partly := i == 0 && (since.told > 0 || n > most)
 		if n > most && !partly {
-			w.rest, w.to, w.more = h.ops[i:], state{seq: h.ops[i-1].seq}, true
+			w.rest, w.to, w.more = h.ops[i:], state{acc: h.m.acc, seq: h.ops[i-1].seq}, true
 			break
 		}
 		maps.Copy(all, ids)
@@ -223,14 +223,14 @@ func (h *history) window(since state, most int, key func(*operation) map[int64]b
 		if partly {
 			l := sorted(all)
 			l = l[min(since.told, len(l)):]
-			w.rest, w.to, w.more = h.ops[1:], state{seq: o.seq}, len(h.ops) > 1
+			w.rest, w.to, w.more = h.ops[1:], state{acc: h.m.acc, seq: o.seq}, len(h.ops) > 1
 			if len(l) > most {
 				l = l[:most]
 				// The operation itself is yet to come, from the state before it.
-				w.to, w.more = state{since.seq, since.told + len(l)}, true
+				w.to, w.more = state{since.acc, since.seq, since.told + len(l)}, true
 			}
 			if !w.more {
-				w.to = state{seq: h.m.seq()}
+				w.to = state{acc: h.m.acc, seq: h.m.seq()}
 			}
 			w.ids = l
 			return w
@@ -341,7 +341,7 @@ func (c *call) changing(ctx context.Context, a *changesArgs) (h *history, since 
 	if err != nil {
 		return nil, since, 0, err
 	}
-	if since, most, err = a.parse(m.seq()); err != nil {
+	if since, most, err = a.parse(m.acc, m.seq()); err != nil {
 		return nil, since, 0, err
 	}
 	h, err = m.history(ctx, since.seq)

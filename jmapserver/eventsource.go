@@ -51,7 +51,7 @@ func changedTypes(ctx context.Context, acc *store.Account, since store.ModSeq) (
 		if errors.Is(err, store.ErrTooOld) || err == nil && since > acc.ModSeq() {
 			now := acc.ModSeq()
 			for _, t := range pushTypes {
-				types[t] = stateOf(now)
+				types[t] = stateOf(acc, now)
 			}
 			return types, now, nil
 		} else if err != nil {
@@ -76,7 +76,7 @@ func changedTypes(ctx context.Context, acc *store.Account, since store.ModSeq) (
 		}
 	}
 	for t := range types {
-		types[t] = stateOf(since)
+		types[t] = stateOf(acc, since)
 	}
 	return types, since, nil
 }
@@ -174,7 +174,7 @@ func (q *request) serveEvents(string) {
 	defer watch.Close()
 	s.since = acc.ModSeq()
 	missed := false
-	if last, err := parseState(q.r.Header.Get("Last-Event-ID"), s.since); err == nil && last.seq != s.since {
+	if last, err := parseState(acc, q.r.Header.Get("Last-Event-ID"), s.since); err == nil && last.seq != s.since {
 		s.since, missed = last.seq, true
 	}
 	h := q.w.Header()
@@ -254,7 +254,7 @@ func (s *stream) tell(ctx context.Context, acc *store.Account) (done bool, err e
 	if len(types) == 0 {
 		return false, nil
 	}
-	err = s.event(stateOf(seq), "state", &stateChange{"StateChange", map[jmap.ID]map[string]string{accountID(acc.Name()): types}})
+	err = s.event(stateOf(acc, seq), "state", &stateChange{"StateChange", map[jmap.ID]map[string]string{accountID(acc.Name()): types}})
 	return s.closes, err
 }
 
@@ -268,7 +268,7 @@ func (s *stream) complete(ctx context.Context, acc *store.Account, types map[str
 			return err
 		}
 		if m.derived.flippedSince(s.since) {
-			types["Thread"] = stateOf(seq)
+			types["Thread"] = stateOf(acc, seq)
 		}
 	}
 	if _, ok := types["Identity"]; !ok {
@@ -278,7 +278,7 @@ func (s *stream) complete(ctx context.Context, acc *store.Account, types map[str
 	if err != nil {
 		return err
 	}
-	types["Identity"] = all.state(seq)
+	types["Identity"] = all.state(acc, seq)
 	return nil
 }
 

@@ -103,3 +103,22 @@ func TestHiddenInTheWay(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 }
+
+// States of before a restore, or of another account of the name, are none of the account.
+func TestIncarnation(t *testing.T) {
+	x := newTester(t)
+	x.add("Inbox", "Subject: a\n\nb\n", store.NewMessage{})
+	since := x.state()
+	x.add("Inbox", "Subject: c\n\nd\n", store.NewMessage{})
+	if got := x.changes("Email", since); got != "[M2] [] []" {
+		t.Error(got)
+	}
+	// As a restore does.
+	if _, err := x.acc.BumpUIDValidity(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, typ := range []string{"Email", "Thread", "Mailbox"} {
+		x.fails(typ+"/changes", fmt.Sprintf(`{"sinceState": %q}`, since), jmap.ErrorCannotCalculateChanges)
+	}
+	x.fails("Email/queryChanges", fmt.Sprintf(`{"sinceQueryState": %q}`, since), jmap.ErrorCannotCalculateChanges)
+}
