@@ -21,7 +21,7 @@ var layers = []struct {
 }{
 	{"base", []string{"licenses", "mlog", "otlp", "metrics", "ratelimit", "atomicfile", "lineio", "deflate", "proxyproto", "sconf", "db", "chunk", "upkeep", "logfile", "ownership"}},
 	{"words", []string{"dns", "publicsuffix", "smtp", "imap", "sasl", "message", "mbox", "maildir", "authres", "dsn", "refusal", "trace", "ical", "vcard", "jmap", "dav", "webapi", "jsoncall"}},
-	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "srs", "classifier", "dane", "mtasts", "tlsrpt", "dmarcrpt", "arf", "doctext", "mailhtml", "sieve", "smtpclient", "imapclient", "acme", "rdap", "updates", "sftp", "milter"}},
+	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "srs", "classifier", "dane", "mtasts", "tlsrpt", "dmarcrpt", "arf", "doctext", "mailhtml", "sieve", "smtpclient", "imapclient", "acme", "rdap", "updates", "sftp", "webpush", "milter"}},
 	{"state", []string{"config", "directory", "store", "queue", "loginlog", "auth", "invite", "junk", "search", "tracelog", "reportdb", "mtastsdb", "ban", "autotls"}},
 	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "backup", "replica", "account", "dnsrecords", "clientconf", "dnscheck", "status", "admin", "service", "upgrade", "quickstart", "doctor", "reportcard"}},
 	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "httpauth", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "page", "setup", "welcome", "websession", "accountapi", "adminapi", "mailapi", "webaccount", "webadmin", "webmail"}},
@@ -44,7 +44,6 @@ var confined = map[string][]string{
 	"rsc.io/qr":                           {"discovery"},
 	"github.com/pkg/sftp":                 {"sftp"},
 	"github.com/microcosm-cc/bluemonday":  {"mailhtml"},
-	"github.com/gorilla/css":              {"mailhtml"},
 	"golang.org/x/crypto/ssh":             {"sftp"},
 }
 

@@ -59,7 +59,7 @@ type Source struct {
 // Of the data directory: what belongs to the running process, and what is made anew of other
 // files when it is missing. An index for searches follows the change log of its account, and
 // would be wrong beside an older account.
-var skipped = map[string]bool{"lock": true, "ctl": true, "tmp": true, "shares": true, "tlspubkeys.json": true}
+var skipped = map[string]bool{"lock": true, "ctl": true, "tmp": true, "shares": true, "tlspubkeys.json": true, "jmappush.json": true}
 
 // skippedFile is the index for searches of an account.
 const skippedFile = "search.db"
@@ -68,7 +68,7 @@ const skippedFile = "search.db"
 // copied too, with a warning.
 var known = map[string]bool{
 	"accounts": true, "acme": true, "autotls": true, "backup": true, "queue.db": true, "report.db": true, "mtasts.db": true, "trace.db": true, "ban.db": true, "login.db": true,
-	"receivedid.key": true, "srs.key": true, "lastknownversion": true, "moxversion": true, "updates": true, "tlspubkeys.json": true,
+	"receivedid.key": true, "srs.key": true, "lastknownversion": true, "moxversion": true, "updates": true, "tlspubkeys.json": true, "jmappush.json": true,
 	"mox.conf": true, "domains.conf": true, "adminpasswd": true, "dkim": true, "hostkeys": true, "web": true,
 }
 

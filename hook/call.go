@@ -182,7 +182,7 @@ func (h *Hooks) call(ctx context.Context, hook queue.Hook) queue.HookResult {
 	r.Duration, r.Code, r.Response = h.c.Now().Sub(r.Start), code, strings.ToValidUTF8(string(body), "\uFFFD")
 	switch {
 	case err != nil:
-		r.Error = plainError(err)
+		r.Error = PlainError(err)
 	case code != http.StatusOK:
 		r.Error = fmt.Sprintf("status %d %s, and only 200 is success", code, http.StatusText(code))
 	default:
@@ -209,8 +209,8 @@ func (h *Hooks) traced(hook queue.Hook, r queue.HookResult) {
 	}, 0)
 }
 
-// plainError is the text of an error without the URL, which may have a secret in it.
-func plainError(err error) string {
+// PlainError is the text of an error without the URL, which may have a secret in it.
+func PlainError(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err

@@ -592,7 +592,7 @@ func TestTransport(t *testing.T) {
 	if hits != 2 {
 		t.Errorf("%d requests", hits)
 	}
-	if u := plainError(fmt.Errorf("x: %w", context.DeadlineExceeded)); u != "no response in time" {
+	if u := PlainError(fmt.Errorf("x: %w", context.DeadlineExceeded)); u != "no response in time" {
 		t.Error(u)
 	}
 }

@@ -23,11 +23,17 @@
 // (kept.go), so that its change log is theirs. A submission is sent by package submit, and what became of it is what the queue tells
 // when somebody asks.
 //
+// Push subscriptions (push.go) are settings of the account too, with the name of the credentials that made them. [Pushes] (pusher.go) tells
+// push services of changes: of a subscription that was not verified the code alone, of others the types that changed since what
+// was told last. It is told by the store when an account has changed, so none is kept open. The file jmappush.json of the data directory
+// (pushindex.go) has the accounts with subscriptions, and how far they are; it is an index that can be deleted.
+//
 // Who calls is found out by a [Login]: credentials or tokens for programs, sessions for the webmail.
 //
-// RFCs: 8620 (core), 8621 (mail), 8474 (ids).
+// RFCs: 8620 (core), 8621 (mail), 8474 (ids), 8030 (requests to push services).
 //
-// Goroutines: none of its own but those of requests, and a timer that drops accounts from memory. A [Server] is safe for
+// Goroutines: those of requests, and a timer that drops accounts from memory; [Pushes.Run] has one that looks at accounts, and one for each
+// request to a push service, for which it waits. A [Server] is safe for
 // concurrent use. Lock order: mailsEntry.mu, held while an account is brought up to date; then mailsCache.mu, threads.mu or
-// derived.mu, with which nothing is taken.
+// derived.mu, with which nothing is taken. Pushes.saving, then Pushes.mu, with which nothing is taken.
 package jmapserver

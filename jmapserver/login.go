@@ -27,7 +27,7 @@ func (s *Server) CredentialsLogin(service *auth.Service) Login {
 			refusal.Answer(w, "jmap")
 			return User{}, refusal
 		}
-		return User{Account: who.Account, Login: who.Login}, nil
+		return User{Account: who.Account, Login: who.Login, Token: who.Token}, nil
 	}
 }
 

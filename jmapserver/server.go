@@ -34,6 +34,8 @@ type Config struct {
 	Directory *directory.Directory
 	Send      Sender
 	Queue     Queue
+	// Pushes have the push subscriptions; nil: there are none.
+	Pushes *Pushes
 	// Sending tells whether one of some messages of the queue is being sent right now; nil: none is.
 	Sending func(ids ...int64) bool
 	// FutureRelease is how far ahead the delivery of a message may be set; 0: that of submit.
@@ -128,6 +130,8 @@ func New(c Config) *Server {
 type User struct {
 	Account string // name
 	Login   string // address that was logged in with
+	Token   int    // id of the API token that was logged in with; 0: none
+	Page    bool   // a page with a session, not a program with credentials
 }
 
 // Login finds out who calls. When it returns an error it has answered.

@@ -20,19 +20,24 @@ type setArgs struct {
 	Destroy   []string                    `json:"destroy"` // likewise
 }
 
-// setResult is that of /set, and of methods that create only. Maps without entries are null.
+// setResult is that of /set, and of methods that create only.
 type setResult struct {
-	AccountID    jmap.ID                    `json:"accountId"`
-	OldState     *string                    `json:"oldState"` // nil: others made changes meanwhile
-	NewState     string                     `json:"newState"`
+	AccountID jmap.ID `json:"accountId"`
+	OldState  *string `json:"oldState"` // nil: others made changes meanwhile
+	NewState  string  `json:"newState"`
+	setOutcome
+
+	oldSeq store.ModSeq
+}
+
+// setOutcome is what became of the objects of a /set. Maps without entries are null.
+type setOutcome struct {
 	Created      map[jmap.ID]any            `json:"created"`
 	Updated      map[jmap.ID]any            `json:"updated"`
 	Destroyed    []jmap.ID                  `json:"destroyed"`
 	NotCreated   map[jmap.ID]*jmap.SetError `json:"notCreated"`
 	NotUpdated   map[string]*jmap.SetError  `json:"notUpdated"`
 	NotDestroyed map[string]*jmap.SetError  `json:"notDestroyed"`
-
-	oldSeq store.ModSeq
 }
 
 // setting is a /set call under way.

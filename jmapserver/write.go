@@ -7,6 +7,8 @@ func writeMethods() map[string]method {
 	const core, mail, submission = jmap.CapabilityCore, jmap.CapabilityMail, jmap.CapabilitySubmission
 	return map[string]method{
 		"Blob/copy":                    handle(core, blobCopy),
+		"PushSubscription/get":         handle(core, pushGet),
+		"PushSubscription/set":         handle(core, pushSet),
 		"Mailbox/set":                  handle(mail, mailboxSet),
 		"Email/set":                    handle(mail, emailSet),
 		"Email/import":                 handle(mail, emailImport),

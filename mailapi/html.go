@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"mox/jsoncall"
@@ -20,8 +21,9 @@ import (
 // Bounds of what is shown of a message.
 const (
 	maxInline    = 16 << 20 // octets of a picture in the message
-	maxInlineAll = 40 << 20 // octets of all of them
+	maxInlineAll = 40 << 20 // octets of all of them, as often as they are there
 	showTime     = time.Minute
+	showing      = 3 // messages of an account at a time; others wait
 )
 
 // HTML serves messages for frames: GET with query parameters email (the id of the Email in JMAP) and images
@@ -45,6 +47,13 @@ func (s *Server) HTML() http.Handler {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), showTime)
 		defer cancel()
+		free, err := s.turns.take(ctx, who.Account)
+		if err != nil {
+			w.Header().Set("Retry-After", "10")
+			http.Error(w, "503 - too many messages are being shown, try again", http.StatusServiceUnavailable)
+			return
+		}
+		defer free()
 		doc, err := s.html(ctx, who.Account, r.FormValue("email"), r.FormValue("images") == "1")
 		switch {
 		case errors.Is(err, store.ErrNoMessage):
@@ -88,7 +97,7 @@ func (s *Server) html(ctx context.Context, account, email string, images bool) (
 		return nil, err
 	}
 	defer content.Close()
-	p := &pictures{content: content, left: maxInlineAll}
+	p := &pictures{ctx: ctx, content: content, left: maxInlineAll, urls: map[*message.Part]string{}}
 	w := mailhtml.NewWriter(mailhtml.Options{Images: images, Inline: p.inline})
 	for _, part := range content.Part.Bodies().HTML {
 		switch {
@@ -111,37 +120,91 @@ func (s *Server) html(ctx context.Context, account, email string, images bool) (
 // emailKind is the letter that EMAILIDs begin with.
 var emailKind = store.EmailID(1)[0]
 
+// turns lets a few of an account work at a time.
+type turns struct {
+	mu       sync.Mutex
+	accounts map[string]*turn
+}
+
+type turn struct {
+	users int // that work or wait
+	slots chan struct{}
+}
+
+// take waits for a turn, until ctx ends.
+func (t *turns) take(ctx context.Context, account string) (free func(), err error) {
+	t.mu.Lock()
+	a := t.accounts[account]
+	if a == nil {
+		a = &turn{slots: make(chan struct{}, showing)}
+		t.accounts[account] = a
+	}
+	a.users++
+	t.mu.Unlock()
+	leave := func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if a.users--; a.users == 0 {
+			delete(t.accounts, account)
+		}
+	}
+	select {
+	case a.slots <- struct{}{}:
+		return func() { <-a.slots; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, ctx.Err()
+	}
+}
+
 // pictures are those in a message.
 type pictures struct {
+	ctx     context.Context
 	content *mailops.Content
-	left    int64 // octets that may still be read
+	left    int64                    // octets that may still be read
+	byID    map[string]*message.Part // by Content-ID; nil until it is needed
+	urls    map[*message.Part]string // of those that were looked at; empty: not to be shown
 }
 
 // inline returns the picture with a Content-ID as a URL, for [mailhtml.Options].
 func (p *pictures) inline(cid string) string {
-	if part := withID(p.content.Part, "<"+cid+">"); part != nil {
+	if p.byID == nil {
+		p.byID = map[string]*message.Part{}
+		p.find(p.content.Part)
+	}
+	if part := p.byID["<"+cid+">"]; part != nil {
 		return p.url(part)
 	}
 	return ""
 }
 
-// withID returns the part with a Content-ID; nil: there is none.
-func withID(p *message.Part, id string) *message.Part {
-	if p.ID == id && p.Type == "image" {
-		return p
+// find notes the pictures below a part; of several with one Content-ID, the first.
+func (p *pictures) find(part *message.Part) {
+	if part.ID != "" && part.Type == "image" && p.byID[part.ID] == nil {
+		p.byID[part.ID] = part
 	}
-	for _, sub := range p.Parts {
-		if found := withID(sub, id); found != nil {
-			return found
-		}
+	for _, sub := range part.Parts {
+		p.find(sub)
 	}
-	return nil
 }
 
-// url returns a part as a data: URL; empty if it is too large or cannot be read.
+// url returns a part as a data: URL; empty if it is too large, or cannot be read.
 func (p *pictures) url(part *message.Part) string {
+	url, ok := p.urls[part]
+	if ok && int64(len(url)) > p.left {
+		return "" // each time that it is shown it is there again
+	}
+	if !ok {
+		url = p.read(part)
+		p.urls[part] = url
+	}
+	p.left -= int64(len(url))
+	return url
+}
+
+func (p *pictures) read(part *message.Part) string {
 	limit := min(p.left, maxInline)
-	if part.BodySize() > limit*2 {
+	if p.ctx.Err() != nil || part.BodySize() > limit*2 {
 		return ""
 	}
 	r, err := part.Decoded(p.content.Body)
@@ -150,8 +213,8 @@ func (p *pictures) url(part *message.Part) string {
 	}
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil || int64(len(b)) > limit {
+		p.left -= int64(len(b))
 		return ""
 	}
-	p.left -= int64(len(b))
 	return "data:" + strings.ToLower(part.MediaType()) + ";base64," + base64.StdEncoding.EncodeToString(b)
 }

@@ -42,7 +42,8 @@ type Config struct {
 
 // Server has the functions.
 type Server struct {
-	c Config
+	c     Config
+	turns turns
 	*jsoncall.Server[websession.Current]
 }
 
@@ -71,7 +72,7 @@ func Describe() jsoncall.API {
 // New returns a Server.
 func New(c Config) (*Server, error) {
 	c.Log = mlog.New("mailapi", c.Log)
-	s := &Server{c: c}
+	s := &Server{c: c, turns: turns{accounts: map[string]*turn{}}}
 	all := c.Sessions.Handlers(c.Version)
 	maps.Copy(all, map[string]jsoncall.Handler[websession.Current]{
 		"Login": c.Sessions.LoginHandler(c.Auth),
@@ -95,5 +96,5 @@ func (s *Server) Login(w http.ResponseWriter, r *http.Request, cid int64) (jmaps
 	if !ok {
 		return jmapserver.User{}, errRefused
 	}
-	return jmapserver.User{Account: who.Account, Login: who.Login}, nil
+	return jmapserver.User{Account: who.Account, Login: who.Login, Page: true}, nil
 }

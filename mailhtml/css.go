@@ -3,72 +3,173 @@ package mailhtml
 import (
 	"net/url"
 	"strings"
-
-	"github.com/gorilla/css/scanner"
 )
 
-// maxCSS is how many octets of one piece of CSS are kept.
-const maxCSS = 512 << 10
+// Bounds of CSS.
+const (
+	maxCSS     = 256 << 10 // octets of all that a document keeps
+	maxCSSURL  = 2 << 10   // octets of a url(), but for pictures that are in it
+	badElement = "x-none"  // in place of what is not kept
+)
 
-// css returns CSS without what loads anything, or ran scripts in browsers of old. What the scanner does not understand ends it.
+// css returns CSS without what loads anything, or ran scripts in browsers of old. What cannot be understood ends it. Each octet is looked at
+// once or twice, whatever there is.
 func (w *Writer) css(text string) string {
-	if len(text) > maxCSS {
+	if w.cssSize += len(text); w.cssSize > maxCSS {
 		return ""
 	}
-	var b strings.Builder
-	s := scanner.New(text)
-	for {
-		t := s.Next()
-		switch t.Type {
-		case scanner.TokenEOF, scanner.TokenError:
-			return b.String()
-		case scanner.TokenComment, scanner.TokenCDO, scanner.TokenCDC, scanner.TokenBOM:
-			b.WriteByte(' ') // nothing new comes from what was around it
-		case scanner.TokenURI:
-			b.WriteString(w.cssURL(t.Value))
-		case scanner.TokenAtKeyword:
-			if name := strings.ToLower(t.Value); name != "@media" && name != "@supports" && name != "@keyframes" && name != "@-webkit-keyframes" && name != "@page" {
-				b.WriteString("@x-none ") // a rule that no browser knows, in place of @import, @font-face and others
-				continue
-			}
-			b.WriteString(t.Value)
-		case scanner.TokenFunction, scanner.TokenIdent, scanner.TokenHash:
-			b.WriteString(cssWord(t.Value))
-		case scanner.TokenString, scanner.TokenS:
-			b.WriteString(t.Value)
-		default:
-			// Such as the dimension of "0url(", which is one for this scanner only perhaps.
-			if strings.Contains(strings.ToLower(t.Value), "url") || strings.Contains(t.Value, `\`) {
-				b.WriteString("x-none")
-				continue
-			}
-			b.WriteString(t.Value)
-		}
+	c := &cssCleaner{w: w, in: text}
+	for c.pos < len(c.in) && c.next() {
 	}
+	return c.out.String()
 }
 
-// badWords are functions and properties that load or run something, without escapes.
-var badWords = map[string]bool{"expression(": true, "image(": true, "image-set(": true, "-webkit-image-set(": true, "src(": true, "url(": true, "cross-fade(": true, "-moz-binding": true, "behavior": true}
+// cssCleaner goes through CSS.
+type cssCleaner struct {
+	w   *Writer
+	in  string
+	pos int
+	out strings.Builder
+}
 
-// cssWord returns a name; one that is bad, or has escapes that could hide that, is replaced.
-func cssWord(s string) string {
-	if strings.Contains(s, `\`) || badWords[strings.ToLower(s)] || strings.HasSuffix(strings.ToLower(s), "url(") {
-		if strings.HasSuffix(s, "(") {
-			return "x-none("
-		}
-		return "x-none"
+// next takes one token; false: there is no end to it.
+func (c *cssCleaner) next() bool {
+	rest := c.in[c.pos:]
+	switch b := rest[0]; {
+	case strings.HasPrefix(rest, "/*"):
+		return c.comment(rest)
+	case b == '"' || b == '\'':
+		return c.text(rest)
+	case b == '@':
+		c.rule(rest)
+	case isName(b):
+		return c.word(rest)
+	default:
+		c.out.WriteByte(b)
+		c.pos++
 	}
-	return s
+	return true
+}
+
+// comment leaves a comment out; nothing new comes from what was around it.
+func (c *cssCleaner) comment(rest string) bool {
+	end := strings.Index(rest[2:], "*/")
+	if end < 0 {
+		return false
+	}
+	c.pos += 2 + end + 2
+	c.out.WriteByte(' ')
+	return true
+}
+
+// text keeps a string.
+func (c *cssCleaner) text(rest string) bool {
+	n := quoted(rest)
+	if n == 0 {
+		return false
+	}
+	c.out.WriteString(rest[:n])
+	c.pos += n
+	return true
+}
+
+// quoted is the length of the string that s begins with; 0: it does not end.
+func quoted(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case s[0]:
+			return i + 1
+		case '\n':
+			return 0
+		}
+	}
+	return 0
+}
+
+// rules are those that are kept. In place of others, such as @import and @font-face, is one that no browser knows.
+var rules = map[string]bool{"media": true, "supports": true, "keyframes": true, "-webkit-keyframes": true, "page": true}
+
+func (c *cssCleaner) rule(rest string) {
+	name := nameOf(rest[1:])
+	c.pos += 1 + len(name)
+	if rules[strings.ToLower(name)] {
+		c.out.WriteString("@" + name)
+		return
+	}
+	c.out.WriteString("@" + badElement + " ")
+}
+
+// isName tells whether an octet can be of a name or number.
+func isName(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-' || b == '_' || b == '\\' || b >= 0x80
+}
+
+// nameOf is the name or number that s begins with, escapes included.
+func nameOf(s string) string {
+	i := 0
+	for i < len(s) && isName(s[i]) {
+		if s[i] == '\\' {
+			i++
+		}
+		i++
+	}
+	return s[:min(i, len(s))]
+}
+
+// bad are functions and properties that load or run something.
+var bad = map[string]bool{"expression(": true, "image(": true, "image-set(": true, "-webkit-image-set(": true, "src(": true, "cross-fade(": true, "-moz-binding": true, "behavior": true}
+
+// word takes a name or number, with what follows if it is that of a function.
+func (c *cssCleaner) word(rest string) bool {
+	name := nameOf(rest)
+	if strings.HasPrefix(rest[len(name):], "(") {
+		name = rest[:len(name)+1]
+	}
+	c.pos += len(name)
+	lower := strings.ToLower(name)
+	switch {
+	case lower == "url(":
+		return c.url(rest[len(name):])
+	// Escapes could hide something; "0url(" is perhaps one for some browser.
+	case strings.Contains(name, `\`), bad[lower], strings.Contains(lower, "url"):
+		c.out.WriteString(badElement)
+		if strings.HasSuffix(name, "(") {
+			c.out.WriteByte('(')
+		}
+	default:
+		c.out.WriteString(name)
+	}
+	return true
+}
+
+// url takes what is between "url(" and ")", and puts something else in its place if that is not to be loaded.
+func (c *cssCleaner) url(rest string) bool {
+	space := len(rest) - len(strings.TrimLeft(rest, " \t\r\n\f"))
+	inner := rest[space:]
+	n := 0
+	if inner != "" && (inner[0] == '"' || inner[0] == '\'') {
+		if n = quoted(inner); n == 0 {
+			return false
+		}
+	}
+	end := strings.IndexByte(inner[n:], ')')
+	if end < 0 {
+		return false
+	}
+	end += n
+	c.pos += space + end + 1
+	c.out.WriteString(c.w.cssURL(strings.Trim(strings.TrimSpace(inner[:end]), `"'`)))
+	return true
 }
 
 // cssURL returns what to put in place of url(...).
 func (w *Writer) cssURL(s string) string {
-	inner := strings.TrimSpace(s)
-	if len(inner) < len("url()") || strings.Contains(s, `\`) {
+	if len(s) > maxCSSURL && !strings.HasPrefix(s, "data:") || strings.Contains(s, `\`) {
 		return "none"
 	}
-	inner = strings.Trim(strings.TrimSpace(inner[len("url("):len(inner)-1]), `"'`)
-	p := w.picture(inner)
+	p := w.picture(s)
 	if p == "" || strings.ContainsAny(p, `"'()<>\`+" \n\r\t\f") {
 		return "none"
 	}

@@ -23,8 +23,11 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// MaxSize is how many octets of HTML are looked at; the rest is left out.
-const MaxSize = 8 << 20
+// MaxSize is how many octets of all parts are looked at, MaxTags how many tags of HTML; the rest is left out. A tag takes some 500 octets of memory.
+const (
+	MaxSize = 4 << 20
+	MaxTags = 100_000
+)
 
 // Options say how HTML is to be shown.
 type Options struct {
@@ -53,14 +56,33 @@ type Writer struct {
 	body    bytes.Buffer
 	styles  []string
 	blocked int
+	left    int64 // octets that may be read
+	tags    int   // that may be read
+	cssSize int   // octets seen
 }
 
 // NewWriter returns a Writer.
-func NewWriter(o Options) *Writer { return &Writer{o: o} }
+func NewWriter(o Options) *Writer { return &Writer{o: o, left: MaxSize, tags: MaxTags} }
+
+// bounded reads what may be read of a part.
+type bounded struct {
+	w *Writer
+	r io.Reader
+}
+
+func (b bounded) Read(p []byte) (int, error) {
+	if b.w.left <= 0 || b.w.tags <= 0 {
+		return 0, io.EOF
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.w.left, 4096)])
+	b.w.left -= int64(n)
+	b.w.tags -= bytes.Count(p[:n], []byte{'<'})
+	return n, err
+}
 
 // HTML adds a part that is HTML, in UTF-8.
 func (w *Writer) HTML(r io.Reader) error {
-	root, err := html.Parse(io.LimitReader(r, MaxSize))
+	root, err := html.Parse(bounded{w, r})
 	if err != nil {
 		// Of HTML only nesting deeper than any message needs is an error.
 		fmt.Fprintf(&w.body, "<p><em>This message cannot be shown: its HTML is too deeply nested.</em></p>")
@@ -82,7 +104,7 @@ func (w *Writer) HTML(r io.Reader) error {
 
 // Text adds a part that is plain text, in UTF-8.
 func (w *Writer) Text(r io.Reader) error {
-	b, err := io.ReadAll(io.LimitReader(r, MaxSize))
+	b, err := io.ReadAll(bounded{w, r})
 	if err != nil {
 		return err
 	}

@@ -158,6 +158,27 @@ func TestTextAndImage(t *testing.T) {
 	}
 }
 
+// TestCost: nothing takes much more time or memory for being large or strange.
+func TestCost(t *testing.T) {
+	for name, in := range map[string]string{
+		"url(": "<style>" + strings.Repeat("url(", 60_000), "url(\"": "<style>" + strings.Repeat(`url("`, 50_000), "url()": "<style>" + strings.Repeat("url()", 50_000), "comments": "<style>" + strings.Repeat("/*", 100_000),
+		"strings": "<style>" + strings.Repeat(`"\n`, 80_000), "escapes": "<style>" + strings.Repeat(`\`, 200_000), "styles": strings.Repeat("<p style='a:url('>", 30_000),
+		"tags": strings.Repeat("<p>", 3_000_000), "quotes": strings.Repeat(`"`, 9_000_000),
+	} {
+		w := NewWriter(Options{})
+		if err := w.HTML(strings.NewReader(in)); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if _, err := w.WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		if n := b.Len(); n > 25<<20 || strings.Count(b.String(), "<p") > MaxTags+2000 {
+			t.Errorf("%s: %d octets", name, n)
+		}
+	}
+}
+
 func FuzzHTML(f *testing.F) {
 	for _, s := range []string{`<p style="a:url(x)">x<style>@import "x"</style>`, `<svg><style><img src=x onerror=y>`, `<a href="java script:x">`, `<math><annotation-xml encoding="text/html"><script>`, `<img src=" https://x" style="background:\75rl(x)">`} {
 		f.Add(s, false)

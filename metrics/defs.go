@@ -75,6 +75,7 @@ var (
 	WebAPIErrors            = CounterDef{Name: "mox_webapi_errors_total", Help: "Internal errors of the HTTP API.", Labels: []string{"error"}}
 	WebAPIResults           = CounterDef{Name: "mox_webapi_results_total", Help: "Results of calls of the HTTP API: ok, badauth, or an error code.", Labels: []string{"method", "result"}}
 	JMAPCall                = HistogramDef{Name: "mox_jmap_call_duration_seconds", Help: "Duration of calls of methods of JMAP, by method and result (ok, or the type of the error).", Labels: []string{"method", "result"}, Buckets: bucketsB}
+	JMAPPush                = CounterDef{Name: "mox_jmap_push_total", Help: "Requests to push services for JMAP, by kind (verification, state) and result: ok, gone (the subscription was destroyed), later (tried again), refused.", Labels: []string{"kind", "result"}}
 	WebAPIRequest           = HistogramDef{Name: "mox_webapi_duration_seconds", Help: "Duration of calls of the HTTP API.", Labels: []string{"method"}, Buckets: bucketsB}
 	AutoconfRequest         = CounterDef{Name: "mox_autoconf_request_total", Help: "Autoconfiguration requests, by configured domain.", Labels: []string{"domain"}}
 	AutodiscoverRequest     = CounterDef{Name: "mox_autodiscover_request_total", Help: "Autodiscover requests, by configured domain.", Labels: []string{"domain"}}
@@ -164,7 +165,7 @@ func All() (counters []CounterDef, gauges []GaugeDef, histograms []HistogramDef)
 		SMTPServerConnection, SMTPServerDelivery, SMTPServerSubmission, SMTPServerErrors, SMTPServerForward, SMTPServerDeliverySTARTTLS, SMTPServerDeliverySTARTTLSErrors,
 		QueueConnection, QueueDMARCReportFailure, QueueDestinations, QueueDestinationsAuthentic, QueueDANERequired, QueueDANESTARTTLSUnverified, QueueDANEGatherTLSAErrors, QueueTLSRequiredNoIgnored, QueueRequireTLSUnsupported, QueuePlaintextFallback, SMTPClientTLSRequiredNoIgnored, QueueBounces, WebhookResults,
 		IMAPConnection,
-		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
+		WebmailSubmission, WebmailErrors, WebAPISubmission, WebAPIErrors, WebAPIResults, JMAPPush, AutoconfRequest, AutodiscoverRequest, SherpaRequests, SherpaErrors, SherpaProtocolErrors, SherpaBadFunction, SherpaJavaScriptRequest, SherpaJSONRequests,
 		AutoTLSMissingServerName, AutoTLSUnknownServerName, AutoTLSCertRequestErrors, AutoTLSCertPut, DANEVerify, DANEVerifyErrors, DKIMSign, MTASTSDBGet, JunkTrained, JunkRebuilt, TracingSpans, SubjectPassGenerate, SubjectPassVerify,
 		DMARCDBPolicyEvaluated, DMARCDBDKIMResult, DMARCDBSPFResult, DMARCDBReportQueued, DMARCDBReportError, TLSRPTDBSession, TLSRPTSendReportQueued, TLSRPTSendReportError,
 		Authentication, AuthenticationRateLimited, Banned, BanRefused, Panic, LoggingInfo, LoggingWarn, LoggingError,

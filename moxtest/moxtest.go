@@ -66,7 +66,7 @@ func WithConfig(f func(*config.Static, *config.Dynamic)) Option {
 // all the same, so that time stands still in a testing/synctest bubble.
 func WithoutNetwork() Option { return func(o *options) { o.network = false } }
 
-// WithDial makes the connections to other mail servers, whose names and addresses are
+// WithDial makes the connections to other mail servers and push services, whose names and addresses are
 // those of [Server.DNS]. Without it there are none to be reached: mail for others waits in
 // the queue.
 func WithDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"mox/dkim"
@@ -52,14 +51,31 @@ func (s *Server) buildReports() {
 // reportClient sends reports to URLs that other domains name: it must not reach what is
 // only for us.
 func (s *Server) reportClient() *http.Client {
-	d := net.Dialer{Timeout: 30 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
-		a, err := netip.ParseAddrPort(address)
-		if ip := a.Addr().Unmap(); err != nil || !ip.IsGlobalUnicast() || ip.IsPrivate() || s.Config.Snapshot().IsOwnIP(ip) {
-			return fmt.Errorf("address %s is not public", address)
+	return &http.Client{Transport: s.publicTransport(), Timeout: time.Minute}
+}
+
+// publicTransport calls URLs that others name, at addresses that are not only for us.
+func (s *Server) publicTransport() *http.Transport {
+	connect := (&net.Dialer{Timeout: 30 * time.Second}).DialContext
+	if s.Dial != nil {
+		connect = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return s.Dial(ctx, netip.Addr{}, network, address)
 		}
-		return nil
-	}}
-	return &http.Client{Transport: mtasts.NewTransport(s.Resolver, s.Config.Snapshot().RootCAs, d.DialContext), Timeout: time.Minute}
+	}
+	// What is dialed is an address: names have been looked up.
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if a, err := netip.ParseAddrPort(address); err != nil || !s.isForeign(a.Addr()) {
+			return nil, fmt.Errorf("address %s is not public", address)
+		}
+		return connect(ctx, network, address)
+	}
+	return mtasts.NewTransport(s.Resolver, s.Config.Snapshot().RootCAs, dial)
+}
+
+// isForeign tells whether an address is public and not one of this machine.
+func (s *Server) isForeign(a netip.Addr) bool {
+	ip := a.Unmap().WithZone("")
+	return isPublic(ip) && !s.Config.Snapshot().IsOwnIP(ip)
 }
 
 // reportPriority has reports wait for mail of people.

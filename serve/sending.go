@@ -104,6 +104,7 @@ func (s *Server) startSending() {
 	})
 	s.serving.Go(func() { s.hooks.Load().Run(s.ctx) })
 	s.serving.Go(func() { s.queueboxes.Load().Run(s.ctx) })
+	s.serving.Go(func() { s.pushes.Load().Run(s.ctx) })
 	if s.Local {
 		return
 	}

@@ -71,7 +71,7 @@ type Options struct {
 	Version   string
 	Feed      updates.Feed // of newer versions, unless mox.conf has one; zero: none
 
-	// Dial makes connections to other mail servers, from source unless that is invalid. Nil:
+	// Dial makes connections to other mail servers, and to URLs that others name, from source unless that is invalid. Nil:
 	// over the network.
 	Dial func(ctx context.Context, source netip.Addr, network, address string) (net.Conn, error)
 	// Loopback allows mail for other servers to be sent to loopback addresses: for tests.
@@ -151,6 +151,7 @@ type Server struct {
 	web          *webserver.Server
 	webapi       *webapiserver.Server
 	jmap         *jmapserver.Server
+	pushes       atomic.Pointer[jmapserver.Pushes]
 	jmapDoor     http.Handler // for programs, with passwords and tokens
 	webmail      http.Handler
 	discovery    *discovery.Discovery
@@ -260,9 +261,14 @@ func (s *Server) storeOptions() store.Options {
 			}
 		},
 		Classified: func(account string) { s.Junk.Touch(account) },
-		AutoFlags:  s.autoFlags,
-		Retention:  s.Config.Snapshot().Static.KeepExpunged,
-		Watch:      s.watcher(),
+		Changed: func(account string) {
+			if p := s.pushes.Load(); p != nil {
+				p.Changed(account)
+			}
+		},
+		AutoFlags: s.autoFlags,
+		Retention: s.Config.Snapshot().Static.KeepExpunged,
+		Watch:     s.watcher(),
 		Reserved: func(account, mailbox string) bool {
 			return queuebox.Reserved(s.Config.Snapshot(), account, mailbox)
 		},

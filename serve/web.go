@@ -131,15 +131,35 @@ func largestMessage(snap *config.Snapshot) int64 {
 func (s *Server) buildJMAP() {
 	snap := s.Config.Snapshot()
 	calls := s.Registry.Histogram(metrics.JMAPCall)
+	s.pushes.Store(s.newPushes(snap))
 	s.jmap = jmapserver.New(jmapserver.Config{
 		Store: s.Store, Search: s.Search, Log: s.Log, Now: s.Now, NextID: s.cids.Next,
 		Panic:    func() { s.Registry.Panic("jmapserver") },
 		Observe:  func(method, result string, d time.Duration) { calls.Observe(d, method, result) },
-		Hostname: snap.Hostname.ASCII, Directory: s.dir, Send: s.submit, Queue: s.Queue,
+		Hostname: snap.Hostname.ASCII, Directory: s.dir, Send: s.submit, Queue: s.Queue, Pushes: s.pushes.Load(),
 		Sending: func(ids ...int64) bool { return s.outbound.Sending(ids...) },
 		Limits:  jmapserver.Limits{Message: largestMessage(snap)},
 	})
 	s.jmapDoor = s.jmap.Handler(s.jmap.CredentialsLogin(s.Auth), false)
+}
+
+// newPushes makes what tells push services of changes. Their URLs are from users, so they must not lead to what is only for us; a
+// server for trying may call services of its own machine.
+func (s *Server) newPushes(snap *config.Snapshot) *jmapserver.Pushes {
+	results := s.Registry.Counter(metrics.JMAPPush)
+	transport := s.publicTransport()
+	// A few services get all requests.
+	transport.DisableKeepAlives, transport.MaxIdleConns, transport.IdleConnTimeout, transport.ForceAttemptHTTP2 = false, 20, time.Minute, true
+	c := jmapserver.PushConfig{
+		Store: s.Store, Credentials: s.Auth, Index: snap.DataPath("jmappush.json"), Transport: transport,
+		Public: s.isForeign, Version: s.Version, Log: s.Log, Now: s.Now,
+		Result: func(kind, result string) { results.Inc(kind, result) },
+		Panic:  func() { s.Registry.Panic("jmapserver") },
+	}
+	if s.Local {
+		c.Public, c.Transport = nil, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: snap.RootCAs}, ForceAttemptHTTP2: true}
+	}
+	return jmapserver.NewPushes(c)
 }
 
 // startWeb serves what there is on a port of HTTP.

@@ -275,6 +275,9 @@ func (a *Account) settle(err error) {
 	if o.classified && a.s.o.Classified != nil {
 		a.s.o.Classified(a.name)
 	}
+	if a.s.o.Changed != nil {
+		a.s.o.Changed(a.name)
+	}
 }
 
 // settleState makes what operations changed the state of the account.

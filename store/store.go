@@ -52,6 +52,9 @@ type Options struct {
 	// Classified is called when messages came, went or changed that have or had $Junk or
 	// $NotJunk, once that is durable; it must be quick and call nothing of the account. nil: none.
 	Classified func(account string)
+	// Changed is called when an account has changed in any way that its change log tells of, once that is
+	// durable; as quick as Classified. nil: none.
+	Changed func(account string)
 
 	Metadata    MetadataLimits
 	Annotations AnnotationLimits

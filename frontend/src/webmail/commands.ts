@@ -149,3 +149,15 @@ export function listTitle(): string {
 	const m = v.mailboxId ? mailbox(v.mailboxId) : undefined
 	return m ? title(m) : 'Mail'
 }
+
+// composeTo opens a message to be written to the address of a mailto: link.
+export function composeTo(link: string): void {
+	const to = link.slice('mailto:'.length).split('?')[0]!
+	let address = to
+	try {
+		address = decodeURIComponent(to)
+	} catch {
+		// It is no encoding: taken as it is.
+	}
+	compose(address)
+}

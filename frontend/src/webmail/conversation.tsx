@@ -6,7 +6,7 @@ import { Button, Problem, Waiting, say } from '../shared/ui.tsx'
 import { archive, fail, junk, markRead, notJunk, quietly, star } from './actions.ts'
 import { display, format, initials } from './addresses.ts'
 import { account, jmap } from './client.ts'
-import { asking, back, compose, inJunk, markUnread, remove, wish } from './commands.ts'
+import { asking, back, compose, composeTo, inJunk, markUnread, remove, wish } from './commands.ts'
 import { begin, draft, newKey } from './composing.ts'
 import { longDate, shortDate } from './dates.ts'
 import { answer, forward, nameFor } from './draft.ts'
@@ -38,7 +38,7 @@ function Linked({ text }: { text: string }) {
 		? p.href.startsWith('mailto:')
 			? <a key={i} href={p.href} onClick={e => {
 				e.preventDefault()
-				compose(decodeURIComponent(p.href!.slice(7).split('?')[0]!))
+				composeTo(p.href!)
 			}}>{p.text}</a>
 			: <a key={i} href={p.href} target="_blank" rel="noopener noreferrer">{p.text}</a>
 		: p.text)}</>

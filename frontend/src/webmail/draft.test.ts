@@ -9,7 +9,7 @@ const a = (email: string, name: string | null = null) => ({ name, email })
 const message: Full = {
 	id: 'e1', threadId: 't1', blobId: 'b1', mailboxIds: {}, keywords: {}, from: [a('jo@example.org', 'Jo')], to: [a('Work@example.org'), a('mo@example.org')], cc: [a('jo@example.org'), a('li@example.org')],
 	bcc: null, replyTo: null, sender: null, subject: 'Hello', preview: '', receivedAt: '2026-05-01T10:00:00Z', sentAt: '2026-05-01T10:00:00Z', hasAttachment: true, size: 1,
-	messageId: ['m1@x'], inReplyTo: ['m0@x'], references: null, textBody: [], htmlBody: [], bodyValues: {},
+	messageId: ['m1@x'], inReplyTo: ['m0@x'], references: null, textBody: [], htmlBody: [], 'header:Authentication-Results:asText:all': [], bodyValues: {},
 	attachments: [{ partId: '2', blobId: 'b2', size: 5, name: null, type: 'message/rfc822', disposition: null, cid: null }, { partId: '3', blobId: null, size: 0, name: 'x', type: 'multipart/mixed', disposition: null, cid: null }],
 }
 

@@ -2,8 +2,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { epoch } from '../shared/session.ts'
 import { display } from './addresses.ts'
+import { passed } from './authentic.ts'
 import { account } from './client.ts'
-import { compose } from './commands.ts'
+import { composeTo } from './commands.ts'
 import { pressed } from './keys.ts'
 import type { Full } from './types.ts'
 
@@ -37,18 +38,15 @@ function follow(e: MouseEvent): void {
 	const link = (e.target as Element | null)?.closest?.('a[href^="mailto:" i]')
 	if (!link) return
 	e.preventDefault()
-	const to = link.getAttribute('href')!.slice(7).split('?')[0]!
-	try {
-		compose(decodeURIComponent(to))
-	} catch {
-		compose(to)
-	}
+	composeTo(link.getAttribute('href')!)
 }
 
 export function HTMLFrame({ m, toText }: { m: Full; toText: () => void }) {
 	const frame = useRef<HTMLIFrameElement>(null)
 	const sender = m.from?.[0]?.email.toLowerCase() ?? ''
-	const [images, setImages] = useState(() => sender !== '' && trusted().includes(sender))
+	// Anybody can write a trusted sender's address: it counts where the server has verified it.
+	const verified = passed(m['header:Authentication-Results:asText:all'])
+	const [images, setImages] = useState(() => verified && sender !== '' && trusted().includes(sender))
 	const [blocked, setBlocked] = useState(0)
 	const [problem, setProblem] = useState('')
 	const watching = useRef<ResizeObserver>(undefined)
@@ -84,7 +82,7 @@ export function HTMLFrame({ m, toText }: { m: Full; toText: () => void }) {
 		{blocked > 0 && !images && <div class="barrow note" role="group" aria-label="Images">
 			<span>Images from elsewhere are not loaded: they tell the sender that you read this.</span>
 			<span class="actions"><button type="button" class="small" onClick={() => setImages(true)}>Show images</button>
-				{sender && <button type="button" class="small" onClick={() => {
+				{verified && sender && <button type="button" class="small" onClick={() => {
 					trust(sender)
 					setImages(true)
 				}}>Always for {display({ name: null, email: sender })}</button>}</span>

@@ -65,9 +65,10 @@ export interface Full extends Head {
 	htmlBody: Part[]
 	attachments: Part[]
 	bodyValues: Record<string, { value: string; isEncodingProblem: boolean; isTruncated: boolean }>
+	'header:Authentication-Results:asText:all': string[]
 }
 
-export const fullProperties = [...headProperties, 'blobId', 'cc', 'bcc', 'replyTo', 'sender', 'sentAt', 'messageId', 'inReplyTo', 'references', 'textBody', 'htmlBody', 'attachments', 'bodyValues']
+export const fullProperties = [...headProperties, 'blobId', 'cc', 'bcc', 'replyTo', 'sender', 'sentAt', 'messageId', 'inReplyTo', 'references', 'textBody', 'htmlBody', 'attachments', 'bodyValues', 'header:Authentication-Results:asText:all']
 
 // RFC 8621 6.
 export interface Identity {
