@@ -57,12 +57,12 @@ func Login(ctx context.Context, service *auth.Service, protocol string, r *http.
 	return who, err
 }
 
-// Answer tells the client of a refusal. realm is for those who show a form for a password.
+// Answer tells the client of a refusal. realm is for those who show a form for a password; it is of letters.
 func (e *Refusal) Answer(w http.ResponseWriter, realm string) {
 	if e.Status == http.StatusUnauthorized {
-		// RFC 9110 11.6.1: each way in, so that browsers ask for a password.
-		w.Header().Add("WWW-Authenticate", "Basic realm="+realm)
-		w.Header().Add("WWW-Authenticate", "Bearer realm="+realm)
+		// RFC 9110 11.6.1: each way in, so that browsers ask for a password. 11.5: the realm is a quoted string.
+		w.Header().Add("WWW-Authenticate", fmt.Sprintf("Basic realm=%q", realm))
+		w.Header().Add("WWW-Authenticate", fmt.Sprintf("Bearer realm=%q", realm))
 	}
 	http.Error(w, fmt.Sprintf("%d - %s", e.Status, e.Text), e.Status)
 }

@@ -274,22 +274,34 @@ func (q *request) serveDownload(rest string) {
 	// Nothing of a message may run, whatever it says it is, also where a browser shows it after all.
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "private, immutable, max-age=31536000")
-	h.Set("ETag", `"`+id+`"`)
-	w := &slowWriter{q.w, http.NewResponseController(q.w)}
+	// Ids are used again by an account that is removed and added under its name, and where an older backup is restored.
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("ETag", `"`+id+"-"+incarnation(acc)+`"`)
+	w := &slowWriter{q.w, q.r.Context(), http.NewResponseController(q.w)}
 	defer func() { _ = w.c.SetWriteDeadline(time.Time{}) }() // the connection serves other requests
 	http.ServeContent(w, q.r, "", time.Time{}, io.NewSectionReader(b, 0, b.size))
+}
+
+// incarnation differs where ids of an account stand for something else than before: it is the UIDVALIDITY of the Inbox,
+// which is of the time when it was made, and is another one after a restore (RFC 9051 2.3.1.1).
+func incarnation(acc *store.Account) string {
+	b, _ := acc.MailboxByName(store.Inbox) // there always is one
+	return strconv.FormatUint(uint64(b.UIDValidity), 36)
 }
 
 // slowWriter gives each piece that is written a deadline.
 type slowWriter struct {
 	http.ResponseWriter
-	c *http.ResponseController
+	ctx context.Context
+	c   *http.ResponseController
 }
 
 func (w *slowWriter) Write(p []byte) (int, error) {
 	// Servers without deadlines, as in tests, refuse this.
 	_ = w.c.SetWriteDeadline(time.Now().Add(downloadTime))
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
 	return w.ResponseWriter.Write(p)
 }
 

@@ -202,7 +202,7 @@ type window struct {
 // window returns as many operations after a state as have at most so many ids by key, or where the first alone has
 // more, some of its ids.
 func (h *history) window(since state, most int, key func(*operation) map[int64]bool) window {
-	w := window{to: state{seq: h.m.seq()}}
+	w := window{to: state{acc: h.m.acc, seq: h.m.seq()}}
 	all := map[int64]bool{}
 	for i, o := range h.ops {
 		ids := key(o)
@@ -215,7 +215,7 @@ func (h *history) window(since state, most int, key func(*operation) map[int64]b
 		// What was told of an operation is the beginning of what changed in it alone.
 		partly := i == 0 && (since.told > 0 || n > most)
 		if n > most && !partly {
-			w.rest, w.to, w.more = h.ops[i:], state{seq: h.ops[i-1].seq}, true
+			w.rest, w.to, w.more = h.ops[i:], state{acc: h.m.acc, seq: h.ops[i-1].seq}, true
 			break
 		}
 		maps.Copy(all, ids)
@@ -223,14 +223,14 @@ func (h *history) window(since state, most int, key func(*operation) map[int64]b
 		if partly {
 			l := sorted(all)
 			l = l[min(since.told, len(l)):]
-			w.rest, w.to, w.more = h.ops[1:], state{seq: o.seq}, len(h.ops) > 1
+			w.rest, w.to, w.more = h.ops[1:], state{acc: h.m.acc, seq: o.seq}, len(h.ops) > 1
 			if len(l) > most {
 				l = l[:most]
 				// The operation itself is yet to come, from the state before it.
-				w.to, w.more = state{since.seq, since.told + len(l)}, true
+				w.to, w.more = state{since.acc, since.seq, since.told + len(l)}, true
 			}
 			if !w.more {
-				w.to = state{seq: h.m.seq()}
+				w.to = state{acc: h.m.acc, seq: h.m.seq()}
 			}
 			w.ids = l
 			return w
@@ -259,10 +259,37 @@ func (h *history) copies(w *window, body store.BodyID) (before, after int) {
 	return before, after
 }
 
-// hidden tells whether an Email is not visible now: then it cannot be had, whatever it was after a window.
-func (h *history) hidden(body store.BodyID) bool {
+// seen is what clients could see around a window: with the state before it, and with that after it.
+type seen struct {
+	before, after bool
+	sure          bool // that before is so
+}
+
+// seen tells it of an Email. Where it is not known whether a copy had \Deleted, before is true and not sure.
+func (h *history) seen(w *window, since state, body store.BodyID) (s seen) {
+	x, y := h.copies(w, body)
 	e := h.m.any(body)
-	return e != nil && e.hidden
+	visible := e != nil && !e.hidden
+	if x > 0 {
+		hidden, ok := h.m.derived.hiddenAt(body, since.seq, !visible)
+		s.before, s.sure = !hidden, ok || visible && !h.doubtful(body, since.seq)
+	}
+	if y > 0 {
+		s.after = e == nil || visible
+		if hidden, ok := h.m.derived.hiddenAt(body, w.to.seq, !visible); ok && w.to.told == 0 {
+			s.after = !hidden
+		}
+	}
+	return s
+}
+
+// doubtful tells whether an Email that is visible may have become so since a ModSeq of which that is not known: its
+// flags were changed, or there are more copies of it.
+func (h *history) doubtful(body store.BodyID, since store.ModSeq) bool {
+	return h.m.derived.within(body, since) || slices.ContainsFunc(h.ops, func(o *operation) bool {
+		d := o.bodies[body]
+		return d.changed || d.came > d.went
+	})
 }
 
 // add sorts an id into what came, changed and went.
@@ -275,6 +302,12 @@ func (r *changesResult) add(id jmap.ID, before, after bool) {
 	case before:
 		r.Destroyed = append(r.Destroyed, id)
 	}
+}
+
+// addSeen is add where it may not be known whether clients know the object: those who do lose nothing by being told that
+// it was created, and others would not get it by an update (RFC 8620 5.2).
+func (r *changesResult) addSeen(id jmap.ID, s seen) {
+	r.add(id, s.before && (s.sure || !s.after), s.after)
 }
 
 // emailKeys are the Emails of an operation.
@@ -297,8 +330,7 @@ func emailChanges(ctx context.Context, c *call, a *changesArgs) (*changesResult,
 	res.NewState, res.HasMoreChanges = w.to.String(), w.more
 	for _, n := range w.ids {
 		body := store.BodyID(n)
-		before, after := h.copies(&w, body)
-		res.add(emailID(body), before > 0, after > 0 && !h.hidden(body))
+		res.addSeen(emailID(body), h.seen(&w, since, body))
 	}
 	return res, nil
 }
@@ -309,7 +341,7 @@ func (c *call) changing(ctx context.Context, a *changesArgs) (h *history, since 
 	if err != nil {
 		return nil, since, 0, err
 	}
-	if since, most, err = a.parse(m.seq()); err != nil {
+	if since, most, err = a.parse(m.acc, m.seq()); err != nil {
 		return nil, since, 0, err
 	}
 	h, err = m.history(ctx, since.seq)
@@ -370,15 +402,15 @@ func threadChanges(ctx context.Context, c *call, a *changesArgs) (*changesResult
 	for _, n := range w.ids {
 		id := store.ThreadID(n)
 		bodies := members[id]
-		before, after := false, false
+		var all seen
 		for _, b := range h.m.everIn(id) {
 			bodies[b] = true
 		}
 		for b := range bodies {
-			x, y := h.copies(&w, b)
-			before, after = before || x > 0, after || y > 0 && !h.hidden(b)
+			s := h.seen(&w, since, b)
+			all.before, all.after, all.sure = all.before || s.before, all.after || s.after, all.sure || s.before && s.sure
 		}
-		res.add(threadID(id), before, after)
+		res.addSeen(threadID(id), all)
 	}
 	return res, nil
 }

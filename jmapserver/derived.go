@@ -1,6 +1,7 @@
 package jmapserver
 
 import (
+	"slices"
 	"sync"
 
 	"mox/message"
@@ -26,7 +27,17 @@ type derived struct {
 }
 
 // flip is that an Email became visible or ceased to be, by an operation after from and not after to.
-type flip struct{ from, to store.ModSeq }
+type flip struct {
+	from, to store.ModSeq
+	hidden   bool // after it
+}
+
+// flipped is an Email that became visible or ceased to be, or that came.
+type flipped struct {
+	body   store.BodyID
+	hidden bool // it is by now
+	fresh  bool // it was not there before
+}
 
 // partOf is a part of a message, by its number.
 type partOf struct {
@@ -45,17 +56,45 @@ func (d *derived) begin(seq store.ModSeq) {
 	d.since, d.flips, d.flipCount = seq, map[store.BodyID][]flip{}, 0
 }
 
-// flip notes flips of some Emails.
-func (d *derived) flip(bodies []store.BodyID, f flip) {
+// flip notes flips of some Emails by operations after from and not after to. What is fresh counts only where there is
+// something to correct: that it was gone.
+func (d *derived) flip(flips []flipped, from, to store.ModSeq) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.flipCount += len(bodies); d.flipCount > maxFlips {
-		d.since, d.flips, d.flipCount = f.to, map[store.BodyID][]flip{}, 0
-		return
+	for _, v := range flips {
+		if v.fresh && len(d.flips[v.body]) == 0 {
+			continue
+		}
+		if d.flipCount++; d.flipCount > maxFlips {
+			d.since, d.flips, d.flipCount = to, map[store.BodyID][]flip{}, 0
+			return
+		}
+		d.flips[v.body] = append(d.flips[v.body], flip{from, to, v.hidden})
 	}
-	for _, b := range bodies {
-		d.flips[b] = append(d.flips[b], f)
+}
+
+// hiddenAt tells whether an Email that was there at a ModSeq was hidden then. now tells whether it is now, or is gone;
+// ok is false if it is not known.
+func (d *derived) hiddenAt(body store.BodyID, seq store.ModSeq, now bool) (hidden, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if seq < d.since {
+		return false, false
 	}
+	hidden = now
+	for i, f := range d.flips[body] {
+		switch {
+		case f.to <= seq:
+			hidden = f.hidden
+		case f.from >= seq && i == 0:
+			return !f.hidden, true
+		case f.from >= seq:
+			return hidden, true
+		default: // by one of several operations
+			return false, false
+		}
+	}
+	return hidden, true
 }
 
 // flipped tells whether an operation that changed flags of an Email can have made it visible, or ceased to be so.
@@ -67,6 +106,29 @@ func (d *derived) flipped(body store.BodyID, seq store.ModSeq) bool {
 	}
 	for _, f := range d.flips[body] {
 		if seq > f.from && seq <= f.to {
+			return true
+		}
+	}
+	return false
+}
+
+// within tells whether an Email became visible or ceased to be by one of several operations, some before a ModSeq and
+// some after it.
+func (d *derived) within(body store.BodyID, seq store.ModSeq) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(d.flips[body], func(f flip) bool { return f.from < seq && seq < f.to })
+}
+
+// flippedSince tells whether any Email can have become visible, or ceased to be so, after a ModSeq.
+func (d *derived) flippedSince(seq store.ModSeq) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if seq < d.since {
+		return true
+	}
+	for _, l := range d.flips {
+		if l[len(l)-1].to > seq {
 			return true
 		}
 	}

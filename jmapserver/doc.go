@@ -10,7 +10,8 @@
 //
 // A request runs its calls one after the other (dispatch.go). A call is a [method] of the table in methods.go, which
 // gets its arguments decoded, with result references resolved. Emails are contents, by their EMAILID (RFC 8474): copies
-// of one message in several mailboxes are one Email in several mailboxes. The state of all types is the ModSeq of the account.
+// of one message in several mailboxes are one Email in several mailboxes. The state of all types is the ModSeq of the account, after
+// the UIDVALIDITY of its Inbox, which is another one after a restore, and for another account of the name.
 //
 // All Emails of an account are in memory while it is used (mails.go): a version for each moment, of which the next one shares
 // all that did not change. Queries, threads and counts go by it; what is shown of an Email comes from what the store has rendered,

@@ -165,7 +165,7 @@ func emailGet(ctx context.Context, c *call, a *emailGetArgs) (*getResult, error)
 	if err != nil {
 		return nil, err
 	}
-	res, ids, err := c.getting(&a.getArgs, m.seq())
+	res, ids, err := c.getting(&a.getArgs, m.acc, m.seq())
 	if err != nil {
 		return nil, err
 	}

@@ -319,7 +319,7 @@ func emailQuery(ctx context.Context, c *call, a *emailQueryArgs) (*queryResult, 
 	if err != nil {
 		return nil, err
 	}
-	res.QueryState, res.CanCalculateChanges = stateOf(m.seq()), !q.text
+	res.QueryState, res.CanCalculateChanges = stateOf(m.acc, m.seq()), !q.text
 	return res, nil
 }
 
@@ -329,7 +329,7 @@ func emailQueryChanges(ctx context.Context, c *call, a *emailQueryChangesArgs) (
 	if err != nil {
 		return nil, err
 	}
-	since, most, err := a.parse(m.seq())
+	since, most, err := a.parse(m.acc, m.seq())
 	if err != nil {
 		return nil, err
 	}
@@ -352,7 +352,7 @@ func emailQueryChanges(ctx context.Context, c *call, a *emailQueryChangesArgs) (
 	if err != nil {
 		return nil, err
 	}
-	return moved(&a.queryChangesArgs, m.seq(), most, touched, list, emailIDOf)
+	return moved(&a.queryChangesArgs, m.acc, m.seq(), most, touched, list, emailIDOf)
 }
 
 // touched returns the Emails that changed, and where it matters those that are or were in a thread with one that did.

@@ -51,7 +51,7 @@ func changedTypes(ctx context.Context, acc *store.Account, since store.ModSeq) (
 		if errors.Is(err, store.ErrTooOld) || err == nil && since > acc.ModSeq() {
 			now := acc.ModSeq()
 			for _, t := range pushTypes {
-				types[t] = stateOf(now)
+				types[t] = stateOf(acc, now)
 			}
 			return types, now, nil
 		} else if err != nil {
@@ -76,7 +76,7 @@ func changedTypes(ctx context.Context, acc *store.Account, since store.ModSeq) (
 		}
 	}
 	for t := range types {
-		types[t] = stateOf(since)
+		types[t] = stateOf(acc, since)
 	}
 	return types, since, nil
 }
@@ -174,7 +174,7 @@ func (q *request) serveEvents(string) {
 	defer watch.Close()
 	s.since = acc.ModSeq()
 	missed := false
-	if last, err := parseState(q.r.Header.Get("Last-Event-ID"), s.since); err == nil && last.seq != s.since {
+	if last, err := parseState(acc, q.r.Header.Get("Last-Event-ID"), s.since); err == nil && last.seq != s.since {
 		s.since, missed = last.seq, true
 	}
 	h := q.w.Header()
@@ -215,6 +215,10 @@ func (s *stream) run(acc *store.Account, watch *store.Watch, missed bool) error 
 			if !s.q.stillIn() {
 				return nil
 			}
+		case <-s.q.use.recheck:
+			if !s.q.stillIn() {
+				return nil
+			}
 		case <-s.timer.C:
 			if err := s.event("", "ping", map[string]int{"interval": int(s.ping / time.Second)}); err != nil {
 				return err
@@ -236,6 +240,9 @@ func (s *stream) tell(ctx context.Context, acc *store.Account) (done bool, err e
 	if err != nil {
 		return false, err
 	}
+	if err := s.complete(ctx, acc, types, seq); err != nil {
+		return false, err
+	}
 	s.since = seq
 	if s.types != nil {
 		for t := range types {
@@ -247,8 +254,32 @@ func (s *stream) tell(ctx context.Context, acc *store.Account) (done bool, err e
 	if len(types) == 0 {
 		return false, nil
 	}
-	err = s.event(stateOf(seq), "state", &stateChange{"StateChange", map[jmap.ID]map[string]string{accountID(acc.Name()): types}})
+	err = s.event(stateOf(acc, seq), "state", &stateChange{"StateChange", map[jmap.ID]map[string]string{accountID(acc.Name()): types}})
 	return s.closes, err
+}
+
+// complete puts into states what the log alone does not tell: whether flags were changed that Emails are not to be seen
+// by, which changes Threads, and what the configuration has of Identities.
+func (s *stream) complete(ctx context.Context, acc *store.Account, types map[string]string, seq store.ModSeq) error {
+	_, email := types["Email"]
+	if _, thread := types["Thread"]; email && !thread && (s.types == nil || slices.Contains(s.types, "Thread")) {
+		m, err := s.q.s.mails.get(ctx, acc)
+		if err != nil {
+			return err
+		}
+		if m.derived.flippedSince(s.since) {
+			types["Thread"] = stateOf(acc, seq)
+		}
+	}
+	if _, ok := types["Identity"]; !ok {
+		return nil
+	}
+	all, err := (&call{batch: &batch{request: s.q}}).identities(ctx, acc)
+	if err != nil {
+		return err
+	}
+	types["Identity"] = all.state(acc, seq)
+	return nil
 }
 
 // event writes an event; id is empty for none.
@@ -267,6 +298,9 @@ func (s *stream) event(id, name string, data any) error {
 func (s *stream) write(text string) error {
 	// Servers without deadlines, as in tests, refuse this.
 	_ = s.w.SetWriteDeadline(time.Now().Add(eventTime))
+	if err := s.q.r.Context().Err(); err != nil {
+		return err
+	}
 	if _, err := s.q.w.Write([]byte(text)); err != nil {
 		return err
 	}

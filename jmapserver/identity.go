@@ -142,7 +142,9 @@ func (c *call) identities(ctx context.Context, acc *store.Account) (*identities,
 }
 
 // state is that of identities: a ModSeq, and what the configuration has.
-func (all *identities) state(seq store.ModSeq) string { return stateOf(seq) + "-" + all.configured }
+func (all *identities) state(acc *store.Account, seq store.ModSeq) string {
+	return stateOf(acc, seq) + "-" + all.configured
+}
 
 // identityGet is Identity/get, RFC 8621 6.1.
 func identityGet(ctx context.Context, c *call, a *getArgs) (*getResult, error) {
@@ -159,11 +161,11 @@ func identityGet(ctx context.Context, c *call, a *getArgs) (*getResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, ids, err := c.getting(a, seq)
+	res, ids, err := c.getting(a, acc, seq)
 	if err != nil {
 		return nil, err
 	}
-	res.State = all.state(seq)
+	res.State = all.state(acc, seq)
 	if a.IDs == nil {
 		ids = all.ids
 	}
@@ -215,7 +217,7 @@ func identitySet(ctx context.Context, c *call, a *setArgs) (*setResult, error) {
 		// The rest of the state is compared as that of others is.
 		since, configured, _ := strings.Cut(*a.IfInState, "-")
 		if configured != all.configured {
-			return nil, jmap.Errorf(jmap.ErrorStateMismatch, "the state is %s", all.state(acc.ModSeq()))
+			return nil, jmap.Errorf(jmap.ErrorStateMismatch, "the state is %s", all.state(acc, acc.ModSeq()))
 		}
 		plain.IfInState = &since
 	}

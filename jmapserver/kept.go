@@ -118,7 +118,7 @@ func keptSince(ctx context.Context, acc *store.Account, k kept, since store.ModS
 // keptChanges is /changes of a kind. now is the latest ModSeq, exists tells whether there is an object. Each operation
 // touches one object, so that what is left out of too many changes can be told by the ModSeq alone.
 func keptChanges(ctx context.Context, acc *store.Account, k kept, a *changesArgs, now store.ModSeq, exists func(jmap.ID) bool) (*changesResult, error) {
-	since, most, err := a.parse(now)
+	since, most, err := a.parse(acc, now)
 	if err != nil {
 		return nil, err
 	}
@@ -145,10 +145,10 @@ func keptChanges(ctx context.Context, acc *store.Account, k kept, a *changesArgs
 		default:
 			res.Updated = append(res.Updated, id)
 		}
-		res.NewState = stateOf(at[id])
+		res.NewState = stateOf(acc, at[id])
 	}
 	if !res.HasMoreChanges {
-		res.NewState = stateOf(now)
+		res.NewState = stateOf(acc, now)
 	}
 	return res, nil
 }

@@ -148,7 +148,7 @@ func mailboxGet(ctx context.Context, c *call, a *getArgs) (*getResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, ids, err := c.getting(a, m.seq())
+	res, ids, err := c.getting(a, m.acc, m.seq())
 	if err != nil {
 		return nil, err
 	}
@@ -359,7 +359,7 @@ func mailboxQuery(ctx context.Context, c *call, a *mailboxQueryArgs) (*queryResu
 	if err != nil {
 		return nil, err
 	}
-	res.QueryState, res.CanCalculateChanges = stateOf(m.seq()), true
+	res.QueryState, res.CanCalculateChanges = stateOf(m.acc, m.seq()), true
 	return res, nil
 }
 
@@ -369,7 +369,7 @@ func mailboxQueryChanges(ctx context.Context, c *call, a *mailboxQueryChangesArg
 	if err != nil {
 		return nil, err
 	}
-	since, most, err := a.parse(m.seq())
+	since, most, err := a.parse(m.acc, m.seq())
 	if err != nil {
 		return nil, err
 	}
@@ -395,5 +395,5 @@ func mailboxQueryChanges(ctx context.Context, c *call, a *mailboxQueryChangesArg
 			touched[mailboxID(id)] = true
 		}
 	}
-	return moved(&a.queryChangesArgs, m.seq(), most, touched, list, folderID)
+	return moved(&a.queryChangesArgs, m.acc, m.seq(), most, touched, list, folderID)
 }

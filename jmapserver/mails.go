@@ -264,7 +264,7 @@ func (m *mails) next(ctx context.Context, now *store.Moment) (*mails, error) {
 	if m.moment.ModSeq == 0 {
 		n.derived.begin(n.seq())
 	} else {
-		n.derived.flip(flips, flip{m.seq(), n.seq()})
+		n.derived.flip(flips, m.seq(), n.seq())
 	}
 	m.threads.mu.RLock()
 	n.numbers = len(m.threads.members)
@@ -276,8 +276,8 @@ func (m *mails) next(ctx context.Context, now *store.Moment) (*mails, error) {
 }
 
 // join makes the blocks of old ones and changes; those in which nothing changed are shared. It returns which Emails
-// became visible or ceased to be.
-func (m *mails) join(old [][]email, changes []copyChange, infos []store.BodyInfo) []store.BodyID {
+// became visible or ceased to be, or came.
+func (m *mails) join(old [][]email, changes []copyChange, infos []store.BodyInfo) []flipped {
 	m.threads.mu.Lock()
 	defer m.threads.mu.Unlock()
 	w := &joiner{m: m, infos: infos, arena: make([]place, 0, len(changes))}
@@ -310,7 +310,7 @@ type joiner struct {
 	infos []store.BodyInfo
 	arena []place
 	block []email
-	flips []store.BodyID
+	flips []flipped
 }
 
 func (w *joiner) flush() {
@@ -386,8 +386,8 @@ func (w *joiner) change(e *email, changes []copyChange) {
 	e.places = w.arena[at:len(w.arena):len(w.arena)]
 	was := e.hidden
 	e.settle()
-	if e.hidden != was && !fresh {
-		w.flips = append(w.flips, e.body)
+	if e.hidden != was || fresh {
+		w.flips = append(w.flips, flipped{e.body, e.hidden, fresh})
 	}
 }
 
@@ -471,6 +471,13 @@ func (s *mailsCache) keep(e *mailsEntry, n int) {
 	if s.timer == nil {
 		s.timer = time.AfterFunc(mailsIdle, s.expire)
 	}
+}
+
+// forget drops what is kept of an account.
+func (s *mailsCache) forget(account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.accounts, account)
 }
 
 // expire drops what is idle, and goes on until nothing is kept.

@@ -27,7 +27,7 @@ func TestTrashCounts(t *testing.T) {
 	// RFC 8621 3.1.1.
 	var threads getResult
 	x.call("Thread/get", `{"ids": ["T1", "T2", "x"]}`, &threads)
-	isJSON(t, threads, fmt.Sprintf(`{"accountId": %q, "state": %q, "list": [{"id": "T1", "emailIds": ["M1", "M2"]}], "notFound": ["T2", "x"]}`, x.id, stateOf(x.acc.ModSeq())))
+	isJSON(t, threads, fmt.Sprintf(`{"accountId": %q, "state": %q, "list": [{"id": "T1", "emailIds": ["M1", "M2"]}], "notFound": ["T2", "x"]}`, x.id, stateOf(x.acc, x.acc.ModSeq())))
 	x.fails("Thread/get", `{"ids": [], "properties": ["none"]}`, jmap.ErrorInvalidArguments)
 	x.fails("Mailbox/get", `{"ids": [], "properties": ["none"]}`, jmap.ErrorInvalidArguments)
 	x.server.c.Limits.Get = 0
@@ -66,7 +66,7 @@ func TestConcurrent(t *testing.T) {
 	}
 	for range 3 {
 		wg.Go(func() {
-			since := "1"
+			since := stateOf(x.acc, 1)
 			for range 40 {
 				var ch changesResult
 				x.call("Email/changes", fmt.Sprintf(`{"sinceState": %q}`, since), &ch)
@@ -139,7 +139,7 @@ func TestRethread(t *testing.T) {
 		t.Fatal(r, err)
 	}
 	isJSON(t, x.emails(args), `[{"id": "M1", "threadId": "T1"}, {"id": "M2", "threadId": "T1"}]`)
-	x.fails("Thread/changes", fmt.Sprintf(`{"sinceState": %q}`, stateOf(since)), jmap.ErrorCannotCalculateChanges)
+	x.fails("Thread/changes", fmt.Sprintf(`{"sinceState": %q}`, stateOf(x.acc, since)), jmap.ErrorCannotCalculateChanges)
 }
 
 // TestGoneThreads: what was destroyed long ago is told of, with its thread.
@@ -153,8 +153,8 @@ func TestGoneThreads(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ch changesResult
-	x.call("Thread/changes", fmt.Sprintf(`{"sinceState": %q}`, stateOf(since)), &ch)
-	isJSON(t, ch, fmt.Sprintf(`{"accountId": %q, "oldState": %q, "newState": %q, "hasMoreChanges": false, "created": [], "updated": ["T1"], "destroyed": ["T3"]}`, x.id, stateOf(since), stateOf(since+1)))
+	x.call("Thread/changes", fmt.Sprintf(`{"sinceState": %q}`, stateOf(x.acc, since)), &ch)
+	isJSON(t, ch, fmt.Sprintf(`{"accountId": %q, "oldState": %q, "newState": %q, "hasMoreChanges": false, "created": [], "updated": ["T1"], "destroyed": ["T3"]}`, x.id, stateOf(x.acc, since), stateOf(x.acc, since+1)))
 }
 
 // asText is a value as JSON.

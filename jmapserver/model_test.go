@@ -82,7 +82,9 @@ func (c *client) sync(typ string) {
 			props = string(b)
 		}
 		c.fetch(typ, res.Created, modelProperties[typ])
-		c.fetch(typ, res.Updated, props)
+		// As clients do, what is not known is not fetched for being updated.
+		known := slices.DeleteFunc(res.Updated, func(id jmap.ID) bool { return c.objects[typ][id] == nil })
+		c.fetch(typ, known, props)
 		for _, id := range res.Destroyed {
 			delete(c.objects[typ], id)
 		}
@@ -338,7 +340,7 @@ func (c *client) step(n int) {
 
 // TestModel: what clients make of changes is what the server has, and queries are what a naive look at all Emails finds.
 func TestModel(t *testing.T) {
-	for seed := range uint64(3) {
+	for _, seed := range []uint64{0, 1, 2, 34, 44} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			c := &client{newTester(t), rand.New(rand.NewPCG(seed, 1)), map[string]string{}, map[string]map[jmap.ID]map[string]any{}, map[string]*clientQuery{}}
 			for typ := range modelProperties {

@@ -218,7 +218,7 @@ func pushGet(ctx context.Context, c *call, a *pushGetArgs) (*pushGetResult, erro
 	if err != nil {
 		return nil, err
 	}
-	res, ids, err := c.getting(&getArgs{IDs: a.IDs}, 0)
+	res, ids, err := c.getting(&getArgs{IDs: a.IDs}, p.acc, 0)
 	if err != nil {
 		return nil, err
 	}

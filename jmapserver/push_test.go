@@ -232,7 +232,7 @@ func (x *pushTester) types(p pushed) []string {
 		x.Fatalf("%s, %v", p.body, err)
 	}
 	for _, state := range s.Changed[x.id] {
-		if _, err := parseState(state, x.acc.ModSeq()); err != nil {
+		if _, err := parseState(x.acc, state, x.acc.ModSeq()); err != nil {
 			x.Errorf("%s: %v", p.body, err)
 		}
 	}
@@ -271,7 +271,7 @@ func TestPush(t *testing.T) {
 		if len(l) != 1 || !slices.Equal(x.types(l[0]), []string{"EmailDelivery", "Mailbox"}) || l[0].header.Get("Urgency") != "high" {
 			t.Fatalf("%+v", l)
 		}
-		if !strings.Contains(l[0].body, `"Mailbox":"`+stateOf(x.acc.ModSeq())+`"`) {
+		if !strings.Contains(l[0].body, `"Mailbox":"`+stateOf(x.acc, x.acc.ModSeq())+`"`) {
 			t.Errorf("not the newest state: %s", l[0].body)
 		}
 		// Expiry is at most 30 days ahead, which is told; without one it is that too.
@@ -314,7 +314,7 @@ func TestPushPace(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		l := x.service.take(time.Minute)
-		if len(l) < 3 || len(l) > 6 || !strings.Contains(l[len(l)-1].body, `"Email":"`+stateOf(x.acc.ModSeq())+`"`) {
+		if len(l) < 3 || len(l) > 6 || !strings.Contains(l[len(l)-1].body, `"Email":"`+stateOf(x.acc, x.acc.ModSeq())+`"`) {
 			t.Fatalf("%+v", l)
 		}
 		for i := range l[1:] {
@@ -442,7 +442,7 @@ func TestPushHangs(t *testing.T) {
 			t.Errorf("held up: %+v", l)
 		}
 		// The first one is told the newest state once its request has ended, 30 s after it began, and 10 s more.
-		if l := x.service.take(time.Minute); len(l) != 1 || !strings.Contains(l[0].body, stateOf(x.acc.ModSeq())) {
+		if l := x.service.take(time.Minute); len(l) != 1 || !strings.Contains(l[0].body, stateOf(x.acc, x.acc.ModSeq())) {
 			t.Errorf("%+v", l)
 		}
 		x.service.mu.Lock()

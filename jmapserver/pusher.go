@@ -436,7 +436,7 @@ func (l *pushLook) changed(ctx context.Context, since store.ModSeq) (pushChange,
 	c := pushChange{types: map[string]string{}, upTo: l.at}
 	if since == allTypes {
 		for _, t := range pushTypes {
-			c.types[t] = stateOf(l.at)
+			c.types[t] = stateOf(l.acc, l.at)
 		}
 	} else if since != l.at {
 		var err error

@@ -91,6 +91,7 @@ type Server struct {
 	mu        sync.Mutex
 	running   map[slot]int
 	dsnLooked map[string]time.Time // when notifications of other servers were looked for, by account
+	uses      map[*use]struct{}    // all requests under way
 }
 
 // slot is what is limited for each account.
@@ -124,7 +125,7 @@ func New(c Config) *Server {
 		c.NextID = func() int64 { return 0 }
 	}
 	c.Log = mlog.New("jmapserver", c.Log)
-	return &Server{c: c, methods: methods(), mails: &mailsCache{accounts: map[string]*mailsEntry{}}, running: map[slot]int{}, dsnLooked: map[string]time.Time{}}
+	return &Server{c: c, methods: methods(), mails: &mailsCache{accounts: map[string]*mailsEntry{}}, running: map[slot]int{}, dsnLooked: map[string]time.Time{}, uses: map[*use]struct{}{}}
 }
 
 // User is who calls.
@@ -161,6 +162,7 @@ func (s *Server) Handler(login Login, web bool) http.Handler {
 		if q.user, err = login(w, r, q.cid); err != nil {
 			return
 		}
+		defer q.enter()()
 		door.serve(q, rest)
 	})
 }
@@ -189,6 +191,7 @@ type request struct {
 	cid  int64
 	web  bool
 	user User
+	use  *use
 
 	login Login
 }
@@ -264,6 +267,9 @@ func (q *request) serveAPI(string) {
 func (q *request) read(limit int64) ([]byte, error) {
 	// Servers without deadlines, as in tests, refuse this.
 	_ = http.NewResponseController(q.w).SetReadDeadline(time.Now().Add(q.s.c.Limits.Body))
+	if err := q.r.Context().Err(); err != nil { // Disconnect may have come before the deadline
+		return nil, err
+	}
 	b, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, limit))
 	var large *http.MaxBytesError
 	switch {

@@ -61,7 +61,7 @@ func (c *call) setting(ctx context.Context, account jmap.ID, ifInState *string, 
 		return nil, nil, jmap.Errorf(jmap.ErrorRequestTooLarge, "a call can create, update and destroy %d objects", most)
 	}
 	seq := acc.ModSeq()
-	old := stateOf(seq)
+	old := stateOf(acc, seq)
 	if ifInState != nil && *ifInState != old {
 		return nil, nil, jmap.Errorf(jmap.ErrorStateMismatch, "the state is %s", old)
 	}
@@ -85,7 +85,7 @@ func (c *call) begin(ctx context.Context, a *setArgs) (*setting, context.Context
 // done returns the result.
 func (s *setting) done() *setResult {
 	now := s.acc.ModSeq()
-	s.res.NewState = stateOf(now)
+	s.res.NewState = stateOf(s.acc, now)
 	// A client that has the old state would take the new one for its own, and never hear of what others did in between.
 	if now != s.res.oldSeq+store.ModSeq(s.own) {
 		s.res.OldState = nil

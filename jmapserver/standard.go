@@ -31,8 +31,8 @@ type getResult struct {
 }
 
 // getting makes the result of a /get call with the ids asked for, each once, which are none for all. An error is requestTooLarge.
-func (c *call) getting(a *getArgs, seq store.ModSeq) (*getResult, []jmap.ID, error) {
-	res := &getResult{AccountID: a.AccountID, State: stateOf(seq), List: []any{}, NotFound: []string{}}
+func (c *call) getting(a *getArgs, acc *store.Account, seq store.ModSeq) (*getResult, []jmap.ID, error) {
+	res := &getResult{AccountID: a.AccountID, State: stateOf(acc, seq), List: []any{}, NotFound: []string{}}
 	if a.IDs == nil {
 		return res, nil, nil
 	}
@@ -101,27 +101,32 @@ func pick(v any, props []string) (object, error) {
 	return o, nil
 }
 
-// stateOf is the state of all types at a ModSeq.
-func stateOf(seq store.ModSeq) string { return strconv.FormatInt(int64(seq), 10) }
+// stateOf is the state of all types at a ModSeq: "tj9x2k:94", with what tells the account from one of its name that was
+// removed, or from itself before a backup was restored: ModSeqs are used again then.
+func stateOf(acc *store.Account, seq store.ModSeq) string {
+	return incarnation(acc) + ":" + strconv.FormatInt(int64(seq), 10)
+}
 
 // state is a parsed state: all changes up to seq are known, and of the operation after it the first told ones.
 type state struct {
+	acc  *store.Account
 	seq  store.ModSeq
 	told int
 }
 
 func (s state) String() string {
 	if s.told == 0 {
-		return stateOf(s.seq)
+		return stateOf(s.acc, s.seq)
 	}
-	return stateOf(s.seq) + "." + strconv.Itoa(s.told)
+	return stateOf(s.acc, s.seq) + "." + strconv.Itoa(s.told)
 }
 
 // parseState parses a state that a client has; current is the latest. An error is cannotCalculateChanges.
-func parseState(s string, current store.ModSeq) (state, error) {
-	seq, told, _ := strings.Cut(s, ".")
+func parseState(acc *store.Account, s string, current store.ModSeq) (state, error) {
+	_, number, _ := strings.Cut(s, ":")
+	seq, told, _ := strings.Cut(number, ".")
 	n, err := strconv.ParseInt(seq, 10, 64)
-	st := state{seq: store.ModSeq(n)}
+	st := state{acc: acc, seq: store.ModSeq(n)}
 	if err == nil && told != "" {
 		st.told, err = strconv.Atoi(told)
 	}
@@ -149,14 +154,14 @@ type changesResult struct {
 }
 
 // parse returns the state and the most changes to tell.
-func (a *changesArgs) parse(current store.ModSeq) (since state, most int, err error) {
+func (a *changesArgs) parse(acc *store.Account, current store.ModSeq) (since state, most int, err error) {
 	if a.SinceState == nil {
 		return since, 0, jmap.Errorf(jmap.ErrorInvalidArguments, "sinceState is missing")
 	}
 	if most, err = atMost("maxChanges", a.MaxChanges); err != nil {
 		return since, 0, err
 	}
-	since, err = parseState(*a.SinceState, current)
+	since, err = parseState(acc, *a.SinceState, current)
 	return since, most, err
 }
 
@@ -173,7 +178,7 @@ func atMost(name string, n *int64) (int, error) {
 
 // newChanges is an empty result.
 func newChanges(id jmap.ID, since state, now store.ModSeq) *changesResult {
-	return &changesResult{AccountID: id, OldState: since.String(), NewState: stateOf(now), Created: []jmap.ID{}, Updated: []jmap.ID{}, Destroyed: []jmap.ID{}}
+	return &changesResult{AccountID: id, OldState: since.String(), NewState: stateOf(since.acc, now), Created: []jmap.ID{}, Updated: []jmap.ID{}, Destroyed: []jmap.ID{}}
 }
 
 // queryArgs are those of /query, RFC 8620 5.5. The filter is decoded with [jmap.DecodeFilter].
@@ -270,21 +275,21 @@ type queryChangesResult struct {
 }
 
 // parse returns the state and the most changes to tell.
-func (a *queryChangesArgs) parse(current store.ModSeq) (since state, most int, err error) {
+func (a *queryChangesArgs) parse(acc *store.Account, current store.ModSeq) (since state, most int, err error) {
 	if a.SinceQueryState == nil {
 		return since, 0, jmap.Errorf(jmap.ErrorInvalidArguments, "sinceQueryState is missing")
 	}
 	if most, err = atMost("maxChanges", a.MaxChanges); err != nil {
 		return since, 0, err
 	}
-	since, err = parseState(*a.SinceQueryState, current)
+	since, err = parseState(acc, *a.SinceQueryState, current)
 	return since, most, err
 }
 
 // moved makes the result where all results are known as they are now. touched are all whose membership or place can
 // be another than in the old results; what is not touched has kept its order.
-func moved[T any](a *queryChangesArgs, now store.ModSeq, most int, touched map[jmap.ID]bool, all []T, id func(T) jmap.ID) (*queryChangesResult, error) {
-	res := &queryChangesResult{AccountID: a.AccountID, OldQueryState: *a.SinceQueryState, NewQueryState: stateOf(now), Removed: []jmap.ID{}, Added: []jmap.AddedItem{}}
+func moved[T any](a *queryChangesArgs, acc *store.Account, now store.ModSeq, most int, touched map[jmap.ID]bool, all []T, id func(T) jmap.ID) (*queryChangesResult, error) {
+	res := &queryChangesResult{AccountID: a.AccountID, OldQueryState: *a.SinceQueryState, NewQueryState: stateOf(acc, now), Removed: []jmap.ID{}, Added: []jmap.AddedItem{}}
 	for k := range touched {
 		res.Removed = append(res.Removed, k)
 	}

@@ -308,7 +308,7 @@ func submissionGet(ctx context.Context, c *call, a *getArgs) (*getResult, error)
 	if err != nil {
 		return nil, err
 	}
-	res, ids, err := c.getting(a, acc.ModSeq())
+	res, ids, err := c.getting(a, acc, acc.ModSeq())
 	if err != nil {
 		return nil, err
 	}
@@ -422,7 +422,7 @@ func submissionQuery(ctx context.Context, c *call, a *queryArgs) (*queryResult, 
 	if err != nil {
 		return nil, err
 	}
-	res.QueryState, res.CanCalculateChanges = stateOf(acc.ModSeq()), true
+	res.QueryState, res.CanCalculateChanges = stateOf(acc, acc.ModSeq()), true
 	return res, nil
 }
 
@@ -433,7 +433,7 @@ func submissionQueryChanges(ctx context.Context, c *call, a *queryChangesArgs) (
 		return nil, err
 	}
 	now := acc.ModSeq()
-	since, most, err := a.parse(now)
+	since, most, err := a.parse(acc, now)
 	if err != nil {
 		return nil, err
 	}
@@ -445,7 +445,7 @@ func submissionQueryChanges(ctx context.Context, c *call, a *queryChangesArgs) (
 	for id := range at {
 		touched[id] = true
 	}
-	return moved(a, now, most, touched, ids, sameID)
+	return moved(a, acc, now, most, touched, ids, sameID)
 }
 
 // reversePath parses the address of a sender; "" is the null path.

@@ -19,7 +19,7 @@ func threadGet(ctx context.Context, c *call, a *getArgs) (*getResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, ids, err := c.getting(a, m.seq())
+	res, ids, err := c.getting(a, m.acc, m.seq())
 	if err != nil {
 		return nil, err
 	}

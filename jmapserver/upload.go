@@ -51,6 +51,10 @@ func (q *request) serveUpload(rest string) {
 		return
 	}
 	defer acc.Release()
+	if err := q.r.Context().Err(); err != nil { // Disconnect may have come before the deadline
+		q.problem(err)
+		return
+	}
 	body := &uploadReader{r: q.r.Body}
 	u, err := acc.AddUpload(q.r.Context(), mediaType, body, most)
 	switch {

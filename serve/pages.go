@@ -71,6 +71,7 @@ func (s *Server) userSessions(name, setting string, life time.Duration, max int)
 	return websession.New(websession.Config{
 		Name: name, Life: life, Max: max, Keep: accountSessions{s, setting}, Now: s.Now, Log: mlog.New("websession", s.Log),
 		Wrong: "The address or the password is wrong.",
+		Ended: func(account string) { s.jmap.Recheck(account) },
 	})
 }
 
@@ -146,6 +147,7 @@ func (s *Server) syncSessions(old, snap *config.Snapshot) {
 					s.Log.Error("ending sessions of account whose logins are disabled", "err", err, "account", name)
 				}
 			}
+			s.jmap.Disconnect(name)
 		})
 	}
 }

@@ -28,6 +28,7 @@ func (s *Server) build() error {
 		HoldLocal: func(ctx context.Context) (func(), error) { return s.outbound.HoldLocal(ctx) },
 		Disconnect: func(account string) {
 			s.imap.Disconnect(account)
+			s.jmap.Disconnect(account)
 			s.Search.Detach(account)
 			s.Junk.Detach(account)
 			s.queueboxes.Load().Detach(account)

@@ -412,7 +412,8 @@ func (a *Account) AddContent(ctx context.Context, boxes []MailboxID, m NewMessag
 	return r.Bodies[0], nil
 }
 
-// sameAsMessage returns the body of a message that has the content; 0: there is none.
+// sameAsMessage returns the body of a message that has the content; 0: there is none. Those with \Deleted do not count:
+// they are about to go.
 func (t *tx) sameAsMessage(p *prepared) (BodyID, error) {
 	if p.thread.msgID == 0 {
 		return 0, nil
@@ -428,7 +429,7 @@ func (t *tx) sameAsMessage(p *prepared) (BodyID, error) {
 		return 0, err
 	}
 	for _, id := range same {
-		if _, ok, err := t.c.QueryInt64("SELECT 1 FROM message WHERE body_id=? LIMIT 1", int64(id)); err != nil || ok {
+		if _, ok, err := t.c.QueryInt64("SELECT 1 FROM message WHERE body_id=? AND flags&?=0 LIMIT 1", int64(id), int64(FlagDeleted)); err != nil || ok {
 			return id, err
 		}
 	}

@@ -117,7 +117,7 @@ func (t *tx) renameTo(b *mailbox, name string) error {
 }
 
 // RemoveMailbox is DeleteMailbox by id, which fails with ErrMailboxNotEmpty for a mailbox with messages unless
-// they are to go too, and ends the subscription.
+// they are to go too, and ends the subscription. Messages with \Deleted go with it in any case.
 func (a *Account) RemoveMailbox(ctx context.Context, id MailboxID, messages bool) error {
 	err := a.withBox(ctx, id, func() error {
 		return a.do(ctx, 0, func(t *tx) error {
@@ -129,7 +129,7 @@ func (a *Account) RemoveMailbox(ctx context.Context, id MailboxID, messages bool
 				return ErrNotAllowed
 			case len(t.below(b.Name)) > 0:
 				return ErrHasChildren
-			case b.Messages > 0 && !messages:
+			case b.Messages > b.Deleted && !messages:
 				return ErrMailboxNotEmpty
 			}
 			if err := t.delete(id); err != nil {

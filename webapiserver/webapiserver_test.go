@@ -152,7 +152,7 @@ func TestAuth(t *testing.T) {
 		if resp.status != tc.status || !strings.Contains(resp.body, tc.text) {
 			t.Errorf("%s: %d %s, want %d with %q", tc.what, resp.status, resp.body, tc.status, tc.text)
 		}
-		if challenge := resp.header.Get("WWW-Authenticate"); (challenge == "Basic realm=webapi") != (tc.status == 401) {
+		if challenge := resp.header.Get("WWW-Authenticate"); (challenge == `Basic realm="webapi"`) != (tc.status == 401) {
 			t.Errorf("%s: challenge %q", tc.what, challenge)
 		}
 	}

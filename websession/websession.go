@@ -65,6 +65,8 @@ type Config struct {
 	Max  int           // for an account
 	// Wrong is what users are told of wrong passwords.
 	Wrong string
+	// Ended is told after sessions of an account were ended by somebody, not by their age. It must not wait; nil: nobody is.
+	Ended func(account string)
 	Keep  Keep
 	Log   *slog.Logger
 	Now   func() time.Time
@@ -263,7 +265,13 @@ func (s *Sessions) edit(ctx context.Context, account string, f func(all []record
 	if all, err = f(all); err != nil || n == 0 && len(all) == 0 {
 		return err
 	}
-	return s.save(ctx, account, all)
+	if err := s.save(ctx, account, all); err != nil {
+		return err
+	}
+	if s.Ended != nil {
+		s.Ended(account)
+	}
+	return nil
 }
 
 // End ends a session of an account, or returns ErrNotFound.
