@@ -20,27 +20,22 @@ type Problem struct {
 
 func (p *Problem) Error() string { return p.Detail }
 
-// Types of method errors, RFC 8620 3.6.2 and where methods are described.
+// Types of method errors, RFC 8620 3.6.2 and where methods are described: those that are answered here.
 const (
-	ErrorServerUnavailable            = "serverUnavailable"
-	ErrorServerFail                   = "serverFail"
-	ErrorServerPartialFail            = "serverPartialFail"
-	ErrorUnknownMethod                = "unknownMethod"
-	ErrorInvalidArguments             = "invalidArguments"
-	ErrorInvalidResultReference       = "invalidResultReference"
-	ErrorForbidden                    = "forbidden"
-	ErrorAccountNotFound              = "accountNotFound"
-	ErrorAccountNotSupportedByMethod  = "accountNotSupportedByMethod"
-	ErrorAccountReadOnly              = "accountReadOnly"
-	ErrorRequestTooLarge              = "requestTooLarge"
-	ErrorCannotCalculateChanges       = "cannotCalculateChanges"
-	ErrorStateMismatch                = "stateMismatch"
-	ErrorAnchorNotFound               = "anchorNotFound"
-	ErrorUnsupportedSort              = "unsupportedSort"
-	ErrorUnsupportedFilter            = "unsupportedFilter"
-	ErrorTooManyChanges               = "tooManyChanges"
-	ErrorFromAccountNotFound          = "fromAccountNotFound"
-	ErrorFromAccountNotSupportedByMet = "fromAccountNotSupportedByMethod"
+	ErrorServerFail             = "serverFail"
+	ErrorUnknownMethod          = "unknownMethod"
+	ErrorInvalidArguments       = "invalidArguments"
+	ErrorInvalidResultReference = "invalidResultReference"
+	ErrorForbidden              = "forbidden"
+	ErrorAccountNotFound        = "accountNotFound"
+	ErrorRequestTooLarge        = "requestTooLarge"
+	ErrorCannotCalculateChanges = "cannotCalculateChanges"
+	ErrorStateMismatch          = "stateMismatch"
+	ErrorAnchorNotFound         = "anchorNotFound"
+	ErrorUnsupportedSort        = "unsupportedSort"
+	ErrorUnsupportedFilter      = "unsupportedFilter"
+	ErrorTooManyChanges         = "tooManyChanges"
+	ErrorFromAccountNotFound    = "fromAccountNotFound"
 )
 
 // Error is the response to a call that failed as a whole, RFC 8620 3.6.2. It is an error that methods return.
@@ -66,7 +61,6 @@ const (
 	SetInvalidPatch      = "invalidPatch"
 	SetWillDestroy       = "willDestroy"
 	SetInvalidProperties = "invalidProperties"
-	SetSingleton         = "singleton"
 	SetAlreadyExists     = "alreadyExists"
 	SetServerFail        = "serverFail" // as the method error, for one object
 	SetMailboxHasChild   = "mailboxHasChild"
