@@ -42,7 +42,7 @@ const maxMailboxName = 200
 func (s *Server) mailCapability() jmap.MailCapability {
 	depth := store.MaxNameDepth
 	return jmap.MailCapability{
-		MaxMailboxDepth: &depth, MaxSizeMailboxName: maxMailboxName, MaxSizeAttachmentsPerEmail: s.c.Limits.Upload,
+		MaxMailboxDepth: &depth, MaxSizeMailboxName: maxMailboxName, MaxSizeAttachmentsPerEmail: min(s.c.Limits.Upload, s.c.Limits.Message),
 		EmailQuerySortOptions: emailSortOptions, MayCreateTopLevelMailbox: true,
 	}
 }
