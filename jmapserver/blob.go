@@ -247,18 +247,11 @@ func (q *request) serveDownload(rest string) {
 		missing()
 		return
 	}
-	free, ok := q.s.takeSlot(slot{q.user.Account, slotDownload}, maxDownloads)
+	acc, leave, ok := q.open(slotDownload, maxDownloads, "downloads")
 	if !ok {
-		q.problem(&jmap.Problem{Type: "about:blank", Status: http.StatusTooManyRequests, Detail: "too many downloads of the account at a time"})
 		return
 	}
-	defer free()
-	acc, err := q.s.c.Store.Account(q.r.Context(), q.user.Account)
-	if err != nil {
-		q.problem(err)
-		return
-	}
-	defer acc.Release()
+	defer leave()
 	b, err := openBlob(q.r.Context(), acc, jmap.ID(id))
 	if errors.Is(err, errNoBlob) {
 		missing()

@@ -158,18 +158,11 @@ func (q *request) serveEvents(string) {
 		q.problem(err)
 		return
 	}
-	free, ok := q.s.takeSlot(slot{q.user.Account, slotStream}, maxStreams)
+	acc, leave, ok := q.open(slotStream, maxStreams, "event sources")
 	if !ok {
-		q.problem(&jmap.Problem{Type: "about:blank", Status: http.StatusTooManyRequests, Detail: "too many event sources of the account at a time"})
 		return
 	}
-	defer free()
-	acc, err := q.s.c.Store.Account(q.r.Context(), q.user.Account)
-	if err != nil {
-		q.problem(err)
-		return
-	}
-	defer acc.Release()
+	defer leave()
 	watch := acc.Watch()
 	defer watch.Close()
 	s.since = acc.ModSeq()

@@ -235,6 +235,26 @@ func (s *Server) takeSlot(k slot, limit int) (free func(), ok bool) {
 	}, true
 }
 
+// open opens the account for a request that is no call, of which so many may be under way; what names them. ok is false if there
+// was an answer already.
+func (q *request) open(k slotKind, limit int, what string) (acc *store.Account, leave func(), ok bool) {
+	free, ok := q.s.takeSlot(slot{q.user.Account, k}, limit)
+	if !ok {
+		q.problem(&jmap.Problem{Type: "about:blank", Status: http.StatusTooManyRequests, Detail: "too many " + what + " of the account at a time"})
+		return nil, nil, false
+	}
+	acc, err := q.s.c.Store.Account(q.r.Context(), q.user.Account)
+	if err != nil {
+		free()
+		q.problem(err)
+		return nil, nil, false
+	}
+	return acc, func() {
+		acc.Release()
+		free()
+	}, true
+}
+
 // serveAPI runs a request, RFC 8620 3.
 func (q *request) serveAPI(string) {
 	free, ok := q.take(false)
