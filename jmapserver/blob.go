@@ -247,7 +247,7 @@ func (q *request) serveDownload(rest string) {
 		missing()
 		return
 	}
-	acc, leave, ok := q.open(slotDownload, maxDownloads, "downloads")
+	acc, leave, ok := q.openAccount(slotDownload, maxDownloads, "downloads")
 	if !ok {
 		return
 	}

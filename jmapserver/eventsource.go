@@ -158,7 +158,7 @@ func (q *request) serveEvents(string) {
 		q.problem(err)
 		return
 	}
-	acc, leave, ok := q.open(slotStream, maxStreams, "event sources")
+	acc, leave, ok := q.openAccount(slotStream, maxStreams, "event sources")
 	if !ok {
 		return
 	}

@@ -235,9 +235,9 @@ func (s *Server) takeSlot(k slot, limit int) (free func(), ok bool) {
 	}, true
 }
 
-// open opens the account for a request that is no call, of which so many may be under way; what names them. ok is false if there
+// openAccount opens the account for a request that is no call, of which so many may be under way; what names them. ok is false if there
 // was an answer already.
-func (q *request) open(k slotKind, limit int, what string) (acc *store.Account, leave func(), ok bool) {
+func (q *request) openAccount(k slotKind, limit int, what string) (acc *store.Account, leave func(), ok bool) {
 	free, ok := q.s.takeSlot(slot{q.user.Account, k}, limit)
 	if !ok {
 		q.problem(&jmap.Problem{Type: "about:blank", Status: http.StatusTooManyRequests, Detail: "too many " + what + " of the account at a time"})
