@@ -154,7 +154,7 @@ func (s *session) cmdNotify(ctx context.Context, r *imap.Request) error {
 func (s *session) sendNotifyStatus(n *notify) error {
 	for _, mb := range s.account.Mailboxes() {
 		if !s.hasSelected("", mb.ID) {
-			s.sendObserved(wireName(mb.Name), mb, n.events(s, mb.Name))
+			s.sendObserved("", mb, n.events(s, mb.Name))
 		}
 		if err := s.spill(); err != nil {
 			return err
@@ -163,8 +163,9 @@ func (s *session) sendNotifyStatus(n *notify) error {
 	return s.sendOthersStatus(n)
 }
 
-// sendObserved sends the STATUS of a mailbox of which the client wants to hear events.
-func (s *session) sendObserved(name string, mb store.Mailbox, e imap.NotifyEvents) {
+// sendObserved sends the STATUS of a mailbox of which the client wants to hear events; owner is
+// empty for the user's own.
+func (s *session) sendObserved(owner string, mb store.Mailbox, e imap.NotifyEvents) {
 	if e&imap.EventsMessage == 0 {
 		return
 	}
@@ -172,7 +173,7 @@ func (s *session) sendObserved(name string, mb store.Mailbox, e imap.NotifyEvent
 	if e&(imap.EventFlagChange|imap.EventAnnotationChange) != 0 {
 		atts = append(atts, imap.StatusUnseen, imap.StatusHighestModSeq)
 	}
-	s.sendStatusAs(name, mb, atts)
+	s.sendStatus(&place{owner: owner, mb: mb}, atts)
 }
 
 // notifying is what NOTIFY says, nil when it was not used.
