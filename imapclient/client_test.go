@@ -111,6 +111,43 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+func TestExtensions(t *testing.T) {
+	play(t, "testdata/session/extensions.txt", func(ctx context.Context, c *Client, got *[]imap.Response) {
+		found, err := c.MultiSearch(ctx, `mailboxes "folder1" subtree "folder2"`, "RETURN (COUNT ALL) ", "unseen")
+		must(t, "multisearch", err)
+		if len(found) != 2 || found[0].Mailbox != "folder1" || found[0].Count != 3 || found[1].UIDValidity != 503 || len(found[1].All.Ranges) != 2 {
+			t.Errorf("%+v", found)
+		}
+		batches, err := c.UIDBatches(ctx, 2000, "")
+		must(t, "uidbatches", err)
+		if diff := cmp.Diff([]imap.NumRange{{Start: 215295, Stop: 99696}, {Start: 99695, Stop: 20351}}, batches); diff != "" {
+			t.Error(diff)
+		}
+		var ierr *imap.Error
+		if _, err := c.UIDBatches(ctx, 2000, "2:3"); !errors.As(err, &ierr) || ierr.Code != "TOOFEW" {
+			t.Error(err)
+		}
+		tags, err := c.Language(ctx, "FR-CA", "EN-CA")
+		must(t, "language", err)
+		all, err := c.Language(ctx)
+		must(t, "languages", err)
+		if diff := cmp.Diff([][]string{{"EN"}, {"EN", "DE", "i-default"}}, [][]string{tags, all}); diff != "" {
+			t.Error(diff)
+		}
+		comparator, err := c.Comparator(ctx, "cz;*", "i;basic")
+		must(t, "comparator", err)
+		if comparator == nil || comparator.Active != "i;basic" {
+			t.Errorf("%+v", comparator)
+		}
+		if _, err := c.Comparator(ctx); !errors.Is(err, ErrProtocol) {
+			t.Error(err)
+		}
+		if len(*got) != 2 {
+			t.Errorf("unsolicited: %v", *got)
+		}
+	})
+}
+
 func TestFetchMany(t *testing.T) {
 	play(t, "testdata/session/fetchmany.txt", func(ctx context.Context, c *Client, got *[]imap.Response) {
 		var spooled bytes.Buffer
