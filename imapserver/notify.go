@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +15,11 @@ import (
 // which stands for a client that has not used the command.
 type notify struct {
 	// Of the selected mailbox.
-	selected imap.NotifyEvents
-	delayed  bool       // SELECTED-DELAYED
-	plan     *fetchPlan // what to send of new messages; nil: nothing
+	selected  imap.NotifyEvents
+	delayed   bool            // SELECTED-DELAYED
+	fetch     []imap.FetchAtt // what the client wants of new messages
+	plan      *fetchPlan      // what to send of them; nil: nothing
+	condstore bool            // plan is for a client that has enabled CONDSTORE
 
 	// Of others, by their names in the store; subtree has names with all below them.
 	others     bool // any of the fields below, or server
@@ -36,6 +39,7 @@ func (s *session) newNotify(c *imap.Notify) *notify {
 		if g.Selected() {
 			n.selected, n.delayed = g.Events, g.Filter == imap.NotifySelectedDelayed
 			if g.Fetch != nil {
+				n.fetch = g.Fetch
 				n.plan = s.planFetch(&imap.Fetch{Atts: g.Fetch}, false)
 			}
 			continue
@@ -232,6 +236,16 @@ func (s *session) waitListening(timeout time.Duration) error {
 	return s.conn.WaitInput(timeout)
 }
 
+// planNew is what is sent of new messages. RFC 7162 3.2.4: with CONDSTORE the UID and the
+// mod-sequence too.
+func (n *notify) planNew(s *session) *fetchPlan {
+	if s.condstore && !n.condstore {
+		n.plan = s.planFetch(&imap.Fetch{Atts: slices.Concat(n.fetch, []imap.FetchAtt{{Kind: imap.FetchModSeq}})}, true)
+		n.condstore = true
+	}
+	return n.plan
+}
+
 // fetchNew sends what the client wants to have of the last n messages, those excepted that
 // it has added itself: RFC 5465 5.2.
 func (s *session) fetchNew(n int) {
@@ -252,7 +266,7 @@ func (s *session) fetchNew(n int) {
 			sp = append(sp, span{pos, pos + 1})
 		}
 	}
-	w := &fetcher{s: s, p: f.plan}
+	w := &fetcher{s: s, p: f.planNew(s)}
 	// An error of the connection comes back with the next write.
 	if err := w.run(s.ctx, sp); err != nil && !isNetError(err) {
 		s.logger().Warn("reading new messages for a client", "err", err)
