@@ -23,6 +23,17 @@ const (
 	frameHeader = 24       // bytes before each page in the log
 )
 
+// The system syncs a file much faster whose length does not change, since its own journal has
+// nothing to write then. So where the log becomes longer, zeros are written ahead, about as much
+// as there is. They are no frames: their salt is not that of the log.
+const (
+	logAheadFrom = 8 << 10
+	logAheadMin  = 64 << 10
+	logAheadMax  = 2 << 20
+)
+
+var zeros [64 << 10]byte
+
 // logFile stands before the system's file structure, in the library's memory.
 type logFile struct {
 	methods uintptr // sqlite3_io_methods, as SQLite wants it
@@ -31,6 +42,8 @@ type logFile struct {
 	used    int32   // bytes in buf, which belong before next
 	commit  bool    // the page that comes next ends a transaction
 	synced  bool    // was synced once, with the directory
+	sized   bool    // size is known
+	size    int64   // of the file
 	system  bool    // the file behind is the system's
 }
 
@@ -177,8 +190,32 @@ func (f *logFile) flush(tls *libc.TLS) int32 {
 		return sqlite3.SQLITE_OK
 	}
 	f.used = 0
+	return f.put(tls, f.buf, n, f.next-int64(n))
+}
+
+// put hands bytes over, with zeros after them where they make the file longer.
+func (f *logFile) put(tls *libc.TLS, buf uintptr, n int32, off int64) int32 {
 	real, m := f.real()
-	return asFn[fnIO](m.FxWrite)(tls, real, f.buf, n, f.next-int64(n))
+	write := asFn[fnIO](m.FxWrite)
+	if rc := write(tls, real, buf, n, off); rc != sqlite3.SQLITE_OK {
+		return rc
+	}
+	end := off + int64(n)
+	if !f.sized {
+		f.sized = asFn[fnPtr](m.FxFileSize)(tls, real, uintptr(unsafe.Pointer(&f.size))) == sqlite3.SQLITE_OK
+	}
+	if !f.sized || end < f.size || end < logAheadFrom {
+		return sqlite3.SQLITE_OK
+	}
+	f.size = end
+	for upto := end + min(max(end, logAheadMin), logAheadMax); f.size < upto; f.size += int64(len(zeros)) {
+		// When there is no room for them, the log goes on without.
+		if write(tls, real, uintptr(unsafe.Pointer(&zeros)), int32(len(zeros)), f.size) != sqlite3.SQLITE_OK {
+			f.sized = false
+			break
+		}
+	}
+	return sqlite3.SQLITE_OK
 }
 
 // release gives the buffer's memory back.
@@ -207,8 +244,7 @@ func logWrite(tls *libc.TLS, file, buf uintptr, n int32, off sqlite3.Tsqlite3_in
 	}
 	// What does not follow is a correction of something written before.
 	if !follows || n > logBuffer || f.buf == 0 {
-		real, m := f.real()
-		return asFn[fnIO](m.FxWrite)(tls, real, buf, n, off)
+		return f.put(tls, buf, n, off)
 	}
 	copy(unsafe.Slice((*byte)(pointer(f.buf+uintptr(f.used))), n), b)
 	f.used += n
@@ -232,7 +268,7 @@ func logTruncate(tls *libc.TLS, file uintptr, size sqlite3.Tsqlite3_int64) int32
 	if rc := f.flush(tls); rc != sqlite3.SQLITE_OK {
 		return rc
 	}
-	f.next = -1
+	f.next, f.sized = -1, false
 	real, m := f.real()
 	return asFn[fnTruncate](m.FxTruncate)(tls, real, size)
 }
