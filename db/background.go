@@ -142,7 +142,7 @@ func (d *DB) startAnew() error {
 	for range startAnewTries {
 		if d.gate.TryLock() {
 			defer d.gate.Unlock()
-			return d.copyAll(sqlite3.SQLITE_CHECKPOINT_RESTART)
+			return d.copyAll(sqlite3.SQLITE_CHECKPOINT_RESTART, 0)
 		}
 		time.Sleep(startAnewWait)
 	}
@@ -150,9 +150,9 @@ func (d *DB) startAnew() error {
 }
 
 // copyAll copies all of the log by the writer, which is held. A reader that is not held back by
-// the gate makes it fail with ErrBusy.
-func (d *DB) copyAll(mode int32) error {
-	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, 20)
+// the gate, and does not end within wait, makes it fail with ErrBusy.
+func (d *DB) copyAll(mode int32, wait time.Duration) error {
+	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, int32(wait.Milliseconds()))
 	err := d.w.copyLog(mode)
 	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, int32(d.o.BusyTimeout.Milliseconds()))
 	return err
@@ -171,7 +171,7 @@ func (d *DB) restart() error {
 	if f := d.follower.Load(); f != nil {
 		f.catchUp(d.w, false)
 	}
-	err := d.copyAll(sqlite3.SQLITE_CHECKPOINT_TRUNCATE)
+	err := d.copyAll(sqlite3.SQLITE_CHECKPOINT_TRUNCATE, 20*time.Millisecond)
 	if errors.Is(err, ErrBusy) {
 		d.held = time.Now()
 	}

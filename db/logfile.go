@@ -23,11 +23,12 @@ const (
 	frameHeader = 24       // bytes before each page in the log
 )
 
-// The system syncs a file much faster whose length does not change, since its own journal has
-// nothing to write then. So where the log becomes longer, zeros are written ahead, about as much
-// as there is. They are no frames: their salt is not that of the log.
+// A file whose length stays the same is synced in half the time (ext4: 0.14 ms, 0.27 ms when it
+// grew): the system's own journal has nothing to write then. So where the log becomes longer, zeros
+// are written after it, about as many bytes as it has. They are no frames: those have a page
+// number, and the salt of the log.
 const (
-	logAheadFrom = 8 << 10
+	logAheadFrom = 8 << 10 // a log shorter than this has none
 	logAheadMin  = 64 << 10
 	logAheadMax  = 2 << 20
 )
@@ -43,7 +44,7 @@ type logFile struct {
 	commit  bool    // the page that comes next ends a transaction
 	synced  bool    // was synced once, with the directory
 	sized   bool    // size is known
-	size    int64   // of the file
+	size    int64   // of the file, in bytes
 	system  bool    // the file behind is the system's
 }
 
@@ -196,26 +197,31 @@ func (f *logFile) flush(tls *libc.TLS) int32 {
 // put hands bytes over, with zeros after them where they make the file longer.
 func (f *logFile) put(tls *libc.TLS, buf uintptr, n int32, off int64) int32 {
 	real, m := f.real()
-	write := asFn[fnIO](m.FxWrite)
-	if rc := write(tls, real, buf, n, off); rc != sqlite3.SQLITE_OK {
+	rc := asFn[fnIO](m.FxWrite)(tls, real, buf, n, off)
+	if rc != sqlite3.SQLITE_OK {
 		return rc
 	}
-	end := off + int64(n)
 	if !f.sized {
 		f.sized = asFn[fnPtr](m.FxFileSize)(tls, real, uintptr(unsafe.Pointer(&f.size))) == sqlite3.SQLITE_OK
 	}
-	if !f.sized || end < f.size || end < logAheadFrom {
-		return sqlite3.SQLITE_OK
-	}
-	f.size = end
-	for upto := end + min(max(end, logAheadMin), logAheadMax); f.size < upto; f.size += int64(len(zeros)) {
-		// When there is no room for them, the log goes on without.
-		if write(tls, real, uintptr(unsafe.Pointer(&zeros)), int32(len(zeros)), f.size) != sqlite3.SQLITE_OK {
-			f.sized = false
-			break
-		}
+	if end := off + int64(n); f.sized && end >= max(f.size, logAheadFrom) {
+		f.ahead(tls, end)
 	}
 	return sqlite3.SQLITE_OK
+}
+
+// ahead writes zeros after the end of the file. When there is no room for them, the log goes on
+// without.
+func (f *logFile) ahead(tls *libc.TLS, end int64) {
+	real, m := f.real()
+	write := asFn[fnIO](m.FxWrite)
+	upto := end + min(max(end, logAheadMin), logAheadMax)
+	for f.size = end; f.size < upto; f.size += int64(len(zeros)) {
+		if write(tls, real, uintptr(unsafe.Pointer(&zeros)), int32(len(zeros)), f.size) != sqlite3.SQLITE_OK {
+			f.sized = false
+			return
+		}
+	}
 }
 
 // release gives the buffer's memory back.
