@@ -86,6 +86,11 @@ type Manager struct {
 	stats  counters
 	lag    lag
 	keeper *upkeep.Keeper[*account]
+
+	ctx      context.Context // ends with Close
+	stop     context.CancelFunc
+	catching catchUps
+	builders chan struct{} // one for each that searches run, of all accounts
 }
 
 // account is an account whose index is in use, or was a short while ago.
@@ -97,6 +102,10 @@ type account struct {
 	mu    sync.RWMutex // held for reading by who uses the index; guards:
 	index *index       // nil: it was damaged, and making it anew has failed
 	bad   atomic.Bool  // it was found damaged: to be made anew
+
+	taking  ticket       // held by who adds batches
+	hurried atomic.Int32 // searches that do, or wait for it
+	looked  atomic.Int64 // messages that searches had to look through since the index was complete
 
 	// Only for the worker.
 	merge *merger
@@ -117,7 +126,8 @@ func New(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{c: c, codec: codec, cache: newCache(c.Cache)}
+	m := &Manager{c: c, codec: codec, cache: newCache(c.Cache), builders: make(chan struct{}, maxBuilders())}
+	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.keeper = upkeep.New(upkeep.Options[*account]{
 		Open:   m.open,
 		Close:  m.close,
@@ -133,9 +143,10 @@ func New(c Config) (*Manager, error) {
 	return m, nil
 }
 
-// Close stops all work, waits for it, and closes the indexes. Searches under way end
-// first. It must be called before the Store is closed.
+// Close stops all work, CatchUp as well, waits for it, and closes the indexes. Searches under
+// way end first. It must be called before the Store is closed.
 func (m *Manager) Close(ctx context.Context) error {
+	m.stop()
 	if err := m.keeper.Close(ctx); err != nil {
 		return err
 	}
@@ -165,7 +176,9 @@ func (m *Manager) await(a *account, stop <-chan struct{}) bool {
 // meanwhile do without index. When it is searched or touched again, its index is opened
 // again.
 func (m *Manager) Detach(name string) {
-	<-m.keeper.Detach(name)
+	gone := m.keeper.Detach(name)
+	m.catching.cancel(name)
+	<-gone
 	m.lag.end(name)
 }
 
@@ -198,7 +211,7 @@ func (m *Manager) open(ctx context.Context, name string) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &account{name: name, acc: acc}
+	a := &account{name: name, acc: acc, taking: make(ticket, 1)}
 	if err := m.openIndex(ctx, a); err != nil {
 		acc.Release()
 		return nil, err
@@ -234,7 +247,7 @@ func (m *Manager) closeIndex(a *account) {
 
 // Candidates returns what the index knows of a query on the messages of an account. ok
 // is false when it knows nothing: the caller then looks through all messages with
-// [Match]. It never waits for messages to be indexed.
+// [Match]. It never waits for messages to be indexed: for that there is [Manager.CatchUp].
 func (m *Manager) Candidates(ctx context.Context, acc *store.Account, q Query) (res Result, ok bool) {
 	a, err := m.acquire(ctx, acc.Name())
 	if err != nil {

@@ -34,9 +34,13 @@ func fingerprint(ra io.ReaderAt, size int64) (uint32, error) {
 // appendPrint adds a fingerprint and drops the oldest.
 func appendPrint(prints []byte, id store.BodyID, sum uint32) []byte {
 	prints = binary.BigEndian.AppendUint64(prints, uint64(id))
-	prints = binary.BigEndian.AppendUint32(prints, sum)
-	return prints[max(0, len(prints)-maxPrints*printSize):]
+	return lastPrints(binary.BigEndian.AppendUint32(prints, sum))
 }
+
+// addPrints adds fingerprints of later bodies and drops the oldest.
+func addPrints(prints, later []byte) []byte { return lastPrints(append(prints, later...)) }
+
+func lastPrints(prints []byte) []byte { return prints[max(0, len(prints)-maxPrints*printSize):] }
 
 // verify returns an error of errForeign when the index was not made of the account's
 // present data.

@@ -228,30 +228,3 @@ func readBlob(c *db.Conn, codec *codec, sql string, id int64) ([]byte, error) {
 	}
 	return b, err
 }
-
-// writeFilter stores the filter of a segment, if it is to have one.
-func writeFilter(c *db.Conn, codec *codec, s *segment, f *filterBuilder) error {
-	if s.blocks < filterMinBlocks {
-		return nil
-	}
-	for n := range filterBuckets / filterChunk {
-		chunk := codec.pack(f.chunk(n))
-		if err := c.Exec("INSERT INTO filter (id, data) VALUES (?,?)", blockID(s.id, n), chunk); err != nil {
-			return err
-		}
-		s.bytes += int64(len(chunk))
-	}
-	return nil
-}
-
-// writeBlock stores a block.
-func writeBlock(c *db.Conn, codec *codec, segment int64, n int, b block) (bytes int64, err error) {
-	terms, lists := codec.pack(b.terms), codec.pack(b.postings)
-	if err := c.Exec("INSERT INTO term (id, data) VALUES (?,?)", blockID(segment, n), terms); err != nil {
-		return 0, err
-	}
-	if err := c.Exec("INSERT INTO posting (id, data) VALUES (?,?)", blockID(segment, n), lists); err != nil {
-		return 0, err
-	}
-	return int64(len(terms) + len(lists)), nil
-}
