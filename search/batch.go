@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"mox/message"
 	"mox/store"
@@ -35,16 +37,27 @@ type taker struct {
 	docs Documents
 	// pause is called after each message; true ends the batch.
 	pause func() bool
+	// builders are those that nobody uses: they have grown to what a batch needs.
+	builders *sync.Pool
 }
 
 // take makes a batch of some bodies, ascending, of the first of them when they are too
 // much for one, and returns how many it has looked at.
 func (k *taker) take(ctx context.Context, ids []store.BodyID) (b *batch, n int, err error) {
-	d := newBuilder(k.l.each)
+	d, ok := k.builders.Get().(*builder)
+	if !ok {
+		d = newBuilder(k.l.each)
+	}
+	defer func() {
+		if b != nil { // otherwise it may be in the middle of a message
+			d.reset()
+			k.builders.Put(d)
+		}
+	}()
 	if k.docs != nil {
 		d.extract = &extract{ctx: ctx, from: k.docs, log: k.x.log, max: k.l.each.part}
 	}
-	b = &batch{packer: packer{codec: k.x.codec}}
+	b = &batch{packer: packer{pack: k.x.codec.packQuick}}
 	for r, err := range k.acc.Rendered(ctx, asMessages(ids), store.FieldParts, false) {
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading part trees: %w", err)
@@ -57,11 +70,14 @@ func (k *taker) take(ctx context.Context, ids []store.BodyID) (b *batch, n int, 
 			b.prints = appendPrint(b.prints, r.Body, sum)
 		}
 		b.upto = r.Body
-		if n++; k.pause() || d.text >= k.l.text || len(d.keys) >= batchTerms {
+		if n++; k.pause() || d.text >= k.l.text || len(d.terms.keys) >= batchTerms {
 			break
 		}
 	}
-	return b, n, d.finish(b)
+	if err := d.finish(b); err != nil {
+		return nil, 0, err
+	}
+	return b, n, nil
 }
 
 // finish packs what was gathered into a batch.
@@ -73,7 +89,7 @@ func (b *builder) finish(to *batch) error {
 	if len(b.docs) == 0 {
 		return nil
 	}
-	to.details.bodies = b.docs
+	to.details.bodies = slices.Clone(b.docs)
 	to.out = segment{first: b.docs[0], last: b.docs[len(b.docs)-1], docs: len(b.docs)}
 	if err := b.blocks(to.emit); err != nil {
 		return err

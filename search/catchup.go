@@ -19,7 +19,10 @@ const (
 	// FewMessages are looked through so quickly that a search need not ask for more.
 	FewMessages = 50
 	// The bodies that one goroutine takes at a time, as a batch or several.
-	minPiece, maxPiece = 25, 500
+	minPiece, maxPiece = 25, 1000
+	// catchUpText is Config.BatchText for these batches: no other account waits for its turn, and
+	// larger ones make fewer segments.
+	catchUpText = 8 << 20
 	// CatchUp gives up after catchUpTime, and so much more for each message, many times what
 	// it takes: programs that read documents may be slow, and can go on in the background.
 	catchUpTime    = 5 * time.Second
@@ -212,6 +215,7 @@ func (c *catchUp) buildPiece(ctx context.Context, p *piece) (err error) {
 	}()
 	// Others have their turn after each message.
 	k := c.m.taker(c.a, func() bool { runtime.Gosched(); return ctx.Err() != nil })
+	k.l.text = max(k.l.text, catchUpText)
 	for ids := p.ids; len(ids) > 0; {
 		b, n, err := k.take(ctx, ids)
 		if err == nil {

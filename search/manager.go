@@ -91,6 +91,7 @@ type Manager struct {
 	stop     context.CancelFunc
 	catching catchUps
 	builders chan struct{} // one for each that searches run, of all accounts
+	free     sync.Pool     // of *builder
 }
 
 // account is an account whose index is in use, or was a short while ago.

@@ -77,7 +77,7 @@ type source struct {
 
 // newMerger begins a merge.
 func (x *index) newMerger(ctx context.Context, list []segment) (*merger, error) {
-	m := &merger{x: x, packer: packer{codec: x.codec}}
+	m := &merger{x: x, packer: packer{pack: x.codec.pack}}
 	m.out.first, m.out.last = list[0].first, list[len(list)-1].last
 	m.build.emit = m.emit
 	err := x.db.Read(ctx, func(c *db.Conn) error {

@@ -5,8 +5,8 @@ import "mox/db"
 // packer packs the blocks of a segment that is being made, to be stored in one transaction
 // or several.
 type packer struct {
-	codec   *codec
-	out     segment // its id comes before store
+	pack    func([]byte) []byte // of the codec
+	out     segment             // its id comes before store
 	details details
 	filter  filterBuilder
 	packed  []packedBlock // not stored yet
@@ -20,7 +20,7 @@ type packedBlock struct {
 
 // emit takes the next block.
 func (p *packer) emit(b block) error {
-	one := packedBlock{p.out.blocks, p.codec.pack(b.terms), p.codec.pack(b.postings)}
+	one := packedBlock{p.out.blocks, p.pack(b.terms), p.pack(b.postings)}
 	n := len(one.terms) + len(one.postings)
 	p.out.blocks++
 	p.out.bytes += int64(n)
@@ -37,7 +37,7 @@ func (p *packer) packFilter() (chunks [][]byte) {
 		return nil
 	}
 	for n := range filterBuckets / filterChunk {
-		chunk := p.codec.pack(p.filter.chunk(n))
+		chunk := p.pack(p.filter.chunk(n))
 		chunks = append(chunks, chunk)
 		p.out.bytes += int64(len(chunk))
 	}

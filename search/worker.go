@@ -127,7 +127,7 @@ func (m *Manager) stepBatch(ctx context.Context, a *account) (more bool, err err
 }
 
 func (m *Manager) taker(a *account, pause func() bool) *taker {
-	return &taker{a.index, a.acc, m.c.limits(), m.c.Documents, pause}
+	return &taker{x: a.index, acc: a.acc, l: m.c.limits(), docs: m.c.Documents, pause: pause, builders: &m.free}
 }
 
 // took counts a batch.
