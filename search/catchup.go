@@ -71,16 +71,19 @@ func (m *Manager) CatchUp(ctx context.Context, acc *store.Account, tail Tail, re
 		return false, nil // who asked for candidates has logged it
 	}
 	defer m.release(a)
-	if a.bad.Load() || !m.worthTaking(ctx, a, tail) {
+	if a.bad.Load() {
 		return false, nil
 	}
 	c := &catchUp{m: m, a: a, last: tail.Last, report: report}
-	err = c.run(ctx)
+	ok, err = m.worthTaking(ctx, a, tail)
+	if ok {
+		err = c.run(ctx)
+	}
 	switch {
 	case c.reported != nil:
 		return false, c.reported
 	case err == nil:
-		return true, nil
+		return ok, nil
 	case ctx.Err() != nil:
 	case isDamage(err):
 		m.damaged(a, err)
@@ -92,14 +95,14 @@ func (m *Manager) CatchUp(ctx context.Context, acc *store.Account, tail Tail, re
 
 // worthTaking counts what a search has to look through, and reports whether that and what
 // other searches had is half of what there is to take.
-func (m *Manager) worthTaking(ctx context.Context, a *account, tail Tail) bool {
+func (m *Manager) worthTaking(ctx context.Context, a *account, tail Tail) (bool, error) {
 	looked := int(a.looked.Add(int64(tail.Messages)))
 	s, err := a.index.state(ctx)
 	if err != nil {
-		return false
+		return false, err
 	}
 	ids, err := a.acc.NewBodies(ctx, s.indexed, 2*looked+1)
-	return err == nil && (len(ids) <= 2*looked || ids[2*looked] > tail.Last)
+	return err == nil && (len(ids) <= 2*looked || ids[2*looked] > tail.Last), err
 }
 
 // catchUp is a CatchUp under way.
