@@ -263,7 +263,7 @@ func (m *Manager) Candidates(ctx context.Context, acc *store.Account, q Query) (
 	switch {
 	case err == nil:
 		if res.IndexedTo == 0 {
-			m.keeper.Schedule(a.name, 0)
+			m.keeper.Touch(a.name) // if the search does not take them itself, see CatchUp
 		}
 		return res, ok
 	case isDamage(err):
