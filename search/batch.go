@@ -149,7 +149,7 @@ func (b *builder) take(ctx context.Context, acc *store.Account, r *store.Rendere
 		}
 	}
 	if err == nil {
-		sum, err = fingerprint(body, body.Size())
+		sum, err = fingerprint(body, body.Size(), b.buf)
 		ok = err == nil
 	}
 	switch {

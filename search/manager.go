@@ -36,7 +36,7 @@ type Config struct {
 	// Linger is how long an account must be quiet after a delivery before it is indexed,
 	// and MaxLinger how long after the first delivery it is indexed anyway: while much
 	// comes in, delivery has the machine for itself. Searches look through what is not
-	// indexed yet. Default 1 s and 15 s.
+	// indexed yet, or index it, see CatchUp. Default 1 s and 15 s.
 	Linger, MaxLinger time.Duration
 	// Idle is after what time without search or work an index is closed. Default 2 min.
 	Idle time.Duration

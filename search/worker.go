@@ -45,7 +45,7 @@ func (m *Manager) work(ctx context.Context, a *account) (more bool, err error) {
 }
 
 // Rebuild makes the index of an account anew: it is emptied at once, and filled in the
-// background; searches meanwhile look through all messages.
+// background; searches meanwhile look through messages, or fill it, see CatchUp.
 func (m *Manager) Rebuild(ctx context.Context, name string) error {
 	a, err := m.keeper.Acquire(ctx, name)
 	if err != nil {
