@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -23,8 +24,8 @@ const (
 	// catchUpText is Config.BatchText for these batches: no other account waits for its turn, and
 	// larger ones make fewer segments.
 	catchUpText = 8 << 20
-	// CatchUp gives up after catchUpTime, and so much more for each message, many times what
-	// it takes: programs that read documents may be slow, and can go on in the background.
+	// CatchUp gives up after catchUpTime, and so much more for each message, many times what it
+	// takes: programs that read documents may be slow. The rest is then left to the worker.
 	catchUpTime    = 5 * time.Second
 	catchUpMessage = 2 * time.Millisecond
 	// catchUpTick is how often CatchUp reports at least.
@@ -63,7 +64,7 @@ func (m *Manager) CatchUp(ctx context.Context, acc *store.Account, tail Tail, re
 	if tail.Messages < FewMessages {
 		return false, nil
 	}
-	ctx, end := m.catching.begin(ctx, acc.Name(), catchUpTime+time.Duration(tail.Messages)*catchUpMessage)
+	ctx, end := m.catching.begin(ctx, acc.Name(), m.patience+time.Duration(tail.Messages)*catchUpMessage)
 	defer end()
 	defer context.AfterFunc(m.ctx, end)()
 	a, err := m.acquire(ctx, acc.Name())
@@ -71,7 +72,7 @@ func (m *Manager) CatchUp(ctx context.Context, acc *store.Account, tail Tail, re
 		return false, nil // who asked for candidates has logged it
 	}
 	defer m.release(a)
-	if a.bad.Load() {
+	if a.bad.Load() || a.slow.Load() {
 		return false, nil
 	}
 	c := &catchUp{m: m, a: a, last: tail.Last, report: report}
@@ -85,6 +86,7 @@ func (m *Manager) CatchUp(ctx context.Context, acc *store.Account, tail Tail, re
 	case err == nil:
 		return ok, nil
 	case ctx.Err() != nil:
+		a.slow.Store(context.Cause(ctx) == errSlow)
 	case isDamage(err):
 		m.damaged(a, err)
 	default:
@@ -307,9 +309,12 @@ type catchUps struct {
 	by   map[string]map[int]context.CancelFunc
 }
 
+// errSlow is why the context of a CatchUp ends that takes too long.
+var errSlow = errors.New("taking messages into the index takes too long")
+
 // begin makes the context of one that may take so long, and what ends it.
 func (c *catchUps) begin(ctx context.Context, name string, most time.Duration) (context.Context, func()) {
-	ctx, cancel := context.WithTimeout(ctx, most)
+	ctx, cancel := context.WithTimeoutCause(ctx, most, errSlow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.by == nil {

@@ -237,6 +237,26 @@ func TestCatchUpEnds(t *testing.T) {
 	}
 }
 
+// Where documents take long, searches wait once and not again.
+func TestCatchUpSlow(t *testing.T) {
+	f := waiting(t, Config{Documents: make(endless)})
+	f.m.patience = 10 * time.Millisecond
+	f.addMany(60, "plain")
+	last := f.add(withDocuments("Content-Type: application/x-endless\r\n\r\nx"))[0]
+	start := time.Now()
+	if f.catchUp(61, last) {
+		t.Error("caught up with what takes forever")
+	}
+	if took := time.Since(start); took < 61*catchUpMessage {
+		t.Errorf("it waited for %v", took)
+	}
+	f.m.patience = time.Hour
+	if f.catchUp(61, last) {
+		t.Error("caught up with what takes forever")
+	}
+	f.want("plain", int(f.m.Stats().Messages))
+}
+
 // A damaged index is not a reason to fail: the search looks through, and the index is made
 // anew.
 func TestCatchUpDamaged(t *testing.T) {

@@ -90,6 +90,7 @@ type Manager struct {
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
 	catching catchUps
+	patience time.Duration // catchUpTime, but in tests
 	builders chan struct{} // one for each that searches run, of all accounts
 	free     sync.Pool     // of *builder
 }
@@ -103,6 +104,7 @@ type account struct {
 	mu    sync.RWMutex // held for reading by who uses the index; guards:
 	index *index       // nil: it was damaged, and making it anew has failed
 	bad   atomic.Bool  // it was found damaged: to be made anew
+	slow  atomic.Bool  // a CatchUp took too long: there is none until the worker has taken all
 
 	taking  ticket       // held by who adds batches
 	hurried atomic.Int32 // searches that do, or wait for it
@@ -127,7 +129,7 @@ func New(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{c: c, codec: codec, cache: newCache(c.Cache), builders: make(chan struct{}, maxBuilders())}
+	m := &Manager{c: c, codec: codec, cache: newCache(c.Cache), builders: make(chan struct{}, maxBuilders()), patience: catchUpTime}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.keeper = upkeep.New(upkeep.Options[*account]{
 		Open:   m.open,

@@ -117,6 +117,7 @@ func (m *Manager) stepBatch(ctx context.Context, a *account) (more bool, err err
 	b, more, err := a.index.takeBatch(ctx, k)
 	if err == nil && !more {
 		a.looked.Store(0)
+		a.slow.Store(false)
 		m.lag.end(a.name)
 	}
 	if err != nil || b == nil {
