@@ -20,10 +20,12 @@ func (x *searcher) prepareIndex(ctx context.Context, prog test, sp spans) error 
 	if err != nil || tail.Messages < search.FewMessages {
 		return err
 	}
-	if x.progress != nil && !x.progress.mailboxes {
-		x.progress.goal += tail.Messages
-	}
+	begun := false
 	ok, err := index.CatchUp(ctx, x.box.account, tail, func(messages int) error {
+		if !begun {
+			x.progress.more(tail.Messages)
+			begun = true
+		}
 		if err := x.mayGoOn(ctx); err != nil {
 			return err
 		}

@@ -141,7 +141,7 @@ func New(c Config) (*Manager, error) {
 		Linger: c.Linger, MaxLinger: c.MaxLinger, Idle: c.Idle, MaxOpen: c.MaxOpen,
 	})
 	if !c.NoCatchUp {
-		m.catchUp()
+		m.queueAll()
 	}
 	return m, nil
 }

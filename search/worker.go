@@ -11,8 +11,8 @@ import (
 	"mox/store"
 )
 
-// catchUp queues all accounts, behind those that are touched.
-func (m *Manager) catchUp() {
+// queueAll queues all accounts, behind those that are touched.
+func (m *Manager) queueAll() {
 	names, err := m.c.Store.Names()
 	if err != nil {
 		m.c.Log.Error("listing accounts to be indexed", "err", err)
