@@ -16,7 +16,11 @@ type termSet struct {
 	blobs [areas]*[blobBuckets]termSlot // of keys of buckets, which are not in slots
 	pairs []uint64                      // number of the key << 32 | document, each once, documents ascending
 	seed  [3]uint64                     // so that nobody can make mail whose keys have equal hashes
+
+	// Of all, kept for the next batch.
 	order []sortKey
+	at    []uint32 // by key: where its documents end in docs
+	docs  []uint32
 }
 
 // termSlot is a place of the table.
@@ -168,23 +172,21 @@ func mix(a, b uint64) uint64 {
 // all calls f for each key in order, with its documents, ascending. Both are valid during
 // the call.
 func (s *termSet) all(f func(key []byte, docs []uint32) error) error {
-	// Documents by key, in one array.
-	at := make([]uint32, len(s.keys)+1)
-	s.order = s.order[:0]
+	s.order, s.at = s.order[:0], append(s.at[:0], 0)
 	for i := range s.keys {
 		k := &s.keys[i]
-		at[i+1] = at[i] + k.docs
+		s.at = append(s.at, s.at[i]+k.docs)
 		s.order = append(s.order, sortKey{keyPrefix(s.text[k.start], s.text[k.start+1:k.start+k.size]), uint32(i)})
 	}
-	docs := make([]uint32, len(s.pairs))
+	s.docs = slices.Grow(s.docs[:0], len(s.pairs))[:len(s.pairs)]
 	for _, p := range s.pairs {
-		docs[at[p>>32]] = uint32(p)
-		at[p>>32]++
+		s.docs[s.at[p>>32]] = uint32(p)
+		s.at[p>>32]++
 	}
 	slices.SortFunc(s.order, s.compare)
 	for _, o := range s.order {
 		k := &s.keys[o.n]
-		if err := f(s.text[k.start:k.start+k.size], docs[at[o.n]-k.docs:at[o.n]]); err != nil {
+		if err := f(s.text[k.start:k.start+k.size], s.docs[s.at[o.n]-k.docs:s.at[o.n]]); err != nil {
 			return err
 		}
 	}
