@@ -111,7 +111,7 @@ func TestCatchUpWorth(t *testing.T) {
 // Searches that catch up at once, and the worker, take each message once, while messages
 // come and go.
 func TestCatchUpTogether(t *testing.T) {
-	f := newFixture(t, Config{BatchMessages: 5, SweepEvery: time.Nanosecond})
+	f := newFixture(t, Config{BatchMessages: 5})
 	f.addMany(150, "first")
 	var mu sync.Mutex // guards f.raw
 	var wg sync.WaitGroup
