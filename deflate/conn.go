@@ -179,19 +179,19 @@ func (c *Conn) End() {
 }
 
 // end reads to the end of compressed input: flushes and final blocks that have no content.
-// These begin with octets below space, and a line of text does not.
 func (c *Conn) end() error {
 	for {
-		if c.in.between() {
-			c.in.bits, c.in.nbits = 0, 0
-		}
 		if len(c.raw) == 0 {
 			if err := c.fill(true); err != nil {
 				return err
 			}
 			continue
 		}
-		if c.in.state == stateDone || c.in.between() && c.raw[0] >= ' ' {
+		text, err := c.text()
+		if err != nil {
+			return err
+		}
+		if text {
 			c.ending, c.plain, c.in = false, true, inflater{}
 			return nil
 		}
@@ -205,6 +205,28 @@ func (c *Conn) end() error {
 		}
 		c.used(ns)
 	}
+}
+
+// text reports whether what comes next, at least an octet, is a line of text. Between blocks
+// flushes and final blocks begin with octets below space. Behind bits that were held back they
+// may begin with others; the octet after these is below space then.
+func (c *Conn) text() (bool, error) {
+	if !c.in.heldBack() {
+		return c.in.state == stateDone || c.in.between() && c.in.bits == 0 && c.raw[0] >= ' ', nil
+	}
+	first := c.raw[0]
+	if first <= ' ' || first >= 0x7f {
+		return false, nil
+	}
+	if len(c.raw) == 1 {
+		c.used(1)
+		err := c.fill(true)
+		c.raw = append([]byte{first}, c.raw...)
+		if err != nil {
+			return false, err
+		}
+	}
+	return c.raw[1] >= ' ', nil
 }
 
 // Restart begins a new compression after End.

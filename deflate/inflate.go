@@ -35,6 +35,7 @@ type inflater struct {
 	state inflateState
 	final bool // this block is the last
 
+	begun        int // what pos was when a block with fixed codes began
 	stored       int // octets to come of a stored block
 	length, dist int // of a match: octets to come, and how far back
 	codes        *codes
@@ -142,6 +143,7 @@ func (s *step) header() {
 		f.state = stateStoredSize
 	case 1:
 		f.codes = fixedCodes()
+		f.begun = f.pos
 		f.state = stateBlock
 	case 2:
 		f.state = stateDynamic
@@ -369,6 +371,12 @@ func (f *inflater) giveBack() []byte {
 // between reports whether the inflater is between blocks, or has nothing to come.
 func (f *inflater) between() bool {
 	return (f.state == stateHeader || f.state == stateDone) && f.length == 0
+}
+
+// heldBack reports whether the inflater may be in what Z_PARTIAL_FLUSH sends of its block: it
+// has fixed codes and nothing but its end, of which the last bits come with what follows.
+func (f *inflater) heldBack() bool {
+	return f.state == stateBlock && f.codes == fixedCodes() && !f.final && f.pos == f.begun && f.length == 0 && f.bits == 0
 }
 
 // codes of a block.

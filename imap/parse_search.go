@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strings"
@@ -191,11 +192,22 @@ func (k *SearchKey) Has(op SearchOp) bool {
 }
 
 // ParseSearchCriteria reads search-criteria of RFC 5466 4: search keys as they are after
-// SEARCH, without literals. Errors are [*Error].
+// SEARCH, with literals behind the CRLF after their size. Errors are [*Error].
 func ParseSearchCriteria(text []byte, l Limits) (SearchKey, error) {
-	p := &scanner{line: text, limits: l}
+	line, rest, more := bytes.Cut(text, []byte("\r\n"))
+	p := &scanner{line: line, limits: l}
+	p.literal = func(h literalHead) (data []byte) {
+		if !more || h.size > int64(len(rest)) {
+			p.fail("literal is not whole")
+			return nil
+		}
+		data = rest[:h.size]
+		p.line, rest, more = bytes.Cut(rest[h.size:], []byte("\r\n"))
+		p.pos = 0
+		return data
+	}
 	k := p.searchProgram(0)
-	if p.err == nil && !p.end() {
+	if p.err == nil && (!p.end() || more) {
 		p.fail("garbage after the search keys")
 	}
 	return k, p.err

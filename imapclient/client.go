@@ -1,6 +1,7 @@
 package imapclient
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -294,7 +295,7 @@ func (c *Client) fail(err error) error {
 
 // finish reads up to the tagged response.
 func (c *Client) finish(tag string, on func(imap.Response) error) (*imap.StatusResponse, error) {
-	var failure error
+	var failure, limited error
 	for {
 		r, err := c.read()
 		if err != nil {
@@ -302,11 +303,12 @@ func (c *Client) finish(tag string, on func(imap.Response) error) (*imap.StatusR
 		}
 		switch s := r.(type) {
 		case *imap.StatusResponse:
+			limited = cmp.Or(limitedError(s), limited)
 			if s.Tag == tag {
 				if failure != nil {
 					return nil, failure
 				}
-				return s, statusError(s)
+				return s, cmp.Or(statusError(s), limited)
 			} else if s.Tag != "*" {
 				return nil, c.fail(fmt.Errorf("%w: tag %q", ErrProtocol, s.Tag))
 			}

@@ -111,6 +111,87 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+func TestExtensions(t *testing.T) {
+	play(t, "testdata/session/extensions.txt", func(ctx context.Context, c *Client, got *[]imap.Response) {
+		found, err := c.MultiSearch(ctx, `mailboxes "folder1" subtree "folder2"`, "RETURN (COUNT ALL) ", "unseen")
+		must(t, "multisearch", err)
+		if len(found) != 2 || found[0].Mailbox != "folder1" || found[0].Count != 3 || found[1].UIDValidity != 503 || len(found[1].All.Ranges) != 2 {
+			t.Errorf("%+v", found)
+		}
+		batches, err := c.UIDBatches(ctx, 2000, "")
+		must(t, "uidbatches", err)
+		if diff := cmp.Diff([]imap.NumRange{{Start: 215295, Stop: 99696}, {Start: 99695, Stop: 20351}}, batches); diff != "" {
+			t.Error(diff)
+		}
+		var ierr *imap.Error
+		if _, err := c.UIDBatches(ctx, 2000, "2:3"); !errors.As(err, &ierr) || ierr.Code != "TOOFEW" {
+			t.Error(err)
+		}
+		tags, err := c.Language(ctx, "FR-CA", "EN-CA")
+		must(t, "language", err)
+		all, err := c.Language(ctx)
+		must(t, "languages", err)
+		if diff := cmp.Diff([][]string{{"EN"}, {"EN", "DE", "i-default"}}, [][]string{tags, all}); diff != "" {
+			t.Error(diff)
+		}
+		comparator, err := c.Comparator(ctx, "cz;*", "i;basic")
+		must(t, "comparator", err)
+		if comparator == nil || comparator.Active != "i;basic" {
+			t.Errorf("%+v", comparator)
+		}
+		if _, err := c.Comparator(ctx); !errors.Is(err, ErrProtocol) {
+			t.Error(err)
+		}
+		if len(*got) != 2 {
+			t.Errorf("unsolicited: %v", *got)
+		}
+	})
+}
+
+// TestLimited: a server does a part of what it is asked for, and the client asks for the rest.
+func TestLimited(t *testing.T) {
+	play(t, "testdata/session/limited.txt", func(ctx context.Context, c *Client, _ *[]imap.Response) {
+		var uids []uint32
+		on := func(f *imap.FetchResponse) error {
+			uids = append(uids, f.UID)
+			return nil
+		}
+		fetched := func(what string, err error, want ...uint32) {
+			t.Helper()
+			must(t, what, err)
+			if diff := cmp.Diff(want, uids); diff != "" {
+				t.Errorf("%s: %s", what, diff)
+			}
+			uids = nil
+		}
+		fetched("fetch", c.Fetch(ctx, true, "1:*", "(FLAGS)", on), 8, 9, 5, 6, 2)
+		fetched("many", c.FetchMany(ctx, true, []string{"1:3,5", "7"}, "(FLAGS)", nil, on), 3, 5, 7, 1, 2)
+		var limited *LimitedError
+		if err := c.Fetch(ctx, false, "1:9", "(FLAGS)", on); !errors.As(err, &limited) || limited.UID != 8 {
+			t.Error(err)
+		}
+		uids = nil
+		if err := c.Fetch(ctx, true, "1:7", "(FLAGS)", on); !errors.Is(err, ErrProtocol) {
+			t.Error(err)
+		}
+		res, err := c.Search(ctx, true, "", "UNSEEN")
+		must(t, "search", err)
+		if diff := cmp.Diff([]imap.NumRange{{Start: 1, Stop: 1}, {Start: 3, Stop: 4}, {Start: 8, Stop: 9}}, res.Numbers); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := c.Search(ctx, true, "RETURN (COUNT) ", "ALL"); !errors.As(err, &limited) || limited.UID != 4 {
+			t.Error(err)
+		}
+		if r, err := c.Store(ctx, true, "1:9", "+FLAGS.SILENT (x)"); !errors.As(err, &limited) || limited.UID != 8 || r == nil {
+			t.Error(r, err)
+		}
+		var refused *imap.Error
+		if _, err := c.Copy(ctx, true, "1:9", "x"); !errors.As(err, &refused) || refused.Code != imap.CodeMessageLimit {
+			t.Error(err)
+		}
+	})
+}
+
 func TestFetchMany(t *testing.T) {
 	play(t, "testdata/session/fetchmany.txt", func(ctx context.Context, c *Client, got *[]imap.Response) {
 		var spooled bytes.Buffer

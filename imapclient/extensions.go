@@ -173,3 +173,59 @@ func (c *Client) FetchURLs(ctx context.Context, items string, urls ...string) ([
 	})
 	return data, err
 }
+
+// MultiSearch searches mailboxes without selecting them: ESEARCH, RFC 7377. sources is what
+// stands in the parentheses of IN, as `personal` or `subtree ("a" "b")`; options are "RETURN (...) "
+// or empty, keys those of SEARCH. There is an answer for each mailbox with matches.
+func (c *Client) MultiSearch(ctx context.Context, sources, options, keys string) (found []*imap.ESearch, err error) {
+	_, err = c.run(ctx, c.command("ESEARCH IN ("+sources+") "+options+keys), func(r imap.Response) error {
+		// Those of RFC 5267 are about other commands.
+		if e, ok := r.(*imap.ESearch); ok && len(e.Updates) == 0 {
+			found = append(found, e)
+		} else {
+			c.unsolicited(r)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// UIDBatches returns the ranges of UIDs that have size messages each, the highest first, or those
+// that batches names, as "2:3", empty for all: UIDBATCHES, RFC 10022.
+func (c *Client) UIDBatches(ctx context.Context, size uint32, batches string) ([]imap.NumRange, error) {
+	command := "UIDBATCHES " + strconv.FormatUint(uint64(size), 10)
+	if batches != "" {
+		command += " " + batches
+	}
+	r, err := answer[*imap.UIDBatchesResponse](ctx, c, c.command(command))
+	if err != nil {
+		return nil, err
+	}
+	return r.Batches, nil
+}
+
+// Language asks for texts in one of some languages, the best first, and returns that which the
+// server has chosen; without any, it returns those that there are: LANGUAGE, RFC 5255 3.2.
+func (c *Client) Language(ctx context.Context, tags ...string) ([]string, error) {
+	defer c.bound(ctx)()
+	m := c.command("LANGUAGE")
+	for _, t := range tags {
+		m.arg(t)
+	}
+	r, err := answer[*imap.LanguageResponse](ctx, c, m)
+	if err != nil {
+		return nil, err
+	}
+	return r.Tags, nil
+}
+
+// Comparator chooses the first of some comparators that the server has, and returns the active
+// one; without any, nothing is changed: COMPARATOR, RFC 5255 4.7.
+func (c *Client) Comparator(ctx context.Context, names ...string) (*imap.ComparatorResponse, error) {
+	defer c.bound(ctx)()
+	m := c.command("COMPARATOR")
+	for _, n := range names {
+		m.arg(n)
+	}
+	return answer[*imap.ComparatorResponse](ctx, c, m)
+}

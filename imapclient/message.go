@@ -2,7 +2,12 @@ package imapclient
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"math"
+	"strconv"
+	"strings"
 
 	"mox/imap"
 )
@@ -19,22 +24,29 @@ func Set(numbers ...uint32) string {
 // Fetch fetches items of messages and passes each response to on as it comes. uid
 // says that set holds UIDs. items has its parentheses, and modifiers if wanted:
 // "(FLAGS UID)", "(FLAGS) (CHANGEDSINCE 5)".
+//
+// What a server with a limit of messages has left out (RFC 9738) is fetched by further commands
+// when it is asked for by UIDs; else the error is a [*LimitedError].
 func (c *Client) Fetch(ctx context.Context, uid bool, set, items string, on func(f *imap.FetchResponse) error) error {
-	_, err := c.run(ctx, c.command(prefix(uid)+"FETCH "+set+" "+items), func(r imap.Response) error {
-		if f, ok := r.(*imap.FetchResponse); ok && on != nil {
-			return on(f)
+	for {
+		_, err := c.run(ctx, c.command(prefix(uid)+"FETCH "+set+" "+items), func(r imap.Response) error {
+			if f, ok := r.(*imap.FetchResponse); ok && on != nil {
+				return on(f)
+			}
+			c.unsolicited(r)
+			return nil
+		})
+		if set, err = rest(uid, set, err); err != nil || set == "" {
+			return err
 		}
-		c.unsolicited(r)
-		return nil
-	})
-	return err
+	}
 }
 
 // FetchMany fetches items of several sets, with a command for each; the next is sent before the
 // responses of the one before are read, so that the server is never idle. Each FETCH response
 // goes to on as it comes. Contents of sections are written to what spool returns for
 // their label and size (SectionData.Spooled), or kept in memory when it is nil or returns nil; the
-// server may send other items after them. The error is that of the first command that failed
+// server may send other items after them. Limits of the server are as for Fetch. The error is that of the first command that failed
 // or of on; all commands have been read when it is an [*imap.Error] or of on.
 func (c *Client) FetchMany(ctx context.Context, uid bool, sets []string, items string, spool func(label string, size int64) io.Writer, on func(f *imap.FetchResponse) error) error {
 	if c.err != nil {
@@ -50,24 +62,28 @@ func (c *Client) FetchMany(ctx context.Context, uid bool, sets []string, items s
 		c.unsolicited(r)
 		return nil
 	}
-	var tags []string
+	type sent struct{ tag, set string }
+	var waiting []sent
 	var failure error
-	for len(sets) > 0 || len(tags) > 0 {
-		for len(tags) < 2 && len(sets) > 0 && failure == nil {
+	for len(sets) > 0 || len(waiting) > 0 {
+		for len(waiting) < 2 && len(sets) > 0 && failure == nil {
 			m := c.command(prefix(uid) + "FETCH " + sets[0] + " " + items + "\r\n")
 			if err := c.send(m); err != nil {
 				return err
 			}
-			tags, sets = append(tags, m.tag), sets[1:]
+			waiting, sets = append(waiting, sent{m.tag, sets[0]}), sets[1:]
 		}
-		if len(tags) == 0 {
+		if len(waiting) == 0 {
 			break
 		}
-		_, err := c.finish(tags[0], pass)
+		_, err := c.finish(waiting[0].tag, pass)
 		if c.err != nil {
 			return err
 		}
-		tags = tags[1:]
+		left, err := rest(uid, waiting[0].set, err)
+		if waiting = waiting[1:]; left != "" {
+			sets = append([]string{left}, sets...)
+		}
 		if err != nil && failure == nil {
 			failure = err
 		}
@@ -117,8 +133,35 @@ type SearchResult struct {
 	imap.ESearch
 }
 
-// Search searches with keys as in the command; options are "RETURN (...) " or empty.
+// Search searches with keys as in the command; options are "RETURN (...) " or empty. What a server
+// with a limit of messages has left out (RFC 9738) is searched too when UIDs are asked for
+// without options and charset; else the error is a [*LimitedError].
 func (c *Client) Search(ctx context.Context, uid bool, options, keys string) (*SearchResult, error) {
+	var all []imap.NumRange
+	below := uint32(math.MaxUint32)
+	for within := ""; ; {
+		res, err := c.search(ctx, uid, options, within+keys)
+		var limited *LimitedError
+		if errors.As(err, &limited) && uid && options == "" && !strings.HasPrefix(strings.ToUpper(keys), "CHARSET ") {
+			if limited.UID >= below {
+				return res, fmt.Errorf("%w: a limit at UID %d, above all that was asked for", ErrProtocol, limited.UID)
+			}
+			below, err = limited.UID, nil
+		} else {
+			limited = nil
+		}
+		if len(all) > 0 {
+			res.Numbers = imap.Normalize(append(all, res.Numbers...))
+		}
+		if limited == nil || below == 1 {
+			return res, err
+		}
+		all, within = res.Numbers, "UID 1:"+strconv.FormatUint(uint64(below-1), 10)+" "
+	}
+}
+
+// search is one command of Search.
+func (c *Client) search(ctx context.Context, uid bool, options, keys string) (*SearchResult, error) {
 	res := &SearchResult{}
 	_, err := c.run(ctx, c.command(prefix(uid)+"SEARCH "+options+keys), func(r imap.Response) error {
 		switch r := r.(type) {

@@ -40,6 +40,9 @@ func (s *syncing) verify(ctx context.Context) error {
 	for _, e := range s.local {
 		v.Bytes += e.Size
 	}
+	if err := s.withheld(ctx, v, metas); err != nil {
+		return fmt.Errorf("reading for verification: %w", err)
+	}
 	for _, m := range metas {
 		v.SourceMessages++
 		v.SourceBytes += m.size
@@ -58,6 +61,28 @@ func (s *syncing) verify(ctx context.Context) error {
 		}
 	}
 	s.res.Verified = v
+	return nil
+}
+
+// withheld counts as missing what the source lists and does not give out; what it does not list
+// any more is gone.
+func (s *syncing) withheld(ctx context.Context, v *Verification, metas []*meta) error {
+	for _, m := range metas {
+		delete(s.uids, m.uid)
+	}
+	if len(s.uids) == 0 {
+		return nil
+	}
+	before := s.uids
+	if err := s.list(ctx); err != nil {
+		return err
+	}
+	for _, uid := range slices.Sorted(maps.Keys(before)) {
+		if s.uids[uid] {
+			v.SourceMessages++
+			v.miss(&meta{uid: uid})
+		}
+	}
 	return nil
 }
 

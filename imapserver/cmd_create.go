@@ -32,8 +32,9 @@ func (s *session) cmdCreate(ctx context.Context, r *imap.Request) error {
 		return err
 	}
 	// RFC 8474 4.1.
-	s.reply = reply{code: "MAILBOXID (" + store.MailboxObjectID(mb.ID) + ")", text: "created"}
-	if got := wireNameOf(owner, mb.Name); got != name {
+	p := place{owner: owner, mb: mb}
+	s.reply = reply{code: "MAILBOXID (" + p.objectID() + ")", text: "created"}
+	if got := p.name(); got != name {
 		s.listRenamed(got, name)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 // listed is a mailbox, or a name without one, as LIST may show it.
 type listed struct {
 	name       string // on the wire
+	owner      string // whose it is, empty for the user's own
 	mb         store.Mailbox
 	rights     imap.Rights // of the user
 	exists     bool
@@ -66,7 +67,7 @@ func (s *session) sendReturned(ctx context.Context, o *imap.ListReturn, e *liste
 		s.sendMyRights(e.name, e.rights)
 	}
 	if o.Status != nil && e.rights.Has(imap.RightRead) {
-		s.sendStatusAs(e.name, e.mb, o.Status)
+		s.sendStatus(&place{owner: e.owner, mb: e.mb}, o.Status)
 	}
 	if o.Metadata != nil {
 		return s.sendListMetadata(ctx, e.name, o.Metadata)
@@ -159,7 +160,7 @@ func (l *listing) addShared(owner string, acc *store.Account) {
 		}
 		name := wireNameOf(owner, mb.Name)
 		mb.SpecialUse = 0
-		l.add(listed{name: name, mb: mb.Mailbox, rights: mb.Rights, exists: true, subscribed: subscribed[name]})
+		l.add(listed{name: name, owner: owner, mb: mb.Mailbox, rights: mb.Rights, exists: true, subscribed: subscribed[name]})
 	}
 }
 

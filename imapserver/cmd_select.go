@@ -79,7 +79,7 @@ func (s *session) sendSelected(p *place) {
 	s.okNumber("HIGHESTMODSEQ", s.box.known())
 	s.sendURLMech()
 	if !s.isDisabled("OBJECTID") {
-		s.line("* OK [MAILBOXID (", store.MailboxObjectID(p.mb.ID), ")] object id")
+		s.line("* OK [MAILBOXID (", p.objectID(), ")] object id")
 	}
 	s.sendAnnotations()
 	// RFC 9051 6.3.2: LIST is part of the answer in IMAP4rev2.

@@ -20,14 +20,14 @@ func (s *session) cmdStatus(ctx context.Context, r *imap.Request) error {
 	if slices.Contains(st.Atts, imap.StatusHighestModSeq) {
 		s.enableCondstore()
 	}
-	s.sendStatusAs(p.name(), p.mb, st.Atts)
+	s.sendStatus(&p, st.Atts)
 	return nil
 }
 
-// sendStatusAs sends STATUS of a mailbox under its name on the wire.
-func (s *session) sendStatusAs(name string, mb store.Mailbox, atts []imap.StatusAtt) {
+// sendStatus sends STATUS of a mailbox.
+func (s *session) sendStatus(p *place, atts []imap.StatusAtt) {
 	b := append(s.output(), "* STATUS "...)
-	b = imap.AppendMailbox(b, name, s.utf8)
+	b = imap.AppendMailbox(b, p.name(), s.utf8)
 	b = append(b, " ("...)
 	for i, a := range atts {
 		if i > 0 {
@@ -35,13 +35,13 @@ func (s *session) sendStatusAs(name string, mb store.Mailbox, atts []imap.Status
 		}
 		b = append(b, a.String()...)
 		b = append(b, ' ')
-		b = statusValues[a](s, b, &mb)
+		b = statusValues[a](s, b, p)
 	}
 	s.out = append(b, ")\r\n"...)
 }
 
 // statusValues write the value of each item.
-var statusValues = [...]func(s *session, b []byte, mb *store.Mailbox) []byte{
+var statusValues = [...]func(s *session, b []byte, p *place) []byte{
 	imap.StatusMessages: statusNumber(func(mb *store.Mailbox) int64 { return int64(mb.Messages) }),
 	// RFC 9051 has no \Recent; no message is.
 	imap.StatusRecent:        statusNumber(func(*store.Mailbox) int64 { return 0 }),
@@ -51,21 +51,21 @@ var statusValues = [...]func(s *session, b []byte, mb *store.Mailbox) []byte{
 	imap.StatusDeleted:       statusNumber(func(mb *store.Mailbox) int64 { return int64(mb.Counts.Deleted) }),
 	imap.StatusSize:          statusNumber(func(mb *store.Mailbox) int64 { return mb.Size }),
 	imap.StatusHighestModSeq: statusNumber(func(mb *store.Mailbox) int64 { return max(1, int64(mb.ModSeq)) }),
-	imap.StatusAppendLimit: func(s *session, b []byte, _ *store.Mailbox) []byte {
+	imap.StatusAppendLimit: func(s *session, b []byte, _ *place) []byte {
 		return strconv.AppendInt(b, s.limits().AppendSize, 10)
 	},
-	imap.StatusMailboxID: func(_ *session, b []byte, mb *store.Mailbox) []byte {
+	imap.StatusMailboxID: func(_ *session, b []byte, p *place) []byte {
 		b = append(b, '(')
-		b = append(b, store.MailboxObjectID(mb.ID)...)
+		b = append(b, p.objectID()...)
 		return append(b, ')')
 	},
 	// RFC 9208 5.1: STORAGE is in units of 1024 octets.
 	imap.StatusDeletedStorage: statusNumber(func(mb *store.Mailbox) int64 { return kibi(mb.DeletedSize) }),
 }
 
-func statusNumber(f func(mb *store.Mailbox) int64) func(*session, []byte, *store.Mailbox) []byte {
-	return func(_ *session, b []byte, mb *store.Mailbox) []byte {
-		return strconv.AppendInt(b, f(mb), 10)
+func statusNumber(f func(mb *store.Mailbox) int64) func(*session, []byte, *place) []byte {
+	return func(_ *session, b []byte, p *place) []byte {
+		return strconv.AppendInt(b, f(&p.mb), 10)
 	}
 }
 

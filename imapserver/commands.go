@@ -93,13 +93,13 @@ var commandTable = map[string]command{
 // receiving are the commands that mostly wait for what the client sends.
 var receiving = map[string]bool{"APPEND": true, "REPLACE": true, "AUTHENTICATE": true, "STARTTLS": true, "IDLE": true}
 
-// stateNames are for error texts.
-func stateText(st state) string {
-	switch st {
-	case stateNotAuthenticated:
+// stateText says for error texts why a command for the states allowed is none for st.
+func stateText(st, allowed state) string {
+	switch {
+	case st == stateNotAuthenticated:
 		return "before login"
-	case stateAuthenticated:
-		return "without a selected mailbox"
+	case allowed == stateNotAuthenticated:
+		return "after login"
 	}
-	return "with a selected mailbox"
+	return "without a selected mailbox"
 }

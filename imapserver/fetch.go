@@ -241,14 +241,14 @@ var fetchWriters = [...]func(f *fetcher, b []byte, e *entry, a *imap.FetchAtt) (
 	imap.FetchModSeq: func(_ *fetcher, b []byte, e *entry, _ *imap.FetchAtt) ([]byte, error) {
 		return append(strconv.AppendInt(append(b, "MODSEQ ("...), int64(e.msg.ModSeq), 10), ')'), nil
 	},
-	imap.FetchEmailID: func(_ *fetcher, b []byte, e *entry, _ *imap.FetchAtt) ([]byte, error) {
-		return append(append(append(b, "EMAILID ("...), store.EmailID(e.msg.Body)...), ')'), nil
+	imap.FetchEmailID: func(f *fetcher, b []byte, e *entry, _ *imap.FetchAtt) ([]byte, error) {
+		return append(append(append(b, "EMAILID ("...), f.s.box.emailID(e.msg)...), ')'), nil
 	},
 	imap.FetchSaveDate: func(_ *fetcher, b []byte, e *entry, _ *imap.FetchAtt) ([]byte, error) {
 		return imap.AppendDateTime(append(b, "SAVEDATE "...), int64(e.msg.Saved)), nil
 	},
 	imap.FetchThreadID: func(f *fetcher, b []byte, _ *entry, _ *imap.FetchAtt) ([]byte, error) {
-		return append(append(append(b, "THREADID ("...), store.ThreadObjectID(f.r.Thread)...), ')'), nil
+		return append(append(append(b, "THREADID ("...), f.s.box.threadID(f.r.Thread)...), ')'), nil
 	},
 	imap.FetchEnvelope: func(f *fetcher, b []byte, _ *entry, _ *imap.FetchAtt) ([]byte, error) {
 		return append(append(b, "ENVELOPE "...), f.r.Envelope...), nil

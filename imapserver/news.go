@@ -267,7 +267,7 @@ func (t *telling) sendStatus(id store.MailboxID) {
 	if t.s.condstore {
 		atts = append(atts, imap.StatusHighestModSeq)
 	}
-	t.s.sendStatusAs(wireNameOf(t.owner, mb.Name), mb, atts)
+	t.s.sendStatus(&place{owner: t.owner, mb: mb}, atts)
 }
 
 // came tells of a mailbox that came or went. RFC 5465 5.4: its parent is affected too.

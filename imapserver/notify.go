@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +15,11 @@ import (
 // which stands for a client that has not used the command.
 type notify struct {
 	// Of the selected mailbox.
-	selected imap.NotifyEvents
-	delayed  bool       // SELECTED-DELAYED
-	plan     *fetchPlan // what to send of new messages; nil: nothing
+	selected  imap.NotifyEvents
+	delayed   bool            // SELECTED-DELAYED
+	fetch     []imap.FetchAtt // what the client wants of new messages
+	plan      *fetchPlan      // what to send of them; nil: nothing
+	condstore bool            // plan is for a client that has enabled CONDSTORE
 
 	// Of others, by their names in the store; subtree has names with all below them.
 	others     bool // any of the fields below, or server
@@ -36,6 +39,7 @@ func (s *session) newNotify(c *imap.Notify) *notify {
 		if g.Selected() {
 			n.selected, n.delayed = g.Events, g.Filter == imap.NotifySelectedDelayed
 			if g.Fetch != nil {
+				n.fetch = g.Fetch
 				n.plan = s.planFetch(&imap.Fetch{Atts: g.Fetch}, false)
 			}
 			continue
@@ -154,7 +158,7 @@ func (s *session) cmdNotify(ctx context.Context, r *imap.Request) error {
 func (s *session) sendNotifyStatus(n *notify) error {
 	for _, mb := range s.account.Mailboxes() {
 		if !s.hasSelected("", mb.ID) {
-			s.sendObserved(wireName(mb.Name), mb, n.events(s, mb.Name))
+			s.sendObserved("", mb, n.events(s, mb.Name))
 		}
 		if err := s.spill(); err != nil {
 			return err
@@ -163,8 +167,9 @@ func (s *session) sendNotifyStatus(n *notify) error {
 	return s.sendOthersStatus(n)
 }
 
-// sendObserved sends the STATUS of a mailbox of which the client wants to hear events.
-func (s *session) sendObserved(name string, mb store.Mailbox, e imap.NotifyEvents) {
+// sendObserved sends the STATUS of a mailbox of which the client wants to hear events; owner is
+// empty for the user's own.
+func (s *session) sendObserved(owner string, mb store.Mailbox, e imap.NotifyEvents) {
 	if e&imap.EventsMessage == 0 {
 		return
 	}
@@ -172,7 +177,7 @@ func (s *session) sendObserved(name string, mb store.Mailbox, e imap.NotifyEvent
 	if e&(imap.EventFlagChange|imap.EventAnnotationChange) != 0 {
 		atts = append(atts, imap.StatusUnseen, imap.StatusHighestModSeq)
 	}
-	s.sendStatusAs(name, mb, atts)
+	s.sendStatus(&place{owner: owner, mb: mb}, atts)
 }
 
 // notifying is what NOTIFY says, nil when it was not used.
@@ -231,6 +236,16 @@ func (s *session) waitListening(timeout time.Duration) error {
 	return s.conn.WaitInput(timeout)
 }
 
+// planNew is what is sent of new messages. RFC 7162 3.2.4: with CONDSTORE the UID and the
+// mod-sequence too.
+func (n *notify) planNew(s *session) *fetchPlan {
+	if s.condstore && !n.condstore {
+		n.plan = s.planFetch(&imap.Fetch{Atts: slices.Concat(n.fetch, []imap.FetchAtt{{Kind: imap.FetchModSeq}})}, true)
+		n.condstore = true
+	}
+	return n.plan
+}
+
 // fetchNew sends what the client wants to have of the last n messages, those excepted that
 // it has added itself: RFC 5465 5.2.
 func (s *session) fetchNew(n int) {
@@ -251,7 +266,7 @@ func (s *session) fetchNew(n int) {
 			sp = append(sp, span{pos, pos + 1})
 		}
 	}
-	w := &fetcher{s: s, p: f.plan}
+	w := &fetcher{s: s, p: f.planNew(s)}
 	// An error of the connection comes back with the next write.
 	if err := w.run(s.ctx, sp); err != nil && !isNetError(err) {
 		s.logger().Warn("reading new messages for a client", "err", err)

@@ -278,7 +278,7 @@ func (s *session) sendOthersStatus(n *notify) error {
 		for _, mb := range f.account.Shared(s.identifiers()) {
 			name := wireNameOf(owner, mb.Name)
 			if mb.Rights.Has(imap.RightLookup|imap.RightRead) && !s.hasSelected(owner, mb.ID) {
-				s.sendObserved(name, mb.Mailbox, n.eventsAbroad(s, name))
+				s.sendObserved(owner, mb.Mailbox, n.eventsAbroad(s, name))
 			}
 			if err := s.spill(); err != nil {
 				return err

@@ -94,7 +94,7 @@ func compilers() [imap.SearchFuzzy + 1]compiler {
 		imap.SearchOlder:             compileAge(func(age, n int64) bool { return age >= n }),
 		imap.SearchYounger:           compileAge(func(age, n int64) bool { return age <= n }),
 		imap.SearchModSeq:            view(func(m *store.Message, k *imap.SearchKey) bool { return uint64(m.ModSeq) >= k.Num }),
-		imap.SearchEmailID:           view(func(m *store.Message, k *imap.SearchKey) bool { return store.EmailID(m.Body) == k.Str }),
+		imap.SearchEmailID:           compileEmail,
 		imap.SearchThreadID:          compileThread,
 		imap.SearchHeader:            compileHeader,
 		imap.SearchBody:              compileText,
@@ -260,6 +260,11 @@ func compileAge(cmp func(age, n int64) bool) compiler {
 	}
 }
 
+// compileEmail: RFC 8474 6.
+func compileEmail(x *searcher, k *imap.SearchKey) (test, error) {
+	return func(c *candidate) tri { return truth(x.box.emailID(c.msg) == k.Str) }, nil
+}
+
 // compileThread: RFC 8474 6.
 func compileThread(x *searcher, k *imap.SearchKey) (test, error) {
 	x.fields |= store.FieldThread
@@ -267,7 +272,7 @@ func compileThread(x *searcher, k *imap.SearchKey) (test, error) {
 		if c.r == nil {
 			return unknown
 		}
-		return truth(store.ThreadObjectID(c.r.Thread) == k.Str)
+		return truth(x.box.threadID(c.r.Thread) == k.Str)
 	}, nil
 }
 

@@ -74,7 +74,7 @@ type session struct {
 
 	limitedAt     store.UID // where the command in progress stopped, as it may work on so many messages only; 0: it did not
 	uidCommand    bool      // the command in progress has the prefix UID
-	first         bool      // no command has been accepted yet
+	first         bool      // no command of IMAP has come yet
 	bad           int       // consecutive BAD responses
 	loginFailures int
 }
@@ -397,7 +397,7 @@ func (s *session) dispatch(ctx context.Context, r *imap.Request) error {
 // checkAllowed refuses commands that are not for this state or this account.
 func (s *session) checkAllowed(r *imap.Request, states state) error {
 	if states&s.state == 0 {
-		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state))
+		return imap.Bad("%s is not allowed %s", r.Name, stateText(s.state, states))
 	}
 	if err := s.checkDisabled(r); err != nil {
 		return err
@@ -414,12 +414,16 @@ func isClose(err error) bool {
 // the session must end.
 func (s *session) respond(ctx context.Context, r *imap.Request, err error, start time.Time) error {
 	ierr, fatal := s.explain(ctx, r, err)
+	// Whoever says a command of IMAP is a client, also when it is wrong here.
+	if _, ok := commandTable[r.Name]; ok {
+		s.first = false
+	}
 	result := "ok"
 	switch {
 	case fatal != nil:
 		result = "ioerror"
 	case ierr == nil:
-		s.first, s.bad = false, 0
+		s.bad = 0
 	case ierr.Type == imap.BAD:
 		result = "badsyntax"
 	case ierr.Err != nil:

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mox/config"
 	"mox/imap"
 	"mox/imapclient"
 	"mox/imapimport"
@@ -25,8 +26,8 @@ type migration struct {
 	addr string // of the source
 }
 
-func newMigration(t *testing.T) *migration {
-	mox := moxtest.New(t, moxtest.WithAccount("old", "old@mox.example"), moxtest.WithAccount("new", "new@mox.example"))
+func newMigration(t *testing.T, options ...moxtest.Option) *migration {
+	mox := moxtest.New(t, append(options, moxtest.WithAccount("old", "old@mox.example"), moxtest.WithAccount("new", "new@mox.example"))...)
 	return &migration{t, mox, mox.DialIMAP(t, "old"), mox.IMAPAddr()}
 }
 
@@ -89,7 +90,7 @@ func (m *migration) contents(account string) map[string][]string {
 		if sel.Exists == 0 {
 			continue
 		}
-		err = c.Fetch(ctx, false, "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])", func(f *imap.FetchResponse) error {
+		err = c.Fetch(ctx, true, "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])", func(f *imap.FetchResponse) error {
 			flags := slices.DeleteFunc(f.Flags, func(s string) bool { return s == `\Recent` })
 			slices.Sort(flags)
 			data, _ := f.Section("BODY[]")
@@ -257,4 +258,22 @@ func TestIMAPImportInterrupted(t *testing.T) {
 	if _, err := m.try(imapimport.Options{Attempts: 3}); err == nil || !strings.Contains(err.Error(), "after 3 attempts") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// TestIMAPImportLimited takes mail over from a server that gives out some messages for each
+// command (RFC 9738).
+func TestIMAPImportLimited(t *testing.T) {
+	t.Parallel()
+	m := newMigration(t, moxtest.WithConfig(func(s *config.Static, _ *config.Dynamic) { s.IMAPMessageLimit = 7 }))
+	for i := range 30 {
+		m.append("INBOX", fmt.Sprintf("Message-ID: <%d@x>\r\n\r\nx\r\n", i))
+	}
+	wantCounts(t, m.run(imapimport.Options{Verify: true}), 30, 0, 0, 0)
+	m.same()
+	m.do("SELECT INBOX")
+	m.do(`STORE 1:5 +FLAGS (\Flagged)`)
+	m.do(`STORE 20:22 +FLAGS (\Deleted)`)
+	m.do("EXPUNGE")
+	wantCounts(t, m.run(imapimport.Options{Verify: true, Delete: true}), 0, 0, 5, 3)
+	m.same()
 }

@@ -21,7 +21,8 @@
 // and signatures, with Bcc as it was given, and in X-Mox-Queue-Gone the recipients for
 // whom it was too late. Other copies stay as they are.
 //
-// Deleting a whole mailbox is not taken for a cancellation: the messages are shown again. Nor is a
+// Deleting a whole mailbox is not taken for a cancellation: the messages are shown again, but for
+// those that were taken out of it before, which the change log tells. Nor is a
 // repair that numbers messages anew, or takes out one whose content is lost: it changes
 // UIDVALIDITY, and messages are found again by what they are.
 //

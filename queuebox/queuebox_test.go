@@ -458,6 +458,56 @@ func TestMailboxDeleted(t *testing.T) {
 	f.count("shown again", 0, 1, 1)
 }
 
+// TestMailboxDeletedAfter: what was taken away before its mailbox went is canceled, whether we had
+// begun with that or had not looked at all.
+func TestMailboxDeletedAfter(t *testing.T) {
+	f := setup(t)
+	f.add(queue.Message{NextAttempt: time.Now().Add(time.Hour)}, "a@far.example")
+	b := f.add(queue.Message{NextAttempt: time.Now().Add(time.Hour)}, "b@far.example")
+	f.add(queue.Message{Hold: true}, "c@far.example")
+	look := func() {
+		t.Helper()
+		if err := f.look(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	f.count("shown", 0, 3, 3)
+	acc := f.account()
+	mb, _ := acc.MailboxByName("Scheduled")
+	remove := func(uid store.UID) {
+		t.Helper()
+		if n, _, err := acc.Remove(t.Context(), mb.ID, store.NewUIDSet(uid)); err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	remove(1)
+	f.sending.Store(true)
+	look() // which waits for an attempt that is under way
+	f.sending.Store(false)
+	remove(2)
+	if err := acc.DeleteMailbox(t.Context(), "Scheduled"); err != nil {
+		t.Fatal(err)
+	}
+	f.restart()
+	look()
+	look()
+	f.count("canceled, and shown again", 0, 1, 1)
+	if l, err := f.q.List(t.Context(), queue.Filter{IDs: []int64{b[0].ID}}, queue.Sort{}); err != nil || len(l) != 0 {
+		t.Error(l, err)
+	}
+	// A repair says nothing about what its user wants.
+	mb, _ = acc.MailboxByName("Scheduled")
+	if r, err := acc.ReassignUIDs(t.Context(), mb.ID); err != nil || r.Total == 0 {
+		t.Fatal(r, err)
+	}
+	if err := acc.DeleteMailbox(t.Context(), "Scheduled"); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	f.count("numbered anew, and shown again", 0, 1, 1)
+}
+
 // TestRenumbered: a repair that numbers messages anew cancels nothing, and what is taken away
 // after it is canceled.
 func TestRenumbered(t *testing.T) {

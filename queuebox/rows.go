@@ -22,7 +22,9 @@ type row struct {
 	// UIDVALIDITY of Box, by which UID counts.
 	Validity uint32       `json:"validity"`
 	Body     store.BodyID `json:"body"`
-	Sum      string       `json:"sum"` // hash of what is said of it
+	// Since is an entry of the change log from before which none is about UID; 0: not known.
+	Since store.ModSeq `json:"since,omitempty"`
+	Sum   string       `json:"sum"` // hash of what is said of it
 	// While it is added or replaced: the mailbox that the new message comes into, and its
 	// UIDNEXT of before.
 	NextBox store.MailboxID `json:"nextbox,omitempty"`

@@ -37,7 +37,8 @@ type visit struct {
 	rows   *rows
 	groups map[int64]*group
 	now    time.Time
-	again  time.Time // when to look again; zero: when something changes
+	again  time.Time      // when to look again; zero: when something changes
+	taken  map[int64]bool // by Base: messages that were taken away before their mailbox went; nil: not read yet
 }
 
 // sync brings the mailboxes of an account up to date. It returns when to look again, zero for
@@ -168,6 +169,12 @@ func (s *visit) check(ctx context.Context, x *row) error {
 	}
 	mb, ok := s.acc.MailboxByID(x.Box)
 	if !ok {
+		taken, err := s.takenBefore(ctx, x)
+		if err != nil {
+			return err
+		} else if taken {
+			return s.cancel(ctx, x, s.groups[x.Base])
+		}
 		return s.rows.drop(ctx, x) // with its mailbox: that is not meant
 	}
 	if mb.UIDValidity != x.Validity {
@@ -222,7 +229,7 @@ func (s *visit) renumbered(ctx context.Context, x *row, mb store.Mailbox) error 
 			}
 		}
 		if ours {
-			x.UID, x.Body, x.Validity = l[i].UID, l[i].Body, mb.UIDValidity
+			x.UID, x.Body, x.Validity, x.Since = l[i].UID, l[i].Body, mb.UIDValidity, mb.ModSeq
 			return s.rows.save(ctx, x)
 		}
 	}
@@ -238,6 +245,7 @@ func (s *visit) settle(ctx context.Context, x *row) error {
 	if err != nil && !errors.Is(err, store.ErrNoMailbox) {
 		return err
 	}
+	x.Since = 0 // whether we replaced it is not known
 	for i := range l {
 		ours, err := s.shows(ctx, &l[i], x.Base)
 		if err != nil {
@@ -245,7 +253,7 @@ func (s *visit) settle(ctx context.Context, x *row) error {
 		}
 		if ours {
 			mb, _ := s.acc.MailboxByID(x.NextBox)
-			x.Box, x.UID, x.Validity, x.Body, x.Sum = x.NextBox, l[i].UID, mb.UIDValidity, l[i].Body, ""
+			x.Box, x.UID, x.Validity, x.Body, x.Sum, x.Since = x.NextBox, l[i].UID, mb.UIDValidity, l[i].Body, "", mb.ModSeq
 			break
 		}
 	}
@@ -354,7 +362,7 @@ func (s *visit) update(ctx context.Context, x *row, g *group, name string, old *
 
 // added notes the message that was added.
 func (s *visit) added(ctx context.Context, x *row, g *group, name string, a store.Added) error {
-	*x = row{Base: g.base, IDs: g.ids(), Box: a.Mailbox, UID: a.UIDs[0], Validity: a.UIDValidity, Body: a.Bodies[0], Sum: s.sum(g, name)}
+	*x = row{Base: g.base, IDs: g.ids(), Box: a.Mailbox, UID: a.UIDs[0], Validity: a.UIDValidity, Body: a.Bodies[0], Since: a.ModSeq, Sum: s.sum(g, name)}
 	for i := range g.msgs {
 		x.To = append(x.To, g.msgs[i].Recipient.XString(true))
 	}
