@@ -122,12 +122,13 @@ func newExport(form url.Values) (*export, error) {
 func (x *export) filename() string {
 	what := "all"
 	if x.sel.Mailbox != "" {
+		what = strings.ToValidUTF8(x.sel.Mailbox, "-")
 		what = strings.Map(func(r rune) rune {
 			if r < ' ' || r == 0x7f || strings.ContainsRune(`/\:*?"<>|%`, r) {
 				return '-'
 			}
 			return r
-		}, x.sel.Mailbox)
+		}, what)
 	}
 	return fmt.Sprintf("mailexport-%s-%s.%s%s", what, x.now.Format("20060102-150405"), x.format, archives[x.archive].suffix)
 }
@@ -142,11 +143,16 @@ func (x *export) Write(p []byte) (int, error) {
 		x.begun = true
 		h := x.w.Header()
 		h.Set("Content-Type", archives[x.archive].mediaType)
-		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": x.filename()}))
+		h.Set("Content-Disposition", disposition(x.filename()))
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	}
 	return x.w.Write(p)
+}
+
+// disposition is a Content-Disposition with a name, RFC 6266.
+func disposition(name string) string {
+	return mime.FormatMediaType("attachment", map[string]string{"filename": name})
 }
 
 func (x *export) output() transfer.Output {
