@@ -92,7 +92,13 @@ func (s *session) waitNews(deadline time.Time) error {
 		defer close(stop)
 		go wakeOn(s.news.watch.C, stop, s.conn)
 	}
-	return s.conn.WaitInput(timeout)
+	s.owner.Unlock()
+	err := s.conn.WaitInput(timeout)
+	s.owner.Lock()
+	if s.ended != nil {
+		return s.ended
+	}
+	return err
 }
 
 // isLast reports whether the view is one after which none comes: that of a mailbox that was
