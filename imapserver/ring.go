@@ -1,22 +1,24 @@
 package imapserver
 
-// maxRung is how many messages whose flags have changed, or that are gone, are told by ring.
+import "bytes"
+
+// maxRung is how many messages that are gone or have other flags ring tells of.
 const maxRung = 100
 
 // ring is called when there is a newer view of the selected mailbox, by a goroutine that
-// calls all who wait for one, of any number. In IDLE it tells the client itself where it
-// need not wait for that: to wake each session takes longer than all else. Otherwise it
-// wakes the session.
+// calls all who wait for one. In IDLE it tells the client itself where that takes no
+// waiting, as waking the sessions would take longer than telling. Otherwise it wakes the
+// session.
 func (s *session) ring() {
-	if !s.owner.TryLock() || !s.tellWaiting() {
+	if !s.owner.TryLock() || !s.tellIdle() {
 		s.conn.Interrupt()
 	}
 }
 
-// tellWaiting tells what is new to the client of a session that waits in IDLE, and sets
-// its alarm again. It reports false when the session is to do so, or the rest of it. It
-// gives up the session.
-func (s *session) tellWaiting() (told bool) {
+// tellIdle tells the client of a session that waits in IDLE what is new, sets the alarm
+// again, and gives the session up. It reports false when its goroutine has to do that, or
+// the rest of it.
+func (s *session) tellIdle() (told bool) {
 	defer s.owner.Unlock()
 	defer func() {
 		if p := recover(); p != nil {
@@ -25,7 +27,8 @@ func (s *session) tellWaiting() (told bool) {
 		}
 	}()
 	b := s.box
-	if s.news != nil || b == nil || b.owner != "" || len(b.contexts) > 0 || len(s.out) > 0 || s.ended != nil {
+	// Rights, the change log and searches are looked at where it may take time.
+	if b == nil || b.owner != "" || len(b.contexts) > 0 || s.news != nil || s.out != nil || s.ended != nil {
 		return false
 	}
 	cur := b.box.View()
@@ -35,11 +38,13 @@ func (s *session) tellWaiting() (told bool) {
 	}
 	s.updateTo(cur, d, true, ownChange{})
 	s.reportKeyReset()
-	if n := s.conn.TryWrite(s.out); n < len(s.out) {
-		s.out = s.out[:copy(s.out, s.out[n:])]
+	n := s.conn.TryWrite(s.out)
+	rest := bytes.Clone(s.out[n:])
+	s.releaseOutput()
+	if len(rest) > 0 {
+		s.out = rest
 		return false
 	}
-	s.releaseOutput()
 	s.alarm.Set(cur)
 	return true
 }

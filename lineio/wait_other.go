@@ -27,6 +27,5 @@ func waitReadable(nc net.Conn) (bool, error) {
 // here that is not known without reading.
 func atEnd(net.Conn) bool { return false }
 
-// writeAtOnce writes what a socket takes without waiting: nothing here, where that is not
-// known.
+// writeAtOnce writes what a socket takes without waiting: nothing here, where it would wait.
 func writeAtOnce(uintptr, []byte) int { return 0 }

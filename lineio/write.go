@@ -3,7 +3,6 @@ package lineio
 import (
 	"bytes"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -102,42 +101,6 @@ func (c *Conn) netWrite(p []byte) (int, error) {
 	}
 	return done, nil
 }
-
-// TryWrite writes what the network takes of p at once, past the buffers, and returns how
-// much that was: 0 as well where that cannot be known, as of TLS. An error is for the
-// next write to tell. It is for one who keeps the owner from coming back from WaitInput,
-// before which all was flushed.
-func (c *Conn) TryWrite(p []byte) int {
-	raw, err := rawConn(c.nc)
-	if raw == nil || err != nil || c.pace > 0 {
-		return 0
-	}
-	w := attempts.Get().(*attempt)
-	w.p, w.n = p, 0
-	if err := raw.Control(w.write); err != nil {
-		w.n = 0
-	}
-	n := w.n
-	w.p = nil
-	attempts.Put(w)
-	if c.o.Trace != nil && n > 0 {
-		c.o.Trace(false, p[:n])
-	}
-	return n
-}
-
-// attempt is a call of TryWrite.
-type attempt struct {
-	p     []byte
-	n     int // written
-	write func(fd uintptr)
-}
-
-var attempts = sync.Pool{New: func() any {
-	w := &attempt{}
-	w.write = func(fd uintptr) { w.n = writeAtOnce(fd, w.p) }
-	return w
-}}
 
 // SetPace makes output go an octet at a time, with a pause of d before each, until hurry
 // is closed; 0 ends that. Buffers are not held meanwhile. The write timeout is for each
