@@ -22,8 +22,8 @@ func (s *session) tellIdle() (told bool) {
 	defer s.owner.Unlock()
 	defer func() {
 		if p := recover(); p != nil {
+			s.rung, told = false, false
 			s.failed(p)
-			told = false
 		}
 	}()
 	b := s.box
@@ -36,8 +36,10 @@ func (s *session) tellIdle() (told bool) {
 	if cur.Deleted || len(d.Expunged)+len(d.Changed) > maxRung || len(d.Changed) > 0 && b.account.Annotated() {
 		return false
 	}
+	s.rung = true
 	s.updateTo(cur, d, true, ownChange{})
 	s.reportKeyReset()
+	s.rung = false
 	n := s.conn.TryWrite(s.out)
 	rest := bytes.Clone(s.out[n:])
 	s.releaseOutput()

@@ -178,6 +178,51 @@ func TestIdleSlowReader(t *testing.T) {
 	t.Logf("cut after %d lines", len(lines))
 }
 
+// TestIdleMuch: much to tell to a client that does not read holds up nobody, and arrives whole.
+func TestIdleMuch(t *testing.T) {
+	ts := newTestServer(t, testOptions{})
+	for i := range maxRung {
+		ts.add("Inbox", smallMessage(i), 0)
+	}
+	addr := ts.tcp(Listener{Service: "imap", PlaintextAuth: true})
+	quick := rawClient(t, addr, nil, false)
+	slow := rawClient(t, addr, nil, false)
+	s := ts.lastSession() // the first to be told, as the last to wait
+	waitOwner(s)
+	for _, err := range []error{slow.(*net.TCPConn).SetReadBuffer(4 << 10), s.conn.NetConn().(*net.TCPConn).SetWriteBuffer(4 << 10)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.owner.Unlock()
+	var words []string
+	for i := range 60 {
+		words = append(words, fmt.Sprintf("keyword-%020d", i))
+	}
+	mb, _ := ts.account.MailboxByName("Inbox")
+	if _, err := ts.account.SetFlags(context.Background(), mb.ID, store.UIDSet{{Start: 1, End: maxRung}}, store.FlagChange{Keywords: words}); err != nil {
+		t.Fatal(err)
+	}
+	for _, nc := range []net.Conn{quick, slow} {
+		nc.SetDeadline(time.Now().Add(time.Minute))
+		r := bufio.NewReaderSize(nc, outputBuffer)
+		for i := 1; i <= maxRung; {
+			line := readLine(t, r)
+			if strings.Contains(line, "] flags") || strings.HasPrefix(line, "* FLAGS ") {
+				continue
+			}
+			if want := fmt.Sprintf("* %d FETCH (FLAGS (%s))", i, strings.Join(words, " ")); strings.TrimSpace(line) != want {
+				t.Fatalf("told %q, want %q", line, want)
+			}
+			i++
+		}
+		fmt.Fprintf(nc, "DONE\r\n")
+		if line := readLine(t, r); !strings.HasPrefix(line, "d OK") {
+			t.Fatalf("%q", line)
+		}
+	}
+}
+
 // TestIdlePanic: a failure while an idle client is told ends that session only.
 func TestIdlePanic(t *testing.T) {
 	ts := newTestServer(t, testOptions{log: slog.LevelError + 4})

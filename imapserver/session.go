@@ -25,6 +25,7 @@ import (
 type session struct {
 	// owner is held by the session's goroutine, unless it waits in IDLE: see ring.
 	owner sync.Mutex
+	rung  bool // ring is the owner, which must not wait for the client
 
 	srv      *Server
 	listener *Listener

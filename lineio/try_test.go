@@ -32,7 +32,10 @@ func TestTryWrite(t *testing.T) {
 		pair func(*testing.T) (server, client net.Conn)
 		want bool
 	}{
-		"tcp":  {func(t *testing.T) (server, client net.Conn) { client, server = sessiontest.TCPPair(t); return server, client }, true},
+		"tcp": {func(t *testing.T) (server, client net.Conn) {
+			client, server = sessiontest.TCPPair(t)
+			return server, client
+		}, true},
 		"tls":  {tlsPair, runtime.GOOS == "linux"},
 		"pipe": {func(*testing.T) (server, client net.Conn) { return net.Pipe() }, false},
 	} {
@@ -74,7 +77,10 @@ func TestTryWrite(t *testing.T) {
 // TestTryWriteFull: where nobody reads, it does not wait, and what it has written arrives whole.
 func TestTryWriteFull(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T) (server, client net.Conn){
-		"tcp": func(t *testing.T) (server, client net.Conn) { client, server = sessiontest.TCPPair(t); return server, client },
+		"tcp": func(t *testing.T) (server, client net.Conn) {
+			client, server = sessiontest.TCPPair(t)
+			return server, client
+		},
 		"tls": tlsPair,
 	} {
 		t.Run(name, func(t *testing.T) {
