@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -52,6 +53,14 @@ func (s *session) countWakes() *atomic.Int32 {
 func waitOwner(s *session) {
 	for !s.owner.TryLock() {
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// smallBuffers makes the kernel keep little of what a client does not read.
+func smallBuffers(t *testing.T, client, server net.Conn) {
+	t.Helper()
+	if err := errors.Join(client.(*net.TCPConn).SetReadBuffer(4<<10), server.(*net.TCPConn).SetWriteBuffer(4<<10)); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -133,11 +142,7 @@ func TestIdleSlowReader(t *testing.T) {
 	slow := rawClient(t, addr, nil, false)
 	sess := ts.lastSession()
 	waitOwner(sess) // in IDLE
-	for _, err := range []error{slow.(*net.TCPConn).SetReadBuffer(4 << 10), sess.conn.NetConn().(*net.TCPConn).SetWriteBuffer(4 << 10)} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	smallBuffers(t, slow, sess.conn.NetConn())
 	sess.owner.Unlock()
 	quick := rawClient(t, addr, nil, false)
 	go io.Copy(io.Discard, quick)
@@ -189,11 +194,7 @@ func TestIdleMuch(t *testing.T) {
 	slow := rawClient(t, addr, nil, false)
 	s := ts.lastSession() // the first to be told, as the last to wait
 	waitOwner(s)
-	for _, err := range []error{slow.(*net.TCPConn).SetReadBuffer(4 << 10), s.conn.NetConn().(*net.TCPConn).SetWriteBuffer(4 << 10)} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	smallBuffers(t, slow, s.conn.NetConn())
 	s.owner.Unlock()
 	var words []string
 	for i := range 60 {
