@@ -44,7 +44,7 @@ func maintainCommands() []command {
 		one("ensureparsed", "account", "parse messages whose parsed form is missing", 1, 1, ""),
 		one("reparse", "[account]", "parse all messages again, and keep their parsed form", 0, 1, ""),
 		one("reassignthreads", "[account]", "find the threads of all messages anew", 0, 1, "As if they came again in the order in which they came.\n"),
-		one("reindex", "[account]", "make the index for searches anew", 0, 1, "It is filled in the background; searches look through all messages meanwhile.\n"),
+		one("reindex", "[account]", "make the index for searches anew", 0, 1, "It is filled in the background; a search meanwhile looks through messages, or fills it first.\n"),
 		{words: "verifydata", args: "datadir", short: "check all of a data directory or backup that no server uses", min: 1, max: 1, setup: setupVerifyData, help: verifyDataHelp},
 	}
 }

@@ -89,9 +89,16 @@ func (d *DB) closeReaders(before time.Time) {
 	}
 }
 
-// checkpoint copies the log without holding up anyone. Once all of it is copied and no
-// reader uses it, the next commit starts it anew. When that has not come about for
-// long, because there always is a reader, new readers wait until it has.
+// How long, in all 4 ms, commits wait at most for readers to leave the log, so that it can be
+// started anew.
+const (
+	startAnewTries = 20
+	startAnewWait  = 200 * time.Microsecond
+)
+
+// checkpoint copies the log, and has it started anew, where that holds up nobody for long. When
+// that has not come about for a long time, because there always is a reader, new readers
+// wait until it has.
 func (d *DB) checkpoint() error {
 	d.write.Lock()
 	long := d.w != nil && d.w.logPages()*d.o.PageSize > d.o.CheckpointKiB<<14 && time.Since(d.held) > time.Second
@@ -109,11 +116,45 @@ func (d *DB) checkpoint() error {
 	if err != nil {
 		return err
 	}
-	err = c.checkpoint(sqlite3.SQLITE_CHECKPOINT_PASSIVE)
-	d.putReader(c, err == nil)
-	if f != nil {
-		f.afterCheckpoint()
+	err = c.copyLog(sqlite3.SQLITE_CHECKPOINT_PASSIVE)
+	if err == nil && f == nil {
+		// What was written meanwhile: less each time.
+		err = c.copyLog(sqlite3.SQLITE_CHECKPOINT_PASSIVE)
 	}
+	d.putReader(c, err == nil)
+	switch {
+	case f != nil:
+		f.afterCheckpoint()
+	case err == nil:
+		return d.startAnew()
+	}
+	return err
+}
+
+// startAnew copies the little that is left of the log and has the next commit begin it anew, if
+// no reader stands in the way for long: otherwise it grows for as long as somebody writes.
+func (d *DB) startAnew() error {
+	d.write.Lock()
+	defer d.write.Unlock()
+	if d.w == nil || d.follower.Load() != nil {
+		return nil
+	}
+	for range startAnewTries {
+		if d.gate.TryLock() {
+			defer d.gate.Unlock()
+			return d.copyAll(sqlite3.SQLITE_CHECKPOINT_RESTART, 0)
+		}
+		time.Sleep(startAnewWait)
+	}
+	return nil
+}
+
+// copyAll copies all of the log by the writer, which is held. A reader that is not held back by
+// the gate, and does not end within wait, makes it fail with ErrBusy.
+func (d *DB) copyAll(mode int32, wait time.Duration) error {
+	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, int32(wait.Milliseconds()))
+	err := d.w.copyLog(mode)
+	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, int32(d.o.BusyTimeout.Milliseconds()))
 	return err
 }
 
@@ -130,16 +171,14 @@ func (d *DB) restart() error {
 	if f := d.follower.Load(); f != nil {
 		f.catchUp(d.w, false)
 	}
-	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, 20)
-	err := d.w.checkpoint(sqlite3.SQLITE_CHECKPOINT_TRUNCATE)
-	sqlite3.Xsqlite3_busy_timeout(d.w.tls, d.w.db, int32(d.o.BusyTimeout.Milliseconds()))
+	err := d.copyAll(sqlite3.SQLITE_CHECKPOINT_TRUNCATE, 20*time.Millisecond)
 	if errors.Is(err, ErrBusy) {
 		d.held = time.Now()
 	}
 	return err
 }
 
-func (c *Conn) checkpoint(mode int32) error {
+func (c *Conn) copyLog(mode int32) error {
 	return c.error(sqlite3.Xsqlite3_wal_checkpoint_v2(c.tls, c.db, 0, mode, 0, 0))
 }
 

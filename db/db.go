@@ -139,7 +139,7 @@ func (d *DB) connect(flags int32) (*Conn, error) {
 		PRAGMA page_size=%d; PRAGMA auto_vacuum=%s; PRAGMA cache_size=-%d; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;
 		PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF;
 		PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=%d`,
-		d.o.PageSize, vacuum, d.o.CacheKiB, d.o.Synchronous, d.o.CheckpointKiB<<10))
+		d.o.PageSize, vacuum, d.o.CacheKiB, d.o.Synchronous, d.o.CheckpointKiB<<11))
 	if err != nil {
 		c.close()
 		return nil, err

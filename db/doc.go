@@ -10,7 +10,8 @@
 //
 // For a database "x.db" SQLite keeps "x.db-wal" (the write-ahead log: a commit is one
 // append and one fsync, synchronous=FULL) and "x.db-shm" (its index; worthless after a
-// crash). Nothing else in the process may open these files: closing any descriptor of
+// crash). The log is longer than what is in it: zeros follow, since a file that grows is slower to
+// sync. It is begun anew every 16 MiB. Nothing else in the process may open these files: closing any descriptor of
 // a file drops the process's POSIX locks on it. Backups go through [DB.Backup].
 //
 // # Connections and goroutines
@@ -28,5 +29,6 @@
 // # Lock order
 //
 // DB.gate (held for reading by every read transaction, for writing by a checkpoint that
-// has to reset the log), then DB.write (the writing connection), then DB.mu (the pool).
+// has to reset the log), then DB.write (the writing connection), then DB.mu (the pool). Who
+// has DB.write may try for DB.gate, and must not wait for it.
 package db

@@ -23,6 +23,18 @@ const (
 	frameHeader = 24       // bytes before each page in the log
 )
 
+// A file whose length stays the same is synced in half the time (ext4: 0.14 ms, 0.27 ms when it
+// grew): the system's own journal has nothing to write then. So where the log becomes longer, zeros
+// are written after it, about as many bytes as it has. They are no frames: those have a page
+// number, and the salt of the log.
+const (
+	logAheadFrom = 8 << 10 // a log shorter than this has none
+	logAheadMin  = 64 << 10
+	logAheadMax  = 2 << 20
+)
+
+var zeros [64 << 10]byte
+
 // logFile stands before the system's file structure, in the library's memory.
 type logFile struct {
 	methods uintptr // sqlite3_io_methods, as SQLite wants it
@@ -31,6 +43,8 @@ type logFile struct {
 	used    int32   // bytes in buf, which belong before next
 	commit  bool    // the page that comes next ends a transaction
 	synced  bool    // was synced once, with the directory
+	sized   bool    // size is known
+	size    int64   // of the file, in bytes
 	system  bool    // the file behind is the system's
 }
 
@@ -177,8 +191,37 @@ func (f *logFile) flush(tls *libc.TLS) int32 {
 		return sqlite3.SQLITE_OK
 	}
 	f.used = 0
+	return f.put(tls, f.buf, n, f.next-int64(n))
+}
+
+// put hands bytes over, with zeros after them where they make the file longer.
+func (f *logFile) put(tls *libc.TLS, buf uintptr, n int32, off int64) int32 {
 	real, m := f.real()
-	return asFn[fnIO](m.FxWrite)(tls, real, f.buf, n, f.next-int64(n))
+	rc := asFn[fnIO](m.FxWrite)(tls, real, buf, n, off)
+	if rc != sqlite3.SQLITE_OK {
+		return rc
+	}
+	if !f.sized {
+		f.sized = asFn[fnPtr](m.FxFileSize)(tls, real, uintptr(unsafe.Pointer(&f.size))) == sqlite3.SQLITE_OK
+	}
+	if end := off + int64(n); f.sized && end >= max(f.size, logAheadFrom) {
+		f.ahead(tls, end)
+	}
+	return sqlite3.SQLITE_OK
+}
+
+// ahead writes zeros after the end of the file. When there is no room for them, the log goes on
+// without.
+func (f *logFile) ahead(tls *libc.TLS, end int64) {
+	real, m := f.real()
+	write := asFn[fnIO](m.FxWrite)
+	upto := end + min(max(end, logAheadMin), logAheadMax)
+	for f.size = end; f.size < upto; f.size += int64(len(zeros)) {
+		if write(tls, real, uintptr(unsafe.Pointer(&zeros)), int32(len(zeros)), f.size) != sqlite3.SQLITE_OK {
+			f.sized = false
+			return
+		}
+	}
 }
 
 // release gives the buffer's memory back.
@@ -207,8 +250,7 @@ func logWrite(tls *libc.TLS, file, buf uintptr, n int32, off sqlite3.Tsqlite3_in
 	}
 	// What does not follow is a correction of something written before.
 	if !follows || n > logBuffer || f.buf == 0 {
-		real, m := f.real()
-		return asFn[fnIO](m.FxWrite)(tls, real, buf, n, off)
+		return f.put(tls, buf, n, off)
 	}
 	copy(unsafe.Slice((*byte)(pointer(f.buf+uintptr(f.used))), n), b)
 	f.used += n
@@ -232,7 +274,7 @@ func logTruncate(tls *libc.TLS, file uintptr, size sqlite3.Tsqlite3_int64) int32
 	if rc := f.flush(tls); rc != sqlite3.SQLITE_OK {
 		return rc
 	}
-	f.next = -1
+	f.next, f.sized = -1, false
 	real, m := f.real()
 	return asFn[fnTruncate](m.FxTruncate)(tls, real, size)
 }

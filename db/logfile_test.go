@@ -159,3 +159,104 @@ func TestLogGathered(t *testing.T) {
 		t.Error(bad, err)
 	}
 }
+
+// Zeros are written after a log that becomes longer. Commits go on when there is no room for them,
+// and what is in the log is found after the process was killed.
+func TestLogAhead(t *testing.T) {
+	l, err := dbtest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, filepath.Join(t.TempDir(), "x.db"), Options{VFS: l.Name})
+	want := map[int64][]byte{}
+	write := func(size int) {
+		t.Helper()
+		id, b := int64(len(want)+1), bytes.Repeat([]byte{7}, size)
+		err := d.Write(context.Background(), func(c *Conn) error {
+			if err := c.Exec("CREATE TABLE IF NOT EXISTS blob (id INTEGER PRIMARY KEY, v BLOB)"); err != nil {
+				return err
+			}
+			return c.Exec("INSERT INTO blob (id, v) VALUES (?, ?)", id, b)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[id] = b
+	}
+	frames := func() int64 { return 32 + int64(d.w.logPages())*(4096+frameHeader) }
+	sizes := map[int64]bool{}
+	for range 50 {
+		write(10_000)
+		sizes[logSize(d.path)] = true
+		if got := logSize(d.path); got < frames() {
+			t.Fatalf("log of %d bytes has a file of %d", frames(), got)
+		}
+	}
+	if len(sizes) > 10 {
+		t.Errorf("%d commits made the file longer", len(sizes))
+	}
+	// Full, for all that is not needed.
+	refused := 0
+	l.Fail(func(op dbtest.Op) error {
+		if op.Kind == "write" && op.Size == len(zeros) {
+			refused++
+			return errors.New("no room")
+		}
+		return nil
+	})
+	write(2_000_000)
+	write(100)
+	if got := logSize(d.path); got != frames() || refused == 0 {
+		t.Errorf("file of the log has %d bytes, not %d; %d times refused", got, frames(), refused)
+	}
+	sameAsCopy(t, d.Path(), want)
+	l.Fail(nil)
+	write(100)
+	if got := logSize(d.path); got < frames()+frames()/2 {
+		t.Errorf("log of %d bytes has a file of %d", frames(), got)
+	}
+	sameAsCopy(t, d.Path(), want)
+}
+
+// A checkpoint has the log started anew, unless a long reader needs it.
+func TestLogStartedAnew(t *testing.T) {
+	d := newDB(t)
+	ctx := context.Background()
+	fill := func() {
+		t.Helper()
+		for i := range 50 {
+			if err := d.Write(ctx, func(c *Conn) error { return insert(c, i) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fill()
+	before := d.w.logPages()
+	if err := d.checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if fill(); d.w.logPages() >= before+50 {
+		t.Errorf("%d pages in the log, %d before", d.w.logPages(), before)
+	}
+	err := d.ReadLong(ctx, func(c *Conn) error {
+		n, _, err := c.QueryInt64("SELECT count(*) FROM t")
+		if err != nil {
+			return err
+		}
+		fill()
+		if err := d.checkpoint(); !errors.Is(err, ErrBusy) {
+			t.Error(err)
+		}
+		fill()
+		if again, _, err := c.QueryInt64("SELECT count(*) FROM t"); again != n || err != nil {
+			t.Errorf("%d rows, then %d: %v", n, again, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, d); n != 200 {
+		t.Errorf("%d rows", n)
+	}
+}

@@ -132,6 +132,10 @@ type TextIndex interface {
 	Candidates(ctx context.Context, account *store.Account, q search.Query) (res search.Result, ok bool)
 	// Fuzzy answers fuzzy searches likewise; the rest is looked through with [search.Fuzzy.Scan].
 	Fuzzy(ctx context.Context, account *store.Account, f *search.Fuzzy) (res search.FuzzyResult, ok bool)
+	// CatchUp takes what a search would have to look through into the index first, when that is
+	// worth it: ok says that the index is to be asked again. report is told how many messages
+	// were taken; err is its error.
+	CatchUp(ctx context.Context, account *store.Account, tail search.Tail, report func(messages int) error) (ok bool, err error)
 	// Document gives the text of documents in a message, for [search.Source].
 	Document(ctx context.Context, account *store.Account, id store.BodyID) func(n int, p *message.Part) ([]byte, error)
 }

@@ -284,6 +284,9 @@ func (a *indexAnswers) candidates(ctx context.Context, index TextIndex, acc *sto
 }
 
 func (a *indexAnswers) reset(acc *store.Account) {
+	if a == nil {
+		return
+	}
 	*a = indexAnswers{account: acc, known: map[search.Query]search.Result{}, scores: map[search.Query]search.FuzzyResult{}}
 }
 

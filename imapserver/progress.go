@@ -34,6 +34,13 @@ func (p *progress) begin(messages int) {
 	}
 }
 
+// more says that some messages are looked at once more.
+func (p *progress) more(messages int) {
+	if p != nil && !p.mailboxes {
+		p.goal += messages
+	}
+}
+
 // step says that some more messages were looked at, and tells the client when it is time.
 // An error is one of writing.
 func (p *progress) step(messages int) error {

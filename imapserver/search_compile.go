@@ -59,6 +59,7 @@ type searcher struct {
 	fields  store.Fields // stored data the program needs
 	content bool         // content will be needed for most messages
 	queries []*textQuery
+	indexed store.BodyID   // what all text keys know from the index reaches up to here
 	finder  *search.Finder // for queries, once needed
 	fuzzy   []*fuzzyQuery
 	isFuzzy int // depth of FUZZY keys that are being compiled

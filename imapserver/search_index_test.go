@@ -16,9 +16,15 @@ import (
 // indexed makes a server with an index, to be closed first.
 func indexed(t testing.TB) (ts *testServer, m *search.Manager, closeIndex func()) {
 	t.Helper()
+	return indexedBy(t, search.Config{Linger: time.Millisecond})
+}
+
+func indexedBy(t testing.TB, sc search.Config) (ts *testServer, m *search.Manager, closeIndex func()) {
+	t.Helper()
 	ts = newTestServer(t, testOptions{config: func(c *Config) {
 		var err error
-		if m, err = search.New(search.Config{Store: c.Accounts.(*store.Store), Linger: time.Millisecond}); err != nil {
+		sc.Store = c.Accounts.(*store.Store)
+		if m, err = search.New(sc); err != nil {
 			t.Fatal(err)
 		}
 		c.Index = m
@@ -87,6 +93,61 @@ func TestSearchIndexed(t *testing.T) {
 	}
 	if m.Stats().Searches == 0 {
 		t.Error("the index was not asked")
+	}
+}
+
+// TestSearchTail: a search takes what is not in the index into it when it would look through
+// much of it, and finds the same; one that looks at little does not.
+func TestSearchTail(t *testing.T) {
+	ts, m, closeIndex := indexedBy(t, search.Config{NoCatchUp: true, Linger: time.Hour})
+	defer closeIndex()
+	plain := newTestServer(t, testOptions{})
+	deliver := func(n int) {
+		for i := range n {
+			text := fmt.Sprintf("From: u%d@example.org\nSubject: s%d\n\nbody of number%d with words%d\n", i%20, i%7, i, i%9)
+			for _, s := range []*testServer{ts, plain} {
+				s.add([]string{"Inbox", "Archive"}[i%2], text, 0)
+			}
+		}
+	}
+	deliver(200)
+	a, b := ts.inInbox(t), plain.inInbox(t)
+	for _, tt := range []struct {
+		command string
+		deliver int
+		taken   uint64 // altogether, after the search
+	}{
+		{"SEARCH UID 1:10 BODY words", 0, 0},
+		{"SEARCH FROM u4 BODY words", 0, 0},                        // few are looked through
+		{"SEARCH BODY \" \"", 0, 0},                                // of which the index knows nothing
+		{"SEARCH SUBJECT s3 BODY words", 0, 0},                     // ten
+		{"SEARCH BODY words3", 0, 199},                             // up to the last of the mailbox
+		{"SEARCH NOT TEXT number5", 0, 199},                        // all are there
+		{"SEARCH FUZZY TEXT nummber14", 150, 349},                  // likewise
+		{"UID SEARCH OR FROM u4 TEXT number1", 0, 349},             // with stored data
+		{"SORT (SUBJECT) UTF-8 OR FROM u4 TEXT number1", 200, 349}, // stored data decides more than half
+		{"SORT (SUBJECT) UTF-8 OR FROM u4 TEXT number1", 0, 549},   // and again: enough
+		{"ESEARCH IN (personal) RETURN (COUNT ALL) TEXT number3", 200, 749},
+	} {
+		deliver(tt.deliver)
+		for _, c := range []*lineClient{a, b} {
+			c.ok("NOOP")
+		}
+		want, got := b.ok(tt.command), a.ok(tt.command)
+		for _, l := range [][]string{want, got} {
+			for i := range l {
+				l[i], _, _ = strings.Cut(l[i], "UIDVALIDITY")
+			}
+		}
+		if n := m.Stats().Messages; !slices.Equal(want, got) || n != tt.taken {
+			t.Errorf("%s: %d messages taken, want %d; %q with the index, %q without", tt.command, n, tt.taken, got, want)
+		}
+	}
+	for i := range 60 {
+		c := fmt.Sprintf("SEARCH TEXT number%d", i*3)
+		if want, got := b.ok(c), a.ok(c); !slices.Equal(want, got) {
+			t.Errorf("%s: %q with the index, %q without", c, got, want)
+		}
 	}
 }
 

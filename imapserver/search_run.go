@@ -76,7 +76,9 @@ func (x *searcher) runOver(ctx context.Context, prog test, sp spans, most int, r
 		return nil
 	}
 	x.progress.begin(sp.len())
-	x.askIndex(ctx)
+	if err := x.prepareIndex(ctx, prog, sp); err != nil {
+		return err
+	}
 	if x.content {
 		// What is not in the index yet is what takes long: indexing is not to wait for it.
 		x.s.srv.cfg.Foreground.End()
@@ -139,11 +141,8 @@ func (x *searcher) scope(key *imap.SearchKey) (spans, error) {
 
 // runBatch decides candidates that the view alone could not.
 func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, res *searchResult) error {
-	if x.s.stopping(ctx) {
-		return errShutdown
-	}
-	if !x.until.IsZero() && x.s.srv.cfg.Now().After(x.until) {
-		return errSearchTime
+	if err := x.mayGoOn(ctx); err != nil {
+		return err
 	}
 	var msgs []*store.Message
 	var index []int
@@ -192,6 +191,17 @@ func (x *searcher) runBatch(ctx context.Context, prog test, batch []candidate, r
 	return nil
 }
 
+// mayGoOn returns an error when the search is to end.
+func (x *searcher) mayGoOn(ctx context.Context) error {
+	if x.s.stopping(ctx) {
+		return errShutdown
+	}
+	if !x.until.IsZero() && x.s.srv.cfg.Now().After(x.until) {
+		return errSearchTime
+	}
+	return nil
+}
+
 // readAhead reads the contents of messages ahead, when that is what their search takes; nil when it
 // is not.
 func (x *searcher) readAhead(ctx context.Context, msgs []*store.Message) *store.ReadAhead {
@@ -211,25 +221,6 @@ func (x *searcher) open(ctx context.Context, c *candidate) (*store.BodyReader, e
 		return c.ahead.Open(c.at)
 	}
 	return x.box.account.OpenBody(ctx, c.msg.Body)
-}
-
-// askIndex asks the index about the text keys.
-func (x *searcher) askIndex(ctx context.Context) {
-	index := x.s.srv.cfg.Index
-	if index == nil {
-		return
-	}
-	for _, q := range x.fuzzy {
-		q.known, _ = x.answers.fuzzy(ctx, index, x.box.account, q.f)
-	}
-	for _, q := range x.queries {
-		if q.by != message.UnicodeCasemap && !message.IsASCII([]byte(q.query.Needle)) {
-			continue
-		}
-		if known, ok := x.answers.candidates(ctx, index, x.box.account, q.query); ok {
-			q.known = known
-		}
-	}
 }
 
 // withContent decides by the content.

@@ -87,20 +87,59 @@ func (q *emailQuerying) find(ctx context.Context) ([]*email, error) {
 		return nil, err
 	}
 	f.answers = make([]search.Result, len(f.queries))
-	if index := q.c.s.c.Search; index != nil {
-		for i, s := range f.queries {
-			if r, ok := index.Candidates(ctx, q.m.acc, s); ok {
-				f.answers[i] = r
-			}
+	all := f.ask(ctx)
+	list, open, err := f.sift(ctx, prog)
+	if err != nil || len(open) == 0 {
+		return list, err
+	}
+	if all && f.catchUp(ctx, open) {
+		f.ask(ctx)
+		if list, open, err = f.sift(ctx, prog); err != nil || len(open) == 0 {
+			return list, err
 		}
 	}
-	list := make([]*email, 0, q.m.n/4)
-	open := map[*email]bool{} // those not decided
+	return f.decide(ctx, prog, list, open)
+}
+
+// ask asks the index, and reports whether it can tell about all queries.
+func (f *finder) ask(ctx context.Context) (all bool) {
+	index := f.q.c.s.c.Search
+	if index == nil {
+		return false
+	}
+	all = true
+	for i, s := range f.queries {
+		r, ok := index.Candidates(ctx, f.q.m.acc, s)
+		if ok {
+			f.answers[i] = r
+		}
+		all = all && ok
+	}
+	return all
+}
+
+// catchUp has the index take what would have to be looked through, when that is worth it: it is
+// to be asked again then.
+func (f *finder) catchUp(ctx context.Context, open map[*email]bool) bool {
+	var tail search.Tail
+	for e := range open {
+		if slices.ContainsFunc(f.answers, func(r search.Result) bool { return e.body > r.IndexedTo }) {
+			tail.Add(e.body)
+		}
+	}
+	ok, _ := f.q.c.s.c.Search.CatchUp(ctx, f.q.m.acc, tail, nil) // nobody is told how far it is
+	return ok
+}
+
+// sift returns the Emails that match or may, and which of them may.
+func (f *finder) sift(ctx context.Context, prog test) (list []*email, open map[*email]bool, err error) {
+	list = make([]*email, 0, f.q.m.n/4)
+	open = map[*email]bool{} // those not decided
 	t := &tested{}
 	seen := 0
-	for t.e = range q.m.all() {
+	for t.e = range f.q.m.all() {
 		if seen++; seen%lookEach == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 		switch prog(t) {
 		case yes:
@@ -110,10 +149,7 @@ func (q *emailQuerying) find(ctx context.Context) ([]*email, error) {
 			open[t.e] = true
 		}
 	}
-	if len(open) == 0 {
-		return list, nil
-	}
-	return f.decide(ctx, prog, list, open)
+	return list, open, nil
 }
 
 // decide drops those that do not match of the open ones.

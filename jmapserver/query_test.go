@@ -152,6 +152,34 @@ func TestTextQuery(t *testing.T) {
 	}
 }
 
+// A query that would look through what is not in the index takes it into the index.
+func TestTextQueryTail(t *testing.T) {
+	x := newTester(t)
+	m, err := search.New(search.Config{Store: x.fixture.Store, NoCatchUp: true, Linger: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close(t.Context()) })
+	x.server.c.Search = m
+	names := map[jmap.ID]string{}
+	for i := range 120 {
+		raw := fmt.Sprintf("From: u%d@x.example\nSubject: s\n\nnumber%d here\n", i%3, i)
+		names[emailID(x.add("Inbox", raw, store.NewMessage{Received: time.Unix(int64(1000+i), 0)}))] = fmt.Sprint(i)
+	}
+	for _, tt := range []struct {
+		filter, want string
+		taken        uint64
+	}{
+		{`{"body": "number11", "before": "1970-01-01T00:16:52Z"}`, "11", 0}, // of twelve
+		{`{"body": "number11"}`, "11 110 111 112 113 114 115 116 117 118 119", 120},
+		{`{"operator": "NOT", "conditions": [{"text": "number"}]}`, "", 120},
+	} {
+		if got := x.ids("Email/query", `{"filter": `+tt.filter+`, "sort": [{"property": "receivedAt"}]}`, names); got != tt.want || m.Stats().Messages != tt.taken {
+			t.Errorf("got %q and %+v, want %+v", got, m.Stats(), tt)
+		}
+	}
+}
+
 func testTextQuery(t *testing.T, indexed bool) {
 	x := newTester(t)
 	names := map[jmap.ID]string{}

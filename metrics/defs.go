@@ -111,7 +111,7 @@ var (
 	JunkTrained              = CounterDef{Name: "mox_junk_trained_total", Help: "Messages that junk filters learned from: added, removed, changed (classified otherwise), remade.", Labels: []string{"change"}}
 	JunkJudged               = HistogramDef{Name: "mox_junk_judge_duration_seconds", Help: "Questions to junk filters: reputation, words.", Labels: []string{"what"}, Buckets: bucketsA}
 	JunkRebuilt              = CounterDef{Name: "mox_junk_rebuilt_total", Help: "Work on all messages of an account for its junk filter, by reason: damage, log, params, request.", Labels: []string{"reason"}}
-	SearchLag                = GaugeDef{Name: "mox_search_index_lag_seconds", Help: "How long the message waits that has waited longest for its account's full-text index. Searches look through such messages themselves."}
+	SearchLag                = GaugeDef{Name: "mox_search_index_lag_seconds", Help: "How long the message waits that has waited longest for its account's full-text index. Searches look through such messages themselves, or take many at once into it."}
 	SearchWaiting            = GaugeDef{Name: "mox_search_index_accounts", Help: "Accounts with work under way on their full-text index, or waiting for it."}
 	SearchIndexed            = GaugeDef{Name: "mox_search_indexed_messages_total", Help: "Messages taken into full-text indexes since the start."}
 	SearchRebuilds           = GaugeDef{Name: "mox_search_rebuilds_total", Help: "Full-text indexes that were found damaged in use and made anew, since the start."}

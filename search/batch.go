@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
+	"sync"
 
 	"mox/message"
 	"mox/store"
-	"mox/upkeep"
 )
 
 // batchLimits bounds what is taken into the index in one transaction.
@@ -18,56 +18,106 @@ type batchLimits struct {
 	each     textLimits
 }
 
-// taken says what a batch did.
-type taken struct {
-	messages int
-	text     int64
-	partial  int  // messages that are only partly in the index
-	more     bool // there are bodies that were not looked at
+// batch is what is written to the index of some messages.
+type batch struct {
+	packer
+	chunks    [][]byte // of the filter
+	documents []documentText
+	prints    []byte       // of its last bodies
+	upto      store.BodyID // all bodies up to this one were looked at, from those before it on
+	text      int64        // bytes that were taken
+	partial   int          // messages that are only partly in the index
 }
 
-// takeBatch takes the next bodies of the account into the index.
-func (x *index) takeBatch(ctx context.Context, acc *store.Account, l batchLimits, docs Documents, fg *upkeep.Foreground) (t taken, err error) {
-	s, err := x.state(ctx)
-	if err != nil {
-		return t, err
+// taker makes batches of the messages of an account. Not safe for concurrent use.
+type taker struct {
+	x    *index
+	acc  *store.Account
+	l    batchLimits
+	docs Documents
+	// pause is called after each message; true ends the batch.
+	pause func() bool
+	// builders are those that nobody uses: they have grown to what a batch needs.
+	builders *sync.Pool
+}
+
+// take makes a batch of some bodies, ascending, of the first of them when they are too
+// much for one, and returns how many it has looked at.
+func (k *taker) take(ctx context.Context, ids []store.BodyID) (b *batch, n int, err error) {
+	d, ok := k.builders.Get().(*builder)
+	if !ok {
+		d = newBuilder(k.l.each)
 	}
-	modseq := acc.ModSeq() // before the bodies: it may say less than is taken
-	ids, err := acc.NewBodies(ctx, s.indexed, l.messages)
-	if err != nil || len(ids) == 0 {
-		return t, err
-	}
-	b := newBuilder(l.each)
-	if docs != nil {
-		b.extract = &extract{ctx: ctx, from: docs, log: x.log, max: l.each.part}
-	}
-	prints, upto := s.prints, s.indexed
-	read, since := 0, time.Now()
-	for r, err := range acc.Rendered(ctx, asMessages(ids), store.FieldParts, false) {
-		if err != nil {
-			return t, fmt.Errorf("reading part trees: %w", err)
+	defer func() {
+		if b != nil { // otherwise it may be in the middle of a message
+			d.reset()
+			k.builders.Put(d)
 		}
-		if worked := time.Since(since); worked > time.Millisecond {
-			fg.Yield(ctx, worked)
-			since = time.Now()
-		}
-		sum, ok, err := b.take(ctx, acc, r)
+	}()
+	if k.docs != nil {
+		d.extract = &extract{ctx: ctx, from: k.docs, log: k.x.log, max: k.l.each.part}
+	}
+	b = &batch{packer: packer{pack: k.x.codec.packQuick}}
+	for r, err := range k.acc.Rendered(ctx, asMessages(ids), store.FieldParts, false) {
 		if err != nil {
-			return t, err
+			return nil, 0, fmt.Errorf("reading part trees: %w", err)
+		}
+		sum, ok, err := d.take(ctx, k.acc, r)
+		if err != nil {
+			return nil, 0, err
 		}
 		if ok {
-			prints = appendPrint(prints, r.Body, sum)
+			b.prints = appendPrint(b.prints, r.Body, sum)
 		}
-		upto = r.Body
-		if read++; b.text >= l.text || len(b.keys) >= batchTerms {
+		b.upto = r.Body
+		if n++; k.pause() || d.text >= k.l.text || len(d.terms.keys) >= batchTerms {
 			break
 		}
 	}
-	t = taken{len(b.docs), b.text, b.partial, read < len(ids) || len(ids) == l.messages}
-	if err := x.addBatch(ctx, b, upto, modseq, prints); err != nil {
-		return t, fmt.Errorf("writing segment: %w", err)
+	if err := d.finish(b); err != nil {
+		return nil, 0, err
 	}
-	return t, nil
+	return b, n, nil
+}
+
+// finish packs what was gathered into a batch.
+func (b *builder) finish(to *batch) error {
+	to.text, to.partial = b.text, b.partial
+	if b.extract != nil {
+		to.documents = b.extract.rows
+	}
+	if len(b.docs) == 0 {
+		return nil
+	}
+	to.details.bodies = slices.Clone(b.docs)
+	to.out = segment{first: b.docs[0], last: b.docs[len(b.docs)-1], docs: len(b.docs)}
+	if err := b.blocks(to.emit); err != nil {
+		return err
+	}
+	to.chunks = to.packFilter()
+	return nil
+}
+
+// takeBatch takes the next bodies of the account into the index. more: there are bodies
+// that were not looked at. b is nil when there was none.
+func (x *index) takeBatch(ctx context.Context, k *taker) (b *batch, more bool, err error) {
+	s, err := x.state(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	modseq := k.acc.ModSeq() // before the bodies: it may say less than is taken
+	ids, err := k.acc.NewBodies(ctx, s.indexed, k.l.messages)
+	if err != nil || len(ids) == 0 {
+		return nil, false, err
+	}
+	b, n, err := k.take(ctx, ids)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := x.addBatch(ctx, b, modseq); err != nil {
+		return nil, false, fmt.Errorf("writing segment: %w", err)
+	}
+	return b, n < len(ids) || len(ids) == k.l.messages, nil
 }
 
 // asMessages makes what [store.Account.Rendered] reads by.
@@ -99,7 +149,7 @@ func (b *builder) take(ctx context.Context, acc *store.Account, r *store.Rendere
 		}
 	}
 	if err == nil {
-		sum, err = fingerprint(body, body.Size())
+		sum, err = fingerprint(body, body.Size(), b.buf)
 		ok = err == nil
 	}
 	switch {

@@ -91,11 +91,8 @@ func (c *checkedReader) Read(p []byte) (int, error) {
 }
 
 // addDocuments writes what a batch has extracted.
-func (x *index) addDocuments(c *db.Conn, e *extract) error {
-	if e == nil {
-		return nil
-	}
-	for _, d := range e.rows {
+func (x *index) addDocuments(c *db.Conn, rows []documentText) error {
+	for _, d := range rows {
 		if err := c.Exec("INSERT OR REPLACE INTO document (body, part, text) VALUES (?,?,?)", int64(d.body), int64(d.part), x.codec.pack(d.text)); err != nil {
 			return err
 		}

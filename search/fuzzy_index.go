@@ -49,7 +49,7 @@ func (m *Manager) Fuzzy(ctx context.Context, acc *store.Account, f *Fuzzy) (res 
 	switch {
 	case err == nil:
 		if res.IndexedTo == 0 {
-			m.keeper.Schedule(a.name, 0)
+			m.keeper.Touch(a.name) // if the search does not take them itself, see CatchUp
 		}
 		return res, true
 	case isDamage(err):

@@ -30,8 +30,8 @@ func format() string { return "mox search 3, Unicode " + unicode.Version + " " +
 // errForeign says that an index is not of the account or not of this program.
 var errForeign = errors.New("index does not belong to the account's data")
 
-// index is an open index. Methods may be called concurrently, but only one goroutine
-// writes.
+// index is an open index. Methods may be called concurrently, but only one goroutine at a
+// time adds batches, and only one merges and sweeps.
 type index struct {
 	id    uint64 // of this opening, for the cache
 	path  string
@@ -243,45 +243,32 @@ func (x *index) insertSegment(c *db.Conn, s *segment, state int, d *details) err
 		x.codec.pack(encodeBodies(d.bodies)), x.codec.pack(encodeFirsts(d.firsts)))
 }
 
-// addBatch writes what a builder gathered as a segment, and that all bodies up to
-// indexed have been taken.
-func (x *index) addBatch(ctx context.Context, b *builder, indexed store.BodyID, modseq store.ModSeq, prints []byte) error {
-	return x.db.Write(ctx, func(c *db.Conn) error {
-		if len(b.docs) > 0 {
-			if err := x.addSegment(c, b); err != nil {
+// addBatch writes a batch, and that all bodies up to its last have been taken.
+func (x *index) addBatch(ctx context.Context, b *batch, modseq store.ModSeq) error {
+	return x.db.Write(ctx, func(c *db.Conn) (err error) {
+		if b.out.docs > 0 {
+			if b.out.id, err = nextSegment(c); err != nil {
+				return err
+			}
+			if err := b.store(c); err != nil {
+				return err
+			}
+			if err := b.storeFilter(c, b.chunks); err != nil {
+				return err
+			}
+			if err := x.insertSegment(c, &b.out, stateLive, &b.details); err != nil {
 				return err
 			}
 		}
-		if err := x.addDocuments(c, b.extract); err != nil {
+		if err := x.addDocuments(c, b.documents); err != nil {
 			return err
 		}
-		return c.Exec("UPDATE state SET indexed=?, modseq=?, prints=? WHERE id=1", int64(indexed), int64(modseq), prints)
+		s, err := readState(c)
+		if err != nil {
+			return err
+		}
+		return c.Exec("UPDATE state SET indexed=?, modseq=?, prints=? WHERE id=1", int64(b.upto), int64(modseq), addPrints(s.prints, b.prints))
 	})
-}
-
-func (x *index) addSegment(c *db.Conn, b *builder) error {
-	id, err := nextSegment(c)
-	if err != nil {
-		return err
-	}
-	s := segment{id: id, first: b.docs[0], last: b.docs[len(b.docs)-1], docs: len(b.docs)}
-	d := details{bodies: b.docs}
-	var f filterBuilder
-	err = b.blocks(func(bl block) error {
-		f.add(bl.terms)
-		n, err := writeBlock(c, x.codec, id, s.blocks, bl)
-		s.blocks++
-		s.bytes += n
-		d.firsts = append(d.firsts, string(bl.first))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := writeFilter(c, x.codec, &s, &f); err != nil {
-		return err
-	}
-	return x.insertSegment(c, &s, stateLive, &d)
 }
 
 func isCorruptDB(err error) bool { return errors.Is(err, db.ErrCorrupt) || errors.Is(err, db.ErrNewer) }

@@ -63,7 +63,7 @@ func TestCatchUp(t *testing.T) {
 	f.add(mail("a", "words"))
 	f.stop(f.m)
 	f.start(Config{Linger: time.Millisecond})
-	f.m.keeper.Schedule("alice", 0) // what catchUp does in some seconds
+	f.m.keeper.Schedule("alice", 0) // what queueAll does in some seconds
 	f.indexed()
 	f.add(mail("b", "words"))
 	for range 10000 {

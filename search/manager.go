@@ -36,7 +36,7 @@ type Config struct {
 	// Linger is how long an account must be quiet after a delivery before it is indexed,
 	// and MaxLinger how long after the first delivery it is indexed anyway: while much
 	// comes in, delivery has the machine for itself. Searches look through what is not
-	// indexed yet. Default 1 s and 15 s.
+	// indexed yet, or index it, see CatchUp. Default 1 s and 15 s.
 	Linger, MaxLinger time.Duration
 	// Idle is after what time without search or work an index is closed. Default 2 min.
 	Idle time.Duration
@@ -86,6 +86,13 @@ type Manager struct {
 	stats  counters
 	lag    lag
 	keeper *upkeep.Keeper[*account]
+
+	ctx      context.Context // ends with Close
+	stop     context.CancelFunc
+	catching catchUps
+	patience time.Duration // catchUpTime, but in tests
+	builders chan struct{} // one for each that searches run, of all accounts
+	free     sync.Pool     // of *builder
 }
 
 // account is an account whose index is in use, or was a short while ago.
@@ -97,6 +104,11 @@ type account struct {
 	mu    sync.RWMutex // held for reading by who uses the index; guards:
 	index *index       // nil: it was damaged, and making it anew has failed
 	bad   atomic.Bool  // it was found damaged: to be made anew
+	slow  atomic.Bool  // a CatchUp took too long: there is none until the worker has taken all
+
+	taking  ticket       // held by who adds batches
+	hurried atomic.Int32 // searches that do, or wait for it
+	looked  atomic.Int64 // messages that searches had to look through since the index was complete
 
 	// Only for the worker.
 	merge *merger
@@ -117,7 +129,8 @@ func New(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{c: c, codec: codec, cache: newCache(c.Cache)}
+	m := &Manager{c: c, codec: codec, cache: newCache(c.Cache), builders: make(chan struct{}, maxBuilders()), patience: catchUpTime}
+	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.keeper = upkeep.New(upkeep.Options[*account]{
 		Open:   m.open,
 		Close:  m.close,
@@ -128,14 +141,15 @@ func New(c Config) (*Manager, error) {
 		Linger: c.Linger, MaxLinger: c.MaxLinger, Idle: c.Idle, MaxOpen: c.MaxOpen,
 	})
 	if !c.NoCatchUp {
-		m.catchUp()
+		m.queueAll()
 	}
 	return m, nil
 }
 
-// Close stops all work, waits for it, and closes the indexes. Searches under way end
-// first. It must be called before the Store is closed.
+// Close stops all work, CatchUp as well, waits for it, and closes the indexes. Searches under
+// way end first. It must be called before the Store is closed.
 func (m *Manager) Close(ctx context.Context) error {
+	m.stop()
 	if err := m.keeper.Close(ctx); err != nil {
 		return err
 	}
@@ -165,7 +179,9 @@ func (m *Manager) await(a *account, stop <-chan struct{}) bool {
 // meanwhile do without index. When it is searched or touched again, its index is opened
 // again.
 func (m *Manager) Detach(name string) {
-	<-m.keeper.Detach(name)
+	gone := m.keeper.Detach(name)
+	m.catching.cancel(name)
+	<-gone
 	m.lag.end(name)
 }
 
@@ -198,7 +214,7 @@ func (m *Manager) open(ctx context.Context, name string) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &account{name: name, acc: acc}
+	a := &account{name: name, acc: acc, taking: make(ticket, 1)}
 	if err := m.openIndex(ctx, a); err != nil {
 		acc.Release()
 		return nil, err
@@ -234,7 +250,7 @@ func (m *Manager) closeIndex(a *account) {
 
 // Candidates returns what the index knows of a query on the messages of an account. ok
 // is false when it knows nothing: the caller then looks through all messages with
-// [Match]. It never waits for messages to be indexed.
+// [Match]. It never waits for messages to be indexed: for that there is [Manager.CatchUp].
 func (m *Manager) Candidates(ctx context.Context, acc *store.Account, q Query) (res Result, ok bool) {
 	a, err := m.acquire(ctx, acc.Name())
 	if err != nil {
@@ -249,7 +265,7 @@ func (m *Manager) Candidates(ctx context.Context, acc *store.Account, q Query) (
 	switch {
 	case err == nil:
 		if res.IndexedTo == 0 {
-			m.keeper.Schedule(a.name, 0)
+			m.keeper.Touch(a.name) // if the search does not take them itself, see CatchUp
 		}
 		return res, ok
 	case isDamage(err):

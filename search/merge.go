@@ -56,22 +56,13 @@ func planMerge(list []segment) []segment {
 
 // merger merges segments into one, in steps with other work between them.
 type merger struct {
-	x       *index
+	x *index
+	packer
 	sources []*source
-	out     segment
-	details details
 	dead    []store.BodyID // those left out
 	build   blockBuilder
-	filter  filterBuilder
 	docs    []uint32
-	written []packedBlock // to be stored by the step
-	size    int
 	done    bool
-}
-
-type packedBlock struct {
-	n               int
-	terms, postings []byte
 }
 
 // source is a segment being read from front to end.
@@ -86,7 +77,7 @@ type source struct {
 
 // newMerger begins a merge.
 func (x *index) newMerger(ctx context.Context, list []segment) (*merger, error) {
-	m := &merger{x: x}
+	m := &merger{x: x, packer: packer{pack: x.codec.pack}}
 	m.out.first, m.out.last = list[0].first, list[len(list)-1].last
 	m.build.emit = m.emit
 	err := x.db.Read(ctx, func(c *db.Conn) error {
@@ -146,30 +137,14 @@ func (m *merger) addSource(r *reader, s segment, dead map[store.BodyID]bool) err
 	return nil
 }
 
-func (m *merger) emit(b block) error {
-	p := packedBlock{m.out.blocks, m.x.codec.pack(b.terms), m.x.codec.pack(b.postings)}
-	m.out.blocks++
-	m.out.bytes += int64(len(p.terms) + len(p.postings))
-	m.filter.add(b.terms)
-	m.size += len(p.terms) + len(p.postings)
-	m.details.firsts = append(m.details.firsts, string(b.first))
-	m.written = append(m.written, p)
-	return nil
-}
-
 // step does a bounded part of the merge, and reports whether that was the last.
 func (m *merger) step(ctx context.Context) (done bool, err error) {
 	if err := m.gather(ctx); err != nil {
 		return false, fmt.Errorf("merging segments: %w", err)
 	}
 	err = m.x.db.Write(ctx, func(c *db.Conn) error {
-		for _, b := range m.written {
-			if err := c.Exec("INSERT INTO term (id, data) VALUES (?,?)", blockID(m.out.id, b.n), b.terms); err != nil {
-				return err
-			}
-			if err := c.Exec("INSERT INTO posting (id, data) VALUES (?,?)", blockID(m.out.id, b.n), b.postings); err != nil {
-				return err
-			}
+		if err := m.store(c); err != nil {
+			return err
 		}
 		if m.done {
 			return m.finish(c)
@@ -179,7 +154,7 @@ func (m *merger) step(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("merging segments: %w", err)
 	}
-	m.written, m.size = m.written[:0], 0
+	m.stored()
 	return m.done, nil
 }
 
@@ -308,7 +283,7 @@ func (m *merger) finish(c *db.Conn) error {
 		return err
 	}
 	m.out.dead = int(n)
-	if err := writeFilter(c, m.x.codec, &m.out, &m.filter); err != nil {
+	if err := m.storeFilter(c, m.packFilter()); err != nil {
 		return err
 	}
 	return m.x.insertSegment(c, &m.out, stateLive, &m.details)

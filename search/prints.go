@@ -21,9 +21,9 @@ const (
 	printSize  = 12      // body id and checksum
 )
 
-// fingerprint is of a body's size and first bytes.
-func fingerprint(ra io.ReaderAt, size int64) (uint32, error) {
-	b := make([]byte, 8+min(size, printBytes))
+// fingerprint is of a body's size and first bytes. scratch is used when it has the room.
+func fingerprint(ra io.ReaderAt, size int64, scratch []byte) (uint32, error) {
+	b := append(scratch[:0], make([]byte, 8+min(size, printBytes))...)
 	binary.BigEndian.PutUint64(b, uint64(size))
 	if _, err := ra.ReadAt(b[8:], 0); err != nil && err != io.EOF {
 		return 0, err
@@ -34,9 +34,13 @@ func fingerprint(ra io.ReaderAt, size int64) (uint32, error) {
 // appendPrint adds a fingerprint and drops the oldest.
 func appendPrint(prints []byte, id store.BodyID, sum uint32) []byte {
 	prints = binary.BigEndian.AppendUint64(prints, uint64(id))
-	prints = binary.BigEndian.AppendUint32(prints, sum)
-	return prints[max(0, len(prints)-maxPrints*printSize):]
+	return lastPrints(binary.BigEndian.AppendUint32(prints, sum))
 }
+
+// addPrints adds fingerprints of later bodies and drops the oldest.
+func addPrints(prints, later []byte) []byte { return lastPrints(append(prints, later...)) }
+
+func lastPrints(prints []byte) []byte { return prints[max(0, len(prints)-maxPrints*printSize):] }
 
 // verify returns an error of errForeign when the index was not made of the account's
 // present data.
@@ -72,5 +76,5 @@ func bodyPrint(ctx context.Context, acc *store.Account, id store.BodyID) (uint32
 		return 0, err
 	}
 	defer b.Close()
-	return fingerprint(b, b.Size())
+	return fingerprint(b, b.Size(), nil)
 }

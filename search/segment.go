@@ -18,29 +18,47 @@ const maxBlob = 64 << 20
 // codec compresses what is stored. Frames have a checksum: a damaged blob is noticed.
 // Safe for concurrent use.
 type codec struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
+	enc, quick *zstd.Encoder
+	dec        *zstd.Decoder
 }
 
 func newCodec() (*codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(2), zstd.WithAllLitEntropyCompression(true), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(256<<10))
+	enc, err := newEncoder(zstd.SpeedDefault)
 	if err != nil {
-		return nil, fmt.Errorf("making compressor: %w", err)
+		return nil, err
+	}
+	quick, err := newEncoder(zstd.SpeedFastest)
+	if err != nil {
+		return nil, err
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxBlob))
 	if err != nil {
 		return nil, fmt.Errorf("making decompressor: %w", err)
 	}
-	return &codec{enc, dec}, nil
+	return &codec{enc, quick, dec}, nil
+}
+
+func newEncoder(l zstd.EncoderLevel) (*zstd.Encoder, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(l), zstd.WithEncoderConcurrency(maxBuilders()), zstd.WithAllLitEntropyCompression(true), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(256<<10))
+	if err != nil {
+		return nil, fmt.Errorf("making compressor: %w", err)
+	}
+	return enc, nil
 }
 
 func (c *codec) close() {
 	c.dec.Close()
-	_ = c.enc.Close() // it has no output
+	_ = c.enc.Close() // they have no output
+	_ = c.quick.Close()
 }
 
-func (c *codec) pack(b []byte) []byte {
-	return c.enc.EncodeAll(b, make([]byte, 0, len(b)/2+64))
+func (c *codec) pack(b []byte) []byte { return packBy(c.enc, b) }
+
+// packQuick packs what is written again soon, when its segment is merged.
+func (c *codec) packQuick(b []byte) []byte { return packBy(c.quick, b) }
+
+func packBy(e *zstd.Encoder, b []byte) []byte {
+	return e.EncodeAll(b, make([]byte, 0, len(b)/2+64))
 }
 
 func (c *codec) unpack(b []byte) ([]byte, error) {
@@ -227,31 +245,4 @@ func readBlob(c *db.Conn, codec *codec, sql string, id int64) ([]byte, error) {
 		return nil, err2
 	}
 	return b, err
-}
-
-// writeFilter stores the filter of a segment, if it is to have one.
-func writeFilter(c *db.Conn, codec *codec, s *segment, f *filterBuilder) error {
-	if s.blocks < filterMinBlocks {
-		return nil
-	}
-	for n := range filterBuckets / filterChunk {
-		chunk := codec.pack(f.chunk(n))
-		if err := c.Exec("INSERT INTO filter (id, data) VALUES (?,?)", blockID(s.id, n), chunk); err != nil {
-			return err
-		}
-		s.bytes += int64(len(chunk))
-	}
-	return nil
-}
-
-// writeBlock stores a block.
-func writeBlock(c *db.Conn, codec *codec, segment int64, n int, b block) (bytes int64, err error) {
-	terms, lists := codec.pack(b.terms), codec.pack(b.postings)
-	if err := c.Exec("INSERT INTO term (id, data) VALUES (?,?)", blockID(segment, n), terms); err != nil {
-		return 0, err
-	}
-	if err := c.Exec("INSERT INTO posting (id, data) VALUES (?,?)", blockID(segment, n), lists); err != nil {
-		return 0, err
-	}
-	return int64(len(terms) + len(lists)), nil
 }

@@ -96,10 +96,12 @@ func visitPart(src Source, n int, p *message.Part, v visitor) error {
 
 // eachField calls f for each field of the header of a message.
 func eachField(p *message.Part, ra io.ReaderAt, f func(name, value string) error) error {
-	header, err := io.ReadAll(io.LimitReader(p.Header(ra), maxHeader))
-	if err != nil {
+	header := make([]byte, max(0, min(p.HeaderSize(), maxHeader)))
+	n, err := io.ReadFull(p.Header(ra), header)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return fmt.Errorf("reading header: %w", err)
 	}
+	header = header[:n]
 	for len(header) > 0 {
 		var field []byte
 		field, header = cutField(header)

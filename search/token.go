@@ -141,34 +141,77 @@ type tokenizer struct {
 
 // write takes folded text: whole runes of valid UTF-8.
 func (t *tokenizer) write(p []byte) {
-	table := classTable()
+	table, letter := classTable(), asciiWord()
 	for i := 0; i < len(p); {
 		r, size := rune(p[i]), 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRune(p[i:])
-		}
-		c := classIn(table, r)
-		if c == classWord && t.class == classWord && r < utf8.RuneSelf && !t.blob {
-			// The usual case: the rest of a word at once.
-			n := 1
-			for left := maxWord - t.runes; n < left && i+n < len(p) && p[i+n] < utf8.RuneSelf && table[p[i+n]] == classWord; n++ {
-			}
-			if t.runes+n <= maxWord {
-				t.buf = append(t.buf, p[i:i+n]...)
-				t.runes += n
+		} else if letter[r] {
+			if n := t.ascii(letter, p[i:]); n > 0 {
 				i += n
 				continue
 			}
 		}
-		if c != t.class || c == classSymbol {
+		c := classIn(table, r)
+		switch {
+		case c == classSymbol:
 			t.end()
-			t.class = c
-		}
-		if c != classSpace {
+			t.out.term(p[i : i+size])
+		case c != classSpace:
+			if c != t.class {
+				t.end()
+				t.class = c
+			}
 			t.rune(p[i : i+size])
+		case t.class != classSpace:
+			t.end()
 		}
 		i += size
 	}
+}
+
+// asciiWord has the letters and digits of folded ASCII.
+var asciiWord = sync.OnceValue(func() *[256]bool {
+	t := new([256]bool)
+	for c := range utf8.RuneSelf {
+		t[c] = classOf(rune(c)) == classWord
+	}
+	return t
+})
+
+// ascii takes the letters of a word in ASCII that p begins with at once, and returns how
+// many; 0 when they are to be taken one by one.
+func (t *tokenizer) ascii(letter *[256]bool, p []byte) int {
+	n := 1
+	for most := min(len(p), maxWord+1); n < most && letter[p[n]]; n++ {
+	}
+	switch {
+	case n > maxWord || t.class == classWord && (t.blob || t.runes+n > maxWord):
+		return 0
+	case t.class != classWord && n < len(p) && p[n] < utf8.RuneSelf:
+		// The usual case: a whole word.
+		if t.class != classSpace {
+			t.end()
+		}
+		t.word(p[:n], n)
+	default:
+		if t.class != classWord {
+			t.end()
+			t.class = classWord
+		}
+		t.buf = append(t.buf, p[:n]...)
+		t.runes += n
+	}
+	return n
+}
+
+// word takes a whole word.
+func (t *tokenizer) word(w []byte, runes int) {
+	if isBlob(w, runes) {
+		t.endBlob(w)
+		return
+	}
+	t.out.term(w)
 }
 
 // rune takes a rune of the current run.
@@ -186,7 +229,7 @@ func (t *tokenizer) rune(b []byte) {
 	case classWord:
 		if t.runes > maxWord {
 			t.blob = true
-			t.endBlob()
+			t.endBlob(t.buf)
 			copy(t.seen[:], t.buf[len(t.buf)-2:])
 			t.buf, t.runes = t.buf[:0], 0
 		}
@@ -208,8 +251,8 @@ func (t *tokenizer) dropRune() {
 func (t *tokenizer) end() {
 	switch {
 	case t.runes == 0:
-	case t.class == classWord && isBlob(t.buf, t.runes):
-		t.endBlob()
+	case t.class == classWord:
+		t.word(t.buf, t.runes)
 	case t.class == classPairs || t.class == classTriple:
 		// Shorter grams at the end: every rune of a run begins a term.
 		for t.runes > 0 {
@@ -222,10 +265,10 @@ func (t *tokenizer) end() {
 	t.buf, t.runes, t.blob, t.class = t.buf[:0], 0, false, classSpace
 }
 
-func (t *tokenizer) endBlob() {
+func (t *tokenizer) endBlob(b []byte) {
 	t.out.blob()
-	for i := 0; i+blobGram <= len(t.buf); i++ {
-		t.out.bucket(bucket(t.buf[i], t.buf[i+1], t.buf[i+2]))
+	for i := 0; i+blobGram <= len(b); i++ {
+		t.out.bucket(bucket(b[i], b[i+1], b[i+2]))
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"mox/store"
 )
 
-// catchUp queues all accounts, behind those that are touched.
-func (m *Manager) catchUp() {
+// queueAll queues all accounts, behind those that are touched.
+func (m *Manager) queueAll() {
 	names, err := m.c.Store.Names()
 	if err != nil {
 		m.c.Log.Error("listing accounts to be indexed", "err", err)
@@ -45,7 +45,7 @@ func (m *Manager) work(ctx context.Context, a *account) (more bool, err error) {
 }
 
 // Rebuild makes the index of an account anew: it is emptied at once, and filled in the
-// background; searches meanwhile look through all messages.
+// background; searches meanwhile look through messages, or fill it, see CatchUp.
 func (m *Manager) Rebuild(ctx context.Context, name string) error {
 	a, err := m.keeper.Acquire(ctx, name)
 	if err != nil {
@@ -61,6 +61,8 @@ func (m *Manager) Rebuild(ctx context.Context, name string) error {
 
 // rebuild makes a damaged index anew, once those who search in it have ended.
 func (m *Manager) rebuild(ctx context.Context, a *account) error {
+	a.bad.Store(true) // until it is open: no search begins to take messages into it
+	m.catching.cancel(a.name)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.index != nil {
@@ -77,8 +79,11 @@ func (m *Manager) rebuild(ctx context.Context, a *account) error {
 // that of taking a batch it has done so all the time.
 const maxYield = 20 * time.Millisecond
 
-// step does some of each kind of work. It is called with a held.
+// step does some of each kind of work, unless a search is at it. It is called with a held.
 func (m *Manager) step(ctx context.Context, a *account) (more bool, err error) {
+	if a.hurried.Load() > 0 {
+		return false, nil // it touches the account at its end
+	}
 	steps := []func(context.Context, *account) (bool, error){m.stepBatch, m.stepMerge, m.stepSweep}
 	for _, s := range steps {
 		start := time.Now()
@@ -92,21 +97,47 @@ func (m *Manager) step(ctx context.Context, a *account) (more bool, err error) {
 	return more, nil
 }
 
+// stepBatch takes a batch. While a search does so itself there is nothing to do.
 func (m *Manager) stepBatch(ctx context.Context, a *account) (more bool, err error) {
-	start := time.Now()
-	t, err := a.index.takeBatch(ctx, a.acc, m.c.limits(), m.c.Documents, m.c.Foreground)
-	if err == nil && !t.more {
+	if !a.taking.try() {
+		return false, nil
+	}
+	defer a.taking.end()
+	start, since := time.Now(), time.Now()
+	k := m.taker(a, func() bool {
+		if a.hurried.Load() > 0 {
+			return true // a search waits to go on with it
+		}
+		if worked := time.Since(since); worked > time.Millisecond {
+			m.c.Foreground.Yield(ctx, worked)
+			since = time.Now()
+		}
+		return false
+	})
+	b, more, err := a.index.takeBatch(ctx, k)
+	if err == nil && !more {
+		a.looked.Store(0)
+		a.slow.Store(false)
 		m.lag.end(a.name)
 	}
-	if err != nil || t.messages == 0 {
-		return t.more, err
+	if err != nil || b == nil {
+		return more, err
 	}
-	m.stats.messages.Add(uint64(t.messages))
-	m.stats.text.Add(uint64(t.text))
-	m.stats.partial.Add(uint64(t.partial))
+	m.took(a, b, start)
+	return more, nil
+}
+
+func (m *Manager) taker(a *account, pause func() bool) *taker {
+	return &taker{x: a.index, acc: a.acc, l: m.c.limits(), docs: m.c.Documents, pause: pause, builders: &m.free}
+}
+
+// took counts a batch.
+func (m *Manager) took(a *account, b *batch, start time.Time) {
+	m.stats.messages.Add(uint64(b.out.docs))
+	m.stats.text.Add(uint64(b.text))
+	m.stats.partial.Add(uint64(b.partial))
 	m.stats.batches.Add(1)
-	m.c.Log.Debug("indexed messages", "account", a.name, "messages", t.messages, "text", t.text, "duration", time.Since(start))
-	return t.more, nil
+	m.c.Log.Debug("indexed messages", "account", a.name, "messages", b.out.docs, "text", b.text, "duration", time.Since(start))
 }
 
 // stepMerge merges some, or deletes some of what was merged.
