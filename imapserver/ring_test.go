@@ -76,13 +76,8 @@ func TestIdleTold(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			ts := newTestServer(t, testOptions{})
 			ts.add("Inbox", smallMessage(1), 0)
-			l := Listener{Service: "imap", PlaintextAuth: true}
-			var tc *tls.Config
-			if mode.tls {
-				l = Listener{Service: "imaps", Implicit: true, TLS: &tls.Config{Certificates: []tls.Certificate{ts.cert}}}
-				tc = &tls.Config{InsecureSkipVerify: true}
-			}
-			nc := rawClient(t, ts.tcp(l), tc, mode.compress)
+			addr, tc := ts.tcpOf(mode.tls)
+			nc := rawClient(t, addr, tc, mode.compress)
 			nc.SetDeadline(time.Now().Add(time.Minute))
 			wakes := ts.lastSession().countWakes()
 			r := bufio.NewReader(nc)

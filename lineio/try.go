@@ -17,7 +17,7 @@ const (
 // write to tell. It is for one who keeps the owner from coming back from WaitInput, before
 // which all was flushed.
 func (c *Conn) TryWrite(p []byte) (n int) {
-	if c.pace > 0 {
+	if len(p) == 0 || c.pace > 0 {
 		return 0
 	}
 	if tc, ok := c.nc.(*tls.Conn); ok {
