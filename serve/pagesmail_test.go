@@ -289,6 +289,10 @@ func TestPagesTransferRefused(t *testing.T) {
 	check("no form", one.do("POST", "import", "{}"), 400, "user:error", "multipart/form-data")
 	check("method", one.do("GET", "import", ""), 405, "user:error", "POST")
 	check("progress of nothing", one.do("GET", "importprogress?token=x", ""), 404, "user:error", "no such import")
+	check("progress by POST", one.do("POST", "importprogress", "{}"), 405, "user:error", "GET")
+	check("export without form", one.do("POST", "export", "{}"), 400, "user:error", "x-www-form-urlencoded")
+	check("field of export", one.export("format", "mbox", "archive", "zip", "other", "x"), 400, "user:error", "not known")
+	check("large form", one.export("format", "mbox", "archive", "zip", "mailbox", strings.Repeat("x", 100_000)), 400, "user:error", "cannot be read")
 	check("export of nothing", one.export("format", "mbox", "archive", "zip", "mailbox", "Nothing"), 404, "user:error", "no such mailbox")
 	check("bad mailbox", one.export("format", "mbox", "archive", "zip", "mailbox", "a//b"), 400, "user:error", "")
 	check("messages", one.export("format", "mbox", "archive", "zip", "messageids", "1"), 400, "user:error", "only mailboxes")
@@ -401,6 +405,32 @@ func TestPagesTransferAlone(t *testing.T) {
 	if a := one.upload("x.mbox", mbox); a.status != 503 || a.header.Get("Retry-After") == "" {
 		t.Errorf("while the server stops: %d %s", a.status, a.text)
 	}
+}
+
+// TestPagesImportRemoved: an account is removed while mail is imported into it.
+func TestPagesImportRemoved(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	two := p.account("two")
+	var b bytes.Buffer
+	for i := range 50_000 {
+		fmt.Fprintf(&b, "From x Thu Jan  1 00:00:00 2015\nMessage-ID: <%d@example.org>\n\ntext\n\n", i)
+	}
+	token, _ := two.upload("Old.mbox", b.Bytes()).fields["Token"].(string)
+	resp, err := two.client.Get(two.base + "importprogress?token=" + token)
+	p.must(err)
+	defer resp.Body.Close()
+	r := bufio.NewReader(resp.Body)
+	for line := ""; line != "event: count\n"; {
+		line, err = r.ReadString('\n')
+		p.must(err)
+	}
+	p.must(p.Admin.AccountRemove(t.Context(), "test", "two"))
+	all := events(t, r)
+	if end := all[len(all)-1]; end.name != "aborted" || end.data["Message"] != "the account is not there any more" {
+		t.Errorf("%+v", end)
+	}
+	two.bad("ImportAbort", fields{"ImportToken": token}, 401, "user:badAuth")
 }
 
 // TestPagesExportGone: a download that fails in the middle looks so, and ends with its account.

@@ -250,8 +250,7 @@ func TestTurns(t *testing.T) {
 // TestReceive: files that are refused, of which nothing stays.
 func TestReceive(t *testing.T) {
 	free := uint64(1 << 30)
-	var s *Imports
-	s = newImports(t, func(context.Context, admin.Actor, string, transfer.Source, transfer.Options) (transfer.Result, error) {
+	s := newImports(t, func(context.Context, admin.Actor, string, transfer.Source, transfer.Options) (transfer.Result, error) {
 		return transfer.Result{}, nil
 	}, func(c *Config) {
 		c.Free = func(string) (uint64, error) { return free, nil }
