@@ -37,6 +37,7 @@ var appTypes = map[string]string{
 //	/licenses.txt the licenses of all that is in mox
 //	/api/         the API
 //
+// and what [App.Handle] adds.
 // The files refer to each other by relative URLs, so that they can be at any path.
 type App struct {
 	files map[string]*appFile // by path

@@ -185,34 +185,36 @@ func TestEnds(t *testing.T) {
 
 // TestErrors: what an import ended by, as the user reads it.
 func TestErrors(t *testing.T) {
-	var fail error
-	panics := 0
-	s := newImports(t, func(context.Context, admin.Actor, string, transfer.Source, transfer.Options) (transfer.Result, error) {
-		if fail == nil {
-			panic("oops")
+	synctest.Test(t, func(t *testing.T) {
+		var fail error
+		panics := 0
+		s := newImports(t, func(context.Context, admin.Actor, string, transfer.Source, transfer.Options) (transfer.Result, error) {
+			if fail == nil {
+				panic("oops")
+			}
+			return transfer.Result{}, fail
+		}, func(c *Config) { c.Panic = func() { panics++ } })
+		defer s.Close()
+		for _, c := range []struct {
+			err  error
+			want string
+		}{
+			{fmt.Errorf("adding: %w: 1 of 1", store.ErrQuota), "adding: " + store.ErrQuota.Error() + ": 1 of 1"}, {fmt.Errorf("writing /x: %w", store.ErrDiskFull), "the disk of the server is full"},
+			{store.ErrNoAccount, ErrGone.Error()}, {transfer.ErrNothing, "no mail found"}, {errors.New("secret"), "internal error, see log lines with cid 123"},
+			{nil, "internal error, see log lines with cid 123"},
+		} {
+			fail = c.err
+			im, err := begin(t, s, "a", "x.mbox", one)
+			must(t, err)
+			all := follow(t, im, 0)
+			if got := all[len(all)-1]; !strings.HasPrefix(got, "0 aborted {Message:"+c.want+" Result") {
+				t.Errorf("%v: %q", c.err, got)
+			}
 		}
-		return transfer.Result{}, fail
-	}, func(c *Config) { c.Panic = func() { panics++ } })
-	defer s.Close()
-	for _, c := range []struct {
-		err  error
-		want string
-	}{
-		{fmt.Errorf("adding: %w: 1 of 1", store.ErrQuota), "adding: " + store.ErrQuota.Error() + ": 1 of 1"}, {fmt.Errorf("writing /x: %w", store.ErrDiskFull), "the disk of the server is full"},
-		{store.ErrNoAccount, ErrGone.Error()}, {transfer.ErrNothing, "no mail found"}, {errors.New("secret"), "internal error, see log lines with cid 123"},
-		{nil, "internal error, see log lines with cid 123"},
-	} {
-		fail = c.err
-		im, err := begin(t, s, "a", "x.mbox", one)
-		must(t, err)
-		all := follow(t, im, 0)
-		if got := all[len(all)-1]; !strings.HasPrefix(got, "0 aborted {Message:"+c.want+" Result") {
-			t.Errorf("%v: %q", c.err, got)
+		if panics != 1 {
+			t.Errorf("%d panics", panics)
 		}
-	}
-	if panics != 1 {
-		t.Errorf("%d panics", panics)
-	}
+	})
 }
 
 // TestTurns: some run, others wait, and more are refused.
@@ -249,65 +251,67 @@ func TestTurns(t *testing.T) {
 
 // TestReceive: files that are refused, of which nothing stays.
 func TestReceive(t *testing.T) {
-	free := uint64(1 << 30)
-	s := newImports(t, func(context.Context, admin.Actor, string, transfer.Source, transfer.Options) (transfer.Result, error) {
-		return transfer.Result{}, nil
-	}, func(c *Config) {
-		c.Free = func(string) (uint64, error) { return free, nil }
-		c.Limits.Transfer.Directory = 2000
+	synctest.Test(t, func(t *testing.T) {
+		free := uint64(1 << 30)
+		s := newImports(t, func(context.Context, admin.Actor, string, transfer.Source, transfer.Options) (transfer.Result, error) {
+			return transfer.Result{}, nil
+		}, func(c *Config) {
+			c.Free = func(string) (uint64, error) { return free, nil }
+			c.Limits.Transfer.Directory = 2000
+		})
+		defer s.Close()
+		check := func(what, name, file string, want error, text string) {
+			t.Helper()
+			if _, err := begin(t, s, "a", name, file); !errors.Is(err, want) || !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if s.Running("a") {
+				t.Errorf("%s: it goes on", what)
+			}
+		}
+		check("large", "x.mbox", one+strings.Repeat("x", 1<<20), ErrTooLarge, "more than 1 MiB")
+		check("empty", "x.mbox", "", ErrEmpty, "")
+		check("picture", "x.jpg", "\xff\xd8 picture", ErrFile, "no zip, tar or tgz archive, and no mbox")
+		check("damaged", "x.gz", "\x1f\x8b damaged", ErrFile, "gzip")
+		var b bytes.Buffer
+		z := zip.NewWriter(&b)
+		for i := range 1000 {
+			_, err := z.Create(fmt.Sprintf("cur/%d", i))
+			must(t, err)
+		}
+		must(t, z.Close())
+		check("files", "x.zip", b.String(), ErrFile, "too many files")
+		free = 513 << 20
+		check("disk", "x.mbox", one, ErrDisk, "")
+		free = 100 << 20
+		check("full disk", "x.mbox", one, ErrDisk, "")
+		free = 1 << 40
+		im, err := s.Begin("a", "test")
+		must(t, err)
+		if err := im.Receive(io.MultiReader(strings.NewReader(one), failing{}), 1000); err != errBroken {
+			t.Error(err)
+		}
+		im.Drop()
+		for range 10 {
+			im, err := begin(t, s, "a", "x.mbox", one)
+			must(t, err)
+			follow(t, im, 0)
+		}
+		s.mu.Lock()
+		if len(s.all) > keptEach {
+			t.Errorf("%d are kept", len(s.all))
+		}
+		s.mu.Unlock()
+		s.Close()
+		if left, err := os.ReadDir(s.c.Dir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v %v", left, err)
+		}
+		for quota, want := range map[int64]int64{0: 20 << 30, 1 << 30: 2<<30 + 64<<20, 10 << 30: 20 << 30, 1 << 62: 20 << 30} {
+			if got := s.Most(quota); got != want {
+				t.Errorf("with a quota of %d: %d", quota, got)
+			}
+		}
 	})
-	defer s.Close()
-	check := func(what, name, file string, want error, text string) {
-		t.Helper()
-		if _, err := begin(t, s, "a", name, file); !errors.Is(err, want) || !strings.Contains(err.Error(), text) {
-			t.Errorf("%s: %v", what, err)
-		}
-		if s.Running("a") {
-			t.Errorf("%s: it goes on", what)
-		}
-	}
-	check("large", "x.mbox", one+strings.Repeat("x", 1<<20), ErrTooLarge, "more than 1 MiB")
-	check("empty", "x.mbox", "", ErrEmpty, "")
-	check("picture", "x.jpg", "\xff\xd8 picture", ErrFile, "no zip, tar or tgz archive, and no mbox")
-	check("damaged", "x.gz", "\x1f\x8b damaged", ErrFile, "gzip")
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for i := range 1000 {
-		_, err := z.Create(fmt.Sprintf("cur/%d", i))
-		must(t, err)
-	}
-	must(t, z.Close())
-	check("files", "x.zip", b.String(), ErrFile, "too many files")
-	free = 513 << 20
-	check("disk", "x.mbox", one, ErrDisk, "")
-	free = 100 << 20
-	check("full disk", "x.mbox", one, ErrDisk, "")
-	free = 1 << 40
-	im, err := s.Begin("a", "test")
-	must(t, err)
-	if err := im.Receive(io.MultiReader(strings.NewReader(one), failing{}), 1000); err != errBroken {
-		t.Error(err)
-	}
-	im.Drop()
-	for range 10 {
-		im, err := begin(t, s, "a", "x.mbox", one)
-		must(t, err)
-		follow(t, im, 0)
-	}
-	s.mu.Lock()
-	if len(s.all) > keptEach {
-		t.Errorf("%d are kept", len(s.all))
-	}
-	s.mu.Unlock()
-	s.Close()
-	if left, err := os.ReadDir(s.c.Dir); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
-	for quota, want := range map[int64]int64{0: 20 << 30, 1 << 30: 2<<30 + 64<<20, 10 << 30: 20 << 30, 1 << 62: 20 << 30} {
-		if got := s.Most(quota); got != want {
-			t.Errorf("with a quota of %d: %d", quota, got)
-		}
-	}
 }
 
 var errBroken = errors.New("broken")
