@@ -244,13 +244,13 @@ func TestUnmute(t *testing.T) {
 	m.wantReply(true, "muted by APPEND")
 }
 
-// TestMuteRepair: a thread that a repair takes apart is muted where its messages with the
+// TestMuteRethread: a thread that a repair takes apart is muted where its messages with the
 // keyword are.
-func TestMuteRepair(t *testing.T) {
+func TestMuteRethread(t *testing.T) {
 	m := newMuter(t, Options{})
-	one := m.deliver(Inbox, m.text("1", "Plans", ""))
-	m.deliver(Inbox, m.text("2", "Lunch", ""))
-	m.mute(FlagsAdd, Inbox, NewUIDSet(one), KeywordMuted)
+	m.deliver(Inbox, m.text("1", "Plans", ""))
+	two := m.deliver(Inbox, m.text("2", "Lunch", ""))
+	m.mute(FlagsAdd, Inbox, NewUIDSet(two), KeywordMuted)
 	// As if these were of one thread.
 	err := m.a.do(m.ctx, 0, func(t *tx) error {
 		t.forgetMuted()
@@ -259,16 +259,39 @@ func TestMuteRepair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.is(Inbox, m.deliver(Inbox, m.text("3", "Re: Lunch", "2")), `\Seen $Muted`)
-	m.mute(FlagsRemove, Inbox, NewUIDSet(3), KeywordMuted)
+	three := m.deliver(Inbox, m.text("3", "Re: Plans", "1"))
+	m.is(Inbox, three, `\Seen $Muted`)
+	m.mute(FlagsRemove, Inbox, NewUIDSet(three), KeywordMuted)
 	m.is(Inbox, m.deliver(Inbox, m.text("4", "Re: Lunch", "2")), `\Seen $Muted`)
-	m.mute(FlagsRemove, Inbox, NewUIDSet(4), KeywordMuted)
-	m.reply(Inbox)
 	if r, err := m.a.Repair(m.ctx, RepairThreads); err != nil || r.Total == 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	m.is(Inbox, m.deliver(Inbox, m.text("5", "Re: Lunch", "2")), "")
-	m.wantReply(true, "the other thread")
+	m.is(Inbox, m.deliver(Inbox, m.text("5", "Re: Plans", "1")), "")
+	m.is(Inbox, m.deliver(Inbox, m.text("6", "Re: Lunch", "2")), `\Seen $Muted`)
+	checkMuted(t, m.a)
+}
+
+// TestMuteRepair: a message that a repair takes out no longer mutes its thread.
+func TestMuteRepair(t *testing.T) {
+	m := newMuter(t, Options{})
+	m.deliver(Inbox, m.text("1", "Plans", ""))
+	two := m.deliver(Inbox, m.text("2", "Re: Plans", "1"))
+	m.mute(FlagsAdd, Inbox, NewUIDSet(two), KeywordMuted)
+	three := m.deliver(Inbox, m.text("3", "Re: Plans", "1"))
+	m.is(Inbox, three, `\Seen $Muted`)
+	err := m.a.do(m.ctx, 0, func(t *tx) error {
+		if err := t.c.ExecInts("DELETE FROM body WHERE id=2"); err != nil {
+			return err
+		}
+		return t.c.ExecInts("UPDATE message SET keywords=0 WHERE uid=?", int64(three))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := m.a.Repair(m.ctx, RepairRows); err != nil || r.Total == 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	m.is(Inbox, m.deliver(Inbox, m.text("4", "Re: Plans", "1")), "")
 }
 
 func TestMuteRestart(t *testing.T) {
