@@ -91,8 +91,8 @@
 // while there is something to free, a timer. The [Store] has a timer that closes
 // accounts nobody uses, and one that drops sort keys nobody uses. Where the index of shares
 // is missing, a goroutine looks at all accounts once. Close ends and waits for all. Besides,
-// a view that is superseded has one that calls the alarms of those who wait for that, and a
-// [ReadAhead] one until it is closed.
+// a view that is superseded has one that calls the alarms of those who wait for that, or as
+// many as there are processors where many wait, and a [ReadAhead] one until it is closed.
 //
 // # Lock order
 //
