@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"mox/db"
 	"mox/jsoncall"
 	"mox/store"
 )
@@ -469,5 +470,29 @@ func TestPagesExportGone(t *testing.T) {
 			t.Fatal("the account is still in use")
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestPagesExportDamaged: messages that cannot be read are named in an archive, and missing nowhere without a word.
+func TestPagesExportDamaged(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	p.fill("two")
+	d, err := db.Open(filepath.Join(p.Store.AccountDir("two"), "account.db"), db.Options{})
+	p.must(err)
+	p.must(errors.Join(d.Write(t.Context(), func(c *db.Conn) error { return c.Script("DELETE FROM chunk WHERE id=(SELECT min(id) FROM chunk)") }), d.Close()))
+	two := p.account("two")
+	a := two.export("format", "mbox", "archive", "zip", "mailbox", "Inbox")
+	found := ""
+	for name, text := range unpacked(t, a.text) {
+		if strings.HasPrefix(name, "errors.txt") {
+			found = text
+		}
+	}
+	if a.status != 200 || !strings.Contains(found, `mailbox "Inbox", UID 1:`) || strings.Count(found, "\n") != 1 {
+		t.Errorf("%d %q", a.status, found)
+	}
+	if a := two.export("format", "mbox", "archive", "none", "mailbox", "Inbox"); a.status != 400 || !strings.Contains(a.text, "an archive has the others") {
+		t.Errorf("single file: %d %s", a.status, a.text)
 	}
 }
