@@ -24,7 +24,7 @@ var layers = []struct {
 	{"mechanism", []string{"spf", "dkim", "arc", "dmarc", "iprev", "dnsbl", "srs", "classifier", "dane", "mtasts", "tlsrpt", "dmarcrpt", "arf", "doctext", "mailhtml", "sieve", "smtpclient", "imapclient", "acme", "rdap", "updates", "sftp", "webpush", "milter"}},
 	{"state", []string{"config", "directory", "store", "queue", "loginlog", "auth", "invite", "junk", "search", "tracelog", "reportdb", "mtastsdb", "ban", "autotls"}},
 	{"flows", []string{"msgauth", "policy", "deliver", "submit", "list", "report", "inbound", "outbound", "mailops", "hook", "queuebox", "groupware", "transfer", "imapimport", "backup", "replica", "account", "dnsrecords", "clientconf", "dnscheck", "status", "admin", "service", "upgrade", "quickstart", "doctor", "reportcard"}},
-	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "httpauth", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "page", "setup", "welcome", "websession", "accountapi", "adminapi", "mailapi", "webaccount", "webadmin", "webmail"}},
+	{"doors", []string{"ctl", "smtpserver", "imapserver", "pop3server", "sieveserver", "httpauth", "jmapserver", "davserver", "webapiserver", "webhandler", "discovery", "webserver", "page", "setup", "welcome", "websession", "webimport", "accountapi", "adminapi", "mailapi", "webaccount", "webadmin", "webmail"}},
 	// The root package is between: it composes all doors, and moxtest embeds it.
 	{"serving", []string{"serve", "sampledata"}},
 	{"tests", []string{"sessiontest", "storetest", "moxtest", "integration", "interop", "rfc", "frontend"}},

@@ -25,6 +25,9 @@ func Describe() jsoncall.API {
 			{Name: "Tokens", Request: TokensRequest{}, Result: TokensResult{}, Summary: "List the tokens for the HTTP API."},
 			{Name: "TokenAdd", Request: TokenAddRequest{}, Result: TokenAddResult{}, Summary: "Make a token for the HTTP API."},
 			{Name: "TokenRemove", Request: TokenRemoveRequest{}, Result: TokenRemoveResult{}, Summary: "Make a token useless."},
+			{Name: "Mailboxes", Request: MailboxesRequest{}, Result: MailboxesResult{}, Summary: "List the mailboxes of the account."},
+			{Name: "ImportLimits", Request: ImportLimitsRequest{}, Result: ImportLimitsResult{}, Summary: "Tell what can be imported now."},
+			{Name: "ImportAbort", Request: ImportAbortRequest{}, Result: ImportAbortResult{}, Summary: "Stop an import.", Doc: "It ends soon, which importprogress tells of. What was added stays; the same import once more adds the rest."},
 		}...),
 	}
 }

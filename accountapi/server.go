@@ -13,6 +13,7 @@ import (
 	"mox/auth"
 	"mox/jsoncall"
 	"mox/mlog"
+	"mox/webimport"
 	"mox/websession"
 )
 
@@ -26,6 +27,10 @@ type Config struct {
 	Log    *slog.Logger
 	NextID func() int64 // ids of calls for the log
 	Panic  func()       // is told of panics; nil: nobody is
+	// TempDir is a directory for files that are imported, and for what is written while mail is exported.
+	TempDir string
+	Free    func(dir string) (uint64, error) // octets that the disk of a directory has free; nil: it is not looked at
+	Imports webimport.Limits
 }
 
 // SessionLife is how long a session of the account pages lasts without being used, MaxSessions how many an
@@ -35,10 +40,13 @@ const (
 	MaxSessions = 100
 )
 
-// Server is the API.
+// Server is the API. Close must be called.
 type Server struct {
 	c Config
 	*jsoncall.Server[websession.Current]
+	imports   *webimport.Imports
+	listeners chan struct{} // has one for each who listens to an import
+	exports   exports
 }
 
 // call is a call of somebody. Who is zero for functions that need no session.
@@ -47,13 +55,25 @@ type call = jsoncall.Call[websession.Current]
 // New returns a Server.
 func New(c Config) (*Server, error) {
 	c.Log = mlog.New("accountapi", c.Log)
-	s := &Server{c: c}
+	s := &Server{c: c, listeners: make(chan struct{}, maxListeners), exports: exports{all: map[*export]struct{}{}}}
+	s.imports = webimport.New(webimport.Config{
+		Import: c.Admin.Import, Dir: c.TempDir, Free: c.Free, Limits: c.Imports, NextID: c.NextID, Panic: c.Panic, Log: c.Log,
+	})
 	var err error
 	s.Server, err = jsoncall.NewServer(jsoncall.Config[websession.Current]{
 		API: Describe(), Handlers: s.handlers(), Session: c.Sessions.Session, Log: c.Log, NextID: c.NextID, Panic: c.Panic,
 	})
 	return s, err
 }
+
+// Detach ends imports and exports of an account that is removed. It does not wait for that.
+func (s *Server) Detach(account string) {
+	s.imports.Detach(account)
+	s.exports.detach(account)
+}
+
+// Close ends all imports, and waits for that. What they have added stays.
+func (s *Server) Close() { s.imports.Close() }
 
 func (s *Server) handlers() map[string]jsoncall.Handler[websession.Current] {
 	all := s.c.Sessions.Handlers(s.c.Version)
@@ -72,12 +92,17 @@ func (s *Server) handlers() map[string]jsoncall.Handler[websession.Current] {
 		"Tokens":              jsoncall.Handle(s.tokens),
 		"TokenAdd":            jsoncall.Handle(s.tokenAdd),
 		"TokenRemove":         jsoncall.Handle(s.tokenRemove),
+		"Mailboxes":           jsoncall.Handle(s.mailboxes),
+		"ImportLimits":        jsoncall.Handle(s.importLimits),
+		"ImportAbort":         jsoncall.Handle(s.importAbort),
 	})
 	return all
 }
 
 // actor names who does something, in audit lines.
-func actor(c *call) admin.Actor { return admin.Actor("account " + c.Who.Login) }
+func actor(c *call) admin.Actor { return actorOf(c.Who) }
+
+func actorOf(who websession.Current) admin.Actor { return admin.Actor("account " + who.Login) }
 
 func (s *Server) account(ctx context.Context, c *call, _ *AccountRequest) (AccountResult, error) {
 	r := AccountResult{CSRFToken: c.Who.CSRFToken, Account: c.Who.Account, LoginAddress: c.Who.Login}

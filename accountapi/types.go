@@ -159,3 +159,40 @@ type TokenRemoveRequest struct {
 
 // TokenRemoveResult has nothing.
 type TokenRemoveResult struct{}
+
+// ImportStarted is the answer to a file that is to be imported.
+type ImportStarted struct {
+	Token string `doc:"Of the import, for importprogress and ImportAbort."`
+}
+
+// ImportAbortRequest is for ImportAbort.
+type ImportAbortRequest struct {
+	ImportToken string `doc:"That the import was answered with." required:"true"`
+}
+
+// ImportAbortResult has nothing.
+type ImportAbortResult struct{}
+
+// ImportLimitsRequest is for ImportLimits.
+type ImportLimitsRequest struct{}
+
+// ImportLimitsResult says what can be imported.
+type ImportLimitsResult struct {
+	MaxBytes int64 `doc:"How large a file may be."`
+	Running  bool  `doc:"An import is under way, and another one not possible."`
+}
+
+// MailboxesRequest is for Mailboxes.
+type MailboxesRequest struct{}
+
+// MailboxesResult has mailboxes.
+type MailboxesResult struct {
+	Mailboxes []Mailbox `doc:"By name, Inbox first."`
+}
+
+// Mailbox is one.
+type Mailbox struct {
+	Name     string `doc:"Levels are separated by a slash."`
+	Messages int    `doc:"How many there are."`
+	Size     int64  `doc:"Their octets, as they came."`
+}

@@ -17,7 +17,7 @@ import (
 var errIdling = errors.New("idling")
 
 // cmdIdle is IDLE, RFC 9051 6.3.13. While it waits, the session holds no buffers; an
-// alarm at the view of the mailbox wakes it when there is a newer one.
+// alarm at the view of the mailbox tells or wakes it when there is a newer one.
 func (s *session) cmdIdle(ctx context.Context, _ *imap.Request) error {
 	s.reportIdle(ctx)
 	s.out = append(s.output(), "+ idling\r\n"...)
@@ -79,7 +79,7 @@ func (s *session) endIdle(ctx context.Context, err error) error {
 
 // waitNews waits for input or, as lineio.ErrInterrupted, for a newer view, for other news
 // that the client wants, or the end of the server. A view that was superseded by none,
-// of a mailbox that was deleted, has no news.
+// of a mailbox that was deleted, has no news. Meanwhile ring may be the session's owner.
 func (s *session) waitNews(deadline time.Time) error {
 	timeout := max(time.Until(deadline), time.Millisecond)
 	// Who listens is woken by a goroutine of its own already, when the account changes.
@@ -92,7 +92,13 @@ func (s *session) waitNews(deadline time.Time) error {
 		defer close(stop)
 		go wakeOn(s.news.watch.C, stop, s.conn)
 	}
-	return s.conn.WaitInput(timeout)
+	s.owner.Unlock()
+	err := s.conn.WaitInput(timeout)
+	s.owner.Lock()
+	if s.ended != nil {
+		return s.ended
+	}
+	return err
 }
 
 // isLast reports whether the view is one after which none comes: that of a mailbox that was

@@ -4,7 +4,8 @@
 // [Server] accepts connections; each has a session, one goroutine that reads a
 // command, looks it up in the table of commands.go, runs it, reports what changed in
 // the selected mailbox, and sends the tagged response. A command has its own file,
-// cmd_NAME.go. In IDLE an alarm in the view of the mailbox wakes the session; NOTIFY adds a goroutine
+// cmd_NAME.go. In IDLE the goroutine that calls the alarms of the mailbox's view tells the client, or
+// wakes the session where that may take time (ring.go); NOTIFY adds a goroutine
 // that waits for the account to change and lives until the client wants no more news,
 // APPEND of several messages one that prepares a message while the next one comes in, reading the
 // contents of several messages one that reads ahead.

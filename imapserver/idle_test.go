@@ -64,6 +64,15 @@ func memory() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
+// tcpOf is tcp with TLS from the start, or without; the client's configuration is nil then.
+func (ts *testServer) tcpOf(secure bool) (addr string, tc *tls.Config) {
+	if !secure {
+		return ts.tcp(Listener{Service: "imap", PlaintextAuth: true}), nil
+	}
+	l := Listener{Service: "imaps", Implicit: true, TLS: &tls.Config{Certificates: []tls.Certificate{ts.cert}}}
+	return ts.tcp(l), &tls.Config{InsecureSkipVerify: true}
+}
+
 // TestIdleMemory measures what a connection in IDLE takes, the test's own end
 // included, and that news reach all of them soon.
 func TestIdleMemory(t *testing.T) {
@@ -80,13 +89,7 @@ func TestIdleMemory(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			ts := newTestServer(t, testOptions{})
 			ts.add("Inbox", smallMessage(1), 0)
-			l := Listener{Service: "imap", PlaintextAuth: true}
-			var tc *tls.Config
-			if mode.tls {
-				l = Listener{Service: "imaps", Implicit: true, TLS: &tls.Config{Certificates: []tls.Certificate{ts.cert}}}
-				tc = &tls.Config{InsecureSkipVerify: true}
-			}
-			addr := ts.tcp(l)
+			addr, tc := ts.tcpOf(mode.tls)
 			rawClient(t, addr, tc, mode.compress)
 			before := memory()
 			conns := make([]net.Conn, n)

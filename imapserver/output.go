@@ -32,7 +32,7 @@ func (s *session) output() []byte {
 // spill writes the output buffer out when it is full. Call it between responses of
 // unbounded number.
 func (s *session) spill() error {
-	if len(s.out) < outputFull {
+	if len(s.out) < outputFull || s.rung {
 		return nil
 	}
 	return s.writeOut()

@@ -34,33 +34,36 @@ func (s *session) report(expunge bool) {
 // session's own operation changed is left to own.changed.
 func (s *session) update(expunge bool, own ownChange) {
 	b := s.box
-	cur := b.box.View()
-	if cur != b.view {
-		old := b.view
-		d := old.Diff(cur)
-		fetches := s.pairChanges(d, cur, own)
-		b.takeView(cur, d)
-		if len(b.contexts) > 0 && len(d.Expunged) > 0 {
-			s.expungedFromContexts(uidsAt(old, d.Expunged))
-		}
-		if expunge {
-			s.reportGhosts()
-		}
-		if d.Added > 0 {
-			s.numberLine(b.total(), "EXISTS")
-		}
-		if d.Added > 0 || len(d.Changed) > 0 {
-			s.reportKeywords()
-		}
-		s.reportFlags(fetches, old.ModSeq)
-		if d.Added > 0 {
-			s.fetchNew(d.Added)
-		}
-		if len(b.contexts) > 0 && len(d.Changed)+d.Added > 0 {
-			s.changedInContexts(changedUIDs(cur, d))
-		}
+	if cur := b.box.View(); cur != b.view {
+		s.updateTo(cur, b.view.Diff(cur), expunge, own)
 	} else if expunge {
 		s.reportGhosts()
+	}
+}
+
+// updateTo is update with a newer view, and what changed since that of the session.
+func (s *session) updateTo(cur *store.View, d store.Diff, expunge bool, own ownChange) {
+	b, old := s.box, s.box.view
+	fetches := s.pairChanges(d, cur, own)
+	b.takeView(cur, d)
+	if len(b.contexts) > 0 && len(d.Expunged) > 0 {
+		s.expungedFromContexts(uidsAt(old, d.Expunged))
+	}
+	if expunge {
+		s.reportGhosts()
+	}
+	if d.Added > 0 {
+		s.numberLine(b.total(), "EXISTS")
+	}
+	if d.Added > 0 || len(d.Changed) > 0 {
+		s.reportKeywords()
+	}
+	s.reportFlags(fetches, old.ModSeq)
+	if d.Added > 0 {
+		s.fetchNew(d.Added)
+	}
+	if len(b.contexts) > 0 && len(d.Changed)+d.Added > 0 {
+		s.changedInContexts(changedUIDs(cur, d))
 	}
 }
 

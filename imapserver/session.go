@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +20,13 @@ import (
 	"mox/store"
 )
 
-// session is one connection. All fields belong to its goroutine, but conn, whose
+// session is one connection. All fields belong to who has owner, but conn, whose
 // Interrupt and Close others call.
 type session struct {
+	// owner is held by the session's goroutine, unless it waits in IDLE: see ring.
+	owner sync.Mutex
+	rung  bool // ring is the owner, which must not wait for the client
+
 	srv      *Server
 	listener *Listener
 	conn     *lineio.Conn
@@ -38,7 +43,7 @@ type session struct {
 	borrowed  []*store.Account // other users', for the command in progress
 	box       *selected        // set in stateSelected
 
-	alarm store.Alarm // interrupts conn when there is a newer view
+	alarm store.Alarm // calls ring when there is a newer view
 
 	news *news // nil unless the client wants to hear of more than the selected mailbox
 
@@ -117,7 +122,8 @@ func newSession(srv *Server, nc net.Conn, l *Listener) *session {
 	lim := s.limits()
 	s.conn = lineio.New(nc, lineio.Options{ReadTimeout: lim.LoginTimeout, WriteTimeout: lim.LoginTimeout})
 	s.conn.SetDeadline(time.Now().Add(lim.LoginDeadline))
-	s.alarm.F = s.conn.Interrupt
+	s.owner.Lock()
+	s.alarm.F = s.ring
 	s.dec = imap.NewDecoder(lineInput{s.conn}, s.sendContinuation)
 	return s
 }
@@ -216,12 +222,17 @@ func (s *session) recovered() {
 }
 
 func (s *session) panicked(p any) {
+	s.failed(p)
+	s.bye(s.ended)
+}
+
+// failed is panicked for one who must not wait for the client.
+func (s *session) failed(p any) {
 	s.logger().Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if s.srv.cfg.Hooks.Panic != nil {
 		s.srv.cfg.Hooks.Panic()
 	}
 	s.ended = &errClose{bye: "[SERVERBUG] internal error, reference " + s.reference(), err: fmt.Errorf("panic: %v", p)}
-	s.bye(s.ended)
 }
 
 // reference is shown with errors of our own, to find the log lines.

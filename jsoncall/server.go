@@ -148,14 +148,14 @@ func (s *Server[Who]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(s.openapi())
 	case !known && name != "openapi.json":
-		s.fail(w, r, 0, name, http.StatusNotFound, &webapi.Error{Code: CodeUser, Message: "there is no such function; openapi.json has them"})
+		s.Fail(w, r, 0, name, http.StatusNotFound, &webapi.Error{Code: CodeUser, Message: "there is no such function; openapi.json has them"})
 	case !known || r.Method != http.MethodPost:
 		allow := http.MethodPost
 		if !known {
 			allow = "GET, HEAD"
 		}
 		w.Header().Set("Allow", allow)
-		s.fail(w, r, 0, name, http.StatusMethodNotAllowed, &webapi.Error{Code: CodeUser, Message: "only with method " + allow})
+		s.Fail(w, r, 0, name, http.StatusMethodNotAllowed, &webapi.Error{Code: CodeUser, Message: "only with method " + allow})
 	default:
 		s.serveCall(w, r, name, access)
 	}
@@ -170,7 +170,7 @@ func (s *Server[Who]) serveCall(w http.ResponseWriter, r *http.Request, name str
 			if s.c.Panic != nil {
 				s.c.Panic()
 			}
-			s.fail(w, r, c.CID, name, 0, fmt.Errorf("panic: %v", v))
+			s.Fail(w, r, c.CID, name, 0, fmt.Errorf("panic: %v", v))
 		}
 	}()
 	var ok bool
@@ -183,7 +183,7 @@ func (s *Server[Who]) serveCall(w http.ResponseWriter, r *http.Request, name str
 	h := s.c.Handlers[name]
 	request := reflect.New(h.request).Interface()
 	if status, err := read(w, r, request); err != nil {
-		s.fail(w, r, c.CID, name, status, err)
+		s.Fail(w, r, c.CID, name, status, err)
 		return
 	}
 	deadlines.SetReadDeadline(time.Time{})
@@ -191,22 +191,22 @@ func (s *Server[Who]) serveCall(w http.ResponseWriter, r *http.Request, name str
 	defer cancel()
 	result, err := h.call(ctx, c, request)
 	if err != nil {
-		s.fail(w, r, c.CID, name, 0, err)
+		s.Fail(w, r, c.CID, name, 0, err)
 		return
 	}
-	s.answer(w, http.StatusOK, Filled(result))
+	s.Answer(w, http.StatusOK, Filled(result))
 }
 
 // Enter finds out who sends a request, for a function or for what is served beside functions; otherwise ok is false, and the
 // request was answered. name is for the log.
 func (s *Server[Who]) Enter(w http.ResponseWriter, r *http.Request, access Access, cid int64, name string) (who Who, ok bool) {
 	if err := s.cross.Check(r); err != nil {
-		s.fail(w, r, cid, name, 0, &webapi.Error{Code: CodeBadCSRF, Message: "calls of other sites are refused"})
+		s.Fail(w, r, cid, name, 0, &webapi.Error{Code: CodeBadCSRF, Message: "calls of other sites are refused"})
 		return who, false
 	}
 	who, err := s.c.Session(r, access)
 	if err != nil {
-		s.fail(w, r, cid, name, 0, err)
+		s.Fail(w, r, cid, name, 0, err)
 		return who, false
 	}
 	return who, true
@@ -234,8 +234,8 @@ func read(w http.ResponseWriter, r *http.Request, into any) (status int, err err
 	return 0, nil
 }
 
-// fail answers an error. Status 0 is that of its code.
-func (s *Server[Who]) fail(w http.ResponseWriter, r *http.Request, cid int64, name string, status int, err error) {
+// Fail answers an error, of a function or of what is served beside functions. Status 0 is that of its code.
+func (s *Server[Who]) Fail(w http.ResponseWriter, r *http.Request, cid int64, name string, status int, err error) {
 	var e *webapi.Error
 	if !errors.As(err, &e) {
 		level := slog.LevelError
@@ -250,11 +250,11 @@ func (s *Server[Who]) fail(w http.ResponseWriter, r *http.Request, cid int64, na
 	if status == 0 {
 		status = statusOf(e.Code)
 	}
-	s.answer(w, status, e)
+	s.Answer(w, status, e)
 }
 
-// answer writes JSON.
-func (s *Server[Who]) answer(w http.ResponseWriter, status int, v any) {
+// Answer writes JSON.
+func (s *Server[Who]) Answer(w http.ResponseWriter, status int, v any) {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(v); err != nil {
 		s.c.Log.Error("encoding result", "err", err)

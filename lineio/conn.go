@@ -71,7 +71,7 @@ func (o *Options) defaults() {
 }
 
 // Conn is a buffered connection of lines and literals. It belongs to one
-// goroutine; Close and Interrupt may be called by any.
+// goroutine; Close and Interrupt may be called by any, TryWrite while it waits.
 type Conn struct {
 	o Options
 

@@ -15,5 +15,5 @@
 //
 // Goroutines: none of its own, but for one that Watch may begin, which has ended when
 // the function it returns has. One goroutine owns a Conn; only Close and Interrupt may
-// be called from others. Lock order: Conn.mu is a leaf.
+// be called from others, and TryWrite while the owner waits. Lock order: Conn.mu is a leaf.
 package lineio

@@ -44,3 +44,13 @@ func atEnd(nc net.Conn) bool {
 	})
 	return end || err != nil
 }
+
+// writeAtOnce writes what a socket takes without waiting, whatever its write deadline is.
+func writeAtOnce(fd uintptr, p []byte) int {
+	for {
+		n, err := syscall.Write(int(fd), p)
+		if err != syscall.EINTR {
+			return max(n, 0)
+		}
+	}
+}

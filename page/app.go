@@ -37,12 +37,18 @@ var appTypes = map[string]string{
 //	/licenses.txt the licenses of all that is in mox
 //	/api/         the API
 //
+// and what [App.Handle] adds.
 // The files refer to each other by relative URLs, so that they can be at any path.
 type App struct {
 	files map[string]*appFile // by path
 	api   http.Handler
 	csp   string
+	// others are handlers beside the files, by path.
+	others map[string]http.HandlerFunc
 }
+
+// Handle has h serve a path, before it is served. Headers are for h to set, but Referrer-Policy.
+func (a *App) Handle(path string, h http.HandlerFunc) { a.others[path] = h }
 
 // SetCSP sets the Content-Security-Policy of the files, before they are served.
 func (a *App) SetCSP(csp string) { a.csp = csp }
@@ -63,7 +69,7 @@ type appContent struct {
 
 // NewApp returns an App of the files of a build. It is an error if there is no index.html.
 func NewApp(files fs.FS, api http.Handler) (*App, error) {
-	a := &App{files: map[string]*appFile{}, api: http.StripPrefix("/api", api), csp: appCSP}
+	a := &App{files: map[string]*appFile{}, api: http.StripPrefix("/api", api), csp: appCSP, others: map[string]http.HandlerFunc{}}
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -129,6 +135,10 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Referrer-Policy", "same-origin")
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		a.api.ServeHTTP(w, r)
+		return
+	}
+	if h := a.others[r.URL.Path]; h != nil {
+		h(w, r)
 		return
 	}
 	f := a.files[r.URL.Path]

@@ -16,6 +16,7 @@ import (
 	"mox/discovery"
 	"mox/mailapi"
 	"mox/mlog"
+	"mox/upgrade"
 	"mox/webaccount"
 	"mox/webadmin"
 	"mox/webmail"
@@ -99,13 +100,15 @@ func (s *Server) buildWebmail() error {
 
 func (s *Server) buildAccountPages() error {
 	s.AccountSessions = s.userSessions("webaccount", accountSessionsName, accountapi.SessionLife, accountapi.MaxSessions)
-	api, err := accountapi.New(accountapi.Config{
+	var err error
+	s.accountAPI, err = accountapi.New(accountapi.Config{
 		Admin: s.Admin, Sessions: s.AccountSessions, Version: s.Version, QR: discovery.QR, Log: s.Log, NextID: s.cids.Next, Panic: s.panicked("accountapi"),
+		TempDir: s.Config.Snapshot().DataPath("tmp"), Free: upgrade.FreeSpace,
 	})
 	if err != nil {
 		return err
 	}
-	s.accountPages, err = webaccount.Handler(api)
+	s.accountPages, err = webaccount.Handler(s.accountAPI)
 	return err
 }
 

@@ -32,6 +32,10 @@ func (s *Server) build() error {
 			s.Search.Detach(account)
 			s.Junk.Detach(account)
 			s.queueboxes.Load().Detach(account)
+			// What disturbs mail programs, such as new UIDVALIDITYs, does not disturb these.
+			if s.Config.Snapshot().Accounts[account] == nil {
+				s.accountAPI.Detach(account)
+			}
 		},
 	}
 	s.buildBackups(s.Config.Snapshot())

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mox/accountapi"
 	"mox/admin"
 	"mox/auth"
 	"mox/autotls"
@@ -158,6 +159,7 @@ type Server struct {
 	welcome      *welcome.Server
 	sites        *webhandler.Sites // nil: no listener has web sites
 	accountPages http.Handler
+	accountAPI   *accountapi.Server
 	adminPages   http.Handler
 	webLimiter   *ratelimit.Limiter // of HTTP requests; nil: no limit
 	// webConnections are those of HTTP; nil: no limit.
@@ -464,6 +466,8 @@ func (s *Server) Stop() error {
 	s.Log.Info("stopping", "drain", drain)
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
+	// Soon, so that who listens to them hears of it. The same import once more goes on from there.
+	s.accountAPI.Close()
 	ends := []func(context.Context) error{s.imap.Shutdown, s.web.Shutdown}
 	for _, smtp := range s.smtp {
 		ends = append(ends, smtp.Shutdown)
@@ -548,6 +552,9 @@ func (s *Server) Close() error {
 // closeState closes what New opened, in the reverse order.
 func (s *Server) closeState() error {
 	var errs []error
+	if s.accountAPI != nil {
+		s.accountAPI.Close()
+	}
 	if s.Search != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), Drain)
 		defer cancel()

@@ -51,6 +51,7 @@ type Account struct {
 	boxes    map[MailboxID]*mailbox
 	names    map[string]MailboxID
 	keywords keywords
+	muting   muting
 	subs     map[string]bool
 	limits   Limits // written by SetLimits
 	used     int64  // bytes of all messages

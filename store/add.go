@@ -22,13 +22,19 @@ func (a *Account) Add(ctx context.Context, box MailboxID, msgs []NewMessage) (Ad
 }
 
 // Deliver adds a message to the mailbox of that name, making it when missing. Unlike by
-// Add, the message gets the flags of Options.AutoFlags.
+// Add, the message gets the flags of Options.AutoFlags, and in a thread that is muted those
+// of [KeywordMuted].
 func (a *Account) Deliver(ctx context.Context, name string, m NewMessage) (Added, error) {
 	name, err := NormalName(name)
 	if err != nil {
 		return Added{}, fmt.Errorf("delivering: %w", err)
 	}
+	m.delivered = true
+	muted, known := a.lookMuted(ctx)
 	return a.add(ctx, []NewMessage{m}, true, func(t *tx) (*mailbox, error) {
+		if known {
+			t.knowMuted(muted)
+		}
 		if b := t.byName(name); b != nil {
 			return b, nil
 		}
@@ -216,10 +222,6 @@ func (t *tx) add(b *mailbox, ps []*prepared) (Added, error) {
 
 // addOne writes the rows of one message.
 func (t *tx) addOne(b *mailbox, p *prepared) (Message, error) {
-	kw, err := t.intern(p.m.Keywords)
-	if err != nil {
-		return Message{}, err
-	}
 	received, saved := p.m.Received, p.m.Saved
 	if received.IsZero() {
 		received = t.now
@@ -227,13 +229,17 @@ func (t *tx) addOne(b *mailbox, p *prepared) (Message, error) {
 	if saved.IsZero() {
 		saved = t.now
 	}
-	body, err := t.addBody(b.ID, p, received)
+	body, thread, err := t.addBody(b.ID, p, received)
+	if err != nil {
+		return Message{}, err
+	}
+	flags, kw, err := t.flagsIn(thread, p.m)
 	if err != nil {
 		return Message{}, err
 	}
 	m := Message{
 		ID: t.nextMessage, Body: body, ModSeq: t.seq, UID: b.UIDNext, Size: size32(p.size),
-		Received: unix32(received), Saved: unix32(saved), Keywords: kw, Flags: p.m.Flags,
+		Received: unix32(received), Saved: unix32(saved), Keywords: kw, Flags: flags,
 	}
 	t.nextMessage++
 	b.UIDNext++
@@ -251,18 +257,18 @@ func (t *tx) insertMessage(box MailboxID, m *Message) error {
 		int64(box), int64(m.UID), int64(m.ID), int64(m.Body), int64(m.ModSeq), int64(m.Flags), int64(m.Keywords), int64(m.Received), int64(m.Saved), int64(m.Size))
 }
 
-// addBody returns a body with the message's content: an equal one that is there
-// already, the one that was staged, or a new one.
-func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, error) {
+// addBody returns a body with the message's content, and its thread: an equal one that is
+// there already, the one that was staged, or a new one.
+func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, ThreadID, error) {
 	same, thread, err := t.findThread(box, p, received)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if same != 0 {
-		return same, t.c.ExecInts("UPDATE body SET refs=refs+1 WHERE id=?", int64(same))
+		return same, thread, t.c.ExecInts("UPDATE body SET refs=refs+1 WHERE id=?", int64(same))
 	}
 	if p.held {
-		return 0, errNotHeld
+		return 0, 0, errNotHeld
 	}
 	id := p.staged
 	if id == 0 {
@@ -281,13 +287,13 @@ func (t *tx) addBody(box MailboxID, p *prepared, received time.Time) (BodyID, er
 		err = t.insertChunks(id, 1, p.chunks)
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := t.insertRendered(id, p, received); err != nil || thread != ThreadID(id) || p.c.tooLong {
-		return id, err
+		return id, thread, err
 	}
 	// What it refers to may come later. freeBody finds these keys in the header.
-	return id, t.insertKeys(id, p.thread.wanted())
+	return id, thread, t.insertKeys(id, p.thread.wanted())
 }
 
 func (t *tx) insertBody(id BodyID, p *prepared, refs int, thread ThreadID, box MailboxID, received time.Time) error {

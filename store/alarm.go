@@ -1,13 +1,18 @@
 package store
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // Alarm wakes one that waits for a newer view. It is part of what waits, so that waiting
 // takes neither a goroutine nor memory of its own. Set F before its first use, and do not
-// copy it. At most one view has it at a time. Its owner alone calls its methods.
+// copy it. At most one view has it at a time. Its owner alone calls its methods; F may be
+// the owner.
 type Alarm struct {
-	// F is called when the view is superseded, in a goroutine that calls those of all who
-	// wait for the view: it must not block. It may still be called once after Stop.
+	// F is called when the view is superseded, in one of a few goroutines that call those
+	// of all who wait for the view: it must not block. It may still be called once after
+	// Stop.
 	F func()
 
 	view       *View
@@ -71,31 +76,41 @@ func (v *View) supersede() {
 	defer v.alarmMu.Unlock()
 	v.over = true
 	if v.first != nil {
-		go v.ring()
+		go v.ring(runtime.GOMAXPROCS(0) - 1)
 	}
 }
 
-// ring calls the alarms, taking them off the list.
-func (v *View) ring() {
+// ring calls the alarms, taking them off the list. Where there are many, it does so with
+// more goroutines, of which each begins the next.
+func (v *View) ring(more int) {
 	var batch [alarmBatch]func()
 	for {
-		n := 0
-		v.alarmMu.Lock()
-		for ; n < len(batch) && v.first != nil; n++ {
-			a := v.first
-			batch[n] = a.F
-			v.first = a.next
-			if a.next != nil {
-				a.next.prev = nil
-			}
-			a.prev, a.next = nil, nil
-		}
-		v.alarmMu.Unlock()
+		n := v.takeAlarms(batch[:])
 		if n == 0 {
 			return
+		}
+		if n == len(batch) && more > 0 {
+			go v.ring(more - 1)
+			more = 0
 		}
 		for _, f := range batch[:n] {
 			f()
 		}
 	}
+}
+
+// takeAlarms takes some off the list and returns how many.
+func (v *View) takeAlarms(batch []func()) (n int) {
+	v.alarmMu.Lock()
+	defer v.alarmMu.Unlock()
+	for ; n < len(batch) && v.first != nil; n++ {
+		a := v.first
+		batch[n] = a.F
+		v.first = a.next
+		if a.next != nil {
+			a.next.prev = nil
+		}
+		a.prev, a.next = nil, nil
+	}
+	return n
 }

@@ -132,6 +132,7 @@ func (t *tx) place(msgs []Message, d *mailbox) (Copied, error) {
 			return r, err
 		}
 	}
+	t.mutedMoved(msgs)
 	t.added(b, msgs)
 	return r, t.logMessages(MessagesAdded, b.ID, msgs)
 }

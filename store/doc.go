@@ -48,6 +48,13 @@
 // Options.AutoFlags has for it: COPY thus does not always preserve flags, as RFC 9051 6.4.7
 // would have it, on purpose; APPEND leaves them as the client says.
 //
+// # Muted threads
+//
+// What Deliver puts into a thread of which a message has the keyword [KeywordMuted] gets it too,
+// and \Seen. Which threads these are is kept in memory, found out by a look at all messages when
+// it is first needed, before the operation; changes of such keywords, and messages with them that come or go
+// otherwise, make it unknown again. An account without such a keyword set never looks.
+//
 // # States of a body
 //
 //	staged     refs = 0, freed in the future: its message is to come; freed after an hour
@@ -84,8 +91,8 @@
 // while there is something to free, a timer. The [Store] has a timer that closes
 // accounts nobody uses, and one that drops sort keys nobody uses. Where the index of shares
 // is missing, a goroutine looks at all accounts once. Close ends and waits for all. Besides,
-// a view that is superseded has one that calls the alarms of those who wait for that, and a
-// [ReadAhead] one until it is closed.
+// a view that is superseded has one that calls the alarms of those who wait for that, or as
+// many as there are processors where many wait, and a [ReadAhead] one until it is closed.
 //
 // # Lock order
 //

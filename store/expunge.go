@@ -75,6 +75,7 @@ func (t *tx) takeOutSome(b *mailbox, msgs []Message, idx []int, released []Messa
 	if err != nil {
 		return err
 	}
+	t.mutedMoved(msgs)
 	for i := 0; i < len(idx); {
 		j := i + 1
 		t.judged(msgs[i].Flags)

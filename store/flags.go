@@ -91,6 +91,7 @@ func (t *tx) writeEdits(b *mailbox, v *View, edits []edit) error {
 	for i := range edits {
 		edits[i].msg.ModSeq = t.next()
 	}
+	t.mutedEdited(v, edits)
 	if err := t.updateFlags(b, edits); err != nil {
 		return err
 	}

@@ -19,15 +19,19 @@ type keywords struct {
 	byID    map[KeywordSet][]string // sorted by lower case
 	byWords map[string]KeywordSet   // joined by spaces
 	forms   map[string]string       // lower case to the form that was used first
+	muted   map[KeywordSet]bool     // those with KeywordMuted
 }
 
 func newKeywords() keywords {
-	return keywords{map[KeywordSet][]string{}, map[string]KeywordSet{}, map[string]string{}}
+	return keywords{map[KeywordSet][]string{}, map[string]KeywordSet{}, map[string]string{}, map[KeywordSet]bool{}}
 }
 
 func (k *keywords) add(id KeywordSet, words []string) {
 	k.byID[id] = words
 	k.byWords[strings.Join(words, " ")] = id
+	if hasMuted(words) {
+		k.muted[id] = true
+	}
 	for _, w := range words {
 		if l := strings.ToLower(w); k.forms[l] == "" {
 			k.forms[l] = w

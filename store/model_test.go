@@ -94,7 +94,7 @@ func (w *world) set(b *modelBox) UIDSet {
 	return NewUIDSet(uids...)
 }
 
-var modelWords = []string{"work", "home", "later", "$label1"}
+var modelWords = []string{"work", "home", "later", "$label1", "$muted"}
 
 func (w *world) flags() (Flags, []string) {
 	f := Flags(w.r.IntN(int(FlagsAll + 1)))
@@ -145,12 +145,21 @@ func (w *world) deliver() {
 	name := fmt.Sprintf("New %d/Sub", w.r.IntN(5))
 	text := w.text()
 	prefix := fmt.Sprintf("Received: by x; %d\r\n", w.r.Int())
+	muted := plainMuted(w.t, w.a)
 	r, err := w.a.Deliver(context.Background(), name, NewMessage{Spool: spool(w.t, w.a.s, text), Prefix: []byte(prefix), Trace: []byte("{}")})
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	thread, err := w.a.Thread(context.Background(), r.Bodies[0])
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	w.m.create(name)
-	w.m.boxes[name].add(prefix+text, 0, "", r.ModSeq)
+	flags, kw := Flags(0), ""
+	if muted[thread] {
+		flags, kw = FlagSeen, "$muted"
+	}
+	w.m.boxes[name].add(prefix+text, flags, kw, r.ModSeq)
 }
 
 func (w *world) setFlags() {
@@ -449,6 +458,7 @@ func (w *world) compare() {
 	if got, want := w.a.Subscriptions(), slices.Sorted(maps.Keys(w.m.subs)); !slices.Equal(got, want) {
 		t.Fatalf("subscriptions %q, want %q", got, want)
 	}
+	checkMuted(t, w.a)
 	for name, mb := range w.m.boxes {
 		b, _ := w.a.MailboxByName(name)
 		box, err := w.a.OpenBox(ctx, b.ID)

@@ -162,6 +162,7 @@ func (a *Account) settleRepair(o *overlay) {
 	n := o.fresh
 	a.repairs++
 	a.counters, a.boxes, a.names, a.keywords, a.subs, a.used, a.count = n.counters, n.boxes, n.names, n.keywords, n.subs, n.used, n.count
+	a.muting = muting{changes: o.muting.changes + 1}
 	for id, e := range a.views {
 		if !o.reset[id] && a.boxes[id] != nil {
 			continue

@@ -219,6 +219,7 @@ func (a *Account) rethread(ctx context.Context, r *Repaired) error {
 					return err
 				}
 			}
+			t.forgetMuted()
 			return nil
 		})
 		if err != nil {

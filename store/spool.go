@@ -276,7 +276,8 @@ func (sp *Spool) Close() error {
 	return err
 }
 
-func isNoSpace(err error) bool {
+// IsNoSpace tells whether an error is that the disk, or the quota of the user of the process, is full.
+func IsNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 

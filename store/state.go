@@ -47,11 +47,12 @@ type overlay struct {
 	heads       map[MailboxID]*View     // of mailboxes in memory
 	adds        map[MailboxID][]Message // not yet in a head
 	keywords    map[string]KeywordSet   // new ones by their words
-	subs        map[string]bool         // subscribed or no longer
-	released    bool                    // something is to be released or freed later
-	hasAdded    bool                    // messages were added
-	classified  bool                    // messages with flags of flagsJudged were added, changed or removed
-	rethreaded  bool                    // a repair gave messages other threads
+	muting      muting
+	subs        map[string]bool // subscribed or no longer
+	released    bool            // something is to be released or freed later
+	hasAdded    bool            // messages were added
+	classified  bool            // messages with flags of flagsJudged were added, changed or removed
+	rethreaded  bool            // a repair gave messages other threads
 	dirty       bool
 
 	// fresh is the state as a repair left it in the file; it takes the place of all of it,
@@ -100,7 +101,7 @@ func (a *Account) do(ctx context.Context, size int, fn func(*tx) error) error {
 	err := a.committer.Do(ctx, size, func(c *db.Conn) error {
 		base := a.batch
 		if base == nil {
-			base = &overlay{counters: a.counters}
+			base = &overlay{counters: a.counters, muting: a.muting}
 		}
 		t := &tx{overlay: base.clone(), a: a, c: c, now: a.now()}
 		if err := fn(t); err != nil {
@@ -288,7 +289,7 @@ func (a *Account) settleState(o *overlay) {
 		a.settleRepair(o)
 		return
 	}
-	a.counters = o.counters
+	a.counters, a.muting = o.counters, o.muting
 	if o.rethreaded {
 		a.repairs++
 	}

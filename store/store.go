@@ -238,7 +238,7 @@ func (s *Store) createIn(ctx context.Context, tmp, name string, boxes InitialMai
 }
 
 func (s *Store) diskError(doing string, err error) error {
-	if isNoSpace(err) {
+	if IsNoSpace(err) {
 		return fmt.Errorf("%s: %w: %w", doing, ErrDiskFull, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)

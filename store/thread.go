@@ -16,7 +16,7 @@ const (
 )
 
 // findThread finds the thread that a message belongs to, 0 for a new one, and a body
-// with equal content, 0 for none.
+// of it with equal content, 0 for none.
 func (t *tx) findThread(box MailboxID, p *prepared, received time.Time) (same BodyID, thread ThreadID, err error) {
 	k := p.thread
 	if same, thread, err = t.sameID(p); err != nil || thread != 0 {
@@ -50,7 +50,7 @@ func (t *tx) sameID(p *prepared) (same BodyID, thread ThreadID, err error) {
 			thread = c.thread
 		}
 		if share && c.equal(p.size, p.hash[:]) {
-			same = c.id
+			same, thread = c.id, c.thread
 		}
 		return same != 0
 	})

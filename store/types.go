@@ -208,6 +208,8 @@ type NewMessage struct {
 	Own      bool      // it is of this server: it may come into a mailbox that Options.Reserved names
 	// Annotations it begins with.
 	Annotations []Annotation
+
+	delivered bool // by Deliver
 }
 
 // Added tells where new messages went, in the order given.

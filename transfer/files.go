@@ -19,7 +19,10 @@ import (
 
 // FilesOptions are those of Files.
 type FilesOptions struct {
-	Format   Format
+	Format Format
+	// TempDir is where large messages are while they are written, and mboxes of which the size must be known.
+	// Empty: that of the system.
+	TempDir  string
 	Progress func(messages int) // called after each 1000 messages; may be nil
 }
 
@@ -52,7 +55,7 @@ type Files struct {
 
 // NewFiles returns a Receiver that writes to out, which Close closes.
 func NewFiles(out Output, o FilesOptions) *Files {
-	return &Files{out: out, o: o, failed: map[string]bool{}}
+	return &Files{out: out, o: o, failed: map[string]bool{}, spool: Spool{dir: o.TempDir}, whole: Spool{dir: o.TempDir}}
 }
 
 // Messages is the number of messages written, Problems that of what was left out.
@@ -297,7 +300,12 @@ func (f *Files) Close() error {
 		f.problems[i] = strings.ReplaceAll(p, "\n", " ")
 	}
 	err = errors.Join(err, f.lines("errors.txt", f.problems))
+	f.Free()
+	return errors.Join(err, f.out.Close())
+}
+
+// Free frees what is held besides the Output, for who gives up and does not call Close.
+func (f *Files) Free() {
 	f.spool.Reset()
 	f.whole.Reset()
-	return errors.Join(err, f.out.Close())
 }

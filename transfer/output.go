@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -126,6 +127,33 @@ func Tar(w io.Writer, compressed bool) Output {
 	o.w = tar.NewWriter(w)
 	return o
 }
+
+// OneFile is an Output of the content of a single mbox, for Files of one folder: other files, which are about all of it,
+// are left out. Close does not close w.
+func OneFile(w io.Writer) Output { return &oneOutput{w: w} }
+
+type oneOutput struct {
+	w     io.Writer
+	begun bool
+}
+
+func (o *oneOutput) Mkdir(name string, _ time.Time) error {
+	return fmt.Errorf("%q cannot be in a single file", name)
+}
+
+func (o *oneOutput) Create(name string, _ int64, _ time.Time) (io.WriteCloser, error) {
+	switch {
+	case !strings.HasSuffix(name, ".mbox"):
+		return nopCloser{io.Discard}, nil
+	case o.begun:
+		return nil, fmt.Errorf("%q cannot be in the same file as another mailbox", name)
+	}
+	o.begun = true
+	return nopCloser{o.w}, nil
+}
+
+func (o *oneOutput) Stream() bool { return true }
+func (o *oneOutput) Close() error { return nil }
 
 type tarOutput struct {
 	w *tar.Writer

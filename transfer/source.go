@@ -78,7 +78,7 @@ func Open(name string, o SourceOptions) (FileSource, error) {
 	return s, nil
 }
 
-// OpenArchive returns a Source of an archive, or an mbox, with a name for the latter.
+// OpenArchive returns a Source of an archive, or an mbox, with a name for the latter. What is neither is ErrNothing.
 func OpenArchive(name string, r io.ReaderAt, size int64, o SourceOptions) (FileSource, error) {
 	o.Limits.setDefaults()
 	s := &fileSource{o: o}
@@ -86,6 +86,11 @@ func OpenArchive(name string, r io.ReaderAt, size int64, o SourceOptions) (FileS
 	s.tree, err = openTree(path.Base(name), size, r, o.Limits, time.Time{}, s.early)
 	if err != nil {
 		return nil, err
+	}
+	if one, ok := s.tree.(*fileTree); ok {
+		if err := one.checkMbox(o.Variant); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }

@@ -33,13 +33,18 @@ type Options struct {
 	SpecialUse bool
 	// Duplicates adds messages also where the mailbox has them.
 	Duplicates bool
+	// SkipPrefix is left out of the names of folders that are it, or below it. It is as in the source, with "/"
+	// between levels.
+	SkipPrefix string
 	// MaxMessage is the octets of a message; larger ones are left out. Default 512 MiB.
 	MaxMessage int64
 
 	// Progress is called after each batch that is durable; Problem with what is left out, and
-	// why. They are called one after the other, and may be nil.
+	// why; Count with how many more messages of a mailbox are there, added durably or since before. They
+	// are called one after the other, and may be nil.
 	Progress func(Result)
 	Problem  func(text string)
+	Count    func(mailbox string, messages int)
 }
 
 // Result is what an import has done so far.
@@ -83,6 +88,7 @@ type Target struct {
 // targetBox is a mailbox that messages go to.
 type targetBox struct {
 	id    store.MailboxID
+	name  string
 	known *store.Known // nil: nothing is there
 }
 
@@ -188,7 +194,17 @@ func (t *Target) mailbox(folder string, labels []string) string {
 	return name
 }
 
+// skipped is a folder's name without the prefix that is left out.
+func (t *Target) skipped(folder string) string {
+	prefix := strings.Trim(t.o.SkipPrefix, "/")
+	if rest, ok := strings.CutPrefix(folder, prefix); prefix != "" && ok && (rest == "" || rest[0] == '/') {
+		return strings.TrimPrefix(rest, "/")
+	}
+	return folder
+}
+
 func (t *Target) findMailbox(folder string, labels []string) string {
+	folder = t.skipped(folder)
 	if t.o.SpecialUse {
 		use := specialUse(folder)
 		if use == 0 {
@@ -346,9 +362,7 @@ func (t *Target) take(in *incoming) error {
 			return fmt.Errorf("looking for a duplicate: %w", err)
 		}
 		if there {
-			t.tell.Lock()
-			t.res.Duplicates++
-			t.tell.Unlock()
+			t.there(box)
 			in.close()
 			return nil
 		}
@@ -364,6 +378,27 @@ func (t *Target) take(in *incoming) error {
 		}
 	}
 	return nil
+}
+
+// there tells of a message that the mailbox has had.
+func (t *Target) there(box *targetBox) {
+	t.tell.Lock()
+	defer t.tell.Unlock()
+	t.res.Duplicates++
+	if t.o.Count != nil {
+		t.o.Count(box.name, 1)
+	}
+}
+
+// added tells of messages that are durable.
+func (t *Target) added(box *targetBox, messages int, size int64) {
+	t.tell.Lock()
+	defer t.tell.Unlock()
+	t.res.Added += messages
+	t.res.Bytes += size
+	if t.o.Count != nil {
+		t.o.Count(box.name, messages)
+	}
 }
 
 func (t *Target) takeFolder(in *incoming) error {
@@ -396,7 +431,7 @@ func (t *Target) box(name string) (*targetBox, error) {
 	if b := t.boxes[name]; b != nil {
 		return b, nil
 	}
-	b := &targetBox{}
+	b := &targetBox{name: name}
 	m, ok := t.acc.MailboxByName(name)
 	if !ok {
 		var err error
@@ -474,10 +509,7 @@ func (t *Target) add(box *targetBox, list []*incoming) {
 	_, err := t.acc.Add(t.ctx, box.id, msgs)
 	switch {
 	case err == nil:
-		t.tell.Lock()
-		t.res.Added += len(list)
-		t.res.Bytes += size
-		t.tell.Unlock()
+		t.added(box, len(list), size)
 	case !ofMessage(err):
 		t.fail(err)
 	case len(list) > 1:

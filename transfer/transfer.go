@@ -76,6 +76,9 @@ type Limits struct {
 	Folders  int   // Default 20,000
 	Message  int64 // octets of one message. Default 512 MiB
 	Expanded int64 // octets that come out of an archive. Default 1 GiB and 200 times its size
+	// Directory is the octets of the directory of a zip file, of which several times as much is kept in
+	// memory: some 130 for each file. Default 1 GiB.
+	Directory int64
 }
 
 func (l *Limits) setDefaults() {
@@ -87,6 +90,9 @@ func (l *Limits) setDefaults() {
 	}
 	if l.Message == 0 {
 		l.Message = 512 << 20
+	}
+	if l.Directory == 0 {
+		l.Directory = 1 << 30
 	}
 }
 

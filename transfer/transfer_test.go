@@ -490,6 +490,40 @@ func TestTarget(t *testing.T) {
 	}
 }
 
+// TestSkipPrefix: folders that are the prefix, or below it, are without it.
+func TestSkipPrefix(t *testing.T) {
+	for _, c := range []struct{ prefix, folder, want string }{
+		{"Old", "Old", ""}, {"Old", "Old/Work", "Work"}, {"/Old/", "Old/Work/Sub", "Work/Sub"}, {"Old", "Older", "Older"}, {"Old", "old/Work", "old/Work"},
+		{"Old/Work", "Old/Work/Sub", "Sub"}, {"", "Old", "Old"}, {"/", "Old", "Old"}, {"Old", "", ""},
+	} {
+		if got := (&Target{o: Options{SkipPrefix: c.prefix}}).skipped(c.folder); got != c.want {
+			t.Errorf("%q without %q: %q, want %q", c.folder, c.prefix, got, c.want)
+		}
+	}
+}
+
+// TestOneFile: a single mbox has one folder, and nothing else in it.
+func TestOneFile(t *testing.T) {
+	var b strings.Builder
+	files := NewFiles(OneFile(&b), FilesOptions{Format: Mbox, TempDir: t.TempDir()})
+	m := &Message{Folder: "a", Received: time.Unix(0, 0).UTC(), Body: strings.NewReader("A: b\r\n\r\nc\r\n")}
+	if err := errors.Join(files.Folder(Folder{Name: "a", Subscription: Subscribed}), files.Message(m)); err != nil {
+		t.Fatal(err)
+	}
+	files.Problem("something")
+	if err := files.Folder(Folder{Name: "b"}); err == nil {
+		t.Error("two folders in a file")
+	}
+	if err := files.Close(); err != nil || strings.Count(b.String(), "From ") != 1 || !strings.HasSuffix(b.String(), "\n\nc\n\n") {
+		t.Errorf("%q %v", b.String(), err)
+	}
+	files = NewFiles(OneFile(&b), FilesOptions{Format: Maildir})
+	if err := files.Folder(Folder{Name: "a"}); err == nil {
+		t.Error("a Maildir in a file")
+	}
+	files.Free()
+}
+
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("bad disk") }

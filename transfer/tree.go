@@ -14,6 +14,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"mox/mbox"
 )
 
 // tree is a directory or an archive. It is walked twice: first to know which folders there
@@ -96,6 +98,21 @@ func (t *fileTree) close() error  { return nil }
 
 func (t *fileTree) walk(_ context.Context, f func(*entry) error) error {
 	return f(&entry{name: t.name, time: func() time.Time { return t.time }, open: t.open})
+}
+
+// checkMbox returns ErrNothing for what is no mbox by its beginning.
+func (t *fileTree) checkMbox(v mbox.Variant) error {
+	r, err := t.open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if _, err := mbox.NewReader(r, v).Next(); errors.Is(err, mbox.ErrFormat) {
+		return fmt.Errorf("%w: the file is no zip, tar or tgz archive, and no mbox", ErrNothing)
+	} else if err != nil && err != io.EOF {
+		return err
+	}
+	return nil
 }
 
 // budget is what may come out of an archive.
@@ -238,8 +255,12 @@ func openTree(name string, size int64, at io.ReaderAt, limits Limits, t time.Tim
 	b := head[:n]
 	switch {
 	case bytes.HasPrefix(b, []byte("PK\x03\x04")) || bytes.HasPrefix(b, []byte("PK\x05\x06")):
-		r, err := zip.NewReader(at, size)
-		if err != nil {
+		d := &directoryReader{at: at, left: limits.Directory}
+		r, err := zip.NewReader(d, size)
+		d.done = true
+		if errors.Is(err, ErrLimit) {
+			return nil, err
+		} else if err != nil {
 			return nil, fmt.Errorf("reading zip file: %w", err)
 		}
 		return &zipTree{r, limits, problem}, nil
@@ -272,6 +293,24 @@ func openTree(name string, size int64, at io.ReaderAt, limits Limits, t time.Tim
 		return &tarTree{again, limits, problem}, nil
 	}
 	return &fileTree{name, again, t}, nil
+}
+
+// directoryReader is a zip file, of which no more than a limit is read until it is done: the directory, which gets into
+// memory as a whole.
+type directoryReader struct {
+	at   io.ReaderAt
+	left int64
+	done bool
+}
+
+func (d *directoryReader) ReadAt(p []byte, off int64) (int, error) {
+	if d.done {
+		return d.at.ReadAt(p, off)
+	}
+	if d.left -= int64(len(p)); d.left < 0 {
+		return 0, fmt.Errorf("%w: the zip file has too many files: a tgz file may have more", ErrLimit)
+	}
+	return d.at.ReadAt(p, off)
 }
 
 // isTar looks for the magic of POSIX and GNU.

@@ -15,11 +15,27 @@ import (
 //go:embed all:dist
 var dist embed.FS
 
-// Handler serves the pages, with the API at api/, below the path where it is mounted, which must be stripped.
-func Handler(api http.Handler) (http.Handler, error) {
+// API is what the pages know: that of package accountapi.
+type API interface {
+	http.Handler
+	Import(w http.ResponseWriter, r *http.Request)
+	ImportProgress(w http.ResponseWriter, r *http.Request)
+	Export(w http.ResponseWriter, r *http.Request)
+}
+
+// Handler serves the pages, with the API at api/, and at import, importprogress and export beside it, below the path where it is
+// mounted, which must be stripped.
+func Handler(api API) (http.Handler, error) {
 	files, err := fs.Sub(dist, "dist")
 	if err != nil {
 		return nil, err
 	}
-	return page.NewApp(files, api)
+	app, err := page.NewApp(files, api)
+	if err != nil {
+		return nil, err
+	}
+	app.Handle("/import", api.Import)
+	app.Handle("/importprogress", api.ImportProgress)
+	app.Handle("/export", api.Export)
+	return app, nil
 }

@@ -303,6 +303,38 @@ export interface TokenRemoveRequest {
 
 export type TokenRemoveResult = Record<string, never>
 
+export type MailboxesRequest = Record<string, never>
+
+export interface Mailbox {
+	/** Levels are separated by a slash. */
+	Name: string
+	/** How many there are. */
+	Messages: number
+	/** Their octets, as they came. */
+	Size: number
+}
+
+export interface MailboxesResult {
+	/** By name, Inbox first. */
+	Mailboxes: Mailbox[]
+}
+
+export type ImportLimitsRequest = Record<string, never>
+
+export interface ImportLimitsResult {
+	/** How large a file may be. */
+	MaxBytes: number
+	/** An import is under way, and another one not possible. */
+	Running: boolean
+}
+
+export interface ImportAbortRequest {
+	/** That the import was answered with. */
+	ImportToken: string
+}
+
+export type ImportAbortResult = Record<string, never>
+
 /** mox account API: What users do with their own account in the account pages. A session begins with LoginPrep and Login. */
 export class AccountAPI extends Client {
 	/** Return a token that Login needs. It is also set as a cookie, which shows that both are of one browser. */
@@ -403,5 +435,20 @@ export class AccountAPI extends Client {
 	/** Make a token useless. */
 	tokenRemove(req: TokenRemoveRequest): Promise<TokenRemoveResult> {
 		return this.call('TokenRemove', req)
+	}
+
+	/** List the mailboxes of the account. */
+	mailboxes(req: MailboxesRequest = {}): Promise<MailboxesResult> {
+		return this.call('Mailboxes', req)
+	}
+
+	/** Tell what can be imported now. */
+	importLimits(req: ImportLimitsRequest = {}): Promise<ImportLimitsResult> {
+		return this.call('ImportLimits', req)
+	}
+
+	/** Stop an import. It ends soon, which importprogress tells of. What was added stays; the same import once more adds the rest. */
+	importAbort(req: ImportAbortRequest): Promise<ImportAbortResult> {
+		return this.call('ImportAbort', req)
 	}
 }

@@ -245,6 +245,32 @@ export async function star(ids = currentRows()): Promise<void> {
 	}
 }
 
+// muted tells whether all conversations of rows are muted: those of which a message has the keyword.
+export function muted(ids: string[]): boolean {
+	return ids.length > 0 && ids.every(id => {
+		const h = head(id)
+		return h !== undefined && (h.keywords.$muted || threadOf(h.threadId).some(x => x.keywords.$muted))
+	})
+}
+
+// mute gives all messages of conversations, wherever they are, the keyword by which new ones arrive read, or takes it away where all
+// conversations are muted.
+export async function mute(ids?: string[]): Promise<void> {
+	try {
+		const threads = await wanted(ids)
+		if (threads.length === 0) return
+		await knowThreads(threads)
+		const on = !threads.every(id => threadOf(id).some(h => h.keywords.$muted))
+		const emails = threads.flatMap(threadOf).filter(h => Boolean(h.keywords.$muted) !== on)
+		if (emails.length === 0) return
+		const sent = update(Object.fromEntries(emails.map(h => [h.id, { 'keywords/$muted': on ? true : null }])))
+		offer(on ? `${conversations(threads.length)} muted: new messages arrive read.` : `${conversations(threads.length)} no longer muted.`, sent)
+		await sent
+	} catch (err) {
+		fail('Not changed', err)
+	}
+}
+
 // quietly changes emails by what was done with them, such as reading.
 export async function quietly(patches: Patches): Promise<void> {
 	try {

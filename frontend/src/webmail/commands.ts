@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals'
 import { count } from '../shared/format.ts'
 import { say } from '../shared/ui.tsx'
-import { archive, currentRows, emailsForGood, fail, hasCurrent, inTrash, junk, markRead, notJunk, star, trash, undo, undoable } from './actions.ts'
+import { archive, currentRows, emailsForGood, fail, hasCurrent, inTrash, junk, markRead, mute, notJunk, star, trash, undo, undoable } from './actions.ts'
 import { begin, newKey } from './composing.ts'
 import { empty } from './draft.ts'
 import { cursor, rows, select, selected, selectAll, view } from './list.ts'
@@ -125,6 +125,7 @@ export const commands: Command[] = [
 	{ group: 'Conversations', name: 'Star, or not', keys: ['s'], run: () => void star(currentRows()), able: hasCurrent },
 	{ group: 'Conversations', name: 'Mark as read', keys: ['Shift+I'], run: () => void markRead(true), able: hasCurrent },
 	{ group: 'Conversations', name: 'Mark as unread', keys: ['Shift+U'], run: markUnread, able: hasCurrent },
+	{ group: 'Conversations', name: 'Mute or unmute the conversation', keys: ['Shift+M'], run: () => void mute(), able: hasCurrent },
 	{ group: 'Conversations', name: 'Undo', keys: ['z'], run: () => void undo(), able: () => undoable.value !== null },
 	{ group: 'Writing', name: 'New message', keys: ['c'], run: () => compose() },
 	{ group: 'Writing', name: 'Reply', keys: ['r'], run: () => wishes('reply'), able: conversation },

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { bytes, count } from '../shared/format.ts'
 import { epoch, explain, guard, signedOut } from '../shared/session.ts'
 import { Button, Problem, Waiting, say } from '../shared/ui.tsx'
-import { archive, fail, junk, markRead, notJunk, quietly, star } from './actions.ts'
+import { archive, fail, junk, markRead, mute, notJunk, quietly, star } from './actions.ts'
 import { display, format, initials } from './addresses.ts'
 import { account, jmap } from './client.ts'
 import { asking, back, compose, composeTo, inJunk, markUnread, remove, wish } from './commands.ts'
@@ -12,7 +12,7 @@ import { longDate, shortDate } from './dates.ts'
 import { answer, forward, nameFor } from './draft.ts'
 import { download, fullEmail, isCut, isHTML, plainText } from './full.ts'
 import { HTMLFrame } from './htmlframe.tsx'
-import { Icon, IconButton } from './icons.tsx'
+import { Icon, IconButton, Muted } from './icons.tsx'
 import { view } from './list.ts'
 import { hue, labels } from './mailboxes.ts'
 import { arrived, head, identities, isMe, knowThreads, mailbox, role, threadOf, version } from './mail.ts'
@@ -206,7 +206,7 @@ function MessageTools({ h, m }: { h: Head; m: Full | undefined }) {
 }
 
 // Tools has what can be done with the conversation.
-function Tools({ unread }: { unread: boolean }) {
+function Tools({ unread, muted }: { unread: boolean; muted: boolean }) {
 	return <div class="convtools" role="toolbar" aria-label="For this conversation">
 		<span class="backward"><IconButton icon="back" name="Back to the list" shortcut="u" onClick={back} /></span>
 		<IconButton icon="archive" name="Archive" shortcut="e" onClick={() => void archive()} disabled={view.value.mailboxId === role('archive')?.id && view.value.mailboxId !== undefined} />
@@ -218,7 +218,10 @@ function Tools({ unread }: { unread: boolean }) {
 		{unread ? <IconButton icon="read" name="Mark as read" shortcut="Shift+I" onClick={() => void markRead(true)} /> : <IconButton icon="unread" name="Mark as unread" shortcut="Shift+U" onClick={markUnread} />}
 		<span class="grow" />
 		<IconButton icon="star" name="Star, or not" shortcut="s" onClick={() => void star()} />
-		<IconButton icon="print" name="Print" shortcut="p" onClick={() => print()} />
+		<Menu name="More for this conversation" items={[
+			{ name: muted ? 'Unmute conversation' : 'Mute conversation', run: () => void mute() },
+			{ name: 'Print', run: () => print() },
+		]} />
 	</div>
 }
 
@@ -283,15 +286,16 @@ export function Conversation({ threadId }: { threadId: string }) {
 		setOpen(s)
 	}
 	const subject = messages[0]?.subject || '(no subject)'
+	const muted = threadOf(threadId).some(h => h.keywords.$muted)
 	const tags = [...new Set(messages.flatMap(h => labels(h.keywords)))]
 	const last = messages.filter(h => !h.keywords.$draft).at(-1)
 	return <div class="conversation" ref={place}>
-		<Tools unread={messages.some(h => !h.keywords.$seen)} />
+		<Tools unread={messages.some(h => !h.keywords.$seen)} muted={muted} />
 		<div class="thread">
 			{error && <Problem text={error}><Button small onClick={load}>Try again</Button></Problem>}
 			{messages.length === 0 && !error && <Waiting />}
 			{messages.length > 0 && <>
-				<div class="subjectline"><h2 tabIndex={-1}>{subject}</h2>{tags.map(l => <Label key={l} name={l} />)}
+				<div class="subjectline"><h2 tabIndex={-1}>{subject}</h2>{muted && <Muted text="Muted" />}{tags.map(l => <Label key={l} name={l} />)}
 					{messages.length > 2 && <button type="button" class="small" onClick={() => setOpen(new Set(open && open.size === messages.length ? [messages.at(-1)!.id] : messages.map(h => h.id)))}>{open?.size === messages.length ? 'Fold all' : 'Open all'}</button>}</div>
 				{messages.map(h => <Message key={h.id} h={head(h.id) ?? h} open={open?.has(h.id) ?? false} only={messages.length === 1} toggle={() => toggle(h.id)} />)}
 				{last && <div class="answers">

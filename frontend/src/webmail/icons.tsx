@@ -15,6 +15,7 @@ const paths = {
 	label: 'M3 4h8l10 10-7 7L4 11zM7.5 8.5h.01',
 	menu: 'M4 6h16M4 12h16M4 18h16',
 	more: 'M5 12h.01M12 12h.01M19 12h.01',
+	muted: 'M4 9v6h4l5 4V5L8 9zM17 9.5l5 5M22 9.5l-5 5',
 	pencil: 'M4 20h4L19 9l-4-4L4 16zM13 7l4 4',
 	plus: 'M12 5v14M5 12h14',
 	print: 'M7 9V4h10v5M7 17H4v-8h16v8h-3M7 14h10v6H7z',
@@ -40,6 +41,11 @@ export function IconButton({ icon, name, onClick, shortcut, pressed, disabled, e
 		e.stopPropagation()
 		onClick()
 	}}><Icon name={icon} />{text && <span>{text}</span>}</button>
+}
+
+// Muted is the sign of a conversation that is muted, with a text if it is given.
+export function Muted({ text }: { text?: string }) {
+	return <span class="muted" title="Muted: new messages arrive read"><Icon name="muted" />{text ?? <span class="offscreen">Muted</span>}</span>
 }
 
 const roleIcons: Record<string, IconName> = { inbox: 'inbox', drafts: 'drafts', sent: 'send', archive: 'archive', junk: 'junk', trash: 'trash' }

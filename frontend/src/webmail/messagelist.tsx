@@ -4,13 +4,13 @@ import { count } from '../shared/format.ts'
 import { epoch } from '../shared/session.ts'
 import { Button, Problem, Waiting } from '../shared/ui.tsx'
 import { display, displayShort } from './addresses.ts'
-import { archive, fail, junk, markRead, notJunk, star } from './actions.ts'
+import { archive, fail, junk, markRead, mute, muted, notJunk, star } from './actions.ts'
 import { asking, everything, inJunk, listTitle, moved, remove } from './commands.ts'
 import { begin, newKey } from './composing.ts'
 import { reopened } from './draft.ts'
 import { longDate, shortDate } from './dates.ts'
 import { fullEmail, plainText } from './full.ts'
-import { Icon, IconButton } from './icons.tsx'
+import { Icon, IconButton, Muted } from './icons.tsx'
 import { again, changed, cursor, error, loaded, problems, refresh, rows, select, selected, selectNone, snippets, view, want } from './list.ts'
 import { hue, labels } from './mailboxes.ts'
 import { arrived, head, identities, isMe, mailbox, role, threadOf, version } from './mail.ts'
@@ -124,7 +124,7 @@ function Row({ id, index, total }: RowProps) {
 		</a>
 		<span class="aside">
 			<time dateTime={h.receivedAt} title={longDate(h.receivedAt)}>{shortDate(h.receivedAt)}</time>
-			<span class="signs">{thread.some(x => x.hasAttachment) && <span class="clip" title="Has attachments"><Icon name="attach" /><span class="offscreen">Has attachments</span></span>}
+			<span class="signs">{thread.some(x => x.keywords.$muted) && <Muted />}{thread.some(x => x.hasAttachment) && <span class="clip" title="Has attachments"><Icon name="attach" /><span class="offscreen">Has attachments</span></span>}
 				<button type="button" class="tool star" tabIndex={-1} aria-label={`Star “${subject}”`} aria-pressed={starred} onClick={() => void star([id])}><Icon name="star" /></button></span>
 		</span>
 	</li>
@@ -146,6 +146,7 @@ function Bar() {
 		<Menu name="More" items={[
 			{ name: unread ? 'Mark as read' : 'Mark as unread', run: () => void markRead(unread) },
 			{ name: 'Star, or not', run: () => void star() },
+			{ name: muted([...selected.value]) ? 'Unmute' : 'Mute', run: () => void mute() },
 			{ name: 'Labels…', run: () => { asking.value = { kind: 'labels' } } },
 		]} />
 	</div>

@@ -58,6 +58,7 @@ const states: Record<string, Filter> = {
 	flagged: { hasKeyword: '$flagged' },
 	answered: { hasKeyword: '$answered' },
 	draft: { hasKeyword: '$draft' },
+	muted: { hasKeyword: '$muted' },
 }
 
 // condition is the filter of a token, or what is wrong with it.
