@@ -163,7 +163,7 @@ function Over({ i }: { i: Importing }) {
 	const button = <div class="buttons"><Button onClick={again}>Import another file</Button></div>
 	const rest = 'What was imported stays. Import the same file again to go on: only what is missing is added.'
 	if (!end) {
-		return <><Problem><p>The server no longer knows of the import of {i.file}: it ended some minutes ago, or the server was restarted. {rest}</p></Problem>{button}</>
+		return <><Problem><p>The server no longer knows of the import of {i.file}: it ended some minutes ago, or the server was restarted. {rest}</p></Problem>{button}<Counts p={i.progress} /></>
 	}
 	return <>
 		<p><strong>{i.file}</strong></p>
