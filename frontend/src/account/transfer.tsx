@@ -223,7 +223,7 @@ function ExportForm({ names }: { names: string[] }) {
 }
 
 function Export() {
-	const boxes = useLoad(() => api.mailboxes())
+	const boxes = useLoad(() => api.mailboxes(), current.value.phase === 'ended') // with new ones
 	return <Section title="Export">
 		<p>A copy of your mail in one file, for keeping or for another program. If your browser says that the download failed, the file is not whole: do it again.</p>
 		<Ready from={boxes}>{d => <ExportForm names={d.Mailboxes.map(m => m.Name)} />}</Ready>
