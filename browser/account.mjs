@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { application } from './app.mjs'
 import { check as look, end, fits, launch, report } from './look.mjs'
+import { transfer } from './transfer.mjs'
 
 const [link, address, first, mox] = process.argv.slice(2)
 const second = 'lamp-gravel-otter-92'
@@ -81,6 +82,8 @@ if (await qr.count() > 0 && !await qr.evaluate(img => img.naturalWidth > 50)) pr
 await tab.click('button[aria-label="Copy port for IMAP"]')
 if (!/^[0-9]+$/.test(await tab.evaluate(() => navigator.clipboard.readText()))) problems.push('the port is not on the clipboard')
 await check('devices', 'Settings to type in')
+
+await transfer({ tab, go, wants, check, done, problems, address, password: first })
 
 // A token, which works, and no more after it was removed.
 await go(tab, 'App access')
@@ -195,7 +198,7 @@ await go(tab, 'About', 'About mox')
 await wants(tab, '.license', 'preact')
 await check('about', 'Built with')
 await tab.setViewportSize({ width: 320, height: 700 })
-for (const name of ['overview', 'devices', 'password', 'sessions', 'access', 'about']) {
+for (const name of ['overview', 'devices', 'transfer', 'password', 'sessions', 'access', 'about']) {
 	await tab.goto(`${link}#/${name}`)
 	await tab.waitForTimeout(300)
 	await fits(tab, problems)

@@ -7,8 +7,8 @@ export function application(browser, link, problems) {
 	async function open() {
 		const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] })
 		const tab = await context.newPage()
-		// Chromium itself says that an answer was not 200.
-		watch(tab, link, problems, /status of (400|401|403|429)/)
+		// Chromium itself says that an answer was not 200, and that there was none (where a test makes it so).
+		watch(tab, link, problems, /status of (400|401|403|404|409|413|429|507)|net::ERR_FAILED/)
 		await tab.goto(link)
 		await tab.waitForSelector('h1')
 		return tab

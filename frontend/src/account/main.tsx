@@ -9,10 +9,12 @@ import { Devices } from './devices.tsx'
 import { Overview } from './overview.tsx'
 import { PasswordPage } from './password.tsx'
 import { SessionsPage } from './sessions.tsx'
+import { Transfer } from './transfer.tsx'
 
 const entries = [
 	{ name: 'overview', title: 'Overview', page: Overview },
 	{ name: 'devices', title: 'Set up a device', page: Devices },
+	{ name: 'transfer', title: 'Import and export', page: Transfer },
 	{ name: 'password', title: 'Password', page: PasswordPage },
 	{ name: 'sessions', title: 'Sessions and sign-ins', page: SessionsPage },
 	{ name: 'access', title: 'App access', page: Access },

@@ -14,9 +14,14 @@ export function bytes(n: number): string {
 	return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)} ${units[unit]}`
 }
 
+// number is a number as texts have it: 1,204.
+export function number(n: number): string {
+	return n.toLocaleString('en')
+}
+
 // count is a number with its noun: count(1, 'address', 'addresses').
 export function count(n: number, one: string, many = one + 's'): string {
-	return `${n} ${n === 1 ? one : many}`
+	return `${number(n)} ${n === 1 ? one : many}`
 }
 
 // span is a duration in seconds, in its largest unit: "2 minutes".

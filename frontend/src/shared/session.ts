@@ -27,7 +27,8 @@ export function explain(err: unknown): string {
 	const text = sentence(err.message)
 	if (!(err instanceof APIError)) return text
 	if (err.code === 'user:tooMany' && err.retryAfter > 0) return `Too many failed logins from your network. Try again in ${span(err.retryAfter)}.`
-	if (err.status >= 500) return `The server had a problem: ${text} Try again; if it stays, its log has more.`
+	const full = err.status === 503 || err.status === 507 // too busy, or no room: the text says it
+	if (err.status >= 500 && !full) return `The server had a problem: ${text} Try again; if it stays, its log has more.`
 	return text
 }
 
