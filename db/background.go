@@ -106,6 +106,8 @@ func (d *DB) checkpoint() error {
 	if long {
 		return d.restart()
 	}
+	d.copying.Lock()
+	defer d.copying.Unlock()
 	f := d.follower.Load()
 	if f != nil {
 		if ok, err := f.beforeCheckpoint(); !ok || err != nil {
@@ -161,6 +163,8 @@ func (d *DB) copyAll(mode int32, wait time.Duration) error {
 // restart copies the whole log and empties it, while others wait. A reader that is not
 // held back by the gate (a backup, a check) makes it fail with ErrBusy.
 func (d *DB) restart() error {
+	d.copying.Lock()
+	defer d.copying.Unlock()
 	d.gate.Lock()
 	defer d.gate.Unlock()
 	d.write.Lock()

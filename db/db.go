@@ -41,9 +41,10 @@ type DB struct {
 	o    Options
 	log  *slog.Logger
 
-	gate  sync.RWMutex // read transactions hold it for reading; a resetting checkpoint for writing
-	write sync.Mutex   // guards w
-	w     *Conn        // the connection that writes; nil when closed
+	copying sync.Mutex   // held by who copies the log: one at a time, as SQLite tells the others that it is locked
+	gate    sync.RWMutex // read transactions hold it for reading; a resetting checkpoint for writing
+	write   sync.Mutex   // guards w
+	w       *Conn        // the connection that writes; nil when closed
 
 	mu      sync.Mutex // guards idle, open
 	idle    []idleConn

@@ -28,7 +28,7 @@
 //
 // # Lock order
 //
-// DB.gate (held for reading by every read transaction, for writing by a checkpoint that
-// has to reset the log), then DB.write (the writing connection), then DB.mu (the pool). Who
+// DB.copying (held by a checkpoint), then DB.gate (held for reading by every read transaction, for
+// writing by a checkpoint that has to reset the log), then DB.write (the writing connection), then DB.mu (the pool). Who
 // has DB.write may try for DB.gate, and must not wait for it.
 package db
