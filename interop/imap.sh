@@ -107,7 +107,7 @@ case_imap_external() {
 	fingerprint=$("$work/mox" -config "$data/mox.conf" config tlspubkey add mox@localhost interop <"$pair")
 	python3 "$here/imap/external.py" "$pair" "$data/localhost.crt" ok
 	"$work/mox" -config "$data/mox.conf" config tlspubkey list | grep "^$fingerprint"
-	(sleep 1; printf 'a LOGOUT\r\n'; sleep 1) | openssl s_client -quiet -crlf -connect 127.0.0.1:1993 -cert "$pair" -key "$pair" 2>/dev/null | grep '^\* PREAUTH '
+	(sleep 1; printf 'a LOGOUT\n'; sleep 1) | openssl s_client -quiet -crlf -connect 127.0.0.1:1993 -cert "$pair" -key "$pair" 2>/dev/null | grep '^\* PREAUTH '
 	"$work/mox" -config "$data/mox.conf" config tlspubkey rm "$fingerprint"
 	python3 "$here/imap/external.py" "$pair" "$data/localhost.crt" refused
 }
