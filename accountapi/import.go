@@ -85,13 +85,25 @@ func (s *Server) Import(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, cid, "import", 0, err)
 		return
 	}
-	if err := s.receive(w, r, im, most); err != nil {
-		im.Drop()
+	if err := s.begin(w, r, im, most); err != nil {
 		discard(w, r)
 		s.failed(w, r, cid, "import", 0, err)
 		return
 	}
 	s.Answer(w, http.StatusOK, ImportStarted{im.Token()})
+}
+
+// begin receives an import, and drops one that does not start, by a panic too: others of the account wait for its end.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, im *webimport.Import, most int64) (err error) {
+	started := false
+	defer func() {
+		if !started {
+			im.Drop()
+		}
+	}()
+	err = s.receive(w, r, im, most)
+	started = err == nil
+	return err
 }
 
 // mostImport is how large a file may be for an account.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -46,6 +48,36 @@ func FuzzImportForm(f *testing.F) {
 		}
 	})
 }
+
+// An upload that panics does not keep others of the account out.
+func TestImportPanic(t *testing.T) {
+	s := &Server{imports: webimport.New(webimport.Config{Dir: t.TempDir(), Log: mlog.Discard()})}
+	t.Cleanup(s.imports.Close)
+	im, err := s.imports.Begin("a", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/import", http.NoBody)
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+	r.Body = panicking{}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_ = s.begin(httptest.NewRecorder(), r, im, 100)
+	}()
+	if im, err = s.imports.Begin("a", "test"); err != nil {
+		t.Fatal(err)
+	}
+	im.Drop()
+}
+
+// panicking is a body.
+type panicking struct{ io.Closer }
+
+func (panicking) Read([]byte) (int, error) { panic("of a body") }
 
 // FuzzExportForm: names of files are of one level, and can be in a header.
 func FuzzExportForm(f *testing.F) {
