@@ -22,7 +22,11 @@ func (a *Admin) openAccount(ctx context.Context, name string) (*store.Account, e
 // transfer. The junk filter and the search index follow on their own.
 func (a *Admin) Import(ctx context.Context, actor Actor, account string, src transfer.Source, o transfer.Options) (res transfer.Result, rerr error) {
 	defer func() {
-		a.audit(ctx, actor, "import mail", rerr, "account", account, "added", res.Added, "duplicates", res.Duplicates, "problems", res.Problems)
+		err := rerr
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx) // rerr is of whatever was interrupted
+		}
+		a.audit(ctx, actor, "import mail", err, "account", account, "added", res.Added, "duplicates", res.Duplicates, "problems", res.Problems)
 	}()
 	acc, err := a.openAccount(ctx, account)
 	if err != nil {
