@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,5 +217,37 @@ func BenchmarkSearchText(b *testing.B) {
 				c.ok("SEARCH RETURN (COUNT) " + search)
 			}
 		})
+	}
+}
+
+// TestSearchTakesProgress: a search that takes messages into the index first says how far it is.
+func TestSearchTakesProgress(t *testing.T) {
+	var now atomic.Int64
+	var m *search.Manager
+	ts := newTestServer(t, testOptions{config: func(c *Config) {
+		c.Now = func() time.Time { return time.Unix(now.Add(20), 0) }
+		var err error
+		if m, err = search.New(search.Config{Store: c.Accounts.(*store.Store), Linger: time.Hour, NoCatchUp: true}); err != nil {
+			t.Fatal(err)
+		}
+		c.Index = m
+	}})
+	defer m.Close(t.Context())
+	for i := range 200 {
+		ts.add("Inbox", smallMessage(i), 0)
+	}
+	c := ts.inInbox(t)
+	untagged := c.ok("SEARCH BODY nothing")
+	said := 0
+	for _, l := range untagged {
+		if strings.HasPrefix(l, "* OK [INPROGRESS (") && strings.Contains(l, " 400)] ") {
+			said++
+		}
+	}
+	if said == 0 || untagged[len(untagged)-1] != "* SEARCH" {
+		t.Errorf("%q", untagged)
+	}
+	if p, err := m.Progress(t.Context(), "mjl"); err != nil || p.Waiting != 0 {
+		t.Errorf("%+v %v", p, err)
 	}
 }
