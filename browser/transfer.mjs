@@ -158,6 +158,17 @@ async function answers({ tab, take, press, wants, check, done }) {
 	await tab.unroute('**/import')
 	await check('import-broken', 'The upload broke off')
 
+	// What the server says before the file is sent.
+	for (const [limits, text] of [
+		[{ MaxBytes: 1 << 30, Running: true }, 'Another import to the account has not ended yet.'],
+		[{ MaxBytes: 100, Running: false }, 'The file is too large: it can have 100 bytes.'],
+	]) {
+		await tab.route('**/api/ImportLimits', r => r.fulfill({ json: limits }))
+		await press('Import')
+		await wants(tab, 'main [role=alert]', text)
+		await tab.unroute('**/api/ImportLimits')
+	}
+
 	// Progress that breaks off, and an import that the server no longer knows.
 	const stream = list => ['retry: 2000\n\n', ...list.map(([event, data]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)].join('')
 	let first = true

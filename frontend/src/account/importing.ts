@@ -1,5 +1,7 @@
 // The import of this tab: it goes on while other pages are looked at, and is found again when the page is loaded anew.
 import { effect, signal } from '@preact/signals'
+import type { ImportLimitsResult } from '../api/account.ts'
+import { bytes } from '../shared/format.ts'
 import { explain, guard, signedOut } from '../shared/session.ts'
 import { say } from '../shared/ui.tsx'
 import { account, api, refresh } from './client.ts'
@@ -81,6 +83,13 @@ export function forget(): void {
 	current.value = idle
 }
 
+// refusal is why a file of so many bytes cannot be imported now; empty: it can.
+function refusal(limits: ImportLimitsResult, size: number): string {
+	if (limits.Running) return 'Another import to the account has not ended yet. Try again when it has.'
+	if (size > limits.MaxBytes) return `The file is too large: it can have ${bytes(limits.MaxBytes)}.`
+	return ''
+}
+
 // send begins with an import of what was chosen.
 export async function send(): Promise<void> {
 	const { file, prefix } = chosen.value
@@ -90,16 +99,27 @@ export async function send(): Promise<void> {
 	form.append('skipMailboxPrefix', prefix.trim())
 	form.append('file', file)
 	current.value = { ...idle, phase: 'sending', file: file.name, size: file.size }
-	const { done, cancel } = upload('import', api.csrfToken, form, (sent, size) => set({ sent, size }))
-	leave = cancel
+	let cancelled = false
+	leave = () => {
+		cancelled = true
+	}
 	try {
+		// Before all of the file is sent: the server may refuse it after its first bytes.
+		const text = refusal(await guard(api.importLimits()), file.size)
+		if (cancelled) return
+		if (text) {
+			current.value = { ...idle, error: text }
+			return
+		}
+		const { done, cancel } = upload('import', api.csrfToken, form, (sent, size) => set({ sent, size }))
+		leave = cancel
 		const answer = await guard(done) as { Token: string } | undefined
 		if (!answer) return
 		keep({ account: mine, token: answer.Token, file: file.name })
 		chosen.value = { prefix: '' }
 		follow(answer.Token, file.name)
 	} catch (err) {
-		current.value = { ...idle, error: signedOut(err) ? '' : explain(err) }
+		if (!cancelled) current.value = { ...idle, error: signedOut(err) ? '' : explain(err) }
 	}
 }
 
